@@ -145,7 +145,7 @@ def edited(**changes):
         ({"minimum": None}, "column 'age': minimum: Field required"),
         ({"minmum": 3}, "column 'age': minmum: Extra inputs"),
         ({"minimum": 500}, "column 'age': minimum 500 is above maximum 120"),
-        ({"kind": "text"}, "column 'age': Input tag 'text'"),
+        ({"kind": "memo"}, "column 'age': Input tag 'memo'"),
         ({"name": None}, "column number 2: name: Field required"),
     ],
 )

@@ -3,13 +3,14 @@
 | written | kinds | holds for |
 |---|---|---|
 | `=` `!=` `in A,B` `not in A,B` | all | the listed values, or all others |
-| `<` `<=` `>` `>=` | numbers | values on that side |
+| `<` `<=` `>` `>=` | numbers, dates, durations, ordered categories | values on that side |
 | `is missing`, `is not missing` | all | cells without, with a value |
 
 As in SQL a comparison holds for values only, never for a missing one: `chol!=200` leaves missing
-cells out. Several conditions must all hold. A value that contains a comma is quoted in a list:
-`region in "north, coast",south`. A column's name may hold anything, operators included: the longest
-name that leaves a readable condition is the one meant.
+cells out. Dates are written in ISO 8601, durations as numbers of their unit; the name of a group of a
+public code list stands for all its codes. Several conditions must all hold. A value that contains a
+comma is quoted in a list: `region in "north, coast",south`. A column's name may hold anything,
+operators included: the longest name that leaves a readable condition is the one meant.
 """
 
 import csv

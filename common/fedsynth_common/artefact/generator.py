@@ -23,9 +23,18 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from fedsynth_common.artefact.completion import complete_rows
-from fedsynth_common.artefact.files import DIGESTED, SCHEMA, STATEMENT, WEIGHTS, sha256_of
-from fedsynth_common.artefact.sampling import Sampler, Where, cumulative_tables
+from fedsynth_common.artefact.files import (
+    DIGESTED,
+    SCHEMA,
+    STATEMENT,
+    WEIGHTS,
+    digests_of,
+    sha256_of,
+)
+from fedsynth_common.artefact.rebalance import Draw, Rebalance
+from fedsynth_common.artefact.sampling import Sampler, Where
 from fedsynth_common.artefact.statement import PrivacyStatement
+from fedsynth_common.artefact.surrogates import Surrogates
 from fedsynth_common.encoding import Codebook, domains
 from fedsynth_common.errors import InputError
 from fedsynth_common.networks import GeneratorNetwork, GeneratorShape
@@ -51,21 +60,26 @@ class Generator:
         self.codebook = codebook
         self.schema = schema
         self.statement = statement
-        self._sampler = Sampler(cumulative_tables(network), codebook, schema)
-
-    def codes(self, rows: int, rng: np.random.Generator) -> NDArray[np.uint16]:
-        """(rows, d) codes under the codebook."""
-        return self._sampler.codes(rows, rng)
+        self._sampler = Sampler.of(network, codebook, schema)
 
     def stream(
-        self, rows: int, seed: int | None = None, where: Where = ()
+        self,
+        rows: int,
+        seed: int | None = None,
+        where: Where = (),
+        rebalance: Rebalance | str | None = None,
     ) -> Iterator[pd.DataFrame]:
         """Frames of at most 50,000 records that together hold `rows`; constant memory."""
         rng = _rng(seed)
-        sampler = self._sampler.conditioned(self.network, where)
+        if isinstance(rebalance, str):
+            rebalance = Rebalance.parse(rebalance, self.schema)
+        surrogates = Surrogates(self.schema, rows, rng)
+        if rebalance is None:
+            draw: Draw = self._sampler.conditioned(self.network, where).frame
+        else:
+            draw = rebalance.drawer(self._sampler, self.network, where)
         for start in range(0, rows, CHUNK):
-            codes = sampler.codes(min(CHUNK, rows - start), rng)
-            yield sampler.frame(codes, rng)
+            yield surrogates.added(draw(min(CHUNK, rows - start), rng), start)
 
     def probability(self, where: Where) -> float:
         """Share of the generator's records for which the conditions hold, at least 1e-9.
@@ -82,11 +96,23 @@ class Generator:
             InputError: no rows, or a column or cell that does not fit the schema.
         """
         rng = _rng(seed)
-        parts = [frame.iloc[start : start + CHUNK] for start in range(0, max(1, len(frame)), CHUNK)]
-        done = [complete_rows(self._sampler, self.network, part, rng) for part in parts]
+        surrogates = Surrogates(self.schema, len(frame), rng)
+        starts = range(0, max(1, len(frame)), CHUNK)
+        done = [
+            surrogates.added(
+                complete_rows(self._sampler, self.network, frame.iloc[i : i + CHUNK], rng), i
+            )
+            for i in starts
+        ]
         return pd.concat(done, ignore_index=True)
 
-    def sample(self, rows: int, seed: int | None = None, where: Where = ()) -> pd.DataFrame:
+    def sample(
+        self,
+        rows: int,
+        seed: int | None = None,
+        where: Where = (),
+        rebalance: Rebalance | str | None = None,
+    ) -> pd.DataFrame:
         """Draw records as one frame.
 
         Args:
@@ -94,10 +120,13 @@ class Generator:
             seed: for the same records again; the default draws anew each time. Sampling is
                 post-processing, so a seed here takes nothing from the guarantee.
             where: conditions that every record meets, such as `("age>=65", "sex=F")`.
+            rebalance: shares of a column's categories, such as `"sex"` for equal ones or
+                `"sex=F:0.7,M:0.3"`.
         """
         if rows < 1:
             raise InputError(f"--rows {rows}: expected at least 1")
-        return pd.concat(list(self.stream(rows, seed, where)), ignore_index=True)
+        frames = list(self.stream(rows, seed, where, rebalance))
+        return pd.concat(frames, ignore_index=True)
 
     def save(self, folder: Path) -> None:
         """Write the three files into an existing folder; the statement then names their digests."""
@@ -112,8 +141,7 @@ class Generator:
         header = {"format": FORMAT, "shape": self.network.shape.model_dump()}
         save_file(tensors, folder / WEIGHTS, metadata={"fedsynth": json.dumps(header)})
         self.schema.save(folder / SCHEMA)
-        digests = {name: sha256_of(folder / name) for name in DIGESTED}
-        self.statement = self.statement.model_copy(update={"artefacts": digests})
+        self.statement = self.statement.sealed(digests_of(folder))
         (folder / STATEMENT).write_text(self.statement.to_json(), encoding="utf-8")
 
     @classmethod

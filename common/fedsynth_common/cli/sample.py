@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 app = typer.Typer(add_completion=False)
 
+RARE = 0.01
+"""Percent of records below which a condition gets a warning."""
+
 EPILOG = (
     "Example:  fedsynth sample out/generator --rows 10000 --out synthetic.parquet "
     "--where 'age>=65' --where 'region in north,south'"
@@ -42,7 +45,21 @@ def sample(
             help="Instead of --rows: a table whose absent columns and empty cells to draw."
         ),
     ] = None,
+    rebalance: Annotated[
+        str | None,
+        typer.Option(
+            metavar="COLUMN[=VALUE:SHARE,...]",
+            help="Other shares of a column's categories: equal ones, or as listed.",
+        ),
+    ] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="For the same records again.")] = None,
+    croissant: Annotated[
+        bool,
+        typer.Option("--croissant", help="Also write croissant.json (metadata) beside the table."),
+    ] = False,
+    licence: Annotated[
+        str | None, typer.Option(help="Licence that croissant.json states: a URL or a text.")
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="Overwrite an existing file.")] = False,
 ) -> None:
     """Draw records from a finished generator, or complete given rows.
@@ -50,24 +67,34 @@ def sample(
     Memory does not grow with the number of records drawn.
     """
     from fedsynth_common.artefact import Generator  # loads torch: not for --help
+    from fedsynth_common.artefact.croissant import CROISSANT, NO_LICENCE, write_croissant
 
     if (rows is None) == (given is None):
         raise InputError("expected either --rows or --given")
-    if given is not None and where:
-        raise InputError("--where: not together with --given; put the values into its table")
+    if given is not None and (where or rebalance):
+        option = "--where" if where else "--rebalance"
+        raise InputError(f"{option}: not together with --given; put the values into its table")
     if out.exists() and not force:
         raise InputError(f"{out}: exists; choose another name or pass --force")
+    if licence and not croissant:
+        raise InputError("--licence: is for croissant.json; pass --croissant too")
+    if croissant and (out.parent / CROISSANT).exists() and not force:
+        raise InputError(f"{out.parent / CROISSANT}: exists; pass --force to replace it")
     target = TableWriter(out)  # a wrong name is refused before the generator is read
     source = Generator.load(generator)
     console = Console(stderr=True)
     frames = (
-        _drawn(source, rows, tuple(where or ()), seed, console)
+        _drawn(source, rows, tuple(where or ()), rebalance, seed, console)
         if given is None
         else _completed(source, given, seed)
     )
+    columns: list[str] = []
     with target as writer:
         for frame in frames:
             writer.write(frame)
+            columns = [str(name) for name in frame.columns]
+    if croissant:
+        write_croissant(out, source.schema, source.statement, columns, licence or NO_LICENCE, force)
     for caveat in source.statement.caveats:
         console.print("[bold]note:[/bold]", caveat, soft_wrap=True, highlight=False)
 
@@ -82,6 +109,7 @@ def _drawn(
     source: "Generator",
     rows: int | None,
     where: tuple[str, ...],
+    rebalance: str | None,
     seed: int | None,
     console: Console,
 ) -> "Iterable[pd.DataFrame]":
@@ -89,8 +117,15 @@ def _drawn(
         percent = float(f"{100 * source.probability(where):.2g}")
         subject = "condition holds" if len(where) == 1 else "conditions hold"
         console.print(f"{subject} for about {percent:g} % of records", highlight=False)
+        if percent < RARE:
+            console.print(
+                "[bold]note:[/bold] so rare a group was hardly measured; what these records say of "
+                "it is mostly what the generator says of larger ones",
+                soft_wrap=True,
+                highlight=False,
+            )
     return track(
-        source.stream(rows or 0, seed, where),
+        source.stream(rows or 0, seed, where, rebalance),
         "sampling",
         total=-(-(rows or 0) // 50_000),
         console=console,

@@ -1,7 +1,9 @@
 """`fedsynth schema`: write a first schema from a table, and check a table against a schema.
 
-Both read a table on this machine and print to this terminal only. What they print (repair counts,
+The commands that compare, import and describe schemas are in `schema_tools.py`. The two here read a
+table on this machine and print to this terminal only. What they print (repair counts,
 drafted bounds and categories) are facts about the records: it is for the people who may see them.
+Even so no error quotes a heading that could be a record, in a file without its heading row.
 """
 
 from pathlib import Path
@@ -13,8 +15,10 @@ from rich.console import Console
 from rich.panel import Panel
 from rich.table import Table
 
+from fedsynth_common.cli.schema_tools import tools
 from fedsynth_common.encoding.domain import domain_of
 from fedsynth_common.encoding.encoder import RepairCounts, check_columns, encode_column
+from fedsynth_common.encoding.violations import rule_violations
 from fedsynth_common.errors import InputError
 from fedsynth_common.schema.columns import ModelledColumn
 from fedsynth_common.schema.draft import draft_schema
@@ -31,10 +35,12 @@ WARNING = (
 )
 
 app = typer.Typer(
-    help="Draft a public schema from a table, or check a table against one.",
+    help="Draft a public schema from a table, check a table against one, compare and import schemas.",
     no_args_is_help=True,
     rich_markup_mode="rich",
 )
+for command in tools:
+    app.command(command.name, epilog=command.epilog)(command.run)
 TableArgument = Annotated[
     Path, typer.Argument(metavar="TABLE", help="The records: .csv, .csv.gz or .parquet.")
 ]
@@ -65,7 +71,7 @@ def draft(
     """
     if out.exists() and not force:
         raise InputError(f"{out}: already exists; choose another --out, or --force to replace it")
-    frame = read_table(table)
+    frame = _read(table)
     schema = draft_schema(frame, name or _stem(table), target, max_categories)
     try:
         schema.save(out)
@@ -90,7 +96,10 @@ def check(
       fedsynth schema check patients.csv --schema schema.json
     """
     declared = Schema.load(schema)
-    frame = read_table(table)
+    frame = _read(table)
+    if not {c.name for c in declared.columns} & {str(name) for name in frame.columns}:
+        fault = "none of its headings is a column of the schema; is the heading row missing?"
+        raise InputError(f"{table}: {fault}")
     check_columns(frame, declared)
     report = Table(title="Repairs per column (private: for this site only)")
     report.add_column("column", overflow="fold")
@@ -103,7 +112,37 @@ def check(
     problems = [fault for fault in faults if fault]
     if problems:
         raise InputError("\n".join(problems))
-    typer.echo(f"{table}: fits the schema")
+    broken = _check_rules(frame, declared)
+    typer.echo(f"{table}: fits the schema" + (", but breaks rules" if broken else ""))
+
+
+def _read(table: Path) -> pd.DataFrame:
+    """The table.
+
+    Raises:
+        InputError: it cannot be used; a repeated heading is not quoted, it could be a cell.
+    """
+    try:
+        return read_table(table)
+    except InputError as error:
+        if "occurs more than once" not in str(error):
+            raise
+        fault = "two columns have the same heading, or the heading row is missing"
+        raise InputError(f"{table}: {fault}") from None
+
+
+def _check_rules(frame: pd.DataFrame, schema: Schema) -> int:
+    """Print how many records break each rule; the sum."""
+    if not schema.rules:
+        return 0
+    counts = rule_violations(frame, schema)
+    report = Table(title="Records that break a rule (private: for this site only)")
+    report.add_column("rule", overflow="fold")
+    report.add_column("records", justify="right", no_wrap=True)
+    for name, count in counts.items():
+        report.add_row(name, str(count or "-"))
+    Console().print(report)
+    return sum(counts.values())
 
 
 def _check_column(series: pd.Series, column: ModelledColumn, report: Table) -> str:

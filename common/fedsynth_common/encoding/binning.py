@@ -8,7 +8,10 @@ that matter. So, per column:
   deviations of noise) is a bin by itself; the others, in order, form bins of near equal mass,
   each also large enough that its noise is at most a third of it (at least two bins);
 - categorical columns beyond 32 codes: categories that drown in noise (below 4 sigma) become one
-  code, drawn from in proportion to their clipped counts.
+  code, drawn from in proportion to their clipped counts. Where the schema names groups of a public
+  code list, each group's rare categories become one code, drawn from by their top-down mass, and
+  groups that drown together become one. No column gets more than 256 codes, so that pairs stay
+  small however long its list: the most frequent keep theirs.
 
 Counts are first made non-negative from the top down: the whole range is halved again and again, and
 each half is given its share of the mass above it, never less than nothing (the tree of Hay et al.
@@ -32,11 +35,13 @@ import numpy.typing as npt
 from fedsynth_common.encoding.codebook import Codebook, Codes, Shape
 from fedsynth_common.encoding.domain import FineDomain, domains
 from fedsynth_common.errors import InputError
+from fedsynth_common.schema.columns import CategoricalColumn, ModelledColumn
 from fedsynth_common.schema.schema import Schema
 
 SIGNIFICANT = 4.0  # standard deviations of noise beyond which a single cell is believed
 BIN_NOISE = 1 / 3  # the most noise a bin may have, as a share of its mass
 MAX_CATEGORY_CODES = 32
+MOST_CODES = 256  # of one categorical column: a pair of them then has 65,536 cells
 Groups = npt.NDArray[np.int64]
 
 
@@ -67,8 +72,10 @@ def build_codebook(
     if len(histograms) != len(columns) or len(sigmas) != len(columns):
         raise InputError(f"expected histograms and sigmas of {len(columns)} columns")
     parts = [
-        _column(domain, _checked(domain, histogram, sigma), float(sigma), max_bins, runs)
-        for domain, histogram, sigma in zip(columns, histograms, sigmas, strict=True)
+        _column(column, domain, _checked(domain, histogram, sigma), float(sigma), max_bins, runs)
+        for column, domain, histogram, sigma in zip(
+            schema.modelled, columns, histograms, sigmas, strict=True
+        )
     ]
     return Codebook(tuple(view for view, _ in parts), tuple(shape for _, shape in parts))
 
@@ -83,7 +90,12 @@ def _checked(domain: FineDomain, histogram: Shape, sigma: float) -> Shape:
 
 
 def _column(
-    domain: FineDomain, counts: Shape, sigma: float, max_bins: int, runs: int | None
+    column: ModelledColumn,
+    domain: FineDomain,
+    counts: Shape,
+    sigma: float,
+    max_bins: int,
+    runs: int | None,
 ) -> tuple[Codes, Shape]:
     """View and shape of one column."""
     groups = np.arange(domain.width, dtype=np.int64)
@@ -97,10 +109,34 @@ def _column(
         shape[cells] = _leaf_shape(top_down(counts[cells]), bins, sigma)
     elif not domain.ordered and domain.width > MAX_CATEGORY_CODES:
         rare = _rare(domain, counts, sigma)
-        if rare.size > 1:
+        parents = column.parents if isinstance(column, CategoricalColumn) else ()
+        if parents:
+            groups, shape = _rolled_up(parents, rare, counts, sigma)
+        elif rare.size > 1:
             groups[rare] = domain.width
             shape[rare] = _normalised(np.maximum(counts[rare], 0.0))
     return _renumbered(groups), shape
+
+
+def _rolled_up(
+    parents: Sequence[str], rare: Groups, counts: Shape, sigma: float
+) -> tuple[Groups, Shape]:
+    """Rare categories by their group; groups that drown in noise with them, as one."""
+    width = len(counts)
+    groups, shape = np.arange(width, dtype=np.int64), np.ones(width)
+    number = {name: index for index, name in enumerate(dict.fromkeys(parents))}
+    group = np.array([number[name] for name in parents], dtype=np.int64)
+    held = rare[rare < len(parents)]
+    sums = np.bincount(group[held], weights=counts[held], minlength=len(number))
+    sizes = np.bincount(group[held], minlength=len(number))
+    weak = sums < SIGNIFICANT * sigma * np.sqrt(sizes)
+    keep = np.argsort(-sums, kind="stable")[: MOST_CODES // 2]
+    weak[np.setdiff1d(np.arange(len(number)), keep)] = True
+    groups[held] = width + np.where(weak[group[held]], len(number), group[held])
+    for code in np.unique(groups[held]):
+        inside = np.flatnonzero(groups == code)
+        shape[inside] = _normalised(top_down(counts[inside]))
+    return groups, shape
 
 
 def top_down(counts: Shape) -> Shape:
@@ -214,11 +250,17 @@ def _moving_average(values: Shape, reach: int) -> Shape:
 
 
 def _rare(domain: FineDomain, counts: Shape, sigma: float) -> Groups:
-    """Categories whose counts cannot be told from noise; never `other`, never missing."""
+    """Categories whose counts cannot be told from noise, or are not among the most frequent.
+
+    Never `other`, never missing.
+    """
+    special = [cell for cell in (domain.other, domain.missing) if cell is not None]
     rare = counts < SIGNIFICANT * sigma
-    for special in (domain.other, domain.missing):
-        if special is not None:
-            rare[special] = False
+    rare[special] = False
+    if domain.width - rare.sum() > MOST_CODES // 2:
+        order = np.argsort(-counts, kind="stable")
+        order = order[~np.isin(order, special)]
+        rare[order[MOST_CODES // 2 - len(special) - 1 :]] = True
     return np.flatnonzero(rare)
 
 

@@ -87,6 +87,10 @@ class Codebook:
             fine[:, index] = _draw(self.views[index], self.shapes[index], codes[:, index], rng)
         return fine
 
+    def cells_of(self, index: int, codes: Codes, rng: np.random.Generator) -> Codes:
+        """Fine codes of the codes of one column."""
+        return _draw(self.views[index], self.shapes[index], codes, rng)
+
     @classmethod
     def identity(cls, schema: Schema) -> "Codebook":
         """Every fine cell is a code of its own."""

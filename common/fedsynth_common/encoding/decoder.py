@@ -15,10 +15,11 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from fedsynth_common.encoding.domain import FineDomain, domain_of
+from fedsynth_common.encoding.domain import MISSING, FineDomain, Values, domain_of
 from fedsynth_common.encoding.tick_set import TickSet, leaf_values
+from fedsynth_common.encoding.values import series_of
 from fedsynth_common.errors import InputError
-from fedsynth_common.schema.columns import NumericColumn
+from fedsynth_common.schema.columns import BooleanColumn, CategoricalColumn, ModelledColumn
 from fedsynth_common.schema.schema import Schema
 
 Codes = npt.NDArray[np.uint16]
@@ -42,37 +43,56 @@ def decode(
     Raises:
         InputError: the codes are not fine codes of this schema.
     """
+    values = draw_values(codes, schema, rng, within)
+    return pd.DataFrame(
+        {
+            column.name: column_of(cells, column)
+            for column, cells in zip(schema.modelled, values, strict=True)
+        }
+    )
+
+
+def draw_values(
+    codes: Codes,
+    schema: Schema,
+    rng: np.random.Generator,
+    within: Mapping[int, TickSet] = MappingProxyType({}),
+) -> list[Values]:
+    """The same as whole numbers, one array per modelled column: ticks, or codes of texts.
+
+    Missing cells are `MISSING`. Rules between columns are kept on these (`rules.py`).
+    """
     if codes.ndim != 2 or codes.shape[1] != len(schema.modelled):
         raise InputError(f"expected {len(schema.modelled)} columns of fine codes")
-    series = {}
+    values = []
     for index, column in enumerate(schema.modelled):
         domain = domain_of(column)
         fine = codes[:, index].astype(np.int64)
         if len(fine) and int(fine.max()) >= domain.width:
             raise InputError(f"column {column.name!r}: fine codes of another schema")
-        if domain.ordered:
-            whole = not isinstance(column, NumericColumn)
-            values = within[index] if index in within else leaf_values(domain)
-            ticks = _draw_ticks(fine, domain, values, rng)
-            series[column.name] = _numbers(ticks, fine, domain, whole)
-        else:
-            series[column.name] = _labels(fine, domain)
-    return pd.DataFrame(series)
+        values.append(values_of_cells(fine, domain, rng, within.get(index)))
+    return values
 
 
-def _labels(fine: npt.NDArray[np.int64], domain: FineDomain) -> pd.Series:
-    texts = np.array([*domain.labels, None], dtype=object)  # the missing code comes last
-    return pd.Series(texts[fine], dtype="str")
+def values_of_cells(
+    fine: Values, domain: FineDomain, rng: np.random.Generator, held: TickSet | None = None
+) -> Values:
+    """Values of fine cells of one column; `held` are those that its leaves may decode to."""
+    if domain.ordered:
+        held = leaf_values(domain) if held is None else held
+        values = _draw_ticks(fine, domain, held, rng)
+    else:
+        values = fine
+    return values if domain.missing is None else np.where(fine == domain.missing, MISSING, values)
 
 
-def _numbers(
-    ticks: npt.NDArray[np.int64], fine: npt.NDArray[np.int64], domain: FineDomain, whole: bool
-) -> pd.Series:
-    missing = np.zeros(len(fine), dtype=bool) if domain.missing is None else fine == domain.missing
-    if whole:
-        return pd.Series(pd.arrays.IntegerArray(ticks, missing))
-    # an exact tick over an exact power of ten rounds to the double that prints with these decimals
-    return pd.Series(np.where(missing, np.nan, ticks / 10.0**domain.decimals))
+def column_of(values: Values, column: ModelledColumn) -> pd.Series:
+    """Values of a column as the table writes them."""
+    missing = values == MISSING
+    if isinstance(column, CategoricalColumn | BooleanColumn):
+        texts = np.array([*domain_of(column).labels, None], dtype=object)
+        return pd.Series(texts[np.where(missing, len(texts) - 1, values)], dtype="str")
+    return series_of(np.where(missing, 0, values), missing, column)
 
 
 def _draw_ticks(

@@ -7,7 +7,8 @@ layout of the codes is fixed:
     categorical  categories in declared order | other | missing
     boolean      false | true | missing
 
-A number is handled as a whole number of ticks (1 for integers, 10**-decimals otherwise). Its range
+A number is handled as a whole number of ticks (1 for integers, 10**-decimals otherwise), and so are
+dates, times and durations (a tick is their granularity; `values.py`). The range
 is cut into at most 256 leaves `[t_j, t_{j+1})` whose edges are ticks, so every leaf holds at least
 one representable value; a range of up to 256 ticks has one leaf per tick. Leaves are spaced
 linearly, or, for `scale = "log"`, evenly in log(t - low + c) with c = max(low, span / 1e5, 1):
@@ -24,15 +25,19 @@ from fedsynth_common.schema.columns import (
     OTHER,
     BooleanColumn,
     CategoricalColumn,
-    IntegerColumn,
     ModelledColumn,
     NumericColumn,
+    OrderedColumn,
     Scale,
 )
 from fedsynth_common.schema.schema import Schema
+from fedsynth_common.schema.temporal import DateColumn, DatetimeColumn, iso_tick
 
 MAX_LEAVES = 256
 Ticks = npt.NDArray[np.int64]
+Values = npt.NDArray[np.int64]
+MISSING = int(np.iinfo(np.int64).min)
+"""A missing cell among the values of a column; no tick and no code is that low."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -42,7 +47,7 @@ class FineDomain:
     Attributes:
         name: The column.
         width: Number of cells W.
-        ordered: Whether the leaves have an order (numbers).
+        ordered: Whether the column has leaves in an order (numbers, dates, durations).
         atoms: Number of atom cells (codes 0..atoms-1).
         leaves: Number of leaf cells (codes atoms..atoms+leaves-1); 0 unless ordered.
         missing: Code of the missing cell, if nullable.
@@ -115,14 +120,13 @@ def _labelled(name: str, labels: tuple[str, ...], other: int | None, nullable: b
     )
 
 
-def _number(column: NumericColumn | IntegerColumn) -> FineDomain:
-    decimals = column.decimals if isinstance(column, NumericColumn) else 0
-    unit = 10**decimals
-    low, high = round(column.minimum * unit), round(column.maximum * unit)
-    ticks = leaf_ticks(low, high, column.scale)
-    atoms = np.array(sorted(round(atom * unit) for atom in column.atoms), dtype=np.int64)
+def _number(column: OrderedColumn) -> FineDomain:
+    low, high, *atoms = _bounds(column)
+    scale = "linear" if isinstance(column, DateColumn | DatetimeColumn) else column.scale
+    ticks = leaf_ticks(low, high, scale)
+    atom_ticks = np.array(sorted(atoms), dtype=np.int64)
     cells = len(atoms) + len(ticks) - 1
-    for array in (ticks, atoms):
+    for array in (ticks, atom_ticks):
         array.flags.writeable = False  # domains are shared through the cache
     return FineDomain(
         name=column.name,
@@ -131,10 +135,20 @@ def _number(column: NumericColumn | IntegerColumn) -> FineDomain:
         atoms=len(atoms),
         leaves=len(ticks) - 1,
         missing=cells if column.nullable else None,
-        decimals=decimals,
-        atom_ticks=atoms,
+        decimals=column.decimals if isinstance(column, NumericColumn) else 0,
+        atom_ticks=atom_ticks,
         ticks=ticks,
     )
+
+
+def _bounds(column: OrderedColumn) -> list[int]:
+    """Minimum, maximum and atoms in ticks."""
+    declared = (column.minimum, column.maximum, *column.atoms)
+    if isinstance(column, DateColumn | DatetimeColumn):
+        ticks = (iso_tick(str(text), column.granularity) for text in declared)
+        return [tick for tick in ticks if tick is not None]  # the column has checked them
+    unit = 10**column.decimals if isinstance(column, NumericColumn) else 1
+    return [round(float(number) * unit) if unit > 1 else int(number) for number in declared]
 
 
 def leaf_ticks(low: int, high: int, scale: Scale, leaves: int = MAX_LEAVES) -> Ticks:

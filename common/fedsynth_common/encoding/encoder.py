@@ -5,9 +5,10 @@ counted for the site's own operator. The counts are private and never leave the 
 
 | cell | becomes |
 |---|---|
-| number out of bounds | the nearest bound |
+| number, date or duration out of bounds | the nearest bound |
 | more decimals than declared | the nearest representable number |
-| text for a number | missing if nullable, else refused |
+| a time finer than the granularity | cut to it |
+| text for a number, a date or a duration | missing if nullable, else refused |
 | unknown category | `other` if declared, else refused |
 | unknown boolean | refused |
 | missing | missing if nullable, else refused |
@@ -24,10 +25,18 @@ import numpy.typing as npt
 import pandas as pd
 
 from fedsynth_common.encoding.domain import FineDomain, domain_of
+from fedsynth_common.encoding.values import scaled
 from fedsynth_common.errors import InputError
-from fedsynth_common.schema.columns import ModelledColumn
+from fedsynth_common.schema.columns import (
+    BooleanColumn,
+    CategoricalColumn,
+    IntegerColumn,
+    ModelledColumn,
+    NumericColumn,
+    OrderedColumn,
+)
 from fedsynth_common.schema.schema import Schema
-from fedsynth_common.tables import as_number, factorise
+from fedsynth_common.tables import factorise
 
 Codes = npt.NDArray[np.uint16]
 Extra = Literal["refuse", "ignore"]
@@ -38,10 +47,10 @@ class RepairCounts:
     """How many cells of a column were changed to fit the schema. Private to the site.
 
     Attributes:
-        clamped: Numbers moved to the nearest bound.
-        rounded: Numbers with more decimals than declared.
+        clamped: Numbers and dates moved to the nearest bound.
+        rounded: Numbers with more decimals, times with more detail than declared.
         unknown: Texts that are not a listed category, now `other`.
-        unparsable: Texts where a number was expected, now missing.
+        unparsable: Texts where a number, date or duration was expected, now missing.
     """
 
     clamped: int = 0
@@ -89,7 +98,9 @@ def encode_column(series: pd.Series, column: ModelledColumn) -> tuple[Codes, Rep
         InputError: cells that cannot be repaired.
     """
     domain = domain_of(column)
-    return _encode_numbers(series, domain) if domain.ordered else _encode_labels(series, domain)
+    if isinstance(column, CategoricalColumn | BooleanColumn):
+        return _encode_labels(series, domain)
+    return _encode_numbers(series, column, domain)
 
 
 def check_columns(
@@ -138,31 +149,36 @@ def _encode_labels(series: pd.Series, domain: FineDomain) -> tuple[Codes, Repair
     return _with_missing(codes, missing, domain), RepairCounts(unknown=found)
 
 
-def _encode_numbers(series: pd.Series, domain: FineDomain) -> tuple[Codes, RepairCounts]:
-    numbers = as_number(series)
-    absent = np.isnan(numbers)
-    unparsable = 0
-    if absent.any():
-        empty = np.zeros(len(series), dtype=bool)
-        empty[absent] = factorise(series[absent])[0] < 0
-        unparsable = int((absent & ~empty).sum())
-    if unparsable and domain.missing is None:
-        raise InputError(f"column {domain.name!r}: {_cells(unparsable)} not a number")
-    ticks, clamped, rounded = _to_ticks(np.where(absent, 0.0, numbers), domain)
-    counts = RepairCounts(
-        clamped=int((clamped & ~absent).sum()),
-        rounded=int((rounded & ~absent).sum()),
-        unparsable=unparsable,
-    )
+def _encode_numbers(
+    series: pd.Series, column: OrderedColumn, domain: FineDomain
+) -> tuple[Codes, RepairCounts]:
+    ticks, absent, counts = whole_ticks(series, column, domain)
+    if counts.unparsable and domain.missing is None:
+        kind = "a number" if isinstance(column, NumericColumn | IntegerColumn) else column.kind
+        raise InputError(f"column {domain.name!r}: {_cells(counts.unparsable)} not {_a(kind)}")
     return _with_missing(codes_of_ticks(ticks, domain), absent, domain), counts
 
 
+def whole_ticks(
+    series: pd.Series, column: OrderedColumn, domain: FineDomain
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_], RepairCounts]:
+    """The nearest tick within bounds of every cell, which cells have none, and the repairs."""
+    read = scaled(series, column)
+    absent = np.isnan(read.ticks)
+    ticks, clamped, rounded = _to_ticks(np.where(absent, 0.0, read.ticks), domain)
+    counts = RepairCounts(
+        clamped=int((clamped & ~absent).sum()),
+        rounded=int((rounded & ~absent).sum()),
+        unparsable=read.unreadable,
+    )
+    return ticks, absent, counts
+
+
 def _to_ticks(
-    numbers: npt.NDArray[np.float64], domain: FineDomain
+    scaled: npt.NDArray[np.float64], domain: FineDomain
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
-    """Nearest tick within bounds; which numbers were clamped, which were rounded."""
+    """Nearest tick within bounds; which values were clamped, which were rounded."""
     low, high = int(domain.ticks[0]), int(domain.ticks[-1]) - 1
-    scaled = numbers * 10.0**domain.decimals
     nearest = np.rint(scaled)
     clamped = (nearest < low) | (nearest > high)
     # a decimal fraction times a power of ten misses its tick by a few units in the last place
@@ -195,3 +211,7 @@ def _with_missing(
 
 def _cells(count: int) -> str:
     return "1 cell is" if count == 1 else f"{count} cells are"
+
+
+def _a(kind: str) -> str:
+    return kind if kind.startswith("a ") else f"a {kind} as the schema declares it"

@@ -44,6 +44,15 @@ class TickSet:
         low, high = self._starts[0], self._stops[-1]
         return self & TickSet(np.append(low, ticks + 1), np.append(ticks, max(high, low)))
 
+    def outside(self, low: int, high: int) -> "TickSet":
+        """The ticks of `[low, high)` that are not members.
+
+        >>> TickSet([2, 8], [4, 9]).outside(0, 10).at(np.arange(7)).tolist()
+        [0, 1, 4, 5, 6, 7, 9]
+        """
+        gaps = TickSet(np.append(low, self._stops), np.append(self._starts, high))
+        return gaps & TickSet([low], [high])
+
     def __and__(self, other: "TickSet") -> "TickSet":
         """The ticks in both sets."""
         # between two neighbouring edges either set is all in or all out

@@ -11,16 +11,42 @@ from fedsynth_common.schema.columns import (
     IntegerColumn,
     ModelledColumn,
     NumericColumn,
+    OrderedColumn,
+    TextColumn,
+)
+from fedsynth_common.schema.rules import (
+    FixedCombinations,
+    Inequality,
+    MissingIf,
+    OneHot,
+    RangeIf,
+    Rule,
+    Unique,
+    When,
 )
 from fedsynth_common.schema.schema import Schema
+from fedsynth_common.schema.temporal import DateColumn, DatetimeColumn, DurationColumn
 
 __all__ = [
     "BooleanColumn",
     "CategoricalColumn",
     "Column",
+    "DateColumn",
+    "DatetimeColumn",
+    "DurationColumn",
+    "FixedCombinations",
     "IdColumn",
+    "Inequality",
     "IntegerColumn",
+    "MissingIf",
     "ModelledColumn",
     "NumericColumn",
+    "OneHot",
+    "OrderedColumn",
+    "RangeIf",
+    "Rule",
     "Schema",
+    "TextColumn",
+    "Unique",
+    "When",
 ]

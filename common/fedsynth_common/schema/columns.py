@@ -6,56 +6,29 @@ site looks at its records, so that every site encodes alike and the encoding cos
 
 Numbers live on a grid of `10**-decimals` ("ticks"), integers on a grid of 1. Bounds and atoms must
 lie on it, and the whole grid must fit exactly into a double: this is what lets decoding return a
-value that encodes back to the same cell.
+value that encodes back to the same cell. Dates, times and durations are in `temporal.py`.
 
 Guarantees: instances are immutable and hashable; unknown fields, non-finite numbers, empty ranges,
 atoms out of bounds, repeated or blank categories are refused, and every message names the column.
 """
 
-from collections.abc import Sequence
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
-MAX_TICKS = 2**51  # ticks below it survive value * 10**decimals in double precision
-MAX_ATOMS = 64
+from fedsynth_common.schema.column_base import MAX_ATOMS, MAX_TICKS, BaseColumn, Name, Scale
+from fedsynth_common.schema.surrogates import Pattern, Provider
+from fedsynth_common.schema.temporal import DateColumn, DatetimeColumn, DurationColumn
+
+__all__ = ["MAX_ATOMS", "MAX_TICKS", "Name", "Scale"]
+
 MAX_CATEGORIES = 10_000  # with atoms and leaves far below 65,536: fine codes are uint16
 OTHER = "other"  # what a decoded `other` cell reads
 
-Scale = Literal["linear", "log"]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
-Name = Annotated[str, Field(min_length=1, max_length=200)]
 
 
-class _Column(BaseModel):
-    """What all columns share: a name and a free description."""
-
-    model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
-
-    name: Name
-    description: str = ""
-
-    def _refuse(self, fault: str) -> None:
-        raise ValueError(f"column {self.name!r}: {fault}")
-
-    @model_validator(mode="after")
-    def _valid_name(self) -> Self:
-        if self.name != self.name.strip() or not self.name.isprintable():
-            self._refuse("the name must be printable text without blanks around it")
-        return self
-
-    def _check_numbers(self, low: float, high: float, atoms: Sequence[float], scale: Scale) -> None:
-        if low > high:
-            self._refuse(f"minimum {low} is above maximum {high}")
-        if scale == "log" and low < 0:
-            self._refuse(f"scale 'log' needs minimum >= 0, not {low}; use 'linear'")
-        if len(set(atoms)) != len(atoms) or len(atoms) > MAX_ATOMS:
-            self._refuse(f"atoms must be distinct and at most {MAX_ATOMS}")
-        if any(not low <= atom <= high for atom in atoms):
-            self._refuse(f"every atom must lie between minimum {low} and maximum {high}")
-
-
-class NumericColumn(_Column):
+class NumericColumn(BaseColumn):
     """A number with `decimals` digits after the point, within declared bounds.
 
     `atoms` are values with a mass of their own (a laboratory's detection limit, 0 for "none").
@@ -83,7 +56,7 @@ class NumericColumn(_Column):
         return self
 
 
-class IntegerColumn(_Column):
+class IntegerColumn(BaseColumn):
     """A whole number (count, age, code with an order) within declared bounds."""
 
     kind: Literal["integer"] = "integer"
@@ -101,16 +74,23 @@ class IntegerColumn(_Column):
         return self
 
 
-class CategoricalColumn(_Column):
+class CategoricalColumn(BaseColumn):
     """One of the listed texts; `other` adds a cell that takes every text not listed.
 
     Where a listed category itself reads "other", it is that cell: texts not listed join it.
+
+    `ordered` says that the order of the list means something: it allows `<` in conditions and rules.
+    `parents` names, for each category, the group of a public code list that it belongs to (the
+    chapter of a diagnosis): categories too rare to be told from noise are then modelled as their
+    group, and drawn inside it.
     """
 
     kind: Literal["categorical"] = "categorical"
     categories: Annotated[tuple[str, ...], Field(min_length=1, max_length=MAX_CATEGORIES)]
     other: bool = True
     nullable: bool = False
+    ordered: bool = False
+    parents: tuple[str, ...] = ()
 
     @model_validator(mode="after")
     def _valid_categories(self) -> Self:
@@ -118,10 +98,14 @@ class CategoricalColumn(_Column):
             self._refuse("categories must be texts that are not empty and have no blanks around")
         if len(set(self.categories)) != len(self.categories):
             self._refuse("categories must be distinct")
+        if self.parents and len(self.parents) != len(self.categories):
+            self._refuse("parents must name one group for every category")
+        if any(not text or text != text.strip() for text in self.parents):
+            self._refuse("parents must be texts that are not empty and have no blanks around")
         return self
 
 
-class BooleanColumn(_Column):
+class BooleanColumn(BaseColumn):
     """Yes or no, under the two texts the table uses for it."""
 
     kind: Literal["boolean"] = "boolean"
@@ -137,14 +121,57 @@ class BooleanColumn(_Column):
         return self
 
 
-class IdColumn(_Column):
+class _Unmodelled(BaseColumn):
+    """A column whose cells are never read for modelling; a surrogate may take its place."""
+
+    pattern: str | None = None
+    provider: Provider | None = None
+    unique: bool = False
+
+    @model_validator(mode="after")
+    def _valid_surrogate(self) -> Self:
+        if self.pattern is not None and self.provider is not None:
+            self._refuse("declare a pattern or a provider, not both")
+        if self.unique and not self.has_surrogate:
+            self._refuse("unique needs a pattern or a provider that makes the values")
+        if self.unique and self.provider == "name":
+            self._refuse(f"provider {self.provider!r} repeats values; use sequence, uuid or email")
+        if self.pattern is not None:
+            try:
+                Pattern.parse(self.pattern)
+            except ValueError as error:
+                self._refuse(str(error))
+        return self
+
+    @property
+    def has_surrogate(self) -> bool:
+        """Whether drawn records have this column."""
+        return self.pattern is not None or self.provider is not None
+
+
+class IdColumn(_Unmodelled):
     """Names a record or a person. Never modelled, never leaves the site."""
 
     kind: Literal["id"] = "id"
 
 
-ModelledColumn = NumericColumn | IntegerColumn | CategoricalColumn | BooleanColumn
+class TextColumn(_Unmodelled):
+    """Free text. Never modelled, never leaves the site."""
+
+    kind: Literal["text"] = "text"
+
+
+OrderedColumn = NumericColumn | IntegerColumn | DateColumn | DatetimeColumn | DurationColumn
+ModelledColumn = OrderedColumn | CategoricalColumn | BooleanColumn
 Column = Annotated[
-    NumericColumn | IntegerColumn | CategoricalColumn | BooleanColumn | IdColumn,
+    NumericColumn
+    | IntegerColumn
+    | DateColumn
+    | DatetimeColumn
+    | DurationColumn
+    | CategoricalColumn
+    | BooleanColumn
+    | IdColumn
+    | TextColumn,
     Field(discriminator="kind"),
 ]

@@ -11,6 +11,7 @@ Rules, per column (first that fits):
 |---|---|
 | nothing but missing cells | categorical with only `other` |
 | the target, up to 20 values | categorical, without `other` if it has two |
+| ISO 8601 dates or times | date or datetime, bounds rounded outwards to whole years |
 | (nearly) a value of its own per row, or named like an id and mostly distinct | id |
 | two values such as yes/no | boolean |
 | up to two values, or numbers named like a code (`..._id`, `..._code`) | categorical |
@@ -45,6 +46,7 @@ from fedsynth_common.schema.columns import (
     NumericColumn,
     Scale,
 )
+from fedsynth_common.schema.draft_moments import draft_moment
 from fedsynth_common.schema.schema import Schema
 from fedsynth_common.tables import factorise, numbers_of
 
@@ -130,10 +132,13 @@ def _draft_column(
     values: _Values, target: str | None, max_categories: int
 ) -> ModelledColumn | IdColumn:
     numbers = _numbers(values)
+    moments = None if numbers else draft_moment(values.name, values.texts, values.missing > 0)
     if values.name == target:
         if numbers is None or len(numbers.values) <= FEW:
             # a third class of a two-valued target is a fault to be told, not one to be learned
             return _categorical(values, max_categories, other=len(values.texts) != 2)
+    elif moments is not None:
+        return moments
     elif _is_id(values, numbers):
         return IdColumn(name=values.name)
     if len(values.texts) <= 2:

@@ -16,7 +16,15 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from fedsynth_common.errors import InputError
-from fedsynth_common.schema.columns import Column, IdColumn, ModelledColumn, Name
+from fedsynth_common.schema.columns import (
+    CategoricalColumn,
+    Column,
+    IdColumn,
+    ModelledColumn,
+    Name,
+    TextColumn,
+)
+from fedsynth_common.schema.rules import Rule, columns_of
 
 Origin = Literal["declared", "drafted from data"]
 
@@ -25,6 +33,8 @@ class Schema(BaseModel):
     """Columns in order, with the roles that some of them play.
 
     `rows_per_person` is the most rows of one person that a site uses; it needs a `person_key`.
+    `site_column` names the categorical column that says which site a record is from, if it is
+    published; every site fills it with its own name.
     """
 
     model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
@@ -36,6 +46,8 @@ class Schema(BaseModel):
     person_key: str | None = None
     rows_per_person: Annotated[int, Field(ge=1, le=1_000_000)] = 1
     origin: Origin = "declared"
+    site_column: str | None = None
+    rules: Annotated[tuple[Rule, ...], Field(max_length=200)] = ()
 
     @model_validator(mode="after")
     def _valid_roles(self) -> Self:
@@ -44,19 +56,40 @@ class Schema(BaseModel):
         if repeated:
             raise ValueError(f"column {repeated[0]!r} is declared more than once")
         if not self.modelled:
-            raise ValueError("columns: at least one must not be an id")
+            raise ValueError("columns: at least one must not be an id or a text")
         if self.target is not None and self.target not in {c.name for c in self.modelled}:
             raise ValueError(f"target {self.target!r} is not one of the modelled columns")
         if self.person_key is not None and self.person_key not in self.ids:
             raise ValueError(f"person_key {self.person_key!r} is not a column of kind 'id'")
         if self.person_key is None and self.rows_per_person != 1:
             raise ValueError("rows_per_person above 1 needs a person_key")
+        self._check_site_column()
+        return self
+
+    def _check_site_column(self) -> None:
+        if self.site_column is None:
+            return
+        found = [c for c in self.columns if c.name == self.site_column]
+        if not found or not isinstance(found[0], CategoricalColumn):
+            fault = "is not a column of kind 'categorical' that lists the names of the sites"
+            raise ValueError(f"site_column {self.site_column!r} {fault}")
+
+    @model_validator(mode="after")
+    def _valid_rules(self) -> Self:
+        if self.rules:
+            # here and not above: the cells of a column are the business of the encoding
+            from fedsynth_common.encoding.rules import compile_rules
+
+            try:
+                compile_rules(self)
+            except InputError as error:
+                raise ValueError(str(error)) from None
         return self
 
     @property
     def modelled(self) -> tuple[ModelledColumn, ...]:
-        """The columns that are encoded and synthesised: all but the ids."""
-        return tuple(c for c in self.columns if not isinstance(c, IdColumn))
+        """The columns that are encoded and synthesised: all but ids and free texts."""
+        return tuple(c for c in self.columns if not isinstance(c, IdColumn | TextColumn))
 
     @property
     def ids(self) -> tuple[str, ...]:
@@ -64,12 +97,18 @@ class Schema(BaseModel):
         return tuple(c.name for c in self.columns if isinstance(c, IdColumn))
 
     @property
+    def surrogates(self) -> tuple[IdColumn | TextColumn, ...]:
+        """The columns that are made up when records are drawn."""
+        unmodelled = (c for c in self.columns if isinstance(c, IdColumn | TextColumn))
+        return tuple(c for c in unmodelled if c.has_surrogate)
+
+    @property
     def target_index(self) -> int | None:
         """Position of the target among the modelled columns."""
         names = [column.name for column in self.modelled]
         return None if self.target is None else names.index(self.target)
 
-    def column(self, name: str) -> ModelledColumn | IdColumn:
+    def column(self, name: str) -> ModelledColumn | IdColumn | TextColumn:
         """The column of that name.
 
         Raises:
@@ -80,12 +119,27 @@ class Schema(BaseModel):
                 return column
         raise InputError(f"schema {self.name!r} has no column {name!r}")
 
+    def without(self, name: str) -> "Schema":
+        """The schema without a column, the rules about it, and its part as the site column."""
+        kept = {
+            "columns": tuple(c for c in self.columns if c.name != name),
+            "rules": tuple(rule for rule in self.rules if name not in columns_of(rule)),
+            "site_column": None if self.site_column == name else self.site_column,
+        }
+        return self.model_copy(update=kept)
+
     def to_json(self) -> str:
-        """Canonical JSON, one column a line."""
+        """Canonical JSON, one column and one rule a line."""
         fields = self.model_dump(mode="json")
-        lines = [_column_line(column) for column in fields.pop("columns")]
-        head = json.dumps(fields, ensure_ascii=False, indent=1)[:-2]
-        return head + ',\n "columns": [\n  ' + ",\n  ".join(lines) + "\n ]\n}\n"
+        lists = {"columns": fields.pop("columns"), "rules": fields.pop("rules")}
+        if fields["site_column"] is None:
+            del fields["site_column"]
+        text = json.dumps(fields, ensure_ascii=False, indent=1)[:-2]
+        for name, entries in lists.items():
+            if entries:
+                lines = ",\n  ".join(_line(entry) for entry in entries)
+                text += f',\n "{name}": [\n  {lines}\n ]'
+        return text + "\n}\n"
 
     @classmethod
     def from_json(cls, text: str, source: str = "schema") -> "Schema":
@@ -120,31 +174,52 @@ class Schema(BaseModel):
         Path(path).write_text(self.to_json(), encoding="utf-8")
 
 
-def _column_line(column: dict[str, Any]) -> str:
-    """One column as JSON, name and kind first, an empty description left out."""
-    ordered = {"name": column["name"], "kind": column["kind"], **column}
-    if not ordered["description"]:
-        del ordered["description"]
-    return json.dumps(ordered, ensure_ascii=False)
+# fields of later versions: left out at their defaults, so that older schemas keep their text and hash
+_DEFAULTS: dict[str, Any] = {
+    "description": "",
+    "ordered": False,
+    "parents": [],
+    "format": None,
+    "pattern": None,
+    "provider": None,
+    "unique": False,
+    "only": False,
+    "strict": False,
+}
+
+
+def _line(entry: dict[str, Any]) -> str:
+    """One column or rule as JSON, its name first, unused fields left out."""
+    kept = {k: v for k, v in entry.items() if not (k in _DEFAULTS and v == _DEFAULTS[k])}
+    kind = "kind" if "kind" in kept else "rule"
+    for part in ("when", "then"):
+        if part in kept:
+            kept[part] = {k: v for k, v in kept[part].items() if not _unused(v)}
+    return json.dumps({"name": kept["name"], kind: kept[kind], **kept}, ensure_ascii=False)
+
+
+def _unused(value: Any) -> bool:
+    return value is None or value is False or value == []  # a bound of 0 is used
 
 
 def _fault_line(fault: Any, text: str) -> str:
     """One of pydantic's faults as `column 'age': minimum: what is wrong`."""
     message = str(fault["msg"]).removeprefix("Value error, ")
     place = [str(part) for part in fault["loc"]]
-    if place[:1] == ["columns"] and len(place) > 1:
-        prefix = _column_label(text, int(place[1]))
+    if place[:1] in (["columns"], ["rules"]) and len(place) > 1:
+        prefix = _label(text, place[0], int(place[1]))
         field = ".".join(place[3:])  # place[2] is the kind that pydantic chose
     else:
         prefix, field = "", ".".join(place)
-    if message.startswith("column "):
+    if message.startswith(("column ", "rule ")):
         prefix = ""
     return ": ".join(part for part in (prefix, field, message) if part)
 
 
-def _column_label(text: str, index: int) -> str:
+def _label(text: str, part: str, index: int) -> str:
+    what = part.removesuffix("s")
     try:
-        name = json.loads(text)["columns"][index]["name"]
+        name = json.loads(text)[part][index]["name"]
     except (KeyError, TypeError):
-        return f"column number {index + 1}"
-    return f"column {name!r}"
+        return f"{what} number {index + 1}"
+    return f"{what} {name!r}"

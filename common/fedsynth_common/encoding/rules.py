@@ -1,0 +1,284 @@
+"""The rules of a schema on whole numbers: checked once, then asked about any number of records.
+
+Records are a mapping from the place of a modelled column to its values (ticks, or codes of texts;
+`MISSING` where there is none), as `decoder.draw_values` draws them and `violations.values_of` reads them
+from a table. Three forms are enough for all rules: an order of two columns, an implication between
+two, and a list of combinations (`one_hot` is one). `unique` is about ids, which are never modelled.
+
+A comparison with a missing cell breaks no rule, as in SQL's CHECK. Needs no table library.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NoReturn
+
+import numpy as np
+import numpy.typing as npt
+
+from fedsynth_common.encoding.domain import MISSING, Values, domain_of
+from fedsynth_common.encoding.tick_set import TickSet
+from fedsynth_common.encoding.ticks import tick_of
+from fedsynth_common.errors import InputError
+from fedsynth_common.schema.columns import (
+    BooleanColumn,
+    CategoricalColumn,
+    ModelledColumn,
+    NumericColumn,
+)
+from fedsynth_common.schema.rules import (
+    FixedCombinations,
+    Inequality,
+    MissingIf,
+    OneHot,
+    RangeIf,
+    Rule,
+    Unique,
+    When,
+    columns_of,
+)
+from fedsynth_common.schema.temporal import DateColumn, DatetimeColumn, DurationColumn
+
+if TYPE_CHECKING:  # the schema itself compiles its rules
+    from fedsynth_common.schema.schema import Schema
+
+Flags = npt.NDArray[np.bool_]
+Cells = Mapping[int, Values]
+
+
+@dataclass(frozen=True, eq=False)
+class Membership:
+    """A set of values of one column; `negated` means all values that are not in it."""
+
+    place: int
+    held: TickSet
+    missing: bool
+    negated: bool = False
+
+    def holds(self, values: Values) -> Flags:
+        """Which values are in the set."""
+        absent = values == MISSING
+        inside = np.where(absent, self.missing, self.held.contains(np.where(absent, 0, values)))
+        return inside ^ self.negated
+
+    def allowed(self, low: int, high: int, *, inverse: bool = False) -> tuple[TickSet, bool]:
+        """The values in `[low, high)` that are in the set (or are not), and whether missing is."""
+        turned = self.negated ^ inverse
+        held = self.held.outside(low, high) if turned else self.held & TickSet([low], [high])
+        return held, self.missing ^ turned
+
+
+@dataclass(frozen=True, eq=False)
+class Order:
+    """low * low_unit + gap <= high * high_unit, unless one is missing."""
+
+    name: str
+    low: int
+    high: int
+    gap: int
+    units: tuple[int, int] = (1, 1)
+
+    @property
+    def places(self) -> tuple[int, ...]:
+        """Columns it is about."""
+        return (self.low, self.high)
+
+    def holds(self, cells: Cells) -> Flags:
+        """Which records keep it."""
+        low, high = cells[self.low], cells[self.high]
+        absent = (low == MISSING) | (high == MISSING)
+        apart = np.where(absent, 0, high) * self.units[1] - np.where(absent, 0, low) * self.units[0]
+        return np.asarray(absent | (apart >= self.gap))
+
+
+@dataclass(frozen=True, eq=False)
+class Implies:
+    """Where `when` holds, `then` holds."""
+
+    name: str
+    when: Membership
+    then: Membership
+
+    @property
+    def places(self) -> tuple[int, ...]:
+        """Columns it is about."""
+        return (self.when.place, self.then.place)
+
+    def holds(self, cells: Cells) -> Flags:
+        """Which records keep it."""
+        return ~self.when.holds(cells[self.when.place]) | self.then.holds(cells[self.then.place])
+
+
+@dataclass(frozen=True, eq=False)
+class Combinations:
+    """The cells of `places` are a row of `table` (K, columns)."""
+
+    name: str
+    places: tuple[int, ...]
+    table: Values
+
+    def holds(self, cells: Cells) -> Flags:
+        """Which records keep it."""
+        return self.index(cells) >= 0
+
+    def index(self, cells: Cells) -> Values:
+        """The row of the table that each record is; -1 where it is none."""
+        given = np.stack([cells[place] for place in self.places], axis=1)
+        every = np.concatenate([self.table, given])
+        row = np.unique(every, axis=0, return_inverse=True)[1].ravel()
+        known = np.full(int(row.max()) + 1, -1, dtype=np.int64)
+        known[row[: len(self.table)]] = np.arange(len(self.table))
+        return known[row[len(self.table) :]]
+
+
+Compiled = Order | Implies | Combinations
+
+
+def compile_rules(schema: "Schema") -> tuple[Compiled, ...]:
+    """The rules between modelled columns.
+
+    Raises:
+        InputError: a rule that does not fit its columns; says which and why.
+    """
+    names = [rule.name for rule in schema.rules]
+    for rule in schema.rules:
+        if names.count(rule.name) > 1:
+            _refuse(rule, "is declared more than once")
+    return tuple(form for rule in schema.rules for form in _compile(rule, schema))
+
+
+def _refuse(rule: Rule, fault: str) -> NoReturn:
+    raise InputError(f"rule {rule.name!r}: {fault}")
+
+
+def _compile(rule: Rule, schema: "Schema") -> Sequence[Compiled]:
+    if isinstance(rule, Unique):
+        if rule.column not in {column.name for column in schema.surrogates}:
+            _refuse(rule, f"column {rule.column!r} is no id or text with a pattern or provider")
+        return ()
+    index = {column.name: place for place, column in enumerate(schema.modelled)}
+    unknown = [name for name in columns_of(rule) if name not in index]
+    if unknown:
+        _refuse(rule, f"{unknown[0]!r} is not one of the modelled columns")
+    places = tuple(index[name] for name in columns_of(rule))
+    if len(set(places)) != len(places):
+        _refuse(rule, "names a column twice")
+    columns = tuple(schema.modelled[place] for place in places)
+    if isinstance(rule, FixedCombinations):
+        rows = [
+            [_single(rule, text, column) for text, column in zip(row, columns, strict=True)]
+            for row in rule.combinations
+        ]
+        return (Combinations(rule.name, places, np.array(rows, dtype=np.int64)),)
+    if isinstance(rule, OneHot):
+        if any(not isinstance(column, BooleanColumn) or column.nullable for column in columns):
+            _refuse(rule, "every column must be boolean and not nullable")
+        return (Combinations(rule.name, places, np.eye(len(places), dtype=np.int64)),)
+    if isinstance(rule, Inequality):
+        return (_order(rule, places, columns),)
+    return _implications(rule, places, columns)
+
+
+def _order(rule: Inequality, places: tuple[int, ...], columns: tuple[ModelledColumn, ...]) -> Order:
+    low, high = columns
+    if _grid(low) is None or _grid(low) != _grid(high):
+        fault = "both columns must be numbers, or dates (times, durations) of one granularity"
+        _refuse(rule, fault + ", or ordered categories with one list and without 'other'")
+    decimals = [c.decimals if isinstance(c, NumericColumn) else 0 for c in columns]
+    units = (10 ** (max(decimals) - decimals[0]), 10 ** (max(decimals) - decimals[1]))
+    for column, unit in zip(columns, units, strict=True):
+        ticks = domain_of(column).ticks
+        if len(ticks) and max(abs(int(ticks[0])), abs(int(ticks[-1]))) * unit >= 2**61:
+            _refuse(rule, "the columns' decimals are too far apart")
+    return Order(rule.name, places[0], places[1], int(rule.strict), units)
+
+
+def _grid(column: ModelledColumn) -> object:
+    """What two columns must share to be compared; None where nothing can be."""
+    if isinstance(column, CategoricalColumn):
+        return column.categories if column.ordered and not column.other else None
+    if isinstance(column, DateColumn | DatetimeColumn):
+        return column.granularity
+    if isinstance(column, DurationColumn):
+        return f"duration in {column.unit}s"
+    return None if isinstance(column, BooleanColumn) else "number"
+
+
+def _implications(
+    rule: RangeIf | MissingIf, places: tuple[int, ...], columns: tuple[ModelledColumn, ...]
+) -> tuple[Implies, ...]:
+    when = _membership(rule, rule.when, places[0], columns[0])
+    if isinstance(rule, RangeIf):
+        then = _membership(rule, rule.then, places[1], columns[1])
+        return (Implies(rule.name, when, Membership(places[1], then.held, True)),)
+    if not columns[1].nullable:
+        _refuse(rule, f"column {columns[1].name!r} is not nullable")
+    nothing = TickSet([], [])
+    forms = [Implies(rule.name, when, Membership(places[1], nothing, True))]
+    if rule.only:
+        otherwise = Membership(when.place, when.held, when.missing, negated=True)
+        present = Membership(places[1], nothing, True, negated=True)
+        forms.append(Implies(rule.name, otherwise, present))
+    return tuple(forms)
+
+
+def _membership(rule: Rule, when: When, place: int, column: ModelledColumn) -> Membership:
+    domain = domain_of(column)
+    if when.missing:
+        if not column.nullable:
+            _refuse(rule, f"column {column.name!r} is not nullable: no value is ever missing")
+        return Membership(place, TickSet([], []), True)
+    if when.values:
+        held = TickSet.of(_value(rule, text, column) for text in when.values)
+    else:
+        low = int(domain.ticks[0]) if domain.ordered else 0
+        high = int(domain.ticks[-1]) if domain.ordered else len(domain.labels)
+        if isinstance(column, BooleanColumn) or _grid(column) is None:
+            _refuse(rule, f"column {column.name!r} has no order: give values, not bounds")
+        if when.minimum is not None:
+            low = max(low, _bound(rule, when.minimum, column, up=True))
+        if when.maximum is not None:
+            high = min(high, _bound(rule, when.maximum, column, up=False) + 1)
+        held = TickSet([low], [max(low, high)])
+    if not len(held):
+        _refuse(rule, f"no value of column {column.name!r} is between these bounds")
+    return Membership(place, held, False)
+
+
+def _bound(rule: Rule, bound: str | int | float, column: ModelledColumn, *, up: bool) -> int:
+    """The first tick inside a bound."""
+    if isinstance(column, CategoricalColumn):
+        return _value(rule, str(bound), column)
+    text = bound if isinstance(bound, str) else repr(bound)
+    tick = None if isinstance(column, BooleanColumn) else tick_of(text, column)
+    if tick is None:
+        _refuse(rule, f"{text!r} is not a value of column {column.name!r}, a {column.kind}")
+    return -(-tick.numerator // tick.denominator) if up else tick.numerator // tick.denominator
+
+
+def _value(rule: Rule, text: str, column: ModelledColumn) -> int:
+    """One declared value of a column."""
+    domain = domain_of(column)
+    if isinstance(column, CategoricalColumn | BooleanColumn):
+        if text not in domain.labels:
+            _refuse(rule, f"{text!r} is not declared in column {column.name!r}")
+        return domain.labels.index(text)
+    tick = tick_of(text, column)
+    inside = tick is not None and domain.ticks[0] <= tick < domain.ticks[-1]
+    if tick is None or tick.denominator > 1 or not inside:
+        _refuse(rule, f"{text!r} is not a value of column {column.name!r}, a {column.kind}")
+    return int(tick)
+
+
+def _single(rule: Rule, text: str | None, column: ModelledColumn) -> int:
+    """A value that has a cell for itself, so that the noisy counts know about it."""
+    if text is None:
+        if not column.nullable:
+            _refuse(rule, f"column {column.name!r} is not nullable: no value is ever missing")
+        return MISSING
+    value, domain = _value(rule, text, column), domain_of(column)
+    if domain.ordered and value not in domain.atom_ticks:
+        leaf = int(np.searchsorted(domain.ticks, value, side="right")) - 1
+        if domain.ticks[leaf + 1] - domain.ticks[leaf] > 1:
+            fault = f"column {column.name!r} has too many values for fixed combinations"
+            _refuse(rule, f"{fault}; narrow its bounds, or declare {text!r} an atom")
+    return value

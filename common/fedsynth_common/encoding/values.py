@@ -1,0 +1,183 @@
+"""Cells of an ordered column to ticks and back: numbers, dates, times and durations.
+
+A tick is a whole number: units of `10**-decimals` for numbers, days (months, seconds, ...) since 1970
+for dates and times, units for durations. All else in this package sees ticks only.
+
+Reading depends on each cell alone, so that a table read in pieces gives the same codes. What cannot
+be read is missing, and counted; text is never guessed at: a date with less than its granularity
+("2020" for a day) is not read as its first of January. One with more is cut down and counted as
+rounded, and an offset from UTC is applied.
+"""
+
+import re
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from fedsynth_common.schema.columns import ModelledColumn, NumericColumn, OrderedColumn
+from fedsynth_common.schema.temporal import (
+    NUMPY_UNIT,
+    SECONDS,
+    DateColumn,
+    DatetimeColumn,
+    DurationColumn,
+)
+from fedsynth_common.tables import as_number, factorise
+
+Floats = npt.NDArray[np.float64]
+Ticks = npt.NDArray[np.int64]
+_SHORTEST = {"year": 4, "month": 7, "day": 10, "hour": 13, "minute": 16, "second": 19}
+_ISO_DURATION = re.compile(
+    r"P(?:(\d+)W)?(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+(?:\.\d{1,9})?)S)?)?"
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Scaled:
+    """Cells in ticks, not yet rounded to whole ones or moved into bounds.
+
+    Attributes:
+        ticks: NaN where there is no value.
+        unreadable: Cells that hold something that is not a value of this kind.
+    """
+
+    ticks: Floats
+    unreadable: int
+
+
+def scaled(series: pd.Series, column: OrderedColumn) -> Scaled:
+    """Every cell in (fractional) ticks."""
+    if isinstance(column, DateColumn | DatetimeColumn):
+        ticks = _moments(series, column)
+    elif isinstance(column, DurationColumn):
+        ticks = _durations(series, column)
+    else:
+        decimals = column.decimals if isinstance(column, NumericColumn) else 0
+        ticks = as_number(series) * 10.0**decimals
+    absent = np.isnan(ticks)
+    if not absent.any():
+        return Scaled(ticks, 0)
+    empty = np.zeros(len(series), dtype=bool)
+    empty[absent] = factorise(series[absent])[0] < 0
+    return Scaled(ticks, int((absent & ~empty).sum()))
+
+
+def as_ordinal(series: pd.Series, column: ModelledColumn) -> Floats:
+    """Cells as numbers that keep order and distance; NaN where missing or not readable.
+
+    Numbers are themselves (so are texts that read as numbers), dates and durations counts of their
+    granularity.
+    """
+    if isinstance(column, DateColumn | DatetimeColumn | DurationColumn):
+        return scaled(series, column).ticks
+    return as_number(series)
+
+
+def series_of(ticks: Ticks, missing: npt.NDArray[np.bool_], column: OrderedColumn) -> pd.Series:
+    """Ticks as the table writes them; <NA> where missing."""
+    if isinstance(column, NumericColumn):
+        # an exact tick over an exact power of ten rounds to the double that prints with these decimals
+        return pd.Series(np.where(missing, np.nan, ticks / 10.0**column.decimals))
+    if isinstance(column, DateColumn | DatetimeColumn):
+        return _texts(ticks, missing, column)
+    if isinstance(column, DurationColumn) and column.format == "iso8601":
+        return _texts(ticks, missing, column)
+    return pd.Series(pd.arrays.IntegerArray(ticks, missing))
+
+
+def text_of(tick: int, column: OrderedColumn) -> str:
+    """One tick as a schema writes it, for messages."""
+    if isinstance(column, DateColumn | DatetimeColumn):
+        return str(_iso(np.array([tick]), column.granularity)[0])
+    decimals = column.decimals if isinstance(column, NumericColumn) else 0
+    return f"{tick / 10.0**decimals:.15g}"
+
+
+def _moments(series: pd.Series, column: DateColumn | DatetimeColumn) -> Floats:
+    """Whole ticks, plus a half where the cell was finer than a tick."""
+    if series.dtype.kind == "M":
+        stamps = pd.to_datetime(series, utc=True)
+        return _in_ticks(stamps, column.granularity)
+    cells, texts = factorise(series)
+    written = pd.Series(texts, dtype="str")
+    if column.format is None:
+        written = written.where(written.str.len() >= _SHORTEST[column.granularity])
+    stamps = pd.to_datetime(written, format=column.format or "ISO8601", errors="coerce", utc=True)
+    ticks = np.append(_in_ticks(stamps, column.granularity), np.nan)
+    return np.asarray(ticks[cells], dtype=np.float64)
+
+
+def _in_ticks(stamps: pd.Series, granularity: str) -> Floats:
+    moments = stamps.dt.tz_localize(None).to_numpy().astype("datetime64[us]")
+    absent = np.isnat(moments)
+    moments = np.where(absent, np.datetime64(0, "us"), moments)
+    whole = moments.astype(f"datetime64[{NUMPY_UNIT[granularity]}]")
+    finer = whole.astype("datetime64[us]") != moments
+    ticks = whole.astype(np.int64) + np.where(finer, 0.25, 0.0)
+    return np.asarray(np.where(absent, np.nan, ticks), dtype=np.float64)
+
+
+def _durations(series: pd.Series, column: DurationColumn) -> Floats:
+    if series.dtype.kind == "m":
+        seconds = series.dt.total_seconds().to_numpy(np.float64)
+        return np.asarray(seconds / SECONDS[column.unit], dtype=np.float64)
+    if column.format == "number":
+        return as_number(series)
+    cells, texts = factorise(series)
+    lengths = [_seconds(text) / SECONDS[column.unit] for text in texts]
+    return np.asarray(np.array([*lengths, np.nan], dtype=np.float64)[cells])
+
+
+def _seconds(text: str) -> float:
+    """An ISO 8601 duration; NaN for years and months, which have no fixed length.
+
+    >>> _seconds("P1DT2H"), _seconds("P1M")
+    (93600.0, nan)
+    """
+    found = _ISO_DURATION.fullmatch(text)
+    if not found or not any(found.groups()) or text.endswith("T"):
+        return float("nan")
+    parts = zip(found.groups(), SECONDS.values(), strict=True)
+    return float(sum(float(count) * length for count, length in parts if count))
+
+
+def _texts(
+    ticks: Ticks,
+    missing: npt.NDArray[np.bool_],
+    column: DateColumn | DatetimeColumn | DurationColumn,
+) -> pd.Series:
+    """Texts of the distinct ticks, then one look-up per cell."""
+    distinct, index = np.unique(np.where(missing, ticks[:1], ticks), return_inverse=True)
+    texts = np.array([*_written(distinct, column), None], dtype=object)
+    return pd.Series(texts[np.where(missing, len(distinct), index)], dtype="str")
+
+
+def _written(
+    ticks: Ticks, column: DateColumn | DatetimeColumn | DurationColumn
+) -> npt.NDArray[np.object_]:
+    if isinstance(column, DurationColumn):
+        mark = {
+            "week": "P{}W",
+            "day": "P{}D",
+            "hour": "PT{}H",
+            "minute": "PT{}M",
+            "second": "PT{}S",
+        }
+        return np.array([mark[column.unit].format(tick) for tick in ticks.tolist()], dtype=object)
+    if column.format is None:
+        return np.asarray(_iso(ticks, column.granularity), dtype=object)
+    stamps = _moment(ticks, column.granularity).astype("datetime64[s]")
+    return np.asarray(pd.Series(stamps).dt.strftime(column.format), dtype=object)
+
+
+def _iso(ticks: Ticks, granularity: str) -> npt.NDArray[np.str_]:
+    moments = _moment(ticks, granularity)
+    if granularity == "hour":  # "T08" alone is valid but read by few programs
+        moments = moments.astype("datetime64[m]")
+    return np.datetime_as_string(moments)
+
+
+def _moment(ticks: Ticks, granularity: str) -> npt.NDArray[np.datetime64]:
+    return np.asarray(ticks.astype(f"datetime64[{NUMPY_UNIT[granularity]}]"))

@@ -1,0 +1,23 @@
+"""The JSON Schema of our schema files, for editors that complete and check while one types.
+
+It is pydantic's, so it cannot drift from what is accepted; what only our own checks see (an atom out
+of bounds, a rule that does not fit its columns) is said when the file is loaded.
+"""
+
+from typing import Any
+
+from fedsynth_common.schema.schema import Schema
+
+IDENTIFIER = "urn:fedsynth:schema:1"
+
+
+def json_schema() -> dict[str, Any]:
+    """The JSON Schema (draft 2020-12) of a schema file."""
+    made = Schema.model_json_schema()
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$id": IDENTIFIER,
+        **made,
+        "title": "Public schema of a fedsynth study",
+        "description": "Columns, roles and rules that all sites agree on before any record is read.",
+    }

@@ -1,0 +1,136 @@
+"""Rules between columns that hold in every record, and in every record that is drawn.
+
+A rule is public knowledge like a bound: "a discharge is not before its admission", "nobody who is
+male is pregnant". It is declared, never learned, and says nothing about any record. The sampler keeps
+rules by construction; a site's records that break one are counted for the site alone.
+
+| rule | holds for a record when |
+|---|---|
+| `fixed_combinations` | the cells of `columns` are one of the listed `combinations` (null: missing) |
+| `inequality` | `low` <= `high`, or < if `strict`; or one of the two is missing |
+| `range_if` | where `when` holds, `then` holds, or its column is missing |
+| `missing_if` | where `when` holds, `column` is missing; with `only`, nowhere else |
+| `one_hot` | exactly one of the boolean `columns` is true |
+| `unique` | no other record has the same cell; for ids and texts with a surrogate only |
+
+`when` and `then` are conditions on one column: listed `values`, or `minimum` and/or `maximum` (both
+included), or `missing`. Values and bounds are written as in the table, dates in ISO 8601. Whether a
+rule fits its columns is checked by the schema, whose messages name the rule.
+"""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from fedsynth_common.schema.column_base import Name
+
+MAX_COMBINATIONS = 4096
+Bound = str | int | float
+Columns = Annotated[tuple[Name, ...], Field(min_length=2, max_length=64)]
+
+
+class When(BaseModel):
+    """A condition on one column; a missing cell meets it only if `missing` says so.
+
+    >>> When(column="age", maximum=17).maximum
+    17
+    """
+
+    model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
+
+    column: Name
+    values: tuple[str, ...] = ()
+    minimum: Bound | None = None
+    maximum: Bound | None = None
+    missing: bool = False
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Self:
+        bounded = self.minimum is not None or self.maximum is not None
+        if bool(self.values) + bounded + self.missing != 1:
+            raise ValueError("expected values, or minimum and/or maximum, or missing = true")
+        return self
+
+
+class _Rule(BaseModel):
+    model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
+
+    name: Name
+    description: str = ""
+
+
+class FixedCombinations(_Rule):
+    """The columns' cells together are one of a public list."""
+
+    rule: Literal["fixed_combinations"] = "fixed_combinations"
+    columns: Columns
+    combinations: Annotated[
+        tuple[tuple[str | None, ...], ...], Field(min_length=1, max_length=MAX_COMBINATIONS)
+    ]
+
+    @model_validator(mode="after")
+    def _fitting(self) -> Self:
+        if any(len(combination) != len(self.columns) for combination in self.combinations):
+            raise ValueError(f"every combination must have {len(self.columns)} cells")
+        if len(set(self.combinations)) != len(self.combinations):
+            raise ValueError("combinations must be distinct")
+        return self
+
+
+class Inequality(_Rule):
+    """One column is never above another."""
+
+    rule: Literal["inequality"] = "inequality"
+    low: Name
+    high: Name
+    strict: bool = False
+
+
+class RangeIf(_Rule):
+    """Where one column is so, another is so."""
+
+    rule: Literal["range_if"] = "range_if"
+    when: When
+    then: When
+
+
+class MissingIf(_Rule):
+    """Where one column is so, another is missing."""
+
+    rule: Literal["missing_if"] = "missing_if"
+    when: When
+    column: Name
+    only: bool = False
+
+
+class OneHot(_Rule):
+    """Exactly one of several booleans is true."""
+
+    rule: Literal["one_hot"] = "one_hot"
+    columns: Columns
+
+
+class Unique(_Rule):
+    """No value occurs twice."""
+
+    rule: Literal["unique"] = "unique"
+    column: Name
+
+
+Rule = Annotated[
+    FixedCombinations | Inequality | RangeIf | MissingIf | OneHot | Unique,
+    Field(discriminator="rule"),
+]
+
+
+def columns_of(rule: Rule) -> tuple[str, ...]:
+    """The columns a rule is about."""
+    if isinstance(rule, FixedCombinations | OneHot):
+        return rule.columns
+    if isinstance(rule, Inequality):
+        return (rule.low, rule.high)
+    if isinstance(rule, RangeIf):
+        return (rule.when.column, rule.then.column)
+    if isinstance(rule, MissingIf):
+        return (rule.when.column, rule.column)
+    return (rule.column,)
