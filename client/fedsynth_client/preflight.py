@@ -4,75 +4,43 @@ Runs at the site alone, and what it finds (counts of repairs, numbers of records
 site's operator. Headings that the schema does not know are told by position and never by name: in
 a file that lacks its heading row they are a person's record. No message holds a cell's value.
 
-*Problems* keep a vault from starting; *notes* are for a person to consider.
+The table is read once, in chunks: what is checked is what is encoded, even if the file is replaced
+meanwhile. *Problems* keep a vault from starting; *notes* are for a person to consider.
 """
 
+from collections import Counter
 from collections.abc import Collection
 from dataclasses import dataclass
+from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
-from fedsynth_client.identifiers import Finding, findings
+from fedsynth_client.column_check import ColumnCheck, ColumnReport
 from fedsynth_client.policy import Policy
 from fedsynth_client.reading import without_values
-from fedsynth_client.records import person_numbers
-from fedsynth_common.encoding.domain import domain_of
-from fedsynth_common.encoding.encoder import RepairCounts, encode_column
+from fedsynth_client.records import RecordsBuilder
+from fedsynth_client.sources import FrameSource, Source
+from fedsynth_common.encoding import encode
+from fedsynth_common.encoding.encoder import EncodedTable
+from fedsynth_common.encoding.violations import rule_violations
 from fedsynth_common.errors import FedsynthError, InputError
 from fedsynth_common.schema import Schema
-from fedsynth_common.schema.columns import ModelledColumn
 
-MANY_REPAIRS = 0.05
-
-
-@dataclass(frozen=True, kw_only=True)
-class ColumnReport:
-    """One modelled column: its repairs, why it cannot be encoded, what it looks like."""
-
-    column: ModelledColumn
-    repairs: RepairCounts
-    fault: str
-    findings: tuple[Finding, ...]
-    waived: bool
-
-    @property
-    def width(self) -> int:
-        """Number of cells of its fine domain."""
-        return domain_of(self.column).width
-
-    def problems(self) -> list[str]:
-        """Why this column must not be served."""
-        found = [self.fault] if self.fault else []
-        if not self.waived:
-            found += [
-                f"column {self.column.name!r}: looks like {finding}; remove it, declare it an id, "
-                "or have somebody look at it and add it to waived"
-                for finding in self.findings
-            ]
-        return found
-
-    def notes(self, rows: int) -> list[str]:
-        """What a person should consider."""
-        name = repr(self.column.name)
-        found = [f"column {name}: waived, looks like {finding}" for finding in self.findings]
-        notes = found if self.waived else []
-        if self.waived and not self.findings:
-            notes.append(f"column {name}: waived, but nothing was found; the waiver can go")
-        if self.repairs.total > MANY_REPAIRS * rows:
-            share = self.repairs.total / rows
-            notes.append(f"column {name}: {share:.0%} of its cells do not fit the schema")
-        return notes
+MAX_REPAIRED = 0.2
 
 
 @dataclass(frozen=True, kw_only=True)
 class Preflight:
-    """The result for a whole table. Private to the site."""
+    """The result for a whole table. Private to the site.
+
+    `digest` is the SHA-256 of the encoded records: equal for equal tables, whatever holds them.
+    """
 
     columns: tuple[ColumnReport, ...]
     units: int
     problems: tuple[str, ...]
     notes: tuple[str, ...]
+    digest: str = ""
 
     def require_fit(self) -> None:
         """Pass, or refuse with every problem, one a line.
@@ -87,75 +55,138 @@ class Preflight:
 
 
 def preflight(
-    frame: pd.DataFrame, schema: Schema, policy: Policy, waived: Collection[str] = ()
+    table: pd.DataFrame | Source,
+    schema: Schema,
+    policy: Policy,
+    waived: Collection[str] = (),
+    max_repaired: float = MAX_REPAIRED,
 ) -> Preflight:
     """Check a table against schema, policy and waivers.
 
     Args:
-        frame: The records.
+        table: The records.
         schema: The public schema.
         policy: Says how many records, or persons, there must be.
         waived: Columns that a person has found to be no identifiers.
+        max_repaired: The largest share of a column's cells that may not fit the schema.
+
+    Raises:
+        FedsynthError: the table cannot be read.
     """
-    with without_values("checking the table"):
-        columns = tuple(
-            _column_report(frame[column.name], column, column.name in waived)
-            for column in schema.modelled
-            if column.name in frame.columns
-        )
-        problems = [*_heading_problems(frame, schema), *_waiver_problems(schema, waived)]
-        problems += [problem for report in columns for problem in report.problems()]
-        units, unit_problems = _units(frame, schema, policy)
-        notes = [note for report in columns for note in report.notes(len(frame))]
-        if schema.origin != "declared":
-            notes.insert(0, "the schema is drafted from data and not private; have it reviewed")
-    return Preflight(
-        columns=columns,
-        units=units,
-        problems=(*problems, *unit_problems),
-        notes=tuple(notes),
-    )
+    inspection = Inspection(schema, policy, waived, max_repaired=max_repaired)
+    inspection.read(FrameSource(table) if isinstance(table, pd.DataFrame) else table)
+    return inspection.result()
 
 
-def _column_report(series: pd.Series, column: ModelledColumn, waived: bool) -> ColumnReport:
-    fault, repairs = "", RepairCounts()
-    try:
-        _, repairs = encode_column(series, column)
-    except InputError as error:
-        fault = str(error)
-    found = findings(column, series)
-    return ColumnReport(column=column, repairs=repairs, fault=fault, findings=found, waived=waived)
+class Inspection:
+    """Checks chunks, and collects what they are encoded to in `records`."""
 
+    def __init__(
+        self,
+        schema: Schema,
+        policy: Policy,
+        waived: Collection[str] = (),
+        *,
+        max_repaired: float = MAX_REPAIRED,
+        scratch: Path | None = None,
+        keep: bool = False,
+    ) -> None:
+        """With `keep`, `records` can be finished once the result is fit."""
+        self._schema, self._policy, self._waived = schema, policy, waived
+        self._checks = {c.name: ColumnCheck(c, max_repaired) for c in schema.modelled}
+        self._headings: list[str] = []
+        self._broken: Counter[str] = Counter()
+        self._rows, self._unkeyed = 0, ""
+        self.records = RecordsBuilder(schema, scratch, keep)
 
-def _heading_problems(frame: pd.DataFrame, schema: Schema) -> list[str]:
-    headings = [str(name) for name in frame.columns]
-    declared = [column.name for column in schema.columns]
-    lacking = [c.name for c in schema.modelled if c.name not in headings]
-    unknown = [str(place) for place, name in enumerate(headings, 1) if name not in declared]
-    problems = [f"column {name!r}: of the schema, but not in the table" for name in lacking]
-    if unknown:
-        places = ", ".join(unknown[:8]) + (", ..." if len(unknown) > 8 else "")
-        problems.append(
-            f"{len(unknown)} headings of the table are not in the schema (columns number {places}); "
-            "remove the columns, declare them as ids, or add the heading row"
-        )
-    return problems
+    def read(self, source: Source) -> None:
+        """Check a whole table.
 
+        Raises:
+            FedsynthError: the table cannot be read.
+        """
+        for chunk in source.chunks():
+            with without_values("checking the table"):
+                self._add(chunk)
 
-def _waiver_problems(schema: Schema, waived: Collection[str]) -> list[str]:
-    modelled = {column.name for column in schema.modelled}
-    return [f"waived {n!r}: no modelled column of the schema" for n in waived if n not in modelled]
-
-
-def _units(frame: pd.DataFrame, schema: Schema, policy: Policy) -> tuple[int, list[str]]:
-    """How many records or persons there are, and why that will not do."""
-    units, unit = len(frame), "records"
-    if schema.person_key is not None:
+    def _add(self, chunk: pd.DataFrame) -> None:
+        self._headings = [str(name) for name in chunk.columns]
+        encoded = self._encoded(chunk)
+        for name, check in self._checks.items():
+            if name in chunk.columns:
+                repairs = encoded.repairs[name] if encoded else None
+                check.add(chunk[name], repairs, self._rows)
+        self._rows += len(chunk)
+        if encoded is None:
+            return
         try:
-            persons = person_numbers(frame, schema.person_key)
+            self.records.add(chunk, encoded.codes)
         except InputError as error:
-            return 0, [str(error)]
-        units, unit = len(np.unique(persons)), "persons"
-    if units >= policy.min_records:
-        return units, []
-    return units, [f"{units} {unit}: the policy's min_records wants at least {policy.min_records}"]
+            self._unkeyed = self._unkeyed or str(error)
+        if self._schema.rules:
+            self._broken.update(rule_violations(chunk, self._schema))
+
+    def _encoded(self, chunk: pd.DataFrame) -> EncodedTable | None:
+        try:
+            return encode(chunk, self._schema)
+        except InputError:  # what is wrong is found out column by column
+            return None
+
+    def result(self) -> Preflight:
+        """What was found."""
+        columns = tuple(
+            check.report(name in self._waived)
+            for name, check in self._checks.items()
+            if name in self._headings
+        )
+        problems = [*self._heading_problems(), *self._waiver_problems()]
+        problems += [problem for report in columns for problem in report.problems(self._rows)]
+        units = self._rows if self._schema.person_key is None else self.records.units
+        problems += self._unit_problems(units, sound=not problems)
+        notes = [note for report in columns for note in report.notes(self._rows)]
+        notes += [
+            f"rule {name!r}: {count} records break it, synthetic ones never will"
+            for name, count in self._broken.items()
+            if count
+        ]
+        if self._schema.origin != "declared":
+            notes.insert(0, "the schema is drafted from data and not private; have it reviewed")
+        return Preflight(
+            columns=columns,
+            units=units,
+            problems=tuple(problems),
+            notes=tuple(notes),
+            digest=self.records.digest,
+        )
+
+    def _heading_problems(self) -> list[str]:
+        declared = [column.name for column in self._schema.columns]
+        lacking = [c.name for c in self._schema.modelled if c.name not in self._headings]
+        places = enumerate(self._headings, 1)
+        unknown = [str(place) for place, name in places if name not in declared]
+        problems = [f"column {name!r}: of the schema, but not in the table" for name in lacking]
+        if unknown:
+            listed = ", ".join(unknown[:8]) + (", ..." if len(unknown) > 8 else "")
+            problems.append(
+                f"{len(unknown)} headings of the table are not in the schema (columns number "
+                f"{listed}); remove the columns, declare them as ids, ignore them in the "
+                "configuration, or add the heading row"
+            )
+        return problems
+
+    def _waiver_problems(self) -> list[str]:
+        modelled = {column.name for column in self._schema.modelled}
+        unknown = (name for name in self._waived if name not in modelled)
+        return [f"waived {name!r}: no modelled column of the schema" for name in unknown]
+
+    def _unit_problems(self, units: int, *, sound: bool) -> list[str]:
+        """Why the number of records or persons will not do; persons need a table without faults."""
+        key, least = self._schema.person_key, self._policy.min_records
+        if self._unkeyed:
+            return [self._unkeyed]
+        if key is not None and key not in self._headings:
+            return [f"column {key!r}: the schema's person key is missing from the table"]
+        if units >= least or not (sound or key is None):
+            return []
+        unit = "records" if key is None else "persons"
+        return [f"{units} {unit}: the policy's min_records wants at least {least}"]

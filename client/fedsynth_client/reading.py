@@ -8,30 +8,65 @@ error, whose text may quote the cell that it stumbled over, and a file without i
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from fedsynth_client.sources import Source, WithoutColumns, open_source
 from fedsynth_common.errors import FedsynthError, InputError
-from fedsynth_common.tables import read_table
+
+if TYPE_CHECKING:
+    from fedsynth_client.config import SiteConfig
 
 _REPEATED = "occurs more than once"
 
 
+@dataclass(frozen=True)
+class GuardedSource:
+    """A source whose faults quote neither a cell nor a heading."""
+
+    source: Source
+
+    @property
+    def name(self) -> str:
+        """The source's."""
+        return self.source.name
+
+    def chunks(self) -> Iterator[pd.DataFrame]:
+        """The source's chunks.
+
+        Raises:
+            FedsynthError: the source cannot be used; says why and where.
+        """
+        try:
+            with without_values(f"reading {self.name}"):
+                yield from self.source.chunks()
+        except InputError as error:
+            if _REPEATED not in str(error):
+                raise
+            fault = "two columns have the same heading, or the heading row is missing"
+            raise InputError(f"{self.name}: {fault}") from None
+
+
+def site_source(site: "SiteConfig") -> GuardedSource:
+    """The records that a site's configuration names, without the columns it ignores.
+
+    Raises:
+        InputError: a faulty description of a source.
+    """
+    source = open_source(site.data)
+    return GuardedSource(WithoutColumns(source, site.ignored) if site.ignored else source)
+
+
 def read_records(path: Path) -> pd.DataFrame:
-    """The site's table.
+    """A site's whole table in memory.
 
     Raises:
         InputError: the file cannot be used; says why, quoting neither a cell nor a heading.
     """
-    try:
-        with without_values(f"reading {path}"):
-            return read_table(path)
-    except InputError as error:
-        if _REPEATED not in str(error):
-            raise
-        fault = "two columns have the same heading, or the heading row is missing"
-        raise InputError(f"{path}: {fault}") from None
+    return pd.concat(list(GuardedSource(open_source(path)).chunks()), ignore_index=True)
 
 
 @contextmanager

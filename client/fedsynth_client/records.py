@@ -5,34 +5,39 @@ the schema names a person key, at most `rows_per_person` rows of a person are ke
 and independently of every other person, so that adding or removing a person changes nothing about
 the rows kept of the others (DESIGN 5.1). The keys themselves are reduced to a running number.
 
+A table is read in chunks and need not fit into memory: its codes go to a `CodeStore`, and of each key
+128 bits of a keyed hash are kept until all rows are known.
+
 The unit of privacy is the *person* where there is a key and the record otherwise: samples are drawn
 and gradients are clipped per unit.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
+from fedsynth_client.code_store import Codes, CodeStore, chunks, take
+from fedsynth_client.person_keys import Index, PersonKeys
+from fedsynth_client.sources import FrameSource, Source, open_source
 from fedsynth_common.encoding import encode
-from fedsynth_common.errors import InputError
 from fedsynth_common.privacy.randomness import Randomness
 from fedsynth_common.schema import Schema
-from fedsynth_common.tables import factorise, read_table
-
-Codes = NDArray[np.uint16]
-Index = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
 class Records:
-    """Fine codes (n, d) and, with a person key, the person (0..P-1) of each row."""
+    """Fine codes (n, d) and, with a person key, the person (0..P-1) of each row.
+
+    `digest` is the SHA-256 of all rows' codes as they were read, for the site's own log.
+    """
 
     codes: Codes
     person: Index | None = None
+    digest: str = ""
 
     def __len__(self) -> int:
         return len(self.codes)
@@ -41,6 +46,14 @@ class Records:
     def units(self) -> int:
         """Number of persons, or of records where no person key is named. Private."""
         return len(self.codes) if self.person is None else len(self._starts) - 1
+
+    def chunks(self) -> Iterator[Codes]:
+        """All rows, piece by piece, with bounded memory; use a piece before asking for the next."""
+        return chunks(self.codes)
+
+    def take(self, rows: Index) -> Codes:
+        """The codes of the given rows."""
+        return take(self.codes, rows)
 
     @cached_property
     def rows_per_unit(self) -> int:
@@ -82,42 +95,79 @@ class Records:
         return self._order[self._starts[units][groups] + within], groups
 
 
+class RecordsBuilder:
+    """Encoded chunks in, records out, without ever holding the whole table."""
+
+    def __init__(self, schema: Schema, scratch: Path | None = None, keep: bool = True) -> None:
+        """Use the folder `scratch` for codes that are too many for memory; or keep none of them."""
+        self._schema = schema
+        self._store = CodeStore(len(schema.modelled), scratch, keep)
+        self._keys = PersonKeys(schema.person_key) if schema.person_key else None
+
+    def add(self, frame: pd.DataFrame, codes: Codes) -> None:
+        """Append a chunk and its codes.
+
+        Raises:
+            InputError: a row without a person key.
+        """
+        if self._keys is not None:
+            self._keys.add(frame)
+        self._store.append(codes)
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the codes so far. For the site's own operator."""
+        return self._store.digest
+
+    @property
+    def units(self) -> int:
+        """Number of persons, or of rows without a person key. Private."""
+        return self._store.rows if self._keys is None else self._keys.count()
+
+    def finish(self, randomness: Randomness) -> Records:
+        """The records, each person's contribution bounded. The builder is used up."""
+        digest = self._store.digest
+        if self._keys is None:
+            return Records(self._store.finish(), digest=digest)
+        person = self._keys.numbers()
+        kept = _bounded(person, self._schema.rows_per_person, randomness.generator())
+        self._store.keep_rows(kept)
+        numbers = np.unique(person[kept], return_inverse=True)[1].astype(np.int64)
+        return Records(self._store.finish(), numbers, digest)
+
+    def close(self) -> None:
+        """Drop everything."""
+        self._store.close()
+
+
 def load_records(
-    source: Path | str | pd.DataFrame, schema: Schema, randomness: Randomness
+    source: Path | str | pd.DataFrame | Source,
+    schema: Schema,
+    randomness: Randomness,
+    scratch: Path | None = None,
 ) -> Records:
     """Read, encode and bound the contribution of each person.
 
     Args:
-        source: path of the table, or the table.
+        source: the table, its path, or any other source.
         schema: the public schema.
         randomness: chooses the rows kept of persons with too many.
+        scratch: folder of the nameless file for codes that are too many for memory.
 
     Raises:
         InputError: naming the file, column and what to do.
     """
-    frame = source if isinstance(source, pd.DataFrame) else read_table(source)
-    codes = encode(frame, schema).codes
-    if schema.person_key is None:
-        return Records(codes)
-    person = person_numbers(frame, schema.person_key)
-    kept = _bounded(person, schema.rows_per_person, randomness.generator())
-    return Records(codes[kept], np.unique(person[kept], return_inverse=True)[1].astype(np.int64))
-
-
-def person_numbers(frame: pd.DataFrame, key: str) -> Index:
-    """The person (0..P-1) of each row.
-
-    Raises:
-        InputError: the key is not in the table, or missing in some rows.
-    """
-    if key not in frame.columns:
-        raise InputError(f"column {key!r}: the schema's person key is missing from the table")
-    person, _ = factorise(frame[key])
-    if missing := int((person < 0).sum()):
-        raise InputError(
-            f"column {key!r}: {missing} rows have no person key; give every row one, or remove them"
-        )
-    return person
+    if isinstance(source, pd.DataFrame):
+        source = FrameSource(source)
+    elif isinstance(source, Path | str):
+        source = open_source(Path(source))
+    builder = RecordsBuilder(schema, scratch)
+    try:
+        for chunk in source.chunks():
+            builder.add(chunk, encode(chunk, schema).codes)
+        return builder.finish(randomness)
+    finally:
+        builder.close()
 
 
 def _bounded(person: Index, limit: int, generator: np.random.Generator) -> Index:

@@ -2,6 +2,11 @@
 
 The file appears under its name only when it is complete: pieces go to a temporary file beside it,
 which replaces the target on success and is removed on failure. Equal tables give equal bytes.
+
+Spreadsheet programs run a CSV cell that starts with =, +, - or @ as a formula (CWE-1236; OWASP "CSV
+Injection"). Texts of a synthetic table are those of the public schema, but a schema, too, comes from
+somebody else: `escape_formulas` puts an apostrophe before such texts and headings. Numbers stay as they
+are, and so does everything without the option, since an apostrophe is another category to a program.
 """
 
 import gzip
@@ -10,17 +15,24 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from fedsynth_common.errors import InputError
+from fedsynth_common.tables import numbers_of
+
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 class TableWriter:
-    """Context manager: `write` frames with equal columns; the suffix of `path` says the format."""
+    """Context manager: `write` frames with equal columns; the suffix of `path` says the format.
 
-    def __init__(self, path: Path) -> None:
+    `escape_formulas` is for CSV files that people open in a spreadsheet; Parquet has no need of it.
+    """
+
+    def __init__(self, path: Path, *, escape_formulas: bool = False) -> None:
         if not path.name.endswith((".csv", ".csv.gz", ".parquet")):
             raise InputError(f"{path}: expected a name that ends in .csv, .csv.gz or .parquet")
         if not path.parent.is_dir():
@@ -28,6 +40,7 @@ class TableWriter:
         if path.is_dir():
             raise InputError(f"{path}: is a folder; expected the name of a file")
         self.path = path
+        self._escape = escape_formulas
         self._partial = path.with_name(f".{path.name}.partial")
         self._text: IO[str] | None = None
         self._parquet: pq.ParquetWriter | None = None
@@ -56,6 +69,8 @@ class TableWriter:
         first = self._text is None
         if self._text is None:
             self._text = self._open()
+        if self._escape:
+            frame = without_formulas(frame)
         frame.to_csv(self._text, index=False, header=first, lineterminator="\n")
 
     def _open(self) -> IO[str]:
@@ -82,6 +97,24 @@ class TableWriter:
                 raise InputError(f"{self.path}: cannot be written ({fault.strerror})") from None
         finally:
             self._partial.unlink(missing_ok=True)
+
+
+def without_formulas(frame: pd.DataFrame) -> pd.DataFrame:
+    """The table with an apostrophe before every text and heading that a spreadsheet would run.
+
+    >>> without_formulas(pd.DataFrame({"@a": ["=1+1", "-5", "b"]})).to_csv(index=False).split()
+    ["'@a", "'=1+1", '-5', 'b']
+    """
+    escaped = frame.rename(columns=lambda name: _inert(str(name)))
+    for place, (_, cells) in enumerate(frame.items()):
+        if not pd.api.types.is_numeric_dtype(cells.dtype):
+            escaped.isetitem(place, cells.map(_inert, na_action="ignore").array)
+    return escaped
+
+
+def _inert(cell: object) -> object:
+    runs = isinstance(cell, str) and cell.startswith(_FORMULA) and np.isnan(numbers_of([cell])[0])
+    return f"'{cell}" if runs else cell
 
 
 class _Gzip(gzip.GzipFile):

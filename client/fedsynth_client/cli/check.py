@@ -3,6 +3,8 @@
 Exit code 0: fit to be served. 1: problems, one a line. 2: a file that cannot be used at all.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -33,13 +35,14 @@ def check(
     from fedsynth_client.account import read_account
     from fedsynth_client.policy import Policy
     from fedsynth_client.preflight import preflight
-    from fedsynth_client.reading import read_records
+    from fedsynth_client.reading import site_source
     from fedsynth_common.schema import Schema
 
     site = SiteConfig.load(config)
     policy, schema = Policy.load(site.policy), Schema.load(site.table_schema)
     asked = read_plan(plan) if plan else None
-    result = preflight(read_records(site.data), schema, policy, site.waived)
+    with working("reading and checking the records"):
+        result = preflight(site_source(site), schema, policy, site.waived, site.max_repaired)
     account = read_account(site.ledger, policy.dataset, site.witness)
     problems = [*result.problems, *exposed_files(site, config)]
     problems += [f"ledger {site.ledger}: {account.fault}"] if account.fault else []
@@ -58,6 +61,18 @@ def check(
     if problems:
         raise FedsynthError(f"{site.data} is not fit to be served: {len(problems)} problems")
     typer.echo(f"{site.data}: fit to be served ({result.units} records or persons)")
+    typer.echo(f"the encoded records have SHA-256 {result.digest} (private: for this site only)")
+
+
+@contextmanager
+def working(doing: str) -> Iterator[None]:
+    """A sign of life on a terminal, nothing elsewhere."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield
+        return
+    with console.status(doing):
+        yield
 
 
 def _show(result: "Preflight") -> None:

@@ -26,7 +26,9 @@ from opacus import GradSampleModule
 from torch import nn
 from torch.nn.functional import pad, softplus
 
-from fedsynth_client.records import Codes, Index, Records
+from fedsynth_client.code_store import Codes
+from fedsynth_client.person_keys import Index
+from fedsynth_client.records import Records
 from fedsynth_client.vault.dpsgd import GuardedDPOptimizer
 from fedsynth_common.networks import Discriminator, flatten, load_flat, one_hot
 from fedsynth_common.privacy.randomness import Randomness
@@ -123,7 +125,7 @@ class Trainer:
         for start in range(0, max(1, len(sample)), size):
             rows, groups = records.rows_of(sample[start : start + size])
             partner = generator.integers(0, len(order.synthetic), size=len(rows))
-            real = _through(order.views, records.codes[rows])
+            real = _through(order.views, records.take(rows))
             yield Piece(real, order.synthetic[partner], groups, len(sample[start : start + size]))
 
 

@@ -9,14 +9,15 @@ The reply's length depends on the request alone. Values beyond int32 are clamped
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fedsynth_client.records import Codes, Records
+from fedsynth_client.code_store import Codes, chunks
+from fedsynth_client.records import Records
 from fedsynth_common.privacy.events import CountsEvent
 from fedsynth_common.privacy.noise import noisy_counts
 from fedsynth_common.privacy.randomness import Randomness
@@ -92,16 +93,11 @@ def contingency(
     [0, 2, 0, 1]
     """
     totals = [np.zeros(marginal.cells, np.int64) for marginal in marginals]
-    for chunk in _chunks(codes):
+    for chunk in chunks(codes, _CHUNK):
         groups = _grouped(chunk, views, marginals)
         for total, marginal in zip(totals, marginals, strict=True):
             total += np.bincount(_cell_index(groups, marginal.axes), minlength=marginal.cells)
     return totals
-
-
-def _chunks(codes: Codes) -> Iterator[Codes]:
-    for start in range(0, len(codes), _CHUNK):
-        yield codes[start : start + _CHUNK]
 
 
 def _grouped(
