@@ -34,7 +34,7 @@ CREATE TABLE IF NOT EXISTS charges (seq INTEGER PRIMARY KEY, study TEXT NOT NULL
   NOT NULL, request_hash TEXT NOT NULL, events_json TEXT NOT NULL, prev_hash TEXT NOT NULL,
   hash TEXT NOT NULL, UNIQUE (study, step));
 CREATE TABLE IF NOT EXISTS outbox (study TEXT, step INTEGER, reply BLOB NOT NULL,
-  PRIMARY KEY (study, step));
+  seal TEXT NOT NULL, PRIMARY KEY (study, step));
 CREATE TABLE IF NOT EXISTS studies (study TEXT PRIMARY KEY, digest TEXT NOT NULL UNIQUE,
   plan_json BLOB NOT NULL);
 """
@@ -56,6 +56,13 @@ def genesis(dataset: str) -> str:
 def _link(previous: str, seq: int, study: str, step: int, request: str, events: str) -> str:
     entry = json.dumps([previous, seq, study, step, request, events])
     return hashlib.sha256(entry.encode()).hexdigest()
+
+
+def _unsealed(reply: object, seal: object) -> bytes:
+    """A stored reply as it was first sent: another answer to the same request would be a release."""
+    if not isinstance(reply, bytes) or hashlib.sha256(reply).hexdigest() != seal:
+        raise RefusalError(ErrorCode.LEDGER)
+    return reply
 
 
 def charges_in(database: sqlite3.Connection) -> list[Charge]:
@@ -98,21 +105,22 @@ class Ledger:
     ) -> None:
         self._genesis = genesis(dataset)
         self._witness: Witness | None = None
-        self._lock: FileLock | None = None
+        self._locks: list[FileLock] = []
         self._mutex = RLock()
         if str(path) != IN_MEMORY:
-            self._lock = FileLock(f"{path}.lock", hold=not shared)
+            self._locks.append(FileLock(f"{path}.lock", hold=not shared))
             self._witness = Witness(witness or f"{path}.witness")
         try:
-            self._open(path)
+            self._open(path, alone=not shared)
         except BaseException:
-            if self._lock:
-                self._lock.release()
+            self._release()
             raise
 
-    def _open(self, path: Path | str) -> None:
+    def _open(self, path: Path | str, *, alone: bool) -> None:
         if self._witness:
             self._witness.refuse_missing_ledger(Path(path))
+            if alone:  # the file itself too: it may have other names (links, mounts)
+                self._locks.append(FileLock(path, hold=True))
         with self._fail_closed(), self._exclusive():
             if self._witness:
                 close_to_others(Path(path))
@@ -126,8 +134,11 @@ class Ledger:
     def close(self) -> None:
         """Release the file and its lock."""
         self._db.close()
-        if self._lock:
-            self._lock.release()
+        self._release()
+
+    def _release(self) -> None:
+        while self._locks:
+            self._locks.pop().release()
 
     def accept(self, study: str, digest: str, plan_json: bytes) -> None:
         """Remember an accepted plan; accepting it again changes nothing.
@@ -194,22 +205,23 @@ class Ledger:
 
         Raises:
             RefusalError: ERR_CONFLICT if the step was charged for another request, ERR_SPENT if its
-                reply was lost in a crash.
+                reply was lost in a crash, ERR_LEDGER if it was damaged on disk.
         """
         with self._fail_closed():
             query = (
-                "SELECT reply FROM outbox JOIN charges USING (study, step)"
+                "SELECT reply, seal FROM outbox JOIN charges USING (study, step)"
                 " WHERE study = ? AND step = ? AND request_hash = ?"
             )
             if row := self._one(query, study, step, request_hash):
-                return bytes(row[0])
+                return _unsealed(*row)
             self._refuse_repeated(study, step, request_hash)
         return None
 
     def store_reply(self, study: str, step: int, reply: bytes) -> None:
         """Keep the reply of a charged step, before it is sent."""
+        values = (study, step, reply, hashlib.sha256(reply).hexdigest())
         with self._transaction():
-            self._db.execute("INSERT INTO outbox VALUES (?, ?, ?)", (study, step, reply))
+            self._db.execute("INSERT INTO outbox VALUES (?, ?, ?, ?)", values)
 
     def charged(self) -> list[Charge]:
         """All charges of all studies, in order."""
@@ -249,6 +261,8 @@ class Ledger:
         links, previous = {0: start}, start
         for row in database.execute("SELECT * FROM charges ORDER BY seq"):
             seq, study, step, request, events, before, link = row
+            if any(isinstance(value, bytes) for value in row):  # damage can turn text into bytes
+                raise RefusalError(ErrorCode.LEDGER)
             expected = _link(previous, len(links), study, step, request, events)
             sound &= (seq, before, link) == (len(links), previous, expected)
             links[seq] = previous = link
@@ -265,11 +279,11 @@ class Ledger:
     def _exclusive(self) -> Iterator[None]:
         """The only one in this process, and among processes that share the file."""
         with self._mutex:
-            if self._lock is None:
-                yield
-            else:
-                with self._lock.turn():
+            if self._locks:
+                with self._locks[0].turn():
                     yield
+            else:
+                yield
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:

@@ -1,4 +1,4 @@
-"""The files of a new site: configuration, policy, signing key; written once, never over others.
+"""The files of a new site: configurations, policy, signing key; written once, never over others.
 
 Whatever has no safe default is left for a person: the policy starts with no name for the people in
 the table unless one is given (the vault then refuses to start) and with no approved plan. All files
@@ -14,18 +14,21 @@ from fedsynth_client.receipts import load_or_create_key
 from fedsynth_common.errors import InputError
 
 CONFIG, POLICY, KEY = "site.toml", "policy.toml", "site.key"
+COURIER = Path("courier", "courier.toml")
 
 _CONFIG = """\
 # Places of this site. Relative ones are relative to this file's folder.
 
-# The records (.csv, .csv.gz or .parquet) and the public schema that all sites share:
+# The records and the public schema that all sites share. Records are a .csv, .csv.gz or .parquet file,
+# a folder of .parquet parts, or a .toml that describes a database or how a CSV file is written.
 data = {data}
 schema = {schema}
 
 policy = "policy.toml"       # what may be spent, ever; only this site changes it
-ledger = "ledger.db"         # what was spent; never copy an old one back
+ledger = {ledger}         # what was spent; never copy an old one back
 key = "site.key"             # signs receipts; nobody else may read it
-socket = "vault.sock"        # the courier's; move it to a folder of their group if it is another user
+socket = {socket}       # the courier's; in a folder of their group if it is another user
+courier = {courier}  # how the courier reaches the coordinator
 
 # A witness on another volume notices when the ledger's volume is restored from a backup.
 # witness = "/another/volume/ledger.witness"
@@ -33,6 +36,27 @@ socket = "vault.sock"        # the courier's; move it to a folder of their group
 # Columns that `fedsynth site check` takes for direct identifiers and that a person has looked at:
 # waived = ["column"]
 waived = []
+
+# Columns of the table that the study does not use; they are dropped when the table is read:
+# ignored = ["column"]
+
+# Refuse the table if a larger share of a column's cells does not fit the schema:
+# max_repaired = 0.2
+"""
+
+_COURIER = """\
+# How this site's courier reaches the coordinator. Nothing here leads to a record, so that the courier
+# can run as a user who may read this folder and no other. Relative places: relative to this folder.
+
+superlink = {superlink}      # REQUIRED. host:port that the coordinator told you; always TLS
+root_certificates = "ca.crt"        # the coordinator's authority; compare its fingerprint by telephone
+node_key = "node.key"               # this site's identity there, made by `fedsynth site key`
+home = "flower"                     # the approved app bundle, put there by `fedsynth site bundle`
+socket = {socket}
+
+# Ports on the loopback interface: between the courier's two processes, and for a monitor (gRPC health).
+# runtime_port = 9094
+# health_port = 9095
 """
 
 _POLICY = """\
@@ -62,8 +86,15 @@ def write_new_site(
     dataset: str = "",
     site: str | None = None,
     max_epsilon: float = 1.0,
+    superlink: str = "",
+    courier: Path | None = None,
+    socket: Path | None = None,
+    ledger: Path | None = None,
 ) -> list[Path]:
-    """Write the three files of a site and return their paths. An existing key is kept.
+    """Write the files of a site and return their paths; an existing key is kept.
+
+    Configuration, policy, key, courier's configuration. `courier` and `socket` are given where the
+    courier is another user, who cannot enter `folder`.
 
     Raises:
         InputError: a cap that is none, a configuration or policy that exists already, or a folder
@@ -72,12 +103,20 @@ def write_new_site(
     if not 0 < max_epsilon < math.inf:
         raise InputError("--max-epsilon: expected a number above 0")
     config, policy, key = folder / CONFIG, folder / POLICY, folder / KEY
-    for path in (config, policy):
+    outside = (courier / COURIER.name) if courier else (folder / COURIER)
+    for path in (config, policy, outside):
         if path.exists() or path.is_symlink():
             raise InputError(f"{path}: exists, and is not replaced; edit it or choose a new folder")
     places = {
         "data": _quoted(data.absolute() if data else "records.csv"),
         "schema": _quoted(schema.absolute() if schema else "schema.json"),
+        "courier": _quoted(courier.absolute() / COURIER.name if courier else COURIER),
+        "socket": _quoted(socket.absolute() if socket else "vault.sock"),
+        "ledger": _quoted(ledger.absolute() if ledger else "ledger.db"),
+    }
+    there = {
+        "superlink": _quoted(superlink),
+        "socket": _quoted(socket.absolute() if socket else "../vault.sock"),
     }
     named = (
         f"site = {_quoted(site)}" if site else '# site = "name"  # plans must then name this site'
@@ -85,12 +124,14 @@ def write_new_site(
     law = {"dataset": _quoted(dataset), "site": named, "max_epsilon": max_epsilon}
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        outside.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         load_or_create_key(key)
         _write_new(policy, _POLICY.format(**law))
+        _write_new(outside, _COURIER.format(**there))
         _write_new(config, _CONFIG.format(**places))
     except OSError as error:
         raise InputError(f"{folder}: cannot be written ({error.strerror})") from None
-    return [config, policy, key]
+    return [config, policy, key, outside]
 
 
 def _write_new(path: Path, text: str) -> None:

@@ -1,17 +1,24 @@
 """`fedsynth site`: what the operator of a partner site runs, one room per act.
 
 * `start`: `init` writes a new site's files. `check`: is the table fit to be served?
-* `approve`: read a plan's costs and allow it. `serve`: the vault.
+* `key`: the site's identity. `bundle`: what the coordinator ships, looked into and locked in.
+* `approve`: read a plan's costs and allow it. `serve`: the vault. `connect`: the courier.
 * `spending`: `status` and `ledger`, what was spent and what is left.
+* `score`: how well a published table serves this site; for its own eyes.
 
-All work is local: no command but `serve` answers anybody, and none opens a connection. Heavy
-libraries are loaded inside the commands, so that `--help` stays fast.
+All work is local: no command but `serve` answers anybody, and none but `connect` opens a connection.
+Heavy libraries are loaded inside the commands: `--help` stays fast, and the courier's image needs
+neither torch nor pandas.
 """
 
 import typer
 
 from fedsynth_client.cli.approve import approve
+from fedsynth_client.cli.bundle import bundle
 from fedsynth_client.cli.check import check
+from fedsynth_client.cli.connect import connect
+from fedsynth_client.cli.key import key
+from fedsynth_client.cli.score import score
 from fedsynth_client.cli.serve import serve
 from fedsynth_client.cli.spending import ledger, status
 from fedsynth_client.cli.start import init
@@ -20,5 +27,5 @@ app = typer.Typer(
     help="Run a partner site: set it up, check its table, approve plans, serve its vault.",
     no_args_is_help=True,
 )
-for _command in (init, check, approve, serve, status, ledger):
+for _command in (init, check, key, approve, bundle, serve, connect, status, ledger, score):
     app.command()(_command)

@@ -6,13 +6,15 @@ shown, or a table served, against somebody else's policy, so it is refused.
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from fedsynth_client.config import SiteConfig
 from fedsynth_common.errors import InputError
-from fedsynth_common.protocol.plan import Plan
+
+if TYPE_CHECKING:
+    from fedsynth_common.protocol.plan import Plan
 
 ConfigPath = Annotated[
     Path, typer.Option("--config", help="The site's configuration, from `fedsynth site init`.")
@@ -45,12 +47,14 @@ def chosen_config(config: Path | None, places: Mapping[str, Path | None]) -> Sit
     return None
 
 
-def read_plan(path: Path) -> Plan:
+def read_plan(path: Path) -> "Plan":
     """A plan file.
 
     Raises:
         InputError: missing, unreadable or not a plan.
     """
+    from fedsynth_common.protocol.plan import Plan  # not for a courier, who has no randomgen
+
     try:
         return Plan.from_json(path.read_bytes())
     except OSError as error:

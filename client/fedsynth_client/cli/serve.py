@@ -13,6 +13,7 @@ from fedsynth_common.errors import ErrorCode, FedsynthError, InputError, Refusal
 if TYPE_CHECKING:
     from fedsynth_client.ledger import Ledger
 
+_log = logging.getLogger("fedsynth.vault")
 LEDGER_REFUSED = (
     "in use by another vault, missing although its witness exists, rolled back, damaged, of another "
     "data set, or not writable; see `fedsynth site status`"
@@ -55,16 +56,17 @@ def serve(
 def _serve(site: SiteConfig, source: Path | None) -> None:
     # torch and pandas are loaded only here: `--help` and `ledger` stay fast
     from fedsynth_client.policy import Policy
-    from fedsynth_client.preflight import preflight
-    from fedsynth_client.reading import read_records, without_values
+    from fedsynth_client.preflight import Inspection
+    from fedsynth_client.reading import site_source
     from fedsynth_client.receipts import load_or_create_key
-    from fedsynth_client.records import load_records
+    from fedsynth_client.vault.dumps import forbid_dumps
     from fedsynth_client.vault.server import serve as serve_vault
     from fedsynth_client.vault.service import Vault
     from fedsynth_common.privacy.randomness import Randomness
     from fedsynth_common.schema import Schema
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    forbid_dumps()
     policy, schema = Policy.load(site.policy), Schema.load(site.table_schema)
     if source is not None and (exposed := exposed_files(site, source)):
         raise FedsynthError("\n  ".join(["the site's files are not safe:", *exposed]))
@@ -72,11 +74,18 @@ def _serve(site: SiteConfig, source: Path | None) -> None:
     try:
         signing_key = load_or_create_key(site.key)
         randomness = Randomness()
-        frame = read_records(site.data)
-        preflight(frame, schema, policy, site.waived).require_fit()
-        with without_values(f"encoding {site.data}"):
-            records = load_records(frame, schema, randomness)
-        del frame
+        inspection = Inspection(
+            schema,
+            policy,
+            site.waived,
+            max_repaired=site.max_repaired,
+            scratch=site.ledger.parent,
+            keep=True,
+        )
+        inspection.read(site_source(site))
+        inspection.result().require_fit()
+        records = inspection.records.finish(randomness)
+        _log.info("encoded records: SHA-256 %s", records.digest)
         vault = Vault(records, schema, policy, charges, randomness, signing_key)
         typer.echo(f"vault: serving on {site.socket}")
         serve_vault(vault, site.socket)

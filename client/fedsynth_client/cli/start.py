@@ -9,8 +9,11 @@ DONE = """\
 Next:
   1. read and complete {policy}
   2. fedsynth site check --config {config}
-  3. fedsynth site approve PLAN --config {config}
-  4. fedsynth site serve --config {config}"""
+  3. fedsynth site key --config {config}       (send the public keys to the coordinator)
+  4. fedsynth site approve PLAN --config {config}
+  5. fedsynth site bundle FAB --install {home}
+  6. fedsynth site serve --config {config}
+  7. fedsynth site connect --config {config}   (in another terminal; first complete {courier})"""
 
 
 def init(
@@ -22,8 +25,19 @@ def init(
     max_epsilon: Annotated[
         float, typer.Option(help="The cap: all that may ever be spent on these people.")
     ] = 1.0,
+    superlink: Annotated[str, typer.Option(help="HOST:PORT of the coordinator.")] = "",
+    courier: Annotated[
+        Path | None,
+        typer.Option(help="Folder of the courier, if it is another user [default: DIR/courier]."),
+    ] = None,
+    socket: Annotated[
+        Path | None, typer.Option(help="The vault's socket [default: DIR/vault.sock].")
+    ] = None,
+    ledger: Annotated[
+        Path | None, typer.Option(help="The vault's ledger [default: DIR/ledger.db].")
+    ] = None,
 ) -> None:
-    """Write the configuration, policy and signing key of a new site. Replaces nothing.
+    """Write the configurations, policy and signing key of a new site. Replaces nothing.
 
     For example:
 
@@ -31,8 +45,18 @@ def init(
     """
     from fedsynth_client.new_site import write_new_site
 
-    config, policy, key = write_new_site(
-        folder, data=data, schema=schema, dataset=dataset, site=site, max_epsilon=max_epsilon
+    config, policy, key, outside = write_new_site(
+        folder,
+        data=data,
+        schema=schema,
+        dataset=dataset,
+        site=site,
+        max_epsilon=max_epsilon,
+        superlink=superlink,
+        courier=courier,
+        socket=socket,
+        ledger=ledger,
     )
-    typer.echo(f"wrote {config}, {policy} and the signing key {key}")
-    typer.echo(DONE.format(config=config, policy=policy))
+    typer.echo(f"wrote {config}, {policy}, {outside} and the signing key {key}")
+    home = outside.with_name("flower")
+    typer.echo(DONE.format(config=config, policy=policy, courier=outside, home=home))

@@ -5,13 +5,14 @@ schema and the accepted plan. A request that passes can be computed without any 
 its content. Failures are codes, never texts (DESIGN 5.8).
 """
 
+import logging
 import math
 from collections.abc import Sequence
 from itertools import pairwise
 
 import numpy as np
 
-from fedsynth_client.records import Codes
+from fedsynth_client.code_store import Codes
 from fedsynth_client.vault.discriminate import Assignment
 from fedsynth_client.vault.measure import Axis, Marginal, Measurement
 from fedsynth_common.encoding import domains
@@ -30,6 +31,7 @@ from fedsynth_common.schema import Schema
 
 MAX_CELLS = 50_000_000
 MAX_PARAMETERS = 1 << 24
+_log = logging.getLogger("fedsynth.vault")
 
 
 def plan_of(request: pb.EnrollRequest) -> Plan:
@@ -39,6 +41,12 @@ def plan_of(request: pb.EnrollRequest) -> Plan:
         RefusalError: ERR_VERSION for another protocol, ERR_PLAN for anything but a valid plan.
     """
     if request.protocol_version != PROTOCOL_VERSION:
+        _log.warning(
+            "enrolment refused: the coordinator speaks protocol %d, this vault protocol %d; "
+            "install the same release of fedsynth on both sides",
+            request.protocol_version,
+            PROTOCOL_VERSION,
+        )
         raise RefusalError(ErrorCode.VERSION)
     try:
         return Plan.from_json(request.plan_json)

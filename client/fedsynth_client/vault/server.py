@@ -2,7 +2,9 @@
 
 The socket lies in a directory that only the courier's group may enter, and is itself closed to
 everybody else; there is no network port. Requests are computed one at a time (the vault's own
-lock), while health checks go on being answered. SIGTERM lets the running call finish.
+lock), while health checks go on being answered: couriers may fill all but a few of the threads, and
+one too many is turned away (RESOURCE_EXHAUSTED), which costs nothing and can be repeated. SIGTERM
+lets the running call finish.
 """
 
 import os
@@ -20,7 +22,8 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from fedsynth_client.vault.client import CHANNEL_OPTIONS, REPLIES, SERVICE, VaultCaller
 from fedsynth_common.errors import InputError
 
-_THREADS = 4  # one computes, the others answer health checks
+_THREADS = 16
+_COURIERS = 12  # requests computed or waiting at once; the other threads answer health checks
 _GRACE_SECONDS = 600.0
 
 
@@ -31,7 +34,9 @@ def start_server(vault: VaultCaller, socket: Path, mode: int = 0o660) -> grpc.Se
         InputError: if the socket's directory does not exist or cannot be used.
     """
     socket = socket.absolute()
-    server = grpc.server(ThreadPoolExecutor(_THREADS), options=CHANNEL_OPTIONS)
+    server = grpc.server(
+        ThreadPoolExecutor(_THREADS), options=CHANNEL_OPTIONS, maximum_concurrent_rpcs=_THREADS
+    )
     server.add_generic_rpc_handlers((_handlers(vault),))
     checker = health.HealthServicer()
     health_pb2_grpc.add_HealthServicer_to_server(checker, server)
@@ -58,10 +63,15 @@ def serve(vault: VaultCaller, socket: Path, mode: int = 0o660) -> None:
 
 def _handlers(vault: VaultCaller) -> "grpc.GenericRpcHandler[bytes, bytes]":
     """The four methods on raw bytes, so that malformed messages also get a code of ours."""
+    places = threading.Semaphore(_COURIERS)
 
     def answer(method: str, request: bytes, context: grpc.ServicerContext) -> bytes:
-        del context
-        return vault.call(method, request)
+        if not places.acquire(blocking=False):
+            context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, "too many requests at once")
+        try:
+            return vault.call(method, request)
+        finally:
+            places.release()
 
     methods = {
         name.capitalize(): grpc.unary_unary_rpc_method_handler(

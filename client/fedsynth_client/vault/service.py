@@ -143,6 +143,8 @@ class Vault:
         accepted = self._ledger.plan(digest.hex())
         if accepted is None:
             raise RefusalError(ErrorCode.PLAN)
+        if hashlib.sha256(accepted).digest() != digest:  # damage must not weaken an approved plan
+            raise RefusalError(ErrorCode.LEDGER)
         plan = Plan.from_json(accepted)
         admit_plan(plan, self._policy, self._schema)
         return plan

@@ -1,0 +1,46 @@
+"""`fedsynth site bundle`: look into what the coordinator ships, and lock it in."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from fedsynth_client.cli.options import AsJson
+from fedsynth_common.errors import InputError
+
+
+def bundle(
+    file: Annotated[Path, typer.Argument(metavar="FAB", help="The coordinator's app bundle.")],
+    install: Annotated[
+        Path | None, typer.Option(help="Install it, read-only, into this home of the courier.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Refuse a Flower app bundle that carries code; show, and install, one that does not.
+
+    Compare the digest with the one that the coordinator announced by another way than the file.
+
+    For example:
+
+      fedsynth site bundle fedsynth.fab --install dayton/courier/flower
+    """
+    from fedsynth_client.bundle import inspect
+    from fedsynth_client.bundle import install as put
+
+    try:
+        data = file.read_bytes()
+    except OSError as error:
+        raise InputError(f"bundle {file}: cannot be read ({error.strerror})") from None
+    found = inspect(data)
+    place = put(data, install) if install else None
+    if as_json:
+        named = {"publisher": found.publisher, "name": found.name, "version": found.version}
+        where = str(place) if place else None
+        typer.echo(json.dumps({**named, "digest": found.digest, "installed": where}))
+        return
+    typer.echo(f"bundle    {found.publisher}/{found.name} {found.version}, no code in it")
+    typer.echo(f"digest    {found.digest}")
+    for setting in found.settings:
+        typer.echo(f"  setting {setting!r}: the coordinator's own; no site reads it")
+    typer.echo(f"installed {place}, read-only" if place else "not installed (--install HOME)")

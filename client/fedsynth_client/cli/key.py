@@ -1,0 +1,52 @@
+"""`fedsynth site key`: the site's two public keys, for the people outside who must know them."""
+
+import json
+from typing import Annotated
+
+import typer
+
+from fedsynth_client.cli.options import AsJson, ConfigPath
+from fedsynth_client.config import CourierConfig, SiteConfig
+from fedsynth_common.errors import InputError
+
+
+def key(
+    config: ConfigPath,
+    name: Annotated[
+        str | None, typer.Option(help="Name of the site [default: the policy's `site`].")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make the node key (never replaced) and print the public halves of both keys.
+
+    The node key is this site's identity at the coordinator, who registers its public half. The
+    receipt key signs what was charged: tell coordinator and auditors, by telephone or in writing.
+
+    For example:
+
+      fedsynth site key --config dayton/site.toml
+    """
+    from fedsynth_client.node_key import make_node_key, public_line, public_path
+    from fedsynth_client.policy import Policy
+    from fedsynth_client.receipts import load_or_create_key
+
+    site = SiteConfig.load(config)
+    if site.courier is None:
+        raise InputError(
+            f"configuration {config}: courier: names no file; see `fedsynth site init`"
+        )
+    place = CourierConfig.load(site.courier).node_key
+    named = name or Policy.load(site.policy).site
+    if not named:
+        raise InputError(f"policy {site.policy}: names no site; give --name")
+    receipts = load_or_create_key(site.key).public_key().public_bytes_raw().hex()
+    made = make_node_key(place, named)
+    if as_json:
+        fields = {"site": named, "node_key": public_line(place), "receipt_key": receipts}
+        typer.echo(json.dumps(fields))
+        return
+    typer.echo(f"node key     {place} ({'made' if made else 'kept'}; stays here)")
+    typer.echo(f"send this    {public_path(place)}")
+    typer.echo(f"             {public_line(place)}")
+    typer.echo(f"receipt key  {named}={receipts}")
+    typer.echo("             tell it to coordinator and auditors, for `fedsynth verify --key`")

@@ -1,0 +1,105 @@
+"""`fedsynth site score`: how well a published synthetic table serves this site. For its eyes only.
+
+The score is computed here, from the site's records and without noise: it is not differentially
+private and must not leave the site. There is no vault method for it, nothing is sent, and the file
+is written for its owner alone. A score that the study may see would be a release of its own, with
+noise and a charge on the ledger; fedsynth does not make one.
+
+All records of the site were in the study, so they are cut in two halves: one stands for what the
+site would have without the study (the ceiling), the other tests. Attacks need people who were *not*
+in the study, which only the site can provide (`--control`).
+"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+
+from fedsynth_client.cli.options import AsJson, ConfigPath
+from fedsynth_client.config import SiteConfig
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from fedsynth_common.evaluation import Evaluation
+    from fedsynth_common.schema import Schema
+
+WARNING = (
+    "For this site only: computed from its records without noise, not differentially private. "
+    "Do not send it to anybody outside."
+)
+
+
+def score(
+    synthetic: Annotated[Path, typer.Argument(help="The published synthetic table.")],
+    config: ConfigPath,
+    control: Annotated[
+        Path | None,
+        typer.Option(help="Records of people who were not in the study; adds attacks."),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Also write the result: a new .json file, mode 0600.")
+    ] = None,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Fewer records, targets and attempts.")
+    ] = False,
+    as_json: AsJson = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace --out if it exists.")] = False,
+) -> None:
+    """Score a synthetic table against this site's own records. All local; nothing is sent.
+
+    For example:
+
+      fedsynth site score synthetic.csv --config dayton/site.toml --out score.json
+    """
+    from fedsynth_common.cli.evaluate import check_out, progress, write_private
+    from fedsynth_common.evaluation.summary import show
+    from fedsynth_common.schema import Schema
+
+    check_out(out, force)
+    site = SiteConfig.load(config)
+    schema = Schema.load(site.table_schema)
+    with progress() as say:
+        result = _score(site, schema, synthetic, control, quick, say)
+    if out is not None:
+        write_private(result, out)
+    if as_json:
+        typer.echo(result.to_json(), nl=False)
+        typer.echo(WARNING, err=True)
+        return
+    console = Console()
+    show(result, console)
+    console.print(WARNING, style="bold red", highlight=False, soft_wrap=True)
+
+
+def _score(
+    site: SiteConfig,
+    schema: "Schema",
+    synthetic: Path,
+    control: Path | None,
+    quick: bool,
+    say: "Callable[[str], None]",
+) -> "Evaluation":
+    import numpy as np
+    import pandas as pd
+
+    from fedsynth_client.reading import read_records, site_source, without_values
+    from fedsynth_common.evaluation import evaluate_table
+    from fedsynth_common.evaluation.split import split_for
+    from fedsynth_common.tables import read_table
+
+    say("reading the records")
+    made = read_table(synthetic)
+    own = pd.concat(list(site_source(site).chunks()), ignore_index=True)
+    other = None if control is None else read_records(control)
+    with without_values("scoring"):
+        if other is None:
+            own, other = split_for(own, 0.5, np.random.default_rng(0), schema)
+        result = evaluate_table(
+            own, other, made, schema, quick=quick, attacks=control is not None, say=say
+        )
+    if control is not None:
+        return result
+    halves = "training and held-out rows are two halves of this site's records, all in the study"
+    return result.model_copy(update={"notice": WARNING, "notes": (*result.notes, halves)})
