@@ -1,4 +1,7 @@
-"""Figures that say how good a synthetic table is: fidelity, utility, detection.
+"""Figures that say how good a synthetic table is: fidelity, utility, detection, attacks.
+
+`evaluate_table` computes all of them at once, beside their references, as an `Evaluation`; `evaluate` is
+the short line of the benchmarks. Definitions and sources: docs/METRICS.md.
 
 Everything here reads real rows in the clear and is meant for the researcher's machine or for inside
 one site. A figure that leaves a site is a release and has to be charged (DESIGN 5.2).
@@ -6,14 +9,17 @@ one site. A figure that leaves a site is a release and has to be charged (DESIGN
 
 from fedsynth_common.evaluation.detection import detection_auc
 from fedsynth_common.evaluation.discretise import Discretiser
+from fedsynth_common.evaluation.evaluate_table import evaluate_table
 from fedsynth_common.evaluation.features import Features
 from fedsynth_common.evaluation.fidelity import column_tvd, pair_tvd, resample_tvd, tvd
+from fedsynth_common.evaluation.results import Evaluation
 from fedsynth_common.evaluation.scorecard import Scorecard, evaluate
 from fedsynth_common.evaluation.targets import Target, binarise, default_targets
 from fedsynth_common.evaluation.utility import mean_auc, tstr
 
 __all__ = [
     "Discretiser",
+    "Evaluation",
     "Features",
     "Scorecard",
     "Target",
@@ -22,6 +28,7 @@ __all__ = [
     "default_targets",
     "detection_auc",
     "evaluate",
+    "evaluate_table",
     "mean_auc",
     "pair_tvd",
     "resample_tvd",

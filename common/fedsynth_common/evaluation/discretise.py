@@ -7,15 +7,15 @@ anything computed here that leaves a site has to be charged like any other relea
 
 Levels of a column:
 
-- number: the intervals (-inf, e1], (e1, e2], ..., (ek, inf) between the distinct deciles e1 < ...
-  < ek, then *missing*. Intervals are closed on the right, so that an atom at the minimum (the zeros
-  of an amount) is a level of its own.
+- number (dates, times and durations as counts of their granularity): the intervals (-inf, e1],
+  (e1, e2], ..., (ek, inf) between the distinct deciles e1 < ... < ek, then *missing*. Intervals are
+  closed on the right, so that an atom at the minimum (the zeros of an amount) is a level of its own.
 - category: the categories of the public schema in order, then *other* (every category that the
   schema does not name: generators cannot know them by name), then *missing*.
 - boolean: false, true, missing; a label that the schema does not know counts as missing.
 
 Cells of a table read from CSV are text, cells of a synthetic table are typed; both are read
-through `as_text` and `as_number`, so the two give the same levels.
+through `as_text` and `as_ordinal`, so the two give the same levels.
 """
 
 from collections.abc import Sequence
@@ -25,10 +25,11 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from fedsynth_common.encoding.values import as_ordinal
 from fedsynth_common.errors import InputError
 from fedsynth_common.schema import BooleanColumn, CategoricalColumn, ModelledColumn, Schema
 from fedsynth_common.schema.columns import OTHER
-from fedsynth_common.tables import as_number, as_text
+from fedsynth_common.tables import as_text
 
 
 def cell_column(frame: pd.DataFrame, name: str) -> pd.Series:
@@ -49,6 +50,14 @@ def named_levels(column: ModelledColumn) -> tuple[str, ...]:
     if isinstance(column, BooleanColumn):
         return (column.false, column.true)
     return ()
+
+
+def numbers(cells: pd.Series, column: ModelledColumn) -> npt.NDArray[np.float64]:
+    """Cells of a column without named levels as numbers; NaN where missing or not readable."""
+    if isinstance(column, CategoricalColumn | BooleanColumn):
+        raise TypeError(f"column {column.name!r} has levels")
+    values = as_ordinal(cells, column)
+    return np.where(np.isfinite(values), values, np.nan)
 
 
 def level_codes(cells: pd.Series, column: ModelledColumn) -> npt.NDArray[np.int64]:
@@ -102,8 +111,8 @@ class Discretiser:
 def _edges(cells: pd.Series, column: ModelledColumn, bins: int) -> npt.NDArray[np.float64]:
     if named_levels(column):
         return np.empty(0)
-    values = as_number(cells)
-    values = values[np.isfinite(values)]
+    values = numbers(cells, column)
+    values = values[~np.isnan(values)]
     if not len(values):
         return np.empty(0)
     return np.unique(np.quantile(values, np.arange(1, bins) / bins))
@@ -114,5 +123,5 @@ def _codes(
 ) -> npt.NDArray[np.int64]:
     if named_levels(column):
         return level_codes(cells, column)
-    values = as_number(cells)
+    values = numbers(cells, column)
     return np.where(np.isnan(values), -1, np.searchsorted(edges, values, side="left"))

@@ -20,9 +20,13 @@ import numpy.typing as npt
 import pandas as pd
 from scipy import sparse
 
-from fedsynth_common.evaluation.discretise import cell_column, level_codes, named_levels
+from fedsynth_common.evaluation.discretise import (
+    cell_column,
+    level_codes,
+    named_levels,
+    numbers,
+)
 from fedsynth_common.schema import ModelledColumn, Schema
-from fedsynth_common.tables import as_number
 
 Floats = npt.NDArray[np.float64]
 
@@ -52,8 +56,8 @@ class Features:
         for column in schema.modelled:
             values = np.empty(0)
             if not named_levels(column):
-                values = as_number(cell_column(train, column.name))
-                values = values[np.isfinite(values)]
+                values = numbers(cell_column(train, column.name), column)
+                values = values[~np.isnan(values)]
             centres.append(float(values.mean()) if len(values) else 0.0)
             spreads.append(float(values.std()) or 1.0 if len(values) else 1.0)
         return cls(schema.modelled, np.array(centres), np.array(spreads))
@@ -73,7 +77,7 @@ class Features:
                 codes = level_codes(raw, column)
                 matrix[:, j] = np.where(codes < 0, np.nan, codes)
             else:
-                matrix[:, j] = as_number(raw)
+                matrix[:, j] = numbers(raw, column)
         return matrix
 
     def linear(self, cells: Floats, keep: Sequence[int]) -> Any:

@@ -19,10 +19,14 @@ import numpy.typing as npt
 import pandas as pd
 
 from fedsynth_common.errors import InputError
-from fedsynth_common.evaluation.discretise import cell_column, level_codes, named_levels
-from fedsynth_common.schema import IdColumn, Schema
+from fedsynth_common.evaluation.discretise import (
+    cell_column,
+    level_codes,
+    named_levels,
+    numbers,
+)
+from fedsynth_common.schema import IdColumn, Schema, TextColumn
 from fedsynth_common.schema.columns import ModelledColumn
-from fedsynth_common.tables import as_number
 
 MIN_MINORITY = 0.05
 
@@ -47,21 +51,21 @@ class Target:
         if self.level is not None:
             codes = level_codes(cells, self.column)
             return np.where(codes < 0, np.nan, codes == self.level)
-        values = as_number(cells)
+        values = numbers(cells, self.column)
         return np.where(np.isnan(values), np.nan, values > (self.threshold or 0.0))
 
 
 def binarise(schema: Schema, train: pd.DataFrame, name: str) -> Target:
     """The question about column `name`, fitted on the real training rows."""
     column = schema.column(name)
-    if isinstance(column, IdColumn):
-        raise InputError(f"evaluation: {name!r} is an id column and cannot be a target")
+    if isinstance(column, IdColumn | TextColumn):
+        raise InputError(f"evaluation: {name!r} is an id or text column and cannot be a target")
     cells = cell_column(train, name)
     if named_levels(column):
         codes = level_codes(cells, column)
         counts = np.bincount(codes[codes >= 0], minlength=1)
         return Target(column, level=int(counts.argmax()))
-    values = as_number(cells)
+    values = numbers(cells, column)
     values = values[~np.isnan(values)]
     return Target(column, threshold=float(np.median(values)) if len(values) else 0.0)
 

@@ -3,7 +3,8 @@
 A classifier is trained on one table (the synthetic one; the real training rows give the ceiling)
 and scored by its area under the ROC curve (AUC) on real rows that no site ever saw. Two learners
 with fixed settings, since each forgives other faults: gradient boosting (histogram based, 100
-trees) and logistic regression (L2, C = 1, lbfgs, at most 200 iterations).
+trees) and logistic regression (L2, C = 1, lbfgs, at most 200 iterations). For numbers as targets
+(`Duel.regress`) the same boosting of squared errors, and ridge regression (α = 1).
 
 What is worth knowing about the figures:
 
@@ -24,9 +25,9 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.linear_model import LogisticRegression
+from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.metrics import roc_auc_score
 
 from fedsynth_common.errors import InputError
@@ -81,8 +82,8 @@ def tstr(
     Raises:
         InputError: `test` has fewer than two classes, or a table lacks a column of the schema.
     """
-    duel = _Duel(schema, train_like, test, learner)
-    return duel.auc(*_labels(train_like, test, schema, target))
+    duel = Duel(schema, train_like, test, learner)
+    return duel.ask(target)
 
 
 def mean_auc(
@@ -95,10 +96,8 @@ def mean_auc(
     """Mean of `tstr` over `targets` (from `default_targets` on the *real* training rows)."""
     if not targets:
         raise InputError("evaluation: mean_auc needs at least one target")
-    duel = _Duel(schema, train_like, test, learner)
-    return float(
-        np.mean([duel.auc(*_labels(train_like, test, schema, target)) for target in targets])
-    )
+    duel = Duel(schema, train_like, test, learner)
+    return float(np.mean([duel.ask(target) for target in targets]))
 
 
 def _labels(
@@ -119,17 +118,64 @@ def _labels(
     return target.column.name, target.labels(train_like), target.labels(test)
 
 
-class _Duel:
-    """Two encoded tables, kept so that ten targets cost one encoding."""
+class Duel:
+    """Two encoded tables, kept so that ten targets cost one encoding.
+
+    `train` teaches, `test` examines; both are encoded by what `train` shows.
+    """
 
     def __init__(
         self, schema: Schema, train: pd.DataFrame, test: pd.DataFrame, learner: Learner
     ) -> None:
+        self._frames = (train, test)
+        self._schema = schema
         self._features = Features.fit(schema, train)
         self._names = [column.name for column in schema.modelled]
         self._train = self._features.cells(train)
         self._test = self._features.cells(test)
         self._learner = learner
+
+    def ask(self, target: Target | str) -> float:
+        """AUC of a question; see `tstr`."""
+        return self.auc(*_labels(*self._frames, self._schema, target))
+
+    def regress(self, column: str) -> tuple[float, float]:
+        """R2 and RMSE on the test rows of predicting the number `column` from all other columns.
+
+        Rows whose number is missing are left out on both sides. Nothing to learn from gives the
+        mean of the training numbers, or 0.
+
+        Raises:
+            InputError: the test rows hold less than two different numbers.
+        """
+        place = self._names.index(column)
+        keep = [j for j in range(len(self._names)) if j != place]
+        taught = np.flatnonzero(~np.isnan(self._train[:, place]))
+        asked = np.flatnonzero(~np.isnan(self._test[:, place]))
+        truth = self._test[asked, place]
+        if len(truth) < 2 or np.ptp(truth) == 0:
+            raise InputError(f"evaluation: the test rows do not vary in {column!r}; use more rows")
+        if self._learner == "logistic" and len(taught) > _LOGISTIC_ROWS:
+            taught = np.random.default_rng(0).permutation(taught)[:_LOGISTIC_ROWS]
+        known = self._train[taught, place]
+        guess = np.full(len(truth), known.mean() if len(known) else 0.0)
+        if len(known) > 1 and keep:
+            guess = self._numbers(self._train[taught], known, self._test[asked], keep)
+        error = float(((guess - truth) ** 2).mean())
+        return 1 - error / float(truth.var()), float(np.sqrt(error))
+
+    def _numbers(self, known: Floats, values: Floats, asked: Floats, keep: list[int]) -> Floats:
+        if self._learner == "boosting":
+            kept = [j for j in keep if not np.isnan(known[:, j]).all()]
+            model = HistGradientBoostingRegressor(
+                max_iter=100,
+                early_stopping=False,
+                categorical_features=self._features.sets[kept],
+                random_state=0,
+            )
+            return np.asarray(model.fit(known[:, kept], values).predict(asked[:, kept]))
+        line = Ridge(alpha=1.0).fit(self._features.linear(known, keep), values)
+        return np.asarray(line.predict(self._features.linear(asked, keep)))
 
     def auc(self, column: str, train_labels: Floats, test_labels: Floats) -> float:
         """AUC for labels of `column`, which is left out of the inputs."""
