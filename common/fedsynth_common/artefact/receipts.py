@@ -13,7 +13,7 @@ does not prove that a key belongs to the site: only a key known from elsewhere c
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from cryptography.exceptions import InvalidSignature
@@ -26,8 +26,22 @@ from fedsynth_common.privacy.events import DpSgdEvent, Event, from_dict, merged
 from fedsynth_common.privacy.gaussian_dp import total_mu
 from fedsynth_common.protocol.plan import Plan
 
+PROVEN = (
+    *("receipt", "signature", "receipt_key"),
+    *("dataset", "ledger_entries", "ledger_head", "package_version"),
+)
+"""Fields of a site's line that only a receipt can fill."""
 Fault = tuple[str, str]
 """Field of the site's line, and what is wrong with it."""
+
+
+class Ledger(BaseModel):
+    """The head of a site's ledger when it signed: entries so far and the hash of the last."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    seq: int
+    head: str
 
 
 class Receipt(BaseModel):
@@ -40,9 +54,19 @@ class Receipt(BaseModel):
     plan_digest: str
     dataset: str
     events: tuple[dict[str, Any], ...]
-    ledger: dict[str, int | str]
+    ledger: Ledger
     package_version: str
     seeded: bool
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What a site's line in the statement repeats in the clear."""
+        return {
+            "dataset": self.dataset,
+            "ledger_entries": self.ledger.seq,
+            "ledger_head": self.ledger.head,
+            "package_version": self.package_version,
+        }
 
 
 class _RefusedError(Exception):
@@ -62,18 +86,21 @@ class Evidence:
         seeded: whether a valid receipt says that the noise came from a seed.
         signed: whether the receipt has a valid signature.
         faults: everything that does not fit.
+        facts: what the line must repeat from the receipt in the clear; empty where there is none to
+            trust.
     """
 
     events: tuple[Event, ...] | None
     seeded: bool
     signed: bool
     faults: tuple[Fault, ...]
+    facts: Mapping[str, Any] = field(default_factory=dict)
 
 
 def evidence_of(cost: SiteCost, plan: Plan, known_key: str | None = None) -> Evidence:
     """Check one site's receipt against its signature, the plan and, if given, the site's known key."""
     if cost.status == "lost":
-        present = [name for name in ("receipt", "signature", "receipt_key") if getattr(cost, name)]
+        present = [name for name in PROVEN if getattr(cost, name)]
         faults = [(name, 'a site with status "lost" has none') for name in present]
         events = merged(plan.planned_events())
         return Evidence(events=events, seeded=False, signed=False, faults=tuple(faults))
@@ -89,7 +116,13 @@ def evidence_of(cost: SiteCost, plan: Plan, known_key: str | None = None) -> Evi
         return Evidence(events=None, seeded=False, signed=False, faults=tuple(faults))
     if beyond(charged, plan):
         faults.append(("receipt.events", "are more than the plan allows a site"))
-    return Evidence(events=charged, seeded=receipt.seeded, signed=True, faults=tuple(faults))
+    return Evidence(
+        events=charged,
+        seeded=receipt.seeded,
+        signed=True,
+        faults=tuple(faults),
+        facts=receipt.facts,
+    )
 
 
 def _opened(cost: SiteCost) -> Receipt:

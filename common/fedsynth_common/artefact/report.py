@@ -13,6 +13,7 @@ NOT_GUARANTEED = (
     "that the sites ran this software unchanged",
     "what the statement lists as unprotected",
 )
+STATED_ONLY = "the audits, contact, expiry and versions of software that the statement lists"
 KEYS_UNKNOWN = "that each receipt key belongs to its site (pass --key for those you know)"
 
 
@@ -68,7 +69,9 @@ class Report:
         """What these files cannot show."""
         signed = [site.receipt for site in self.sites if site.receipt != "none"]
         known = bool(signed) and all(receipt == "signed, key known" for receipt in signed)
-        return NOT_GUARANTEED if known else (KEYS_UNKNOWN, *NOT_GUARANTEED)
+        claims = self.statement.audits or self.statement.contact or self.statement.expires
+        open_questions = (*NOT_GUARANTEED, STATED_ONLY) if claims else NOT_GUARANTEED
+        return open_questions if known else (KEYS_UNKNOWN, *open_questions)
 
     @property
     def verdict(self) -> str:

@@ -4,58 +4,69 @@ Written next to every generator. Nothing in it is derived from a record except t
 it lists. The numbers can be checked with dp-accounting alone: compose `events`, ask for ε at
 `delta`. `fedsynth verify` does so, and checks signatures and files besides; its JSON Schema is
 printed by `fedsynth verify --json-schema`.
+
+What may be said is in `promises.py` (fixed words) and `mechanisms.py` (follows from plan and events).
+Not in here, because it could not be checked or would be a release of its own: figures measured on
+real records (`evaluation.json` has them), build digests and a date (equal studies are equal files).
 """
 
-from collections.abc import Iterable, Sequence
-from importlib.metadata import version
+import hashlib
+import json
+import platform
+from collections.abc import Mapping, Sequence
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from fedsynth_common.artefact import promises
+from fedsynth_common.artefact.mechanisms import Mechanism, limits_of, smallest_group
 from fedsynth_common.errors import InputError
-from fedsynth_common.privacy.accounting import epsilon, epsilon_rdp
+from fedsynth_common.privacy.accounting import ROUNDING, epsilon, epsilon_rdp
 from fedsynth_common.privacy.events import from_dict, merged, to_dict
 
-CHARGED = (
-    "histograms of all columns",
-    "marginals of pairs of columns",
-    "every DP-SGD step of the discriminators, empty batches included",
-)
-UNPROTECTED = (
-    "that a site takes part, and that its table fits the schema",
-    "that a site holds at least the policy's minimum number of records",
-    "when messages are answered, and fixed error codes",
-)
-ADVERSARY = (
-    "the coordinator, all other sites and everybody who sees the traffic, the generator or the "
-    "synthetic records, together; not someone with access to the site's own computers"
-)
-SEEDED = "not private: seeded (noise came from a known seed)"
-DRAFTED = (
-    "not private: the schema was drafted from data (its columns, bounds and categories were read "
-    "from records without noise)"
-)
-ACCOUNTANT = "dp-accounting {version} PLD, rounded up; RDP as upper bound"
-
-
-def is_private(caveats: Iterable[str]) -> bool:
-    """Whether none of the caveats voids the guarantee."""
-    return not any(caveat.startswith("not private") for caveat in caveats)
+SOFTWARE = ("fedsynth-common", "fedsynth-server", "dp-accounting", "flwr", "numpy", "torch")
 
 
 class _Statement(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+class Accountant(_Statement):
+    """How ε was computed, and by what else it was checked."""
+
+    name: str = "dp-accounting, privacy loss distributions (connect the dots: an upper bound)"
+    version: str = Field(default_factory=lambda: version("dp-accounting"))
+    relation: str = "add or remove one; the larger of both directions counts"
+    rounding: str = f"up, to a multiple of {ROUNDING:g}"
+    cross_check: str = "Rényi DP over the same events: epsilon_rdp_upper_bound of each site"
+
+
+class Audit(_Statement):
+    """An attack on this very study that bounds its ε from below. None is run by default."""
+
+    test: str
+    epsilon_lower: float
+    confidence: float
+    runs: int
+
+
 class SiteCost(_Statement):
-    """What one site's records were charged. `receipt` is the signed original, in hexadecimal."""
+    """What one site's records were charged. `receipt` is the signed original, in hexadecimal.
+
+    `dataset`, `ledger_entries`, `ledger_head` and `package_version` repeat the receipt in the clear.
+    """
 
     site: str
     epsilon: float
     epsilon_rdp_upper_bound: float
     delta: float
     events: tuple[dict[str, Any], ...]
+    dataset: str = ""
+    ledger_entries: int = 0
+    ledger_head: str = ""
+    package_version: str = ""
     receipt: str = ""
     signature: str = ""
     receipt_key: str = ""
@@ -80,31 +91,40 @@ class SiteCost(_Statement):
 class PrivacyStatement(_Statement):
     """The statement of one study."""
 
-    spec_version: Literal[1] = 1
+    spec_version: Literal[2] = 2
+    release_id: str = Field(default="", description="SHA-256 over plan_digest and artefacts")
     study: str
     plan_digest: str
     private: bool = Field(description="false where a caveat voids the guarantee")
     caveats: tuple[str, ...] = ()
-    definition: str = (
-        "(epsilon, delta)-differential privacy, add or remove one privacy unit in one site"
-    )
+    definition: str = promises.DEFINITION
+    adjacency: str = promises.ADJACENCY
     unit: str
-    trust: str = "local: each site adds its full noise before anything leaves it"
+    rows_per_person: int | None = Field(
+        default=None, description="most records of a person that are used; null: unit is a record"
+    )
+    trust: str = promises.TRUST
     sites: tuple[SiteCost, ...]
     epsilon_if_people_are_at_one_site_only: float
     epsilon_if_people_may_be_at_every_site: float
     delta: float
     delta_if_people_may_be_at_every_site: float
-    accountant: str
-    charged: tuple[str, ...] = CHARGED
-    unprotected: tuple[str, ...] = UNPROTECTED
-    adversary: str = ADVERSARY
+    overlap: str = promises.OVERLAP
+    accountant: Accountant
+    mechanisms: tuple[Mechanism, ...] = ()
+    charged: tuple[str, ...] = promises.CHARGED
+    not_charged: tuple[str, ...] = promises.NOT_CHARGED
+    unprotected: tuple[str, ...] = promises.UNPROTECTED
+    adversary: str = promises.ADVERSARY
     randomness: str
-    not_promised: tuple[str, ...] = (
-        "that statistics of the population cannot be inferred: they are the purpose",
-        "correct results where a site sends wrong data",
-        "protection at a site whose computers are compromised",
-    )
+    numerics: str = promises.NUMERICS
+    not_promised: tuple[str, ...] = promises.NOT_PROMISED
+    smallest_visible_group: int | None = None
+    limits: tuple[str, ...]
+    audits: tuple[Audit, ...] = Field(default=(), description="of this study; () where none ran")
+    software: dict[str, str] = Field(default={}, description="at the coordinator, by name")
+    contact: str = ""
+    expires: str = ""
     artefacts: dict[str, str] = Field(
         default={}, description="SHA-256 of the generator's other files, by name"
     )
@@ -120,6 +140,9 @@ class PrivacyStatement(_Statement):
         sites: Sequence[SiteCost],
         caveats: Sequence[str],
         seeded: bool,
+        mechanisms: Sequence[Mechanism] = (),
+        contact: str = "",
+        expires: str = "",
     ) -> "PrivacyStatement":
         """Put together a statement.
 
@@ -127,27 +150,37 @@ class PrivacyStatement(_Statement):
         site both ε and δ add up (basic composition: Dwork & Roth 2014, Theorem 3.16).
         """
         if seeded:
-            caveats = [SEEDED, *caveats]
-        unit = (
-            "one record"
-            if rows_per_person is None
-            else f"one person, at most {rows_per_person} records"
-        )
+            caveats = [promises.SEEDED, *caveats]
         costs = [site.epsilon for site in sites]
+        group = smallest_group(site.events for site in sites)
         return cls(
             study=study,
             plan_digest=plan_digest,
-            private=is_private(caveats),
+            private=promises.is_private(caveats),
             caveats=tuple(caveats),
-            unit=unit,
+            unit=_unit(rows_per_person),
+            rows_per_person=rows_per_person,
             sites=tuple(sites),
             epsilon_if_people_are_at_one_site_only=max(costs, default=0.0),
             epsilon_if_people_may_be_at_every_site=round(sum(costs), 4),
             delta=delta,
             delta_if_people_may_be_at_every_site=min(1.0, delta * len(sites)),
-            accountant=ACCOUNTANT.format(version=version("dp-accounting")),
-            randomness="seeded generator" if seeded else "ChaCha20 keyed by the operating system",
+            accountant=Accountant(),
+            mechanisms=tuple(mechanisms),
+            randomness=promises.SEEDED_RANDOMNESS if seeded else promises.RANDOMNESS,
+            smallest_visible_group=group,
+            limits=limits_of(group),
+            software=_software(),
+            contact=contact,
+            expires=expires,
         )
+
+    def sealed(self, artefacts: Mapping[str, str]) -> "PrivacyStatement":
+        """The same about files with these digests, and with the id of this release."""
+        digests = dict(artefacts)
+        text = json.dumps([self.plan_digest, sorted(digests.items())], separators=(",", ":"))
+        release = hashlib.sha256(text.encode()).hexdigest()
+        return self.model_copy(update={"artefacts": digests, "release_id": release})
 
     def to_json(self) -> str:
         """The text of the file: equal statements are equal files."""
@@ -165,7 +198,24 @@ class PrivacyStatement(_Statement):
         except OSError as error:
             raise InputError(f"{path}: cannot be read ({error.strerror})") from None
         except ValidationError as error:
-            where = ".".join(str(part) for part in error.errors()[0]["loc"]) or "file"
-        if where == "spec_version":
-            raise InputError(f"{path}: spec_version: this version of fedsynth knows only 1")
-        raise InputError(f"{path}: damaged ({where})")
+            faults = [".".join(str(part) for part in fault["loc"]) for fault in error.errors()]
+        if "spec_version" in faults:
+            raise InputError(f"{path}: spec_version: this version of fedsynth knows only 2")
+        raise InputError(f"{path}: damaged ({faults[0] or 'file'})")
+
+
+def _unit(rows_per_person: int | None) -> str:
+    if rows_per_person is None:
+        return "one record"
+    return f"one person, at most {rows_per_person} records"
+
+
+def _software() -> dict[str, str]:
+    """Versions at hand; a distribution that is not installed is not listed."""
+    found = {"python": platform.python_version()}
+    for name in SOFTWARE:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found

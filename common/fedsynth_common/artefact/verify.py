@@ -2,8 +2,8 @@
 
 The statement is a function of the plan and of the sites' signed receipts, so it can be rebuilt from
 them: events from each receipt (the whole plan for a lost site), ε from the events by the accountant,
-combined figures, unit, caveats, and the fixed words of spec version 1. Every field that differs is a
-finding; so are a file with another digest and a model card that says something else.
+combined figures, unit, caveats, mechanisms, limits, and the fixed words of spec version 2. Every field
+that differs is a finding; so are a file with another digest and a model card that says something else.
 
 Guarantee: if nothing is found, and the receipt keys are the sites' own, then the stated ε is what the
 sites' ledgers add up to, within one step of rounding (1e-4 per site; versions of dp-accounting may
@@ -18,16 +18,22 @@ from pathlib import Path
 from typing import Any
 
 from fedsynth_common.artefact.card import NOTES, model_card
-from fedsynth_common.artefact.files import CARD, DIGESTED, PLAN, SCHEMA, STATEMENT, sha256_of
+from fedsynth_common.artefact.files import (
+    CARD,
+    DIGESTED,
+    MEASUREMENTS,
+    OPTIONAL,
+    PLAN,
+    SCHEMA,
+    STATEMENT,
+    sha256_of,
+)
+from fedsynth_common.artefact.measurements import Measurements
+from fedsynth_common.artefact.mechanisms import mechanisms_of
+from fedsynth_common.artefact.promises import DRAFTED, is_private
 from fedsynth_common.artefact.receipts import Evidence, evidence_of
 from fedsynth_common.artefact.report import Finding, Report, SiteReport
-from fedsynth_common.artefact.statement import (
-    ACCOUNTANT,
-    DRAFTED,
-    PrivacyStatement,
-    SiteCost,
-    is_private,
-)
+from fedsynth_common.artefact.statement import PrivacyStatement, SiteCost
 from fedsynth_common.errors import InputError
 from fedsynth_common.privacy import PrivacyError
 from fedsynth_common.privacy.accounting import ROUNDING, epsilon
@@ -41,8 +47,14 @@ FIGURES = (
     "delta",
     "delta_if_people_may_be_at_every_site",
 )
-FACTS = ("study", "plan_digest", "unit", "randomness")
-WORDS = ("definition", "trust", "charged", "unprotected", "adversary", "not_promised")
+FACTS = (
+    *("study", "plan_digest", "unit", "rows_per_person", "randomness", "mechanisms"),
+    *("smallest_visible_group", "limits"),
+)
+WORDS = (
+    *("definition", "adjacency", "trust", "overlap", "charged", "not_charged", "unprotected"),
+    *("adversary", "numerics", "not_promised"),
+)
 """Fixed by the spec version: a study cannot promise more, or admit less, than the software does."""
 
 
@@ -112,6 +124,7 @@ def _expected(plan: Plan, lines: Sequence[Line], drafted: bool) -> PrivacyStatem
         sites=[cost if isinstance(again, PrivacyError) else again for cost, _, again in lines],
         caveats=[DRAFTED] if drafted else [],
         seeded=any(evidence.seeded for _, evidence, _ in lines),
+        mechanisms=mechanisms_of(plan),
     )
 
 
@@ -159,6 +172,10 @@ def _site_findings(
     for field, slack in (("epsilon", ROUNDING), ("epsilon_rdp_upper_bound", 0.0), ("delta", 0.0)):
         if not _close(getattr(cost, field), getattr(again, field), slack):
             yield _differs(f"{place}.{field}", getattr(cost, field), getattr(again, field))
+    for field, signed in evidence.facts.items():
+        if getattr(cost, field) != signed:
+            problem = f"states {getattr(cost, field)!r}, the signed receipt says {signed!r}"
+            yield Finding(file=STATEMENT, field=f"{place}.{field}", problem=problem)
 
 
 def _site_list_findings(statement: PrivacyStatement, plan: Plan) -> Iterator[Finding]:
@@ -193,8 +210,17 @@ def _statement_findings(stated: PrivacyStatement, again: PrivacyStatement) -> It
     private = is_private((*again.caveats, *stated.caveats))
     if stated.private != private:
         yield _differs("private", stated.private, private)
-    if not re.fullmatch(re.escape(ACCOUNTANT).replace(r"\{version\}", r"\S+"), stated.accountant):
+    same = stated.accountant == again.accountant.model_copy(
+        update={"version": stated.accountant.version}
+    )
+    if not same or not re.fullmatch(r"\d[\w.+-]*", stated.accountant.version):
         yield Finding(file=STATEMENT, field="accountant", problem="is not one that can be repeated")
+    if stated.software.get("dp-accounting") != stated.accountant.version:
+        problem = "another version of dp-accounting than the accountant's"
+        yield Finding(file=STATEMENT, field="software", problem=problem)
+    sealed = stated.sealed(stated.artefacts)
+    if stated.release_id != sealed.release_id:
+        yield _differs("release_id", stated.release_id, sealed.release_id)
 
 
 def _plan_findings(folder: Path, plan: Plan) -> Iterator[Finding]:
@@ -214,14 +240,9 @@ def _plan_findings(folder: Path, plan: Plan) -> Iterator[Finding]:
 def _file_findings(
     folder: Path, statement: PrivacyStatement, plan: Plan, schema: Schema
 ) -> Iterator[Finding]:
-    for name in DIGESTED:
-        if name not in statement.artefacts:
-            yield Finding(file=STATEMENT, field=f"artefacts[{name}]", problem="missing")
-        elif statement.artefacts[name] != sha256_of(folder / name):
-            problem = f"is not that of {STATEMENT}, artefacts[{name}]"
-            yield Finding(file=name, field="SHA-256", problem=problem)
-    for name in sorted(set(statement.artefacts) - set(DIGESTED)):
-        yield Finding(file=STATEMENT, field=f"artefacts[{name}]", problem="no file of a generator")
+    yield from _digest_findings(folder, statement)
+    if (folder / MEASUREMENTS).is_file() and (fault := _measurement_fault(folder, schema)):
+        yield Finding(file=MEASUREMENTS, field="columns", problem=fault)
     if schema != plan.table:
         yield Finding(file=SCHEMA, field="columns", problem=f"not the table of {PLAN}")
     if (folder / STATEMENT).read_bytes() != statement.to_json().encode():
@@ -229,6 +250,28 @@ def _file_findings(
         yield Finding(file=STATEMENT, field="text", problem=problem)
     if fault := _card_fault(folder / CARD, model_card(schema, statement)):
         yield Finding(file=CARD, field="text", problem=fault)
+
+
+def _digest_findings(folder: Path, statement: PrivacyStatement) -> Iterator[Finding]:
+    there = [name for name in OPTIONAL if (folder / name).is_file()]
+    for name in (*DIGESTED, *there):
+        if name not in statement.artefacts:
+            yield Finding(file=STATEMENT, field=f"artefacts[{name}]", problem="missing")
+        elif statement.artefacts[name] != sha256_of(folder / name):
+            problem = f"is not that of {STATEMENT}, artefacts[{name}]"
+            yield Finding(file=name, field="SHA-256", problem=problem)
+    for name in sorted(set(statement.artefacts) - set(DIGESTED) - set(there)):
+        problem = "the file is missing" if name in OPTIONAL else "no file of a generator"
+        yield Finding(file=STATEMENT, field=f"artefacts[{name}]", problem=problem)
+
+
+def _measurement_fault(folder: Path, schema: Schema) -> str:
+    try:
+        measured = Measurements.load(folder / MEASUREMENTS)
+    except InputError:
+        return "cannot be read as measurements"
+    named = [column.name for column in measured.columns]
+    return "" if named == [c.name for c in schema.modelled] else f"not the columns of {SCHEMA}"
 
 
 def _card_fault(path: Path, card: str) -> str:

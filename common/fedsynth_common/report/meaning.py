@@ -1,0 +1,49 @@
+"""What (ε, δ) forbids an attacker, in numbers that a decision maker can weigh.
+
+An attacker who knows everything about a person, and every other record, asks: was this person in the
+table? Differential privacy says that for any test, true positive rate t and false positive rate f,
+
+    t <= e^ε f + δ   and   1 - f <= e^ε (1 - t) + δ        (Wasserman & Zhou 2010; Kairouz et al. 2015)
+
+and everything below follows from these two lines. They are worst cases for any mechanism with this
+(ε, δ); what ran is usually better. `docs/EPSILON.md` explains them in words and repeats the figures.
+"""
+
+import math
+
+
+def best_rate(epsilon: float, delta: float, false_positive_rate: float) -> float:
+    """The highest true positive rate at a false positive rate.
+
+    >>> round(best_rate(1.0, 1e-5, 0.01), 4)
+    0.0272
+    """
+    f = false_positive_rate
+    first = math.exp(epsilon) * f + delta
+    second = 1.0 - math.exp(-epsilon) * (1.0 - f - delta)
+    return min(1.0, first, second)
+
+
+def best_accuracy(epsilon: float, delta: float) -> float:
+    """The highest share of right guesses where in and out are equally likely; 0.5 is a coin.
+
+    The two lines above meet at t - f = (e^ε - 1 + 2 δ) / (e^ε + 1).
+
+    >>> round(best_accuracy(1.0, 1e-5), 4)
+    0.7311
+    """
+    growth = math.exp(epsilon)
+    return min(1.0, 0.5 + 0.5 * (growth - 1.0 + 2.0 * delta) / (growth + 1.0))
+
+
+def highest_posterior(epsilon: float, prior: float) -> float:
+    """The highest belief after seeing the output of one who believed with probability `prior`.
+
+    For δ = 0; with δ > 0 it holds except with a probability of about δ (Kasiviswanathan & Smith
+    2014).
+
+    >>> round(highest_posterior(1.0, 0.5), 4), round(highest_posterior(1.0, 0.01), 4)
+    (0.7311, 0.0267)
+    """
+    odds = math.exp(epsilon) * prior / (1.0 - prior)
+    return odds / (1.0 + odds)
