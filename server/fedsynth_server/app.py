@@ -1,35 +1,80 @@
-"""The Flower ServerApp of a study.
+"""The Flower ServerApp of a study, and what it does with the study's folder.
 
-A study is described by two files whose places come in the run configuration, set by the coordinator:
-`plan` (approved by the sites) and `out` (a folder); optionally `settings` (training), `quorum` and
-`deadline` in seconds. The code-free app bundle of a deployment points here.
+The code-free bundle (`bundle.py`) points here. The run configuration has one key, `study`: the study's
+folder on the computer where the SuperLink starts its ServerApps. Everything else is read from there.
 """
 
+import shutil
 from pathlib import Path
 
 from flwr.app import Context
 from flwr.serverapp import Grid, ServerApp
 
-from fedsynth_common.protocol.plan import Plan
-from fedsynth_server.exchange import Timing
+from fedsynth_common.errors import FedsynthError, InputError
+from fedsynth_common.report import StudyHistory
+from fedsynth_server.durable import write_durably
 from fedsynth_server.export import export
-from fedsynth_server.progress import StudyProgress
+from fedsynth_server.folder import StudyFolder
+from fedsynth_server.journal import Journal
+from fedsynth_server.state import State, StateFile
 from fedsynth_server.study import Study
-from fedsynth_server.training.settings import TrainingSettings
 
 app = ServerApp()
 
 
 @app.main()
 def main(grid: Grid, context: Context) -> None:
-    """Run the study of the run configuration and write its generator."""
-    config = context.run_config
-    plan = Plan.from_json(Path(str(config["plan"])).read_bytes())
-    settings = TrainingSettings()
-    if place := str(config.get("settings", "")):
-        settings = TrainingSettings.model_validate_json(Path(place).read_bytes())
-    quorum = int(config.get("quorum", 0)) or None
-    timing = Timing(deadline=float(config.get("deadline", 3600.0)), quorum=quorum)
-    with StudyProgress() as progress:
-        outcome = Study(plan, settings, grid, progress, timing).run()
-    export(plan, outcome, Path(str(config["out"])) / "generator")
+    """Run or resume the study of the run configuration and write its generator."""
+    place = str(context.run_config.get("study", ""))
+    if not place:
+        raise InputError("run configuration: no study; start it with: fedsynth study run FOLDER")
+    run_study(StudyFolder(Path(place)), grid, str(context.run_id))
+
+
+def run_study(folder: StudyFolder, grid: Grid, run: str = "") -> None:
+    """Run the study in a folder from where its journal ends; afterwards the generator is there.
+
+    Raises:
+        InputError: the folder's plan or settings cannot be used.
+        FedsynthError: another run is at work here, or the study failed; `state.json` has the reason.
+    """
+    plan = folder.plan()
+    with folder.lock():
+        state = State(plan.study, plan.digest, epsilon_planned=plan.epsilon, run=run)
+        with StateFile(folder.state_file, state) as progress:
+            progress.write()
+            try:
+                _run(folder, grid, progress)
+            except FedsynthError as error:
+                progress.end("failed", str(error))
+                raise
+            except (KeyboardInterrupt, SystemExit):
+                progress.end("failed", "stopped; continue with: fedsynth study resume")
+                raise
+            except BaseException as error:
+                progress.end("failed", f"{type(error).__name__}; see the log of the run")
+                raise
+            progress.end("finished")
+
+
+def _run(folder: StudyFolder, grid: Grid, progress: StateFile) -> None:
+    if folder.finished():
+        raise FedsynthError(f"{folder.generator}: exists; the study is finished")
+    plan, config = folder.plan(), folder.config()
+    journal = Journal(folder.journal, plan, config.training.model_dump_json())
+    study = Study(plan, config.training, grid, progress, config.sites.timing(), journal)
+    progress.follow(study.session)
+    if resumed := journal.exchanges:
+        study.session.notes.append(f"resumed after {resumed} finished messages")
+    outcome = study.run()
+    outcome.notes += [f"journal: {entry} was damaged and replaced" for entry in journal.damaged]
+    partial = folder.path / ".generator.part"
+    shutil.rmtree(partial, ignore_errors=True)
+    export(plan, outcome, partial, config.papers.contact, config.papers.expires)
+    history = StudyHistory(
+        seconds=progress.seconds,
+        bytes_per_site=outcome.bytes_per_site,
+        notes=tuple(outcome.notes),
+    )
+    write_durably(folder.history, history.to_json().encode())
+    partial.replace(folder.generator)

@@ -1,15 +1,24 @@
-"""One exchange with the sites: push requests, pull replies until all are in or time is up.
+"""One exchange with the sites: the same request to each, until enough have answered or time is up.
 
 Flower's own `send_and_receive` polls every three seconds and returns replies without saying for
 whom a failure stands: an error reply for a dead node carries the SuperLink's id. So replies are matched
-by `reply_to_message_id`, and a reply that arrives after the deadline is never looked at again.
+by `reply_to_message_id`, and a reply that arrives after the end is never looked at again.
+
+What passes by itself is not a failure yet: a node that is offline (Flower's error 5), a courier that
+was killed (8), a message or reply that was lost (3, 4), a vault that is being restarted, a SuperLink
+that does not answer. The same bytes are sent again, ever more rarely, until the deadline; a vault that
+had answered answers from its outbox, at no charge.
+
+A dead site must not cost every exchange a deadline: sites that answered the last exchange are waited
+for until the deadline, others only `patience` seconds longer than those.
 """
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Generic, Protocol, TypeVar
 
+import httpx
 from flwr.app import ConfigRecord, Message, RecordDict
 from flwr.serverapp import Grid
 
@@ -21,6 +30,16 @@ KINDS = {
     "discriminate": "train.discriminate",
     "receipt": "query.receipt",
 }
+NO_REPLY = "no reply before the deadline"
+NOT_CONNECTED = "not connected"
+PASSING = {f"flower error {code}" for code in (3, 4, 5, 8)} | {
+    ErrorCode.UNAVAILABLE.value,
+    NOT_CONNECTED,
+    "not sent",
+}
+"""Reasons that may be gone in a minute."""
+LONGEST_PAUSE = 300.0
+"""Seconds between two attempts, at most."""
 
 
 class Reply(Protocol):
@@ -37,11 +56,25 @@ R = TypeVar("R", bound=Reply)
 
 @dataclass(frozen=True)
 class Timing:
-    """How long to wait. `deadline` and `poll` in seconds; `quorum` is the fewest sites that will do."""
+    """How long to wait, in seconds, and for how many.
+
+    Attributes:
+        deadline: the end of every exchange.
+        poll: between two looks at the replies.
+        quorum: the fewest sites that will do; None for all.
+        gather: how long enrolment waits for all sites of the plan; with 0 it is over as soon as as
+            many nodes as the plan has sites have answered.
+        retry: before the second attempt at a site that failed in passing; doubles with each. With 0
+            such a failure is final.
+        patience: how much longer than for the others to wait for a site that failed last time.
+    """
 
     deadline: float = 3600.0
     poll: float = 0.2
     quorum: int | None = None
+    gather: float = 0.0
+    retry: float = 0.0
+    patience: float = 0.0
 
 
 @dataclass
@@ -52,86 +85,171 @@ class Answers(Generic[R]):
     failed: dict[str, str] = field(default_factory=dict)
 
 
-class Sites:
-    """The study's sites as nodes of a Flower grid."""
+@dataclass
+class _Open:
+    """A site that has neither answered well nor failed for good.
 
-    def __init__(self, grid: Grid, timing: Timing) -> None:
-        self.grid = grid
-        self.timing = timing
-        self.nodes: dict[str, int] = {}
+    `due` is when to send (monotonic seconds); None while a message is under way.
+    """
 
-    def wait_for(self, count: int) -> list[int]:
-        """Node ids once `count` nodes are connected; ServerApps may start before the nodes.
+    due: float | None = 0.0
+    attempts: int = 0
+    reason: str = NO_REPLY
 
-        With a quorum, the nodes that are there at the deadline will do if they are enough.
 
-        Raises:
-            FedsynthError: if too few have appeared by then.
+class Exchange(Generic[R]):
+    """The same kind of message to several sites.
+
+    Args:
+        grid: Flower's connection to the nodes.
+        timing: deadlines.
+        method: a key of `KINDS`.
+        bodies: request by site.
+        node_of: the node of a site, or None while it is not connected; asked before every attempt.
+        parse: reply bytes to reply; whatever it raises makes the reply unusable.
+        keep: called with a good reply's bytes before anything else is done with it.
+    """
+
+    def __init__(
+        self,
+        grid: Grid,
+        timing: Timing,
+        method: str,
+        bodies: Mapping[str, bytes],
+        node_of: Callable[[str], int | None],
+        parse: Callable[[bytes], R],
+        keep: Callable[[str, bytes], None] = lambda site, reply: None,
+    ) -> None:
+        self._grid, self._timing, self._method, self._bodies = grid, timing, method, bodies
+        self._node_of, self._parse, self._keep = node_of, parse, keep
+        self._open = {site: _Open() for site in bodies}
+        self._under_way: dict[str, str] = {}
+        self._good: dict[str, R] = {}
+        self._failed: dict[str, str] = {}
+        self._enough_since: float | None = None
+        self._end = time.monotonic() + timing.deadline
+
+    def run(self, needed: int, reliable: Iterable[str] = ()) -> Answers[R]:
+        """Ask until every site has answered or failed, enough have, or the deadline.
+
+        Args:
+            needed: good replies without which the exchange goes on until the deadline.
+            reliable: sites that are waited for even when there are enough without them.
         """
-        end = time.monotonic() + self.timing.deadline
-        while len(nodes := sorted(self.grid.get_node_ids())) < count:
-            if time.monotonic() > end:
-                if len(nodes) >= (self.timing.quorum or count):
-                    break
-                raise FedsynthError(f"{len(nodes)} of {count} sites are connected; gave up waiting")
-            time.sleep(self.timing.poll)
-        return nodes
+        waited_for = set(reliable)
+        while self._open and time.monotonic() < self._end:
+            self._send()
+            self._collect()
+            if self._over(needed, waited_for):
+                break
+            if self._open:
+                time.sleep(self._timing.poll)
+        if self._open:  # the last call may have waited for the SuperLink beyond the deadline
+            self._collect()
+        reasons = {site: state.reason for site, state in self._open.items()} | self._failed
+        return Answers(
+            good={site: self._good[site] for site in self._bodies if site in self._good},
+            failed={site: reasons[site] for site in self._bodies if site in reasons},
+        )
 
-    def ask(
-        self, method: str, bodies: Mapping[str, bytes], parse: Callable[[bytes], R]
-    ) -> Answers[R]:
-        """The same method at each site of `bodies`.
+    def _over(self, needed: int, reliable: set[str]) -> bool:
+        """Whether waiting any longer is of no use, or no longer worth it."""
+        if len(self._good) < needed:
+            return len(self._good) + len(self._open) < needed
+        if any(state.due is None and site in reliable for site, state in self._open.items()):
+            self._enough_since = None
+            return False
+        now = time.monotonic()
+        self._enough_since = self._enough_since or now
+        return now - self._enough_since >= self._timing.patience
 
-        Raises:
-            FedsynthError: when fewer sites than the quorum answer well; it lists the codes.
-        """
-        nodes = {self.nodes[site]: body for site, body in bodies.items()}
-        replies = self.ask_nodes(method, nodes, parse)
-        answers: Answers[R] = Answers()
-        for site in bodies:
-            reply = replies.get(self.nodes[site])
-            if isinstance(reply, str) or reply is None:
-                answers.failed[site] = reply or "no reply before the deadline"
+    def _send(self) -> None:
+        now = time.monotonic()
+        due = [s for s, state in self._open.items() if state.due is not None and state.due <= now]
+        nodes = {site: self._node_of(site) for site in due}
+        for site, node in nodes.items():
+            if node is None:
+                self._put_off(site, NOT_CONNECTED)
+        there = {site: node for site, node in nodes.items() if node is not None}
+        messages = [self._message(site, node) for site, node in there.items()]
+        try:
+            numbers = list(self._grid.push_messages(messages)) if messages else []
+        except (httpx.HTTPError, OSError):
+            numbers = []  # the SuperLink is away; a message that arrived twice is answered once
+        for number, site in zip(numbers or [""] * len(there), there, strict=True):
+            if number:
+                self._under_way[number] = site
+                self._open[site].due = None
+                self._open[site].reason = NO_REPLY
             else:
-                answers.good[site] = reply
-        self.require_quorum(method, len(answers.good), len(bodies), answers.failed)
-        return answers
+                self._put_off(site, "not sent")
 
-    def require_quorum(self, method: str, good: int, asked: int, failed: Mapping[str, str]) -> None:
-        """Raise unless enough sites answered; without a quorum, all of them must."""
-        if good < (self.timing.quorum or asked):
-            reasons = ", ".join(f"{site}: {code}" for site, code in failed.items())
-            raise FedsynthError(f"{method}: {good} of {asked} sites answered ({reasons})")
+    def _message(self, site: str, node: int) -> Message:
+        content = RecordDict({"request": ConfigRecord({"body": self._bodies[site]})})
+        left = max(1.0, self._end - time.monotonic())
+        return Message(content, dst_node_id=node, message_type=KINDS[self._method], ttl=left)
 
-    def ask_nodes(
-        self, method: str, bodies: Mapping[int, bytes], parse: Callable[[bytes], R]
-    ) -> dict[int, R | str]:
-        """Reply, or the reason of its absence, per node."""
-        messages = [_message(method, node, body, self.timing) for node, body in bodies.items()]
-        sent = dict(zip(self.grid.push_messages(messages), bodies, strict=True))
-        found: dict[int, R | str] = {}
-        waiting = {i for i in sent if i}
-        end = time.monotonic() + self.timing.deadline
-        while waiting and time.monotonic() < end:
-            for reply in self.grid.pull_messages(waiting):
-                waiting.discard(reply.metadata.reply_to_message_id)
-                found[sent[reply.metadata.reply_to_message_id]] = _read(reply, parse)
-            if waiting:
-                time.sleep(self.timing.poll)
-        return found
+    def _collect(self) -> None:
+        try:
+            waiting = {number for number, site in self._under_way.items() if site in self._open}
+            replies = list(self._grid.pull_messages(waiting)) if waiting else []
+        except (httpx.HTTPError, OSError):
+            # what was under way may be lost with the SuperLink: ask again, if all stays silent
+            for site in list(self._open):
+                self._put_off(site, self._open[site].reason)
+            return
+        for message in replies:
+            site = self._under_way.pop(message.metadata.reply_to_message_id)
+            if site in self._open:
+                self._take(site, message)
+
+    def _take(self, site: str, message: Message) -> None:
+        body, reply = _read(message, self._parse)
+        if isinstance(reply, str):
+            self._put_off(site, reply) if reply in PASSING else self._fail(site, reply)
+            return
+        self._keep(site, body)
+        self._good[site] = reply
+        del self._open[site]
+
+    def _put_off(self, site: str, reason: str) -> None:
+        """Ask again later, or give up if this study does not ask again."""
+        if not self._timing.retry:
+            self._fail(site, reason)
+            return
+        state = self._open[site]
+        pause = min(self._timing.retry * 2**state.attempts, LONGEST_PAUSE)
+        state.due, state.reason = time.monotonic() + pause, reason
+        state.attempts += 1
+
+    def _fail(self, site: str, reason: str) -> None:
+        self._failed[site] = reason
+        del self._open[site]
 
 
-def _message(method: str, node: int, body: bytes, timing: Timing) -> Message:
-    content = RecordDict({"request": ConfigRecord({"body": body})})
-    return Message(content, dst_node_id=node, message_type=KINDS[method], ttl=timing.deadline)
+def require_quorum(
+    timing: Timing, method: str, good: int, asked: int, failed: Mapping[str, str]
+) -> None:
+    """Raise unless enough sites answered; without a quorum, all of them must.
+
+    Raises:
+        FedsynthError: it lists the codes.
+    """
+    if good < (timing.quorum or asked):
+        reasons = ", ".join(f"{site}: {code}" for site, code in failed.items())
+        raise FedsynthError(f"{method}: {good} of {asked} sites answered ({reasons})")
 
 
-def _read(message: Message, parse: Callable[[bytes], R]) -> R | str:
-    """The parsed reply, or why there is none. A node's free text is not repeated."""
+def _read(message: Message, parse: Callable[[bytes], R]) -> tuple[bytes, R | str]:
+    """The reply's bytes and the reply, or why there is none. A node's free text is not repeated."""
     if message.has_error():
-        return f"flower error {message.error.code}"
+        return b"", f"flower error {message.error.code}"
     try:
-        reply = parse(bytes(message.content.config_records["reply"]["body"]))  # type: ignore[arg-type]
+        body = bytes(message.content.config_records["reply"]["body"])  # type: ignore[arg-type]
+        reply = parse(body)
     except Exception:  # whatever a site sends must not stop the study
-        return ErrorCode.PAYLOAD.value
-    return reply if reply.status == ErrorCode.OK else (reply.status or ErrorCode.PAYLOAD.value)
+        return b"", ErrorCode.PAYLOAD.value
+    if reply.status == ErrorCode.OK:
+        return body, reply
+    known = reply.status in set(ErrorCode)
+    return b"", reply.status if known else ErrorCode.PAYLOAD.value

@@ -17,13 +17,15 @@ from fedsynth_common.networks import (
 from fedsynth_common.protocol import vault_pb2 as pb
 from fedsynth_common.protocol.codec import pack, pack_views
 from fedsynth_common.protocol.plan import DiscriminatorPlan
-from fedsynth_server.aggregate import Average, Vector, average
+from fedsynth_server.aggregate import Agreement, Average, Vector, average
 from fedsynth_server.histograms import Histograms
 from fedsynth_server.progress import StudyProgress
 from fedsynth_server.session import Session
 from fedsynth_server.training.adversary import Adversary, pretrain
 from fedsynth_server.training.anchor import Anchor
 from fedsynth_server.training.settings import TrainingSettings
+
+AGAINST = "its updates pointed against the other sites': it has other records, or sends wrong ones"
 
 
 def adversarial_rounds(
@@ -47,6 +49,7 @@ def adversarial_rounds(
     adversary = Adversary(network, anchor.softened, weight, settings)
     size = parameter_count(discriminator)
     state = Average(flatten(discriminator), np.zeros(2 * size, dtype=np.float32))
+    agreement = Agreement()
     for done, step in enumerate(plan.steps):
         request = pb.DiscriminateRequest(
             plan_digest=session.digest,
@@ -57,10 +60,12 @@ def adversarial_rounds(
             synthetic=pack(draw_codes(cumulative_tables(network), plan.synthetic_rows, rng), "u2"),
         )
         state = _round(session, request, histograms.weights, state.weights, state.moments)
+        agreement.see(state.updates)
         load_flat(discriminator, state.weights)
         adversary.round(discriminator)
         note = session.spent(step) if progress.shown else ""
         progress.update("adversarial rounds", done + 1, plan.messages, note)
+    session.notes += [f"{site}: {AGAINST}" for site in agreement.against]
     return adversary.release()
 
 

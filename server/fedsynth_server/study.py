@@ -18,8 +18,10 @@ from fedsynth_common.protocol import vault_pb2 as pb
 from fedsynth_common.protocol.plan import Plan
 from fedsynth_server.exchange import Timing
 from fedsynth_server.histograms import Histograms, read_histograms
+from fedsynth_server.journal import NoJournal
 from fedsynth_server.marginals import Marginal
 from fedsynth_server.orders import Order, all_pairs, histogram_order, marginal_order
+from fedsynth_server.plausibility import Size, inconsistent, oversized, size_of
 from fedsynth_server.progress import StudyProgress
 from fedsynth_server.rounds import adversarial_rounds
 from fedsynth_server.session import Session
@@ -41,6 +43,8 @@ class Outcome:
         anchor_loss: loss on the measured marginals before and after the adversarial rounds.
         notes: per round, the sites that did not answer, were left out or scaled down.
         bytes_per_site: bytes sent and received per site, over all messages.
+        records: noisy number of records of the sites that were measured.
+        measured: the cleaned marginals that the generator was fitted to.
     """
 
     network: GeneratorNetwork
@@ -50,6 +54,8 @@ class Outcome:
     anchor_loss: tuple[float, float]
     notes: list[str] = field(default_factory=list)
     bytes_per_site: int = 0
+    records: float = 1.0
+    measured: list[Marginal] = field(default_factory=list)
 
 
 class Study:
@@ -62,10 +68,12 @@ class Study:
         grid: Grid,
         progress: StudyProgress,
         timing: Timing | None = None,
+        journal: NoJournal | None = None,
     ) -> None:
         self.plan, self.settings, self.progress = plan, settings, progress
-        self.session = Session(plan, grid, timing or Timing())
+        self.session = Session(plan, grid, timing or Timing(), journal, progress)
         self.domains = domains(plan.table)
+        self._sizes: dict[str, Size] = {}
 
     def run(self) -> Outcome:
         """The whole study.
@@ -101,12 +109,23 @@ class Study:
             anchor_loss=(before, after),
             notes=self.session.notes,
             bytes_per_site=self.session.bytes_per_site,
+            records=histograms.records,
+            measured=cleaned,
         )
 
     def measure_histograms(self) -> Histograms:
         """Step one: the fine histograms of every column."""
         order = histogram_order(self.domains, self.plan.measure[0], self.plan.table.rows_per_person)
-        return read_histograms(self.plan.table, self.domains, order, self._measure(order, 0))
+        replies = self._measure(order, 0)
+        sizes = {site: size_of(order, counts) for site, counts in replies.items()}
+        replies = self._plausible(order, replies, sizes)
+        for site, why in oversized(sizes, self.plan.records_per_site).items():
+            if replies.pop(site, None) is not None:
+                self.session.leave_out(site, why)
+        if not replies:
+            raise FedsynthError("measure: no site sent counts that can be true")
+        self._sizes = {site: sizes[site] for site in replies}
+        return read_histograms(self.plan.table, self.domains, order, replies)
 
     def measure_marginals(self, histograms: Histograms) -> list[Marginal]:
         """The one-way marginals at hand and, if the plan measures them, all pairs of columns."""
@@ -118,7 +137,20 @@ class Study:
             self.plan.measure[1],
             self.plan.table.rows_per_person,
         )
-        return [*histograms.first, *_marginals(order, self._measure(order, 1), histograms)]
+        replies = self._plausible(order, self._measure(order, 1), self._sizes)
+        return [*histograms.first, *_marginals(order, replies, histograms)]
+
+    def _plausible(
+        self, order: Order, replies: Mapping[str, bytes], sizes: Mapping[str, Size]
+    ) -> dict[str, bytes]:
+        """The replies of sites whose size is known and fits; others are left out of the study."""
+        kept = {}
+        for site, counts in replies.items():
+            if why := inconsistent(order, counts, sizes[site]) if site in sizes else "":
+                self.session.leave_out(site, why)
+            else:
+                kept[site] = counts
+        return kept
 
     def _measure(self, order: Order, index: int) -> dict[str, bytes]:
         phase = f"measure {self.plan.measure[index].purpose}"

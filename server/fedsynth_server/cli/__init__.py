@@ -1,0 +1,36 @@
+"""`fedsynth study`: what the coordinator types, from the plan to the finished generator."""
+
+import typer
+
+from fedsynth_server.cli.bundle import bundle
+from fedsynth_server.cli.export import export
+from fedsynth_server.cli.planning import explain, init, plan
+from fedsynth_server.cli.running import resume, run, stop
+from fedsynth_server.cli.watching import watch
+
+app = typer.Typer(
+    name="study",
+    help="Plan a study, run it over a Flower SuperLink, export its generator.",
+    no_args_is_help=True,
+    add_completion=False,
+)
+for _command, _example in (
+    (
+        init,
+        "fedsynth study init covid --schema schema.json --site north --site south "
+        "--records-per-site 10000 --epsilon 1",
+    ),
+    (explain, "fedsynth study explain covid/plan.json"),
+    (bundle, "fedsynth study bundle --out handout"),
+    (run, "fedsynth study run covid --detach"),
+    (watch, "fedsynth study watch covid"),
+    (resume, "fedsynth study resume covid"),
+    (stop, "fedsynth study stop covid"),
+    (export, "fedsynth study export covid --out covid-release --rows 50000"),
+    (
+        plan,
+        "fedsynth study plan --schema schema.json --site north --site south "
+        "--records-per-site 10000 --epsilon 1 --out plan.json",
+    ),
+):
+    app.command(epilog=f"Example:  {_example}")(_command)

@@ -1,0 +1,64 @@
+"""`fedsynth study export`: the folder that leaves the coordinator: generator, papers, table, report."""
+
+import shutil
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from fedsynth_common.errors import InputError
+from fedsynth_server.cli.options import Folder, Force
+
+
+class TableFormat(StrEnum):
+    """How the synthetic table is written."""
+
+    PARQUET = "parquet"
+    CSV = "csv"
+
+
+def export(
+    folder: Folder,
+    out: Annotated[Path, typer.Option(help="Folder to write.")],
+    rows: Annotated[
+        int | None,
+        typer.Option(min=1, help="Records to draw [default: as many as the plan declares]."),
+    ] = None,
+    table_format: Annotated[
+        TableFormat, typer.Option("--format", help="Of the table.")
+    ] = TableFormat.PARQUET,
+    seed: Annotated[int | None, typer.Option(min=0, help="For the same records again.")] = None,
+    force: Force = False,
+) -> None:
+    """Write a finished study: the generator with its papers, a synthetic table and a report."""
+    from fedsynth_common.artefact import Generator
+    from fedsynth_common.artefact.files import REPORT
+    from fedsynth_common.report import StudyHistory, write_report
+    from fedsynth_common.table_writer import TableWriter
+    from fedsynth_server.folder import StudyFolder
+
+    study = StudyFolder(folder)
+    plan = study.plan()
+    if not study.finished():
+        raise InputError(f"{folder}: is not finished; see it with: fedsynth study watch {folder}")
+    if out.exists() and not force and any(out.iterdir()):
+        raise InputError(f"{out}: exists; choose another folder or pass --force")
+    generator = Generator.load(
+        study.generator
+    )  # a damaged one is refused before anything is written
+    out.mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(out / "generator", ignore_errors=True)
+    shutil.copytree(study.generator, out / "generator")
+    wanted = rows or plan.records_per_site * len(plan.sites)
+    with TableWriter(out / f"synthetic.{table_format.value}") as writer:
+        for frame in generator.stream(wanted, seed):
+            writer.write(frame)
+    history = StudyHistory.load(study.history) if study.history.is_file() else None
+    write_report(out / "generator", out / REPORT, history=history, force=True)
+    lost = [site.site for site in generator.statement.sites if site.status == "lost"]
+    typer.echo(f"{out}: generator, {wanted} records, {REPORT}")
+    for site in lost:
+        typer.echo(f"note: {site} gave no receipt; its cost is stated as that of the whole plan")
+    for caveat in generator.statement.caveats:
+        typer.echo(f"note: {caveat}")

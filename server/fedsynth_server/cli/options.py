@@ -1,0 +1,33 @@
+"""Options that several commands of `fedsynth study` share."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+class VariantName(StrEnum):
+    """What the budget is spent on."""
+
+    BOTH = "both"
+    MARGINALS = "marginals"
+    GAN = "gan"
+
+
+Folder = Annotated[Path, typer.Argument(metavar="FOLDER", help="The study's folder.")]
+SchemaFile = Annotated[Path, typer.Option("--schema", help="Reviewed schema that all sites share.")]
+SiteNames = Annotated[list[str], typer.Option("--site", help="Name of a site; once per site.")]
+RecordsPerSite = Annotated[
+    int,
+    typer.Option(
+        "--records-per-site", min=1, help="Public order of magnitude, declared; never a count."
+    ),
+]
+Epsilon = Annotated[
+    float, typer.Option("--epsilon", help="ε that the plan may cost each site's records.")
+]
+Delta = Annotated[float, typer.Option("--delta", help="δ of the guarantee.")]
+Variant = Annotated[VariantName, typer.Option("--variant", help="Spend the budget on.")]
+Force = Annotated[bool, typer.Option("--force", help="Overwrite what exists.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print as JSON.")]

@@ -1,0 +1,155 @@
+"""`fedsynth study init`, `plan` and `explain`: what a study costs, before any site is asked.
+
+Nothing here touches a record; the plan is a function of public facts alone.
+"""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from fedsynth_common.errors import InputError
+from fedsynth_common.protocol.plan import Plan
+from fedsynth_common.schema import Schema
+from fedsynth_server.cli.options import (
+    AsJson,
+    Delta,
+    Epsilon,
+    Folder,
+    Force,
+    RecordsPerSite,
+    SchemaFile,
+    SiteNames,
+    Variant,
+    VariantName,
+)
+
+NEXT = """\
+Next:
+  1. look at {config}: where the SuperLink is, how many sites must answer
+  2. give {plan} to the sites and tell them its digest by another way; each approves it
+  3. fedsynth study run {folder}"""
+
+
+def init(
+    folder: Folder,
+    schema: SchemaFile,
+    site: SiteNames,
+    records_per_site: RecordsPerSite,
+    epsilon: Epsilon = 1.0,
+    delta: Delta = 1e-5,
+    variant: Variant = VariantName.BOTH,
+    study: Annotated[
+        str | None, typer.Option(help="Name of the study [default: the folder's].")
+    ] = None,
+    superlink: Annotated[
+        str, typer.Option(help="HOST:PORT of the SuperLink's Control API.")
+    ] = "127.0.0.1:8000",
+    root_certificate: Annotated[
+        Path | None, typer.Option(help="PEM file of the authority behind the SuperLink.")
+    ] = None,
+    quorum: Annotated[
+        int | None, typer.Option(min=1, help="The fewest sites that will do [default: all].")
+    ] = None,
+    force: Force = False,
+) -> None:
+    """Make the folder of a study: the plan for the sites, and the settings of the run."""
+    from fedsynth_server.folder import StudyFolder, config_text
+
+    target = StudyFolder(folder)
+    for path in (target.plan_file, target.config_file):
+        if path.exists() and not force:
+            raise InputError(f"{path}: exists; choose another folder or pass --force")
+    if target.begun() or target.finished():
+        raise InputError(f"{folder}: a study has begun here; choose another folder")
+    if quorum is not None and quorum > len(site):
+        raise InputError(f"--quorum {quorum}: the study has {len(site)} sites")
+    name = study or target.path.name
+    made = _make(name, schema, site, records_per_site, epsilon, delta, variant)
+    folder.mkdir(parents=True, exist_ok=True)
+    target.plan_file.write_bytes(made.to_json())
+    certificate = root_certificate.absolute() if root_certificate else None
+    target.config_file.write_text(config_text(superlink, certificate, quorum), encoding="utf-8")
+    target.config()  # what was given as an option is checked like what is typed
+    typer.echo(f"{target.plan_file}: digest {made.digest}")
+    typer.echo(NEXT.format(config=target.config_file, plan=target.plan_file, folder=folder))
+
+
+def plan(
+    schema: SchemaFile,
+    site: SiteNames,
+    records_per_site: RecordsPerSite,
+    out: Annotated[Path, typer.Option(help="Plan file to write.")],
+    epsilon: Epsilon = 1.0,
+    delta: Delta = 1e-5,
+    variant: Variant = VariantName.BOTH,
+    study: Annotated[str, typer.Option(help="Name of the study.")] = "study",
+    force: Force = False,
+) -> None:
+    """Write a plan alone, to see what it would cost; `init` makes a whole study."""
+    if out.exists() and not force:
+        raise InputError(f"{out}: exists; choose another name or pass --force")
+    made = _make(study, schema, site, records_per_site, epsilon, delta, variant)
+    out.write_bytes(made.to_json() + b"\n")
+    typer.echo(f"{out}: digest {made.digest}")
+
+
+def explain(
+    plan_file: Annotated[Path, typer.Argument(help="Plan file.", metavar="PLAN")],
+    as_json: AsJson = False,
+) -> None:
+    """Show step by step what a plan costs one site's records: mechanism, noise, ε, share."""
+    from fedsynth_server.planning import Cost
+    from fedsynth_server.planning import explain as explained
+
+    if not plan_file.is_file():
+        raise InputError(f"{plan_file}: no such file")
+    made = Plan.from_json(plan_file.read_bytes())
+    lines = explained(made)
+    total = _total(made)
+    if as_json:
+        costs = [cost.model_dump() for cost in lines]
+        whole = {"digest": made.digest, "epsilon": total, "delta": made.delta, "steps": costs}
+        typer.echo(json.dumps(whole))
+        return
+    table = Table(*Cost.model_fields, title=f"study {made.study}, digest {made.digest[:16]}…")
+    for cost in lines:
+        alone = f"{cost.epsilon_alone:.4f}"
+        table.add_row(cost.step, cost.mechanism, cost.noise, alone, f"{cost.share:.1%}")
+    console = Console()
+    console.print(table)
+    console.print(
+        f"composed: ε = {total:.4f} at δ = {made.delta:g}; the plan allows {made.epsilon:g} "
+        f"({total / made.epsilon:.1%} used)"
+    )
+
+
+def _make(
+    study: str,
+    schema: Path,
+    sites: list[str],
+    records_per_site: int,
+    epsilon: float,
+    delta: float,
+    variant: VariantName,
+) -> Plan:
+    from fedsynth_server.planning import make_plan  # loads the accountant: not for --help
+
+    return make_plan(
+        study=study,
+        table=Schema.load(schema),
+        sites=sites,
+        records_per_site=records_per_site,
+        epsilon=epsilon,
+        delta=delta,
+        variant=variant.value,
+    )
+
+
+def _total(made: Plan) -> float:
+    from fedsynth_common.privacy.accounting import epsilon
+
+    return epsilon(made.planned_events(), made.delta)

@@ -1,0 +1,177 @@
+"""`fedsynth study watch`: how far a study is, until it ends.
+
+Two sources: `state.json`, which the ServerApp writes, and the SuperLink's view of the run, without
+which a ServerApp that died would look busy for ever. A SuperLink that does not answer is no failure:
+the study may go on without this computer.
+"""
+
+import json
+import time
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+
+from fedsynth_common.errors import InputError
+from fedsynth_server.cli.options import Folder
+
+if TYPE_CHECKING:
+    from fedsynth_server.folder import StudyFolder
+    from fedsynth_server.state import State
+    from fedsynth_server.superlink import SuperLink
+
+PAUSE = 1.0
+LAST_WORDS = 5.0
+"""Seconds between the end of a run and believing that its ServerApp left no last word."""
+
+
+def watch(
+    folder: Folder,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print each change as a line of JSON.")
+    ] = False,
+    once: Annotated[bool, typer.Option("--once", help="Print the state and return.")] = False,
+) -> None:
+    """Show how far a study is, until it ends. Exit code 0 if it finished, 1 if it failed."""
+    from fedsynth_server.folder import StudyFolder
+    from fedsynth_server.superlink import SuperLink
+
+    study = StudyFolder(folder)
+    config = study.config()
+    if study.run_id() is None:
+        raise InputError(f"{folder}: was never run; start it with: fedsynth study run {folder}")
+    with SuperLink(config.superlink) as link:
+        if not follow(study, link, as_json=as_json, once=once):
+            raise typer.Exit(1)
+
+
+def follow(
+    study: "StudyFolder", link: "SuperLink", *, as_json: bool = False, once: bool = False
+) -> bool:
+    """Show the states of the study's run until it ends; whether it has not failed."""
+    console = Console()
+    live = console.is_terminal and not as_json and not once
+    shown = _Screen(console) if live else (_Lines(as_json))
+    state = None
+    with shown:
+        for state in _states(study, link):
+            shown.show(state)
+            if once:
+                break
+    return state is not None and state.outcome != "failed"
+
+
+def _states(study: "StudyFolder", link: "SuperLink") -> Iterator["State"]:
+    """The state about once a second; the last one has an outcome."""
+    from fedsynth_server.superlink import RunStatus, UnreachableError
+
+    plan, run = study.plan(), study.run_id() or 0
+    over_since: float | None = None
+    while True:
+        try:
+            status = link.status(run)
+        except UnreachableError:
+            status = RunStatus("unreachable")
+        state = _state_of(study, run) or _new_state(plan.study, plan.digest, plan.epsilon, run)
+        state.stage = state.stage if state.process else f"SuperLink: {status}"
+        if state.outcome == "running" and status.over:
+            over_since = over_since or time.monotonic()
+            if time.monotonic() - over_since >= LAST_WORDS:
+                state.outcome = "failed"
+                state.error = _last_words(status.outcome, status.details)
+        yield state
+        if state.outcome != "running":
+            return
+        time.sleep(PAUSE)
+
+
+def _state_of(study: "StudyFolder", run: int) -> "State | None":
+    """The state of this run; that of an earlier one does not count."""
+    from fedsynth_server.state import State
+
+    state = State.read(study.state_file)
+    return state if state is not None and state.run == str(run) else None
+
+
+def _new_state(study: str, plan: str, epsilon: float, run: int) -> "State":
+    from fedsynth_server.state import State
+
+    return State(study, plan, epsilon_planned=epsilon, run=str(run))
+
+
+def _last_words(outcome: str, details: str) -> str:
+    if outcome == "stopped":
+        return "stopped; continue with: fedsynth study resume"
+    return f"the ServerApp ended without a word ({outcome}: {details or 'no details'})"
+
+
+class _Lines(AbstractContextManager[None]):
+    """A line per change: for logs and scripts."""
+
+    def __init__(self, as_json: bool) -> None:
+        self._as_json, self._last, self._notes = as_json, "", 0
+
+    def __exit__(self, *error: object) -> None:
+        return None
+
+    def show(self, state: "State") -> None:
+        """Print what is new: every message, and of training its beginning and its end."""
+        whole = state.step in (0, state.of) or "round" in state.stage or "enrol" in state.stage
+        line = _line(state)
+        if (self._last and line == self._last) or (not whole and state.stage in self._last):
+            return
+        self._last = line
+        if self._as_json:
+            typer.echo(json.dumps(asdict(state)))
+            return
+        for note in state.notes[self._notes :]:
+            typer.echo(f"  note: {note}")
+        self._notes = len(state.notes)
+        typer.echo(line)
+
+
+class _Screen(AbstractContextManager[None]):
+    """One table, redrawn in place."""
+
+    def __init__(self, console: Console) -> None:
+        self._live = Live(console=console, refresh_per_second=4)
+
+    def __enter__(self) -> None:
+        self._live.start()
+
+    def __exit__(self, *error: object) -> None:
+        self._live.stop()
+
+    def show(self, state: "State") -> None:
+        """Redraw."""
+        table = Table("", "", show_header=False, box=None)
+        sites = ", ".join(f"{site} {standing}" for site, standing in state.sites.items())
+        rows = {
+            "study": f"{state.study}, plan {state.plan[:16]}…, run {state.run}",
+            "stage": f"{state.stage}  {state.step}/{state.of}",
+            "ε": f"{state.epsilon_spent:.3f} of {state.epsilon_planned:g} per site",
+            "sites": sites,
+            "outcome": f"{state.outcome}  {state.error}",
+        }
+        for name, value in rows.items():
+            table.add_row(f"[bold]{name}[/bold]", value)
+        for note in state.notes[-8:]:
+            table.add_row("note", note)
+        self._live.update(table)
+
+
+def _line(state: "State") -> str:
+    if state.outcome == "failed":
+        return f"failed: {state.error}"
+    if state.outcome == "finished":
+        return f"finished: ε {state.epsilon_spent:.3f} per site"
+    enrolled = sum(standing == "enrolled" for standing in state.sites.values())
+    return (
+        f"{state.stage} {state.step}/{state.of}, {enrolled} sites, "
+        f"ε {state.epsilon_spent:.3f} of {state.epsilon_planned:g}"
+    )
