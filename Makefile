@@ -20,10 +20,10 @@ BENCH  ?= adult
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test test-slow check privacy bench proto clean
+.PHONY: help setup demo test test-slow e2e certs check privacy bench proto clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(STAMP) ## virtual environment in .venv with the tested versions; PYTHON=... chooses the interpreter
 
@@ -41,6 +41,14 @@ test: $(STAMP) ## the fast tests, on two cores
 
 test-slow: $(STAMP) ## the slow tests: audits, large tables
 	$(PYTEST) -m slow $(ARGS)
+
+e2e: $(STAMP) ## a federation of real processes on this computer: TLS, three sites, one study; minutes
+	$(PYTEST) -m slow tests/e2e/deployment $(ARGS)
+
+CERTS ?= certs
+NAMES ?=
+certs: ## authority and server certificate in CERTS=certs for NAMES="fed.example.org ..."; replaces nothing
+	docker/make-certs.sh $(CERTS) $(NAMES)
 
 privacy: $(STAMP) ## every test of a privacy claim, slow ones included; then faults that must fail them
 	$(PYTEST) -n 2 -m privacy $(ARGS)
