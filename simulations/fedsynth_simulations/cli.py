@@ -22,7 +22,7 @@ from fedsynth_common.schema import Schema
 from fedsynth_common.schema.draft import draft_schema
 from fedsynth_common.table_writer import TableWriter
 from fedsynth_common.tables import read_table
-from fedsynth_server.cli import VariantName
+from fedsynth_server.cli.options import VariantName
 
 app = typer.Typer(add_completion=False)
 
@@ -31,7 +31,14 @@ EPILOG = (
     "fedsynth simulate heart.csv --site-column hospital --epsilon 3 --holdout 0.2 --out out"
 )
 
-RESULTS = ("generator", "synthetic.csv", "synthetic.parquet", "summary.json", "report.html")
+RESULTS = (
+    "generator",
+    "synthetic.csv",
+    "synthetic.parquet",
+    "summary.json",
+    "evaluation.json",
+    "report.html",
+)
 """What --force may remove from --out; anything else that lies there stays."""
 
 
@@ -72,8 +79,12 @@ def simulate(
         int | None, typer.Option(help="Synthetic records; default as many as real.")
     ] = None,
     holdout: Annotated[
-        float, typer.Option(help="Share of records kept from the sites to measure quality on.")
+        float,
+        typer.Option(help="Share of records kept from the sites; adds evaluation.json."),
     ] = 0.0,
+    attacks: Annotated[
+        bool, typer.Option("--attacks/--no-attacks", help="With --holdout: attack the result too.")
+    ] = True,
     variant: Annotated[VariantName, typer.Option(help="Spend the budget on.")] = VariantName.BOTH,
     file_format: Annotated[Format, typer.Option("--format", help="Synthetic table.")] = Format.CSV,
     backend: Annotated[BackendName, typer.Option(help="Where sites run.")] = BackendName.INPROCESS,
@@ -92,6 +103,7 @@ def simulate(
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
 ) -> None:
     """Run a federated study on one machine: split a table over sites, train, export, sample."""
+    from fedsynth_common.report import write_report
     from fedsynth_simulations import simulate as simulations  # torch and Flower: not for --help
 
     if not 0 <= holdout < 1:
@@ -105,8 +117,9 @@ def simulate(
         target = declared.target
     elif target is not None and target not in frame.columns:
         raise InputError(f"--target {target}: no such column in {table}")
-    train, test = _split(frame, holdout, seed)
-    frames = _partition(train, sites, partition, site_column, target, seed)
+    train, test = _split(frame, holdout, seed, declared)
+    publish = declared is not None and declared.site_column == site_column
+    frames = _partition(train, sites, partition, site_column, publish, target, seed)
     pooled = pd.concat(frames.values(), ignore_index=True)
     public = declared or _drafted(pooled, table, target)
     check_columns(pooled, public)
@@ -121,11 +134,13 @@ def simulate(
             for part in result.generator.stream(rows or len(pooled), seed):
                 writer.write(part)
         summary = _summary(result, frames, out)
+        evaluation = None
         if test is not None:
-            summary["quality"] = _quality(result, pooled, test, public, site_column)
+            evaluation = _evaluation(draft, result, (pooled, test), quick, attacks, summary)
+        write_report(draft / "generator", draft / "report.html", evaluation=evaluation)
         (draft / "summary.json").write_text(json.dumps(summary, indent=2) + "\n")
         _publish(draft, out)
-    _show(summary, as_json)
+    _show(summary, evaluation, as_json)
 
 
 def _check_out(out: Path, force: bool) -> None:
@@ -165,18 +180,23 @@ def _publish(draft: Path, out: Path) -> None:
 
 
 def _split(
-    frame: pd.DataFrame, holdout: float, seed: int | None
+    frame: pd.DataFrame, holdout: float, seed: int | None, declared: Schema | None
 ) -> tuple[pd.DataFrame, pd.DataFrame | None]:
+    """Rows for the sites and rows kept from them, by person where the schema names one."""
     if holdout == 0:
         return frame, None
-    order = np.random.default_rng(0 if seed is None else seed).permutation(len(frame))
-    cut = round(len(frame) * holdout)
-    if cut < 1 or len(frame) - cut < 2:
-        raise InputError(f"--holdout {holdout:g}: leaves no records on one side of {len(frame)}")
-    return (
-        frame.iloc[order[cut:]].reset_index(drop=True),
-        frame.iloc[order[:cut]].reset_index(drop=True),
-    )
+    from fedsynth_common.evaluation.evaluate_table import MIN_ROWS
+    from fedsynth_common.evaluation.split import split_rows
+
+    rng = np.random.default_rng(0 if seed is None else seed)
+    try:
+        train, test = split_rows(frame, holdout, rng, declared.person_key if declared else None)
+    except InputError as error:
+        raise InputError(f"--holdout {holdout:g}: {error}") from None
+    if min(len(train), len(test)) < MIN_ROWS:
+        fault = f"leaves {len(test)} of {len(frame)} records to measure on"
+        raise InputError(f"--holdout {holdout:g}: {fault}; expected at least {MIN_ROWS} per side")
+    return train, test
 
 
 def _partition(
@@ -184,28 +204,30 @@ def _partition(
     sites: int,
     spec: str,
     site_column: str | None,
+    publish: bool,
     target: str | None,
     seed: int | None,
 ) -> dict[str, pd.DataFrame]:
     from fedsynth_simulations.partition import partition
 
     rng = np.random.default_rng(0 if seed is None else seed)
-    return partition(train, sites, spec, rng, target=target, site_column=site_column)
+    return partition(
+        train, sites, spec, rng, target=target, site_column=site_column, publish=publish
+    )
 
 
 def _declared(path: Path, target: str | None, site_column: str | None) -> Schema:
-    """The reviewed schema, without the site column."""
+    """The reviewed schema, without the site column unless it publishes that."""
     public = Schema.load(path)
     if target is not None and target != public.target:
         raise InputError(
             f"--target {target}: the schema declares {public.target!r}; change it there"
         )
-    if site_column is None:
+    if site_column in (None, public.site_column):
         return public
     if site_column in (public.target, public.person_key):
         raise InputError(f"--site-column {site_column}: is the schema's target or person key")
-    columns = tuple(c for c in public.columns if c.name != site_column)
-    return public.model_copy(update={"columns": columns})
+    return public.without(site_column)
 
 
 def _drafted(pooled: pd.DataFrame, table: Path, target: str | None) -> Schema:
@@ -239,25 +261,63 @@ def _variant(plan: Any) -> str:
     return names[pairs, plan.discriminator is not None]
 
 
-def _quality(
-    result: Any, pooled: pd.DataFrame, test: pd.DataFrame, public: Schema, site_column: str | None
-) -> dict[str, dict[str, float | None]]:
-    """Figures of the synthetic records between their ceiling and their floors."""
-    from fedsynth_common.evaluation.scorecard import evaluate
-    from fedsynth_simulations.baselines import independent_columns
+def _evaluation(
+    draft: Path,
+    result: Any,
+    real: tuple[pd.DataFrame, pd.DataFrame],
+    quick: bool,
+    attacks: bool,
+    summary: dict[str, Any],
+) -> Any:
+    """Evaluate the table in `draft`, write evaluation.json, and its short form into `summary`.
 
-    held = test.drop(columns=[site_column]) if site_column else test
-    candidates = {
-        "real records": pooled,
-        "synthetic": result.generator.sample(len(pooled), seed=1),
-        "independent columns": independent_columns(pooled, len(pooled), np.random.default_rng(1)),
+    What cannot be evaluated (no column to predict, hardly any rows) costs the evaluation, not the
+    study.
+    """
+    from fedsynth_common.cli.evaluate import progress, write_private
+    from fedsynth_common.evaluation import evaluate_table
+
+    statement = result.generator.statement
+    made = read_table(next(draft.glob("synthetic.*")))
+    try:
+        with progress() as say:
+            found = evaluate_table(
+                *real,
+                made,
+                result.plan.table,
+                quick=quick,
+                attacks=attacks,
+                epsilon=statement.epsilon_if_people_are_at_one_site_only,
+                delta=statement.delta,
+                say=say,
+            )
+    except InputError as error:
+        summary["notes"] = [*summary["notes"], f"not evaluated: {error}"]
+        return None
+    write_private(found, draft / "evaluation.json")
+    summary["quality"] = _quality(found)
+    return found
+
+
+def _quality(found: Any) -> dict[str, dict[str, float | None]]:
+    """The main figures of an evaluation, by table."""
+    sources = {
+        "real records": ("hold-out", "real"),
+        "synthetic": ("synthetic", "synthetic"),
+        "independent columns": ("independent", "independent"),
     }
+    fidelity = {row.role: row.model_dump(exclude={"role"}) for row in found.fidelity.figures}
     return {
-        name: evaluate(pooled, held, rows, public).to_dict() for name, rows in candidates.items()
+        name: fidelity[role]
+        | {
+            f"mean_{mean.metric.lower()}_{mean.learner}": getattr(mean, field)
+            for mean in found.utility.means
+        }
+        for name, (role, field) in sources.items()
     }
 
 
-def _show(summary: dict[str, Any], as_json: bool) -> None:
+def _show(summary: dict[str, Any], evaluation: Any, as_json: bool) -> None:
     if as_json:
         typer.echo(json.dumps(summary))
         return
@@ -268,13 +328,11 @@ def _show(summary: dict[str, Any], as_json: bool) -> None:
     for site, cost in summary["sites"].items():
         sites.add_row(escape(site), f"{cost['records']:,}", f"{cost['epsilon']:.4f}")
     console.print(sites)
-    if quality := summary.get("quality"):
-        figures = Table("figure", *quality, title="quality on held-out records")
-        for figure in next(iter(quality.values())):
-            cells = ["-" if q[figure] is None else f"{q[figure]:.3f}" for q in quality.values()]
-            figures.add_row(figure, *cells)
-        console.print(figures)
+    if evaluation is not None:
+        from fedsynth_common.evaluation.summary import show
+
+        show(evaluation, console)
     for note in summary["notes"]:
         console.print(f"note: {note}", markup=False, highlight=False, soft_wrap=True)
-    done = f"{summary['out']}: generator/, synthetic table ({summary['seconds']} s)"
+    done = f"{summary['out']}: generator/, synthetic table, report.html ({summary['seconds']} s)"
     console.print(done, markup=False, highlight=False, soft_wrap=True)

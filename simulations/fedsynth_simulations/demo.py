@@ -58,6 +58,7 @@ def demo(
     quick: Annotated[bool, typer.Option(help="Few training steps: a smoke test.")] = False,
 ) -> None:
     """Train one generator over four hospitals and compare its records with the real ones."""
+    from fedsynth_common.report import write_report
     from fedsynth_simulations import simulate as simulations  # torch and Flower: not for --help
     from fedsynth_simulations.demo_data import demo_schema, demo_table
     from fedsynth_simulations.holdout import person_split
@@ -86,6 +87,7 @@ def demo(
         write_table(table, draft / "randhie.csv")
         schema.save(draft / "schema.json")
         write_table(synthetic, draft / "synthetic.csv")
+        write_report(draft / "generator", draft / "report.html")
         (draft / SUMMARY).write_text(json.dumps(summary, indent=2) + "\n")
         if out.exists():
             shutil.rmtree(out)
@@ -189,6 +191,7 @@ def _point_to(console: Console, out: Path) -> None:
         f"\n{out}/synthetic.csv       artificial records\n"
         f"{out}/generator/          draws more: fedsynth sample {out}/generator --rows 100000 "
         "--out more.parquet\n"
+        f"{out}/report.html         which columns to trust, budget, limits: open it in a browser\n"
         f"{out}/generator/MODEL_CARD.md, privacy_statement.json   what is promised, and the events\n"
         f"{out}/randhie.csv, schema.json   the real table, for a study of your own: fedsynth simulate",
         highlight=False,

@@ -7,7 +7,7 @@
 - `quantity:ALPHA` or `quantity:0.5,0.3,0.2`: the same mix everywhere, but unequal sizes, drawn
   from Dirichlet(ALPHA) or given as fractions that sum to 1.
 - a site column (`hospital`, `region`): the sites the data really came from. The column is dropped
-  from the parts, as it is constant within each.
+  from the parts, as it is constant within each, unless the schema publishes it.
 
 Guarantees: every row goes to exactly one site, rows keep their order within a site, no site is
 empty (that is an error, not a smaller study), and the same generator state gives the same parts.
@@ -37,6 +37,7 @@ def partition(
     *,
     target: str | None = None,
     site_column: str | None = None,
+    publish: bool = False,
 ) -> dict[str, pd.DataFrame]:
     """Deal the rows of `frame` out to sites.
 
@@ -47,6 +48,7 @@ def partition(
         rng: Decides who gets which row.
         target: The column whose classes `dirichlet` skews.
         site_column: A column that names the site of every row.
+        publish: Whether the parts keep the site column.
 
     Returns:
         Parts by site name: "site-1", ..., or the values of `site_column` in sorted order.
@@ -55,7 +57,7 @@ def partition(
         InputError: a spec that is not understood, impossible numbers, or a site left empty.
     """
     if site_column is not None:
-        return _natural(frame, site_column)
+        return _natural(frame, site_column, publish)
     if sites < 1:
         raise InputError(f"--sites must be at least 1, got {sites}")
     if len(frame) < sites:
@@ -74,7 +76,7 @@ def _part(frame: pd.DataFrame, mask: npt.NDArray[np.bool_]) -> pd.DataFrame:
     return frame.loc[mask].reset_index(drop=True)
 
 
-def _natural(frame: pd.DataFrame, site_column: str) -> dict[str, pd.DataFrame]:
+def _natural(frame: pd.DataFrame, site_column: str, publish: bool) -> dict[str, pd.DataFrame]:
     if site_column not in frame.columns:
         raise InputError(f"the table has no site column {site_column!r}")
     names = as_text(frame[site_column])
@@ -83,7 +85,7 @@ def _natural(frame: pd.DataFrame, site_column: str) -> dict[str, pd.DataFrame]:
             f"site column {site_column!r} is empty in {int(names.isna().sum())} rows; "
             "every row must belong to a site"
         )
-    rest = frame.drop(columns=site_column)
+    rest = frame if publish else frame.drop(columns=site_column)
     return {name: _part(rest, (names == name).to_numpy()) for name in sorted(names.unique())}
 
 

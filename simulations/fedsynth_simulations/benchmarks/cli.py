@@ -127,6 +127,93 @@ def plot_file(
     typer.echo(f"wrote {out}")
 
 
+@app.command("large")
+def large_tables(
+    rows: Annotated[
+        list[int] | None, typer.Option(min=1, help="Records; repeatable. Default: 100k and 1M.")
+    ] = None,
+    columns: Annotated[int, typer.Option(min=2, max=500, help="Columns of the table.")] = 50,
+    file_format: Annotated[
+        str, typer.Option("--format", help="csv or parquet: how the table is stored.")
+    ] = "csv",
+    scratch: Annotated[
+        Path | None, typer.Option(help="Folder for the table: some 300 bytes a record as CSV.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+) -> None:
+    """Time and memory of a site with many records: check, encode, count all pairs.
+
+    For example:
+
+      fedsynth benchmark large --rows 100000 --rows 10000000
+    """
+    import json
+    from dataclasses import asdict
+
+    from fedsynth_simulations.benchmarks.large import run as measure
+
+    if file_format not in {"csv", "parquet"}:
+        raise InputError(f"--format {file_format!r}: expected csv or parquet")
+    for count in rows or [100_000, 1_000_000]:
+        figures = measure(count, columns, f".{file_format}", scratch)
+        typer.echo(json.dumps(asdict(figures)) if as_json else figures.line)
+
+
+@app.command("sampling")
+def sampling_speed(
+    generator: Annotated[Path, typer.Argument(help="Folder of a finished generator.")],
+    rows: Annotated[int, typer.Option(min=1000, help="Records to draw.")] = 1_000_000,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Records per second to Parquet, beside independent columns, and peak memory.
+
+    For example:
+
+      fedsynth benchmark sampling out/first/generator --rows 1000000
+    """
+    import json
+    from dataclasses import asdict
+
+    from fedsynth_simulations.benchmarks.sampling import measure
+
+    figures = measure(generator, rows)
+    typer.echo(json.dumps(asdict(figures)) if as_json else "\n".join(figures.lines))
+
+
+@app.command("overhead")
+def overhead_of_a_study(
+    sites: Annotated[int, typer.Option(min=1, max=4, help="Hospitals.")] = 2,
+    messages: Annotated[
+        int, typer.Option(min=1, help="Adversarial messages; a study's default is 24.")
+    ] = 24,
+    empty: Annotated[int, typer.Option(min=1, help="Exchanges of the empty app.")] = 10,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Seconds and bytes per exchange of a study over a real SuperLink, beside an empty Flower app.
+
+    For example:
+
+      fedsynth benchmark overhead --sites 2
+    """
+    import json
+    from dataclasses import asdict
+
+    from fedsynth_simulations.benchmarks.overhead import measure_overhead
+
+    found = measure_overhead(sites, messages, empty)
+    if as_json:
+        ratios = {"time_ratio": found.time_ratio, "bytes_ratio": found.bytes_ratio}
+        typer.echo(json.dumps(asdict(found) | ratios))
+        return
+    for name, run in (("empty app", found.empty), ("study", found.study)):
+        typer.echo(f"{name:10} {run.seconds:8.2f} s {run.bytes:12,.0f} bytes per message and site")
+    typer.echo(f"{'ratio':10} {found.time_ratio:8.2f}   {found.bytes_ratio:12.2f}")
+    typer.echo(
+        f"{found.study.messages} messages per site in the study; {found.body_bytes:,.0f} bytes of one "
+        "are its own, the rest is Flower's"
+    )
+
+
 @app.command("external-env")
 def external_env(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="A new folder.")] = Path(
@@ -138,6 +225,55 @@ def external_env(
 
     build_environment(folder)
     typer.echo(f"built {folder}; use it with --external-env {folder}")
+
+
+@app.command("cross-check-env")
+def cross_check_env(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A new folder.")] = Path(
+        ".cross-check-env"
+    ),
+) -> None:
+    """Build the environment of `cross-check` (SDMetrics and Anonymeter; about 700 MB)."""
+    from fedsynth_simulations.benchmarks.cross_check import build_environment
+
+    build_environment(folder)
+    typer.echo(f"built {folder}; use it with --env {folder}")
+
+
+@app.command("cross-check")
+def cross_check(
+    table: Annotated[str, typer.Argument(help="A known table or a table file.")] = "adult",
+    data: Annotated[Path, typer.Option(help="Folder of the named tables.")] = Path(
+        "../shared/data"
+    ),
+    env: Annotated[Path, typer.Option(help="Environment from `cross-check-env`.")] = Path(
+        ".cross-check-env"
+    ),
+    rows: Annotated[int, typer.Option(min=200, help="Rows of either side.")] = 1500,
+    attacks: Annotated[int, typer.Option(min=50, help="Targets or predicates per attack.")] = 500,
+) -> None:
+    """Compare figures and attacks with SDMetrics 0.32 and Anonymeter 1.1 on the same cells.
+
+    For example:
+
+      fedsynth benchmark cross-check adult --env .cross-check-env
+    """
+    from rich.table import Table
+
+    from fedsynth_common.errors import FedsynthError
+    from fedsynth_simulations.benchmarks.cross_check import cross_check as compare
+    from fedsynth_simulations.benchmarks.report import console
+    from fedsynth_simulations.benchmarks.tables import find, load
+
+    found = compare(load(find(table, data, None, False)), env, rows, attacks)
+    shown = Table("library", "figure", "ours", "theirs", "allowed", "agrees")
+    for row in found:
+        figures = (f"{row.ours:.6f}", f"{row.theirs:.6f}", f"{row.allowed:.1e}")
+        shown.add_row(row.library, row.figure, *figures, "yes" if row.agrees else "NO")
+    console().print(shown)
+    wrong = sum(not row.agrees for row in found)
+    if wrong:
+        raise FedsynthError(f"{wrong} of {len(found)} figures do not agree")
 
 
 def _existing(file: Path) -> Results:

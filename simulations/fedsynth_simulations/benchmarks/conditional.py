@@ -1,0 +1,86 @@
+"""Conditional sampling against drawing freely and keeping what fits.
+
+Given `column = value` the sampler draws each record from the generator's exact conditional law. So
+for every declared value the records drawn under the condition and those of a long free sample that
+happen to meet it are two samples of one law: their mean two-way total variation distance (TVD) to
+the real rows with that value must agree up to sampling noise. A way that is wrong, or that repeats
+records to reach the number, would be further away.
+"""
+
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from fedsynth_common.artefact import Condition, Generator
+from fedsynth_common.evaluation.discretise import Discretiser
+from fedsynth_common.schema import CategoricalColumn
+
+
+@dataclass(frozen=True)
+class ValueFigures:
+    """One value of one column; distances are means over all pairs of columns.
+
+    Attributes:
+        real: Real rows with the value.
+        conditional: TVD of records drawn under the condition to the real rows.
+        filtered: TVD of as many freely drawn records with the value to the real rows.
+        probability: Share of the value under the generator.
+    """
+
+    column: str
+    value: str
+    real: int
+    conditional: float
+    filtered: float
+    probability: float
+
+
+def compare(
+    generator: Generator, real: pd.DataFrame, fewest: int = 500, free_rows: int = 400_000
+) -> Iterator[ValueFigures]:
+    """Figures for every declared value with more than `fewest` real rows.
+
+    Args:
+        generator: Any generator of the table's schema.
+        real: The real rows. What comes out is about them and is not private.
+        fewest: Values with no more real rows than this are left out.
+        free_rows: Length of the free sample that is filtered.
+    """
+    free = generator.sample(free_rows, seed=1)
+    discretiser = Discretiser.fit(generator.schema, real)
+    for column in generator.schema.modelled:
+        if not isinstance(column, CategoricalColumn):
+            continue
+        for value in column.categories:
+            rows = real[real[column.name] == value]
+            kept = free[free[column.name] == value]
+            if len(rows) <= fewest or not len(kept):
+                continue
+            where = (Condition(column.name, "=", (value,)),)
+            drawn = generator.sample(len(kept), seed=2, where=where)
+            codes = [discretiser.transform(frame) for frame in (rows, drawn, kept)]
+            yield ValueFigures(
+                column=column.name,
+                value=value,
+                real=len(rows),
+                conditional=mean_pair_tvd(codes[0], codes[1], discretiser.widths),
+                filtered=mean_pair_tvd(codes[0], codes[2], discretiser.widths),
+                probability=generator.probability(where),
+            )
+
+
+def mean_pair_tvd(one: NDArray[np.int64], two: NDArray[np.int64], widths: tuple[int, ...]) -> float:
+    """Mean total variation distance of all pairs of columns of two coded tables."""
+    distances = []
+    for i, j in itertools.combinations(range(len(widths)), 2):
+        cells = widths[i] * widths[j]
+        shares = [
+            np.bincount(codes[:, i] * widths[j] + codes[:, j], minlength=cells) / len(codes)
+            for codes in (one, two)
+        ]
+        distances.append(float(np.abs(shares[0] - shares[1]).sum()) / 2)
+    return float(np.mean(distances))

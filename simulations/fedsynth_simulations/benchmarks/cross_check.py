@@ -1,0 +1,218 @@
+"""Our figures against two published libraries, on the same cells.
+
+- SDMetrics 0.32 (MIT): KSComplement, TVComplement, CorrelationSimilarity, ContingencySimilarity have the
+  same definition as ours and must agree to 1e-6.
+- Anonymeter 1.1 (BSD 3-Clause Clear): its attacks draw other targets and predicates, so rates must
+  agree within the interval of their difference (Wilson intervals, combined as a root of squares).
+  Sides are of equal size: its size correction is not ours (see `singling_out`).
+
+Both refuse pandas 3 or numpy 2 by their metadata and work with them; hence an environment of their
+own, where they are installed without their dependencies (`fedsynth benchmark cross-check-env DIR`).
+The two sides share a .npz file without pickled objects and a JSON file.
+"""
+
+import json
+import math
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from fedsynth_common.errors import FedsynthError, InputError
+from fedsynth_common.evaluation.association import pearson
+from fedsynth_common.evaluation.attacks import ATTACKS, Sides
+from fedsynth_common.evaluation.attacks.inference import right_guesses
+from fedsynth_common.evaluation.gower import Gower
+from fedsynth_common.evaluation.intervals import rate
+from fedsynth_common.evaluation.references import leaky_table
+from fedsynth_common.evaluation.results import Estimate
+from fedsynth_common.evaluation.shapes import ks_complement, tv_complement
+from fedsynth_simulations.benchmarks.external import External
+from fedsynth_simulations.benchmarks.tables import BenchmarkTable
+
+Floats = npt.NDArray[np.float64]
+
+DEPENDENCIES = (
+    "numpy",
+    "pandas>=3,<4",
+    "scipy",
+    "scikit-learn",
+    "joblib",
+    "numba",
+    "polars",
+    "plotly",
+    "tqdm",
+)
+CHECKED = ("sdmetrics==0.32.0", "anonymeter==1.1.0")
+FOLDER = ".cross-check-env"
+TOLERANCE = 1e-6
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """One figure in both implementations, and how far apart they may be."""
+
+    library: str
+    figure: str
+    ours: float
+    theirs: float
+    allowed: float
+
+    @property
+    def agrees(self) -> bool:
+        """Whether the difference is allowed."""
+        return abs(self.ours - self.theirs) <= self.allowed
+
+
+def build_environment(folder: Path) -> None:
+    """A virtual environment with both libraries in `folder`.
+
+    Raises:
+        InputError: `folder` is in use.
+        FedsynthError: it could not be built; pip's output says why.
+    """
+    if folder.exists() and any(folder.iterdir()):
+        raise InputError(f"{folder}: is not empty; choose a new folder")
+    python = str(External(str(folder)).python)
+    for command in (
+        [sys.executable, "-m", "venv", str(folder)],
+        [python, "-m", "pip", "install", "--quiet", *DEPENDENCIES],
+        [python, "-m", "pip", "install", "--quiet", "--no-deps", *CHECKED],
+    ):
+        if subprocess.run(command, check=False).returncode:
+            raise FedsynthError(f"{folder}: could not be built; see the output above")
+
+
+def cross_check(
+    table: BenchmarkTable, folder: Path, rows: int = 1500, attacks: int = 500, seed: int = 0
+) -> list[Agreement]:
+    """Compare all figures on `rows` training and as many held-out rows of a table.
+
+    The published table is the leaky generator's, so that attacks have something to find.
+
+    Raises:
+        InputError: the environment is missing, or the table is too small.
+        FedsynthError: the libraries failed.
+    """
+    python = External(str(folder)).python
+    if not python.is_file():
+        raise InputError(
+            f"no environment in {folder}; build it with `fedsynth benchmark cross-check-env {folder}`"
+        )
+    size = min(rows, len(table.train), len(table.test))
+    train, control = table.train.head(size), table.test.head(size)
+    made = leaky_table(train, size, np.random.default_rng(seed))
+    sides = Sides.of(train, control, table.schema, attempts=min(attacks, size), seed=seed)
+    kept = [j for j in range(sides.members.shape[1]) if _usable(sides, j)]
+    sides = _restricted(sides, kept)
+    published = Sides.of(made, control, table.schema).members[:, kept]
+    secret = len(kept) - 1
+    theirs = _theirs(python, sides, published, secret)
+    fidelity = _fidelity(sides, published, theirs["sdmetrics"])
+    return fidelity + _attacks(sides, published, secret, theirs["anonymeter"])
+
+
+def _usable(sides: Sides, column: int) -> bool:
+    """Levels, or numbers without gaps: Anonymeter compares missing numbers differently."""
+    numbers = np.concatenate([sides.members[:, column], sides.controls[:, column]])
+    return bool(sides.categorical[column] or not np.isnan(numbers).any())
+
+
+def _restricted(sides: Sides, kept: list[int]) -> Sides:
+    features = type(sides.features)(
+        tuple(sides.features.columns[j] for j in kept),
+        sides.features.centres[kept],
+        sides.features.spreads[kept],
+    )
+    return Sides(
+        features, sides.members[:, kept], sides.controls[:, kept], sides.attempts, sides.seed
+    )
+
+
+def _theirs(python: Path, sides: Sides, published: Floats, secret: int) -> dict[str, Any]:
+    driver = Path(__file__).with_name("cross_check_driver.py")
+    with tempfile.TemporaryDirectory(prefix="fedsynth-cross-check-") as name:
+        source, result = Path(name, "in.npz"), Path(name, "out.json")
+        np.savez(
+            source,
+            train=sides.members,
+            control=sides.controls,
+            synthetic=published,
+            categorical=sides.categorical,
+            attacks=np.array(sides.attempts),
+            secret=np.array(secret),
+        )
+        done = subprocess.run(
+            [str(python), str(driver), str(source), str(result)],
+            check=False,
+            capture_output=True,
+            text=True,
+        )
+        if done.returncode:
+            last = (done.stderr.strip().splitlines() or ["no message"])[-1]
+            raise FedsynthError(f"{python}: the libraries failed: {last}")
+        found: dict[str, Any] = json.loads(result.read_text(encoding="utf-8"))
+    return found
+
+
+def _fidelity(sides: Sides, published: Floats, theirs: dict[str, float]) -> list[Agreement]:
+    real, flags = sides.members, sides.categorical
+    names = [column.name for column in sides.features.columns]
+    found = []
+    for key, value in theirs.items():
+        kind, *places = key.split()
+        i, j = int(places[0]), int(places[-1])
+        if kind == "shape":
+            metric = tv_complement if flags[i] else ks_complement
+            ours, label = metric(real[:, i], published[:, i]), names[i]
+        elif flags[i]:
+            ours = tv_complement(_joint(real, i, j), _joint(published, i, j))
+            label = f"{names[i]} x {names[j]}"
+        else:
+            gap = pearson(real[:, i], real[:, j]) - pearson(published[:, i], published[:, j])
+            ours, label = 1 - abs(gap) / 2, f"{names[i]} x {names[j]}"
+        found.append(Agreement("sdmetrics", f"{kind}: {label}", ours, value, TOLERANCE))
+    return found
+
+
+def _joint(cells: Floats, i: int, j: int) -> Floats:
+    """Codes of a pair of levels, missing being a level."""
+    first, second = (np.where(np.isnan(cells[:, k]), -1, cells[:, k]) + 1 for k in (i, j))
+    return np.asarray(first * 100_000 + second)
+
+
+def _attacks(
+    sides: Sides, published: Floats, secret: int, theirs: dict[str, list[int]]
+) -> list[Agreement]:
+    found = []
+    for name, (won, lost, tried) in theirs.items():
+        if name == "inference":
+            ours = _inference(sides, published, secret)
+        else:
+            run = next(kind.run for kind in ATTACKS if kind.name == name)
+            result = run(published, sides, "leaky")
+            ours = (result.success, result.control)
+        rates = (rate(won, tried), rate(lost, tried))
+        for side, mine, other in zip(("members", "controls"), ours, rates, strict=True):
+            allowed = math.hypot(_half(mine), _half(other))
+            found.append(
+                Agreement("anonymeter", f"{name}, {side}", mine.value, other.value, allowed)
+            )
+    return found
+
+
+def _inference(sides: Sides, published: Floats, secret: int) -> tuple[Estimate, Estimate]:
+    members, controls = sides.targets(sides.rng())
+    space = Gower.fit(np.concatenate([members, controls, published]), sides.categorical, "range")
+    secrets = np.full(len(members), secret)
+    one, two = (right_guesses(space, side, published, secrets) for side in (members, controls))
+    return rate(one, len(members)), rate(two, len(controls))
+
+
+def _half(estimate: Estimate) -> float:
+    return max(estimate.high - estimate.value, estimate.value - estimate.low)

@@ -1,0 +1,114 @@
+"""What SDMetrics and Anonymeter say about a pair of tables; runs in the environment of `cross-check`.
+
+Usage: python cross_check_driver.py IN.npz OUT.json. Imports nothing of ours: this side has other
+libraries. In: `train`, `control`, `synthetic` (rows x columns, NaN = missing), `categorical` (per
+column), `attacks`, `secret`. Out: figures by name, see the functions.
+
+SDMetrics imports `copulas` for one of its metrics that is not used here, and whose licence is not open
+source; an empty module stands in for it.
+"""
+
+import importlib
+import json
+import sys
+import types
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+
+def main(source: str, result: str) -> None:
+    """Read the tables, write the figures."""
+    with np.load(source, allow_pickle=False) as stored:
+        arrays = {name: stored[name] for name in stored.files}
+    figures = {"sdmetrics": sdmetrics(arrays), "anonymeter": anonymeter(arrays)}
+    Path(result).write_text(json.dumps(figures), encoding="utf-8")
+
+
+def frame_of(cells: Any, categorical: Any, missing: str | None) -> pd.DataFrame:
+    """Codes as texts, so that no library takes them for numbers."""
+    columns = {}
+    for j, flag in enumerate(categorical.tolist()):
+        cell = cells[:, j]
+        if flag:
+            texts = [missing if np.isnan(x) else f"L{int(x)}" for x in cell.tolist()]
+            columns[f"c{j}"] = pd.Series(texts, dtype=object)
+        else:
+            columns[f"c{j}"] = pd.Series(cell)
+    return pd.DataFrame(columns)
+
+
+def sdmetrics(arrays: dict[str, Any]) -> dict[str, float]:
+    """KSComplement and TVComplement per column; similarity of pairs of one kind."""
+    for name in ("copulas", "copulas.univariate", "copulas.univariate.base"):
+        sys.modules.setdefault(name, types.ModuleType(name))
+    sys.modules["copulas.univariate.base"].Univariate = object  # type: ignore[attr-defined]
+    single = importlib.import_module("sdmetrics.single_column")
+    pairs = importlib.import_module("sdmetrics.column_pairs")
+    flags = arrays["categorical"]
+    real, made = (frame_of(arrays[n], flags, None) for n in ("train", "synthetic"))
+    found = {}
+    for j, flag in enumerate(flags.tolist()):
+        metric = single.TVComplement if flag else single.KSComplement
+        found[f"shape {j}"] = float(metric.compute(real[f"c{j}"], made[f"c{j}"]))
+    for i in range(len(flags)):
+        for j in range(i):
+            if flags[i] != flags[j]:
+                continue
+            metric = pairs.ContingencySimilarity if flags[i] else pairs.CorrelationSimilarity
+            names = [f"c{j}", f"c{i}"]
+            found[f"pair {j} {i}"] = float(metric.compute(real[names], made[names]))
+    return found
+
+
+def anonymeter(arrays: dict[str, Any]) -> dict[str, list[int]]:
+    """[successes on training rows, successes on control rows, attacks] per attack."""
+    flags, attacks = arrays["categorical"], int(arrays["attacks"])
+    evaluators = importlib.import_module("anonymeter.evaluators")
+    ori, control, syn = (
+        frame_of(arrays[name], flags, "missing") for name in ("train", "control", "synthetic")
+    )
+    common = {"ori": ori, "syn": syn, "control": control, "n_attacks": attacks}
+    found = {}
+    for mode in ("univariate", "multivariate"):
+        done = evaluators.SinglingOutEvaluator(**common, seed=0, max_attempts=200_000)
+        done.evaluate(mode=mode)
+        tried = len(  # it divides by the number asked for, even where it found fewer
+            singling_out_queries(done, mode, attacks)
+        )
+        results = done.results()
+        found[f"singling-out-{mode}"] = [int(results.n_success), int(results.n_control), tried]
+    halves = (
+        [f"c{j}" for j in range(0, len(flags), 2)],
+        [f"c{j}" for j in range(1, len(flags), 2)],
+    )
+    done = evaluators.LinkabilityEvaluator(**common, aux_cols=halves).evaluate(n_jobs=1)
+    results = done.results()
+    found["linkability"] = [int(results.n_success), int(results.n_control), attacks]
+    secret = f"c{int(arrays['secret'])}"
+    done = evaluators.InferenceEvaluator(
+        **common, secret=secret, aux_cols=[c for c in ori.columns if c != secret]
+    ).evaluate(n_jobs=1)
+    results = done.results()
+    found["inference"] = [int(results.n_success), int(results.n_control), attacks]
+    return found
+
+
+def singling_out_queries(evaluator: Any, mode: str, attacks: int) -> list[Any]:
+    """The predicates of an evaluation, written again with the same seed."""
+    module = importlib.import_module("anonymeter.evaluators.singling_out_evaluator")
+    made = module._generate_singling_out_queries(
+        df=evaluator._syn,
+        n_attacks=attacks,
+        n_cols=evaluator._n_cols,
+        mode=mode,
+        max_attempts=evaluator._max_attempts,
+        rng=np.random.default_rng(0),
+    )
+    return list(made)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], sys.argv[2])
