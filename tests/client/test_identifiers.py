@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fedsynth_client.identifier_patterns import is_card_number, is_iban
-from fedsynth_client.identifiers import findings, names_a_person
+from fedsynth_client.check_digits import is_card_number, is_iban
+from fedsynth_client.identifier_headings import names_a_person
+from fedsynth_client.identifiers import findings
 from fedsynth_common.schema import BooleanColumn, CategoricalColumn, IntegerColumn
 from fedsynth_common.schema.draft import draft_schema
 from fedsynth_common.tables import read_table

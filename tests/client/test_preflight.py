@@ -9,11 +9,13 @@ from small_site import make_policy
 
 from fedsynth_client.preflight import preflight
 from fedsynth_client.reading import read_records, without_values
+from fedsynth_client.sources import FrameSource
 from fedsynth_common.errors import FedsynthError, InputError
 from fedsynth_common.schema import (
     BooleanColumn,
     CategoricalColumn,
     IdColumn,
+    Inequality,
     IntegerColumn,
     NumericColumn,
     Schema,
@@ -125,7 +127,7 @@ def test_persons_are_counted_where_there_is_a_person_key():
 
 
 def test_a_waiver_silences_its_column_alone():
-    frame = table(ward=["a@b.org"] * 40)
+    frame = table(ward=["a@b.org"] * 8 + ["a"] * 32)
     assert len(checked(frame, waived=["age"]).problems) == 1
     result = checked(frame, waived=["ward"])
     assert result.problems == ()
@@ -193,3 +195,15 @@ def test_a_repeated_heading_is_told_without_its_name(tmp_path):
     with pytest.raises(InputError, match="the same heading") as refused:
         read_records(tmp_path / "t.csv")
     assert CANARY not in str(refused.value)
+
+
+def test_records_that_break_a_rule_are_counted_over_all_chunks():
+    rule = Inequality(name="young at heart", low="age", high="pulse")
+    schema = SCHEMA.model_copy(update={"rules": (rule,)})
+    frame = table(age=["90"] * 15 + ["30"] * 25)
+    for rows in (40, 7):
+        result = preflight(FrameSource(frame, rows=rows), schema, make_policy())
+        assert result.problems == ()
+        assert result.notes == (
+            "rule 'young at heart': 15 records break it, synthetic ones never will",
+        )

@@ -74,7 +74,7 @@ def test_check_passes_and_changes_nothing(site):
         ("t.csv", None, "no such file"),
         ("t.csv", "", "the file is empty"),
         ("t.csv", "ward,smoker,outcome\n", "no rows"),
-        ("t.csv", f"ward,smoker,outcome\na,true,w,{CANARY}\n", "row 2 has 4 cells"),
+        ("t.csv", f"ward,smoker,outcome\na,true,w,{CANARY}\n", "line 2: 4 cells"),
         ("schema.json", None, "cannot read the schema"),
         ("schema.json", "{", "schema.json"),
         ("s/policy.toml", None, "cannot be read"),
@@ -124,7 +124,7 @@ def test_one_record_is_too_few(site, command):
 def with_phone_numbers(site):
     columns = (*SCHEMA.columns, CategoricalColumn(name="contact_no", categories=("x",)))
     SCHEMA.model_copy(update={"columns": columns}).save(site / "schema.json")
-    rows = [f"{row},+1 555 {CANARY}" for row in ROWS]
+    rows = [f"{row},{'x' if n % 10 else f'+1 555 {CANARY}'}" for n, row in enumerate(ROWS)]
     (site / "t.csv").write_text("\n".join(["ward,smoker,outcome,contact_no", *rows]))
 
 
@@ -356,7 +356,7 @@ def test_from_init_to_a_vault_that_accepts_the_approved_plan(site):
     vault = SocketVault(str(site / "s" / "vault.sock"))
     request = pb.EnrollRequest(protocol_version=1, plan_json=plan.to_json())
     try:
-        for _ in range(300):
+        for _ in range(1200):
             with contextlib.suppress(grpc.RpcError):
                 reply = vault.call("enroll", request.SerializeToString())
                 break

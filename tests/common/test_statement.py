@@ -3,10 +3,11 @@
 import json
 
 import pytest
-from small_study import DELTA, SCHEMA, SITES, make_statement
+from small_study import DELTA, SCHEMA, SITES, make_small_plan, make_statement
 
 from fedsynth_common.artefact import PrivacyStatement, SiteCost
 from fedsynth_common.artefact.card import model_card
+from fedsynth_common.artefact.mechanisms import mechanisms_of, smallest_group
 from fedsynth_common.privacy.accounting import epsilon
 from fedsynth_common.privacy.events import DpSgdEvent, to_dict
 
@@ -60,7 +61,7 @@ def test_it_comes_back_and_refuses_more():
     with pytest.raises(ValueError, match="surprise"):
         PrivacyStatement.model_validate(fields | {"surprise": 1})
     with pytest.raises(ValueError, match="spec_version"):
-        PrivacyStatement.model_validate(fields | {"spec_version": 2})
+        PrivacyStatement.model_validate(fields | {"spec_version": 1})
 
 
 def test_the_card_says_what_the_statement_says():
@@ -76,5 +77,55 @@ def test_the_card_says_what_the_statement_says():
         statement.adversary,
     ):
         assert text in card
-    assert "What happened" not in model_card(SCHEMA, statement)
+    assert "\n## What happened" not in model_card(SCHEMA, statement)
     assert "{" not in card
+
+
+def test_names_in_the_card_are_shown_and_do_nothing():
+    evil = "x](http://a)\n# <b>|`"
+    cost = SiteCost.from_events(evil, [to_dict(STEP)], DELTA)
+    card = model_card(SCHEMA, make_statement(study=evil, sites=[cost]), [evil])
+    shown = r"x\](http://a)?\# \<b\>\|\`"
+    assert card.count(shown) == 3
+    assert "<b>" not in card.replace(r"\<b\>", "")
+    assert "\n# <" not in card
+
+
+def test_a_sealed_statement_names_its_files():
+    statement = make_statement()
+    one, same = statement.sealed({"a": "1", "b": "2"}), statement.sealed({"b": "2", "a": "1"})
+    assert one.release_id == same.release_id
+    assert len(one.release_id) == 64
+    others = [statement.sealed({"a": "1"}), make_statement(plan_digest="1" * 64).sealed({"a": "1"})]
+    assert len({made.release_id for made in (one, *others)}) == 3
+
+
+def counts(scale, blocks=3):
+    return {"kind": "counts", "scale": scale, "sensitivity": 1, "blocks": blocks}
+
+
+def test_the_smallest_group_follows_from_the_noise_of_all_sites():
+    assert smallest_group([[counts(30.0)], [counts(5.0), counts(40.0)]]) == 100
+    assert smallest_group([[counts(30.0)], [to_dict(STEP)]]) == 85  # a lost site counts as noisy
+    assert smallest_group([[to_dict(STEP)], []]) is None
+    assert smallest_group([]) is None
+
+
+def test_limits_are_stated_with_a_number_or_without():
+    cost = SiteCost.from_events("north", [counts(30.0)], DELTA)
+    statement = make_statement(sites=[cost])
+    assert statement.smallest_visible_group == 60
+    assert "fewer than about 60 records" in statement.limits[0]
+    assert "few records share" in make_statement().limits[0]
+
+
+def test_mechanisms_repeat_the_plan():
+    plan = make_small_plan("both")
+    histograms, marginals, training = mechanisms_of(plan)
+    assert histograms.noise_multiplier == plan.measure[0].noise_multiplier
+    assert (marginals.first_step, marginals.last_step) == (2, 2)
+    d = plan.discriminator
+    assert (training.clipping_norm, training.expected_batch) == (d.clipping_norm, d.expected_batch)
+    assert training.sgd_steps == d.messages * d.steps_per_message
+    assert training.last_step == d.steps[-1]
+    assert len(mechanisms_of(make_small_plan("marginals"))) == 2

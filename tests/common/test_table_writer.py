@@ -96,3 +96,21 @@ def test_a_full_disk_is_one_clear_error(tmp_path, suffix):
         for _ in range(200):
             writer.write(pd.DataFrame({"a": range(1000)}))
     assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_cells_that_a_spreadsheet_would_run_are_escaped_on_demand(tmp_path, suffix):
+    cells = ["=cmd|' /C calc'!A0", "@SUM(A1)", "+1+1", "-1", "- none", "\tx", "plain", None]
+    frame = pd.DataFrame({"=h": pd.Series(cells, dtype="str"), "n": [-1.5] * 8})
+    for escape in (False, True):
+        with TableWriter(tmp_path / f"t{suffix}", escape_formulas=escape) as writer:
+            writer.write(frame)
+        read = read_table(tmp_path / f"t{suffix}")
+        runs = escape and suffix != ".parquet"
+        mark = "'" if runs else ""
+        assert list(read.columns) == [f"{mark}=h", "n"]
+        expected = [f"{mark}{c}" if c and c[0] in "=@+-\t" and c != "-1" else c for c in cells]
+        assert (
+            read.iloc[:, 0].astype(object).where(read.iloc[:, 0].notna(), None).tolist() == expected
+        )
+        assert as_number(read["n"]).tolist() == [-1.5] * 8

@@ -76,8 +76,8 @@ def test_parquet_keeps_types(tmp_path):
         ("a,b,a\n1,2,3\n", "'a' occurs more than once"),
         ("a,,c\n1,2,3\n", "column number 2 has no name"),
         ("a;b\n1;2\n", "separated by commas"),
-        (f"a,b\n1,2\n{SECRET}\n", "row 3 has 1 cells, the header 2"),
-        (f"a,b\n1,2\n3,4\n5,6,{SECRET}\n", "row 4 has 3 cells, the header 2"),
+        (f"a,b\n1,2\n{SECRET}\n", "line 3: 1 cells, the header has 2"),
+        (f"a,b\n1,2\n3,4\n5,6,{SECRET}\n", "line 4: 3 cells, the header has 2"),
         (f"a,b\n1,{SECRET}\xe9\n".encode("latin-1"), "byte 12 is not UTF-8"),
     ],
 )

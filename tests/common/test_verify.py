@@ -6,6 +6,7 @@ Every change is found, under the name of the field that was changed, and nothing
 import json
 import shutil
 
+import jsonschema
 import pytest
 from command import fedsynth
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -88,8 +89,11 @@ def found(folder, **options):
 def tamper(folder, change, card=True):
     """Change the statement the way a careful forger would: canonical, with a card that fits."""
     fields = json.loads((folder / STATEMENT).read_text())
+    before = fields["release_id"]
     change(fields)
     statement = PrivacyStatement.model_validate(fields)
+    if fields["release_id"] == before:
+        statement = statement.sealed(statement.artefacts)
     (folder / STATEMENT).write_text(statement.to_json(), encoding="utf-8")
     if card:
         text = model_card(Schema.load(folder / "schema.json"), statement)
@@ -170,14 +174,38 @@ WHOLE = [
     (put("unprotected", []), {"unprotected"}),
     (put("not_promised", []), {"not_promised"}),
     (put("randomness", "seeded generator"), {"randomness"}),
-    (put("accountant", "our own"), {"accountant"}),
+    (put("accountant", "name", "our own"), {"accountant"}),
+    (put("accountant", "rounding", "down"), {"accountant"}),
+    (put("accountant", "cross_check", "none"), {"accountant"}),
+    (put("accountant", "version", "0.0.1"), {"software"}),
+    (put("accountant", "version", "the newest"), {"accountant", "software"}),
+    (put("release_id", "0" * 64), {"release_id"}),
+    (put("adjacency", "replace one record"), {"adjacency"}),
+    (put("overlap", "nobody is at two sites"), {"overlap"}),
+    (put("not_charged", ["everything"]), {"not_charged"}),
+    (put("numerics", "exact"), {"numerics"}),
+    (put("limits", []), {"limits"}),
+    (put("smallest_visible_group", 1), {"smallest_visible_group"}),
+    (put("rows_per_person", 1), {"rows_per_person"}),
+    (put("mechanisms", []), {"mechanisms"}),
+    (put("mechanisms", 0, "noise_multiplier", 99.0), {"mechanisms"}),
+    (put("mechanisms", 2, "clipping_norm", 0.1), {"mechanisms"}),
+    (put("software", {}), {"software"}),
+    (put("sites", 0, "dataset", "another"), site_fields("north", "dataset")),
+    (put("sites", 1, "ledger_head", "0" * 64), site_fields("south", "ledger_head")),
+    (put("sites", 1, "ledger_entries", 1), site_fields("south", "ledger_entries")),
+    (put("sites", 2, "package_version", "9"), site_fields("west", "package_version")),
     (put("private", False), {"private"}),
     (put("sites", 0, "signature", "00" * 64), site_fields("north", "signature")),
     (put("sites", 0, "signature", "no hex"), site_fields("north", "signature")),
     (put("sites", 0, "receipt", ""), site_fields("north", "receipt")),
     (put("sites", 0, "receipt_key", "00"), site_fields("north", "receipt_key")),
     (put("artefacts", WEIGHTS, "0" * 64), {f"{WEIGHTS} SHA-256"}),
-    (put("artefacts", {"schema.json": "0"}), {f"artefacts[{WEIGHTS}]", "schema.json SHA-256"}),
+    (
+        put("artefacts", {"schema.json": "0"}),
+        {f"artefacts[{WEIGHTS}]", "artefacts[measurements.json]", "schema.json SHA-256"},
+    ),
+    (put("artefacts", "measurements.json", "0" * 64), {"measurements.json SHA-256"}),
     (put("artefacts", "../../etc/passwd", "0"), {"artefacts[../../etc/passwd]"}),
 ]
 
@@ -261,7 +289,7 @@ def test_sites_are_those_of_the_plan(folder):
         fields["delta_if_people_may_be_at_every_site"] = 2 * DELTA
 
     tamper(folder, drop)
-    assert found(folder) == {"sites"}
+    assert found(folder) == {"sites", "smallest_visible_group", "limits"}
 
 
 @pytest.mark.parametrize("change", ["reformatted", "repeated"])
@@ -416,6 +444,13 @@ def test_more_caveats_than_needed_are_welcome(folder):
     assert found(folder) == set()
 
 
+def test_what_nobody_can_check_is_named_as_such(folder):
+    audit = {"test": "canaries", "epsilon_lower": 0.1, "confidence": 0.95, "runs": 100}
+    tamper(folder, put("audits", [audit]))
+    assert found(folder) == set()
+    assert any("audits" in question for question in verify(folder).not_guaranteed)
+
+
 # --- the other files ---------------------------------------------------------------------------
 
 
@@ -433,6 +468,29 @@ def test_other_weights_are_found_here_and_when_loading(folder):
 def test_another_schema(folder):
     SCHEMA.model_copy(update={"name": "another"}).save(folder / "schema.json")
     assert found(folder) == {"schema.json SHA-256", "schema.json columns", f"{CARD} text"}
+
+
+def test_other_measurements(folder):
+    path = folder / "measurements.json"
+    fields = json.loads(path.read_text())
+    fields["records"] += 1
+    path.write_text(json.dumps(fields))
+    assert found(folder) == {"measurements.json SHA-256"}
+    fields["columns"][0]["name"] = "another"
+    path.write_text(json.dumps(fields))
+    assert found(folder) == {"measurements.json SHA-256", "measurements.json columns"}
+    path.write_text("{}")
+    assert found(folder) == {"measurements.json SHA-256", "measurements.json columns"}
+    path.unlink()
+    assert found(folder) == {"artefacts[measurements.json]"}
+
+
+def test_measurements_that_nobody_states(folder):
+    def forget(fields):
+        del fields["artefacts"]["measurements.json"]
+
+    tamper(folder, forget)
+    assert found(folder) == {"artefacts[measurements.json]"}
 
 
 def test_a_relaxed_plan_has_another_digest(folder):
@@ -517,16 +575,21 @@ def test_the_json_schema_describes_the_statement(folder):
     described = json.loads(result.stdout)
     stated = json.loads((folder / STATEMENT).read_text())
     assert set(described["properties"]) == set(stated)
+    jsonschema.Draft202012Validator.check_schema(described)
+    jsonschema.validate(stated, described)
+    for wrong in ({"spec_version": 1}, {"delta": "small"}, {"surprise": 1}):
+        with pytest.raises(jsonschema.ValidationError):
+            jsonschema.validate(stated | wrong, described)
     assert set(described["$defs"]["SiteCost"]["properties"]) == set(stated["sites"][0])
 
 
-def spec_2(folder):
-    fields = json.loads((folder / STATEMENT).read_text()) | {"spec_version": 2}
+def spec_1(folder):
+    fields = json.loads((folder / STATEMENT).read_text()) | {"spec_version": 1}
     (folder / STATEMENT).write_text(json.dumps(fields))
 
 
 UNUSABLE = {
-    "spec_version": spec_2,
+    "spec_version": spec_1,
     STATEMENT: lambda folder: (folder / STATEMENT).write_text("{}"),
     PLAN: lambda folder: (folder / PLAN).write_bytes(b"\xff"),
     "no plan.json": lambda folder: (folder / PLAN).unlink(),

@@ -25,6 +25,7 @@ from fedsynth_simulations.federation import in_process
 FILES = {
     "generator.safetensors",
     "schema.json",
+    "measurements.json",
     "plan.json",
     "privacy_statement.json",
     "MODEL_CARD.md",

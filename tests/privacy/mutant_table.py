@@ -761,6 +761,32 @@ MUTANTS = (
         (f"{P}gate_vault.py::test_a_charge_is_synced_to_disk_before_anything_is_computed",),
     ),
     Mutant(
+        "a plan that was changed on disk is followed",
+        14,
+        f"{VAULT}/service.py",
+        "        if hashlib.sha256(accepted).digest() != digest:",
+        "        if False:",
+        (
+            "tests/faults/test_ledger_damage.py::test_a_plan_that_was_changed_on_disk_is_not_followed",
+        ),
+    ),
+    Mutant(
+        "a reply that was changed on disk is sent",
+        14,
+        f"{SITE}/ledger.py",
+        "if not isinstance(reply, bytes) or hashlib.sha256(reply).hexdigest() != seal:",
+        "if False:",
+        ("tests/faults/test_ledger_damage.py::test_a_reply_that_was_changed_on_disk_is_not_sent",),
+    ),
+    Mutant(
+        "a ledger under two names spends twice",
+        14,
+        f"{SITE}/ledger.py",
+        "self._locks.append(FileLock(path, hold=True))",
+        "pass",
+        ("tests/faults/test_ledger_damage.py::test_a_ledger_under_another_name_is_still_one",),
+    ),
+    Mutant(
         "two processes spend one budget",
         14,
         f"{SITE}/witness.py",

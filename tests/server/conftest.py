@@ -1,6 +1,6 @@
-"""Makes `tests/small_study.py` importable: a study that takes a second."""
+"""Makes `tests/small_study.py` and this folder's `killed_study.py` importable."""
 
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
+sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parent)]

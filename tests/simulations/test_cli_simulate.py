@@ -12,6 +12,7 @@ from command import fedsynth
 from small_study import SCHEMA, make_frame
 
 from fedsynth_common.artefact import Generator
+from fedsynth_common.evaluation import Evaluation
 
 FEDSYNTH = Path(sys.executable).with_name("fedsynth")
 
@@ -51,8 +52,18 @@ def test_a_result_is_complete_and_json_is_all_there_is_on_standard_output(table)
     assert sorted(summary["sites"]) == ["site-1", "site-2", "site-3"]
     assert set(summary["quality"]) == {"real records", "synthetic", "independent columns"}
     assert json.loads(Path("out/summary.json").read_text()) == summary
-    assert sorted(os.listdir("out")) == ["generator", "summary.json", "synthetic.csv"]
+    assert sorted(os.listdir("out")) == [
+        "evaluation.json",
+        "generator",
+        "report.html",
+        "summary.json",
+        "synthetic.csv",
+    ]
     assert sorted(os.listdir()) == ["out", "t.csv"]
+    evaluation = Evaluation.load("out/evaluation.json")
+    assert (evaluation.sizes.train, evaluation.sizes.holdout) == (240, 60)
+    assert evaluation.settings.epsilon == pytest.approx(summary["epsilon"])
+    assert [attack.on("synthetic") is None for attack in evaluation.attacks] == [False] * 5
     assert len(pd.read_csv("out/synthetic.csv")) == 240
     Generator.load("out/generator")
 
@@ -98,7 +109,7 @@ def test_force_replaces_an_earlier_result_and_nothing_else(table):
     Path("out/generator").write_text("a file in the way")
     result = simulate("t.csv", "--out", "out", "--force", *USUAL)
     assert result.returncode == 0, result.stderr
-    names = ["generator", "mine.txt", "summary.json", "synthetic.csv"]
+    names = ["generator", "mine.txt", "report.html", "summary.json", "synthetic.csv"]
     assert sorted(os.listdir("out")) == names
     assert simulate("t.csv", "--out", "out", "--force", *USUAL).returncode == 0
     assert sorted(os.listdir("out")) == names
@@ -170,6 +181,7 @@ def test_impossible_numbers_of_sites(sites):
         ("--holdout=-0.1", "--holdout"),
         ("--holdout=nan", "--holdout"),
         ("--holdout=0.0001", "--holdout"),
+        ("--holdout=0.05", "expected at least 20 per side"),
         ("--rows=0", "--rows"),
         ("--target=nothing", "nothing"),
         ("--site-column=nothing", "nothing"),

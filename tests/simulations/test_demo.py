@@ -33,7 +33,8 @@ def test_an_earlier_demo_is_replaced_as_a_whole(finished):
     out, result = finished
     assert result.exit_code == 0
     names = {path.name for path in out.iterdir()}
-    assert names == {"demo.json", "generator", "randhie.csv", "schema.json", "synthetic.csv"}
+    tables = {"randhie.csv", "schema.json", "synthetic.csv"}
+    assert names == {"demo.json", "generator", "report.html", *tables}
     assert not list(out.parent.glob(".fedsynth-*"))
 
 

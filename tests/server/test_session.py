@@ -1,0 +1,125 @@
+"""Who is which site: strangers, latecomers, sites that come back as another node."""
+
+import time
+
+import pytest
+from small_study import make_frames, make_small_plan, start
+
+from fedsynth_common.errors import FedsynthError
+from fedsynth_server.exchange import Timing
+from fedsynth_server.session import Session
+from fedsynth_simulations.federation import in_process
+
+PLAN = make_small_plan("marginals")
+
+
+@pytest.fixture
+def grid():
+    return in_process(make_frames(), PLAN, 1)
+
+
+def session(grid, **timing):
+    return Session(PLAN, grid, Timing(**{"deadline": 10.0, "poll": 0.01, **timing}))
+
+
+def renumber(grid, old, new):
+    """The node of a site went away, and its site is there as another node."""
+    grid._contexts[new] = grid._contexts.pop(old)
+
+
+class After:
+    """Calls `change` once the grid has been asked for its nodes `looks` times."""
+
+    def __init__(self, grid, looks, change):
+        self.original, self.looks, self.change = grid.get_node_ids, looks, change
+        grid.get_node_ids = self.nodes
+
+    def nodes(self):
+        self.looks -= 1
+        if self.looks == 0:
+            self.change()
+        return self.original()
+
+
+def test_sites_are_known_by_what_their_vaults_say(grid):
+    made = session(grid)
+    made.enroll()
+    assert made.enrolment.nodes == {"north": 2, "south": 3, "west": 4}
+    assert list(made.keys) == list(PLAN.sites)
+
+
+def test_a_latecomer_is_waited_for(grid):
+    grid.down.add(3)
+    After(grid, 5, lambda: grid.down.clear())
+    made = session(grid, gather=10.0, quorum=2)
+    made.enroll()
+    assert list(made.keys) == list(PLAN.sites)
+    assert made.notes == []
+
+
+def test_after_the_time_to_gather_a_quorum_begins_and_says_who_is_missing(grid):
+    grid.down.add(3)
+    made = session(grid, gather=0.3, quorum=2)
+    begun = time.monotonic()
+    made.enroll()
+    assert 0.3 <= time.monotonic() - begun < 5
+    assert made.notes == ["enroll: south: not there"]
+    with pytest.raises(FedsynthError, match="2 of 3"):
+        session(grid, gather=0.3).enroll()
+
+
+def test_a_node_that_is_no_site_of_the_plan_is_left_alone(grid):
+    """A second SuperNode at a site, or a site of another study: neither takes part twice."""
+    grid._contexts[9] = grid._contexts[3]
+    made = session(grid, gather=5.0)
+    made.enroll()
+    assert sorted(made.enrolment.nodes.values())[:1] == [2]
+    assert len(made.enrolment.nodes) == 3
+    assert len(made.enrolment.refused) == 1
+
+
+def test_a_site_that_comes_back_as_another_node_is_found_before_the_next_message(grid):
+    study = start(grid, PLAN, quorum=2)
+    original = study.measure_histograms
+
+    def measure():
+        found = original()
+        renumber(grid, 3, 33)
+        return found
+
+    study.measure_histograms = measure
+    outcome = study.run()
+    assert study.session.enrolment.nodes["south"] == 33
+    assert list(outcome.receipts) == list(PLAN.sites)
+    assert not any("south" in note for note in outcome.notes)
+
+
+def test_a_site_that_was_not_there_at_the_start_joins_at_the_next_message(grid):
+    grid.down.add(3)
+    study = start(grid, PLAN, quorum=2, gather=0.2)
+    original = study.measure_histograms
+
+    def measure():
+        found = original()
+        grid.down.clear()
+        return found
+
+    study.measure_histograms = measure
+    outcome = study.run()
+    assert list(outcome.receipts) == list(PLAN.sites)
+
+
+def test_a_site_that_shows_another_key_when_it_comes_back_is_refused(grid):
+    other = in_process(make_frames(), PLAN, 2)  # the same sites with new keys
+    made = session(grid, quorum=2)
+    made.enroll()
+    original = grid._app
+
+    def app(message, context):
+        chosen = other._app if message.metadata.dst_node_id == 33 else original
+        return chosen(message, context)
+
+    grid._app = app
+    renumber(grid, 3, 33)
+    assert made.enrolment.node_of("south") == 3
+    assert "another receipt key" in made.enrolment.refused["node 33"]
