@@ -1,8 +1,8 @@
 """A study from enrolment to the finished generator: the coordinator's side of the protocol.
 
 Data flows one way: enrol -> histograms -> codebook -> marginals -> fit -> adversarial rounds ->
-calibration -> receipts. Every number that comes in is already differentially private; the rest is
-post-processing and deterministic given the replies and the training settings' seed.
+refit -> calibration -> receipts. Every number that comes in is already differentially private; the rest
+is post-processing and deterministic given the replies and the training settings' seed.
 """
 
 from collections.abc import Mapping
@@ -98,6 +98,8 @@ class Study:
         network = adversarial_rounds(
             self.session, network, anchor, histograms, self.settings, self.progress
         )
+        if self.plan.discriminator is not None and anchor.order > 1 and self.settings.refit_steps:
+            self._refit(network, anchor)
         with torch.no_grad():
             after = float(anchor.loss(network.soft_rows()))
         calibrate(network, first)
@@ -111,6 +113,16 @@ class Study:
             bytes_per_site=self.session.bytes_per_site,
             records=histograms.records,
             measured=cleaned,
+        )
+
+    def _refit(self, network: GeneratorNetwork, anchor: Anchor) -> None:
+        """Put back the marginals that the rounds bent; what no marginal sees stays as it was learned."""
+        fit(
+            network,
+            anchor,
+            self.settings.refit_steps,
+            self.settings.refit_learning_rate,
+            lambda i, n: self.progress.update("refit generator", i, n),
         )
 
     def measure_histograms(self) -> Histograms:

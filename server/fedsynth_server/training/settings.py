@@ -23,9 +23,10 @@ class TrainingSettings(BaseModel):
     adversarial_steps: int = Field(default=10, ge=0, description="generator steps per message")
     adversarial_batch: int = Field(default=2048, ge=2)
     adversarial_learning_rate: float = Field(default=5e-3, gt=0)
-    adversarial_weight: float = Field(default=0.1, ge=0, description="λ; 0 is the control")
-    lone_factor: float = Field(default=10.0, ge=0, description="times λ where no pair was measured")
+    adversarial_weight: float = Field(default=1.0, ge=0, description="λ; 0 is the control")
     ema: float = Field(default=0.95, ge=0, lt=1)
+    refit_steps: int = Field(default=300, ge=0, description="on the anchor alone, after the rounds")
+    refit_learning_rate: float = Field(default=3e-3, gt=0)
 
     def steps_for(self, epsilon: float) -> int:
         """Steps of the fit: 1,000 at ε <= 1 up to 3,000 at ε >= 3, where noise no longer limits it.
@@ -40,6 +41,7 @@ class TrainingSettings(BaseModel):
         return self.model_copy(
             update={
                 "fit_steps": 60,
+                "refit_steps": 10,
                 "latents": 256,
                 "adversarial_steps": 2,
                 "adversarial_batch": 256,

@@ -37,6 +37,7 @@ def run(
         typer.Argument(
             metavar="TABLE...",
             help="adult, support2, diabetes130, heart_disease, credit_default_taiwan, oulad_clean, "
+            "exclusive_ors (built), "
             "or a table file.",
         ),
     ],

@@ -1,10 +1,11 @@
 """The tables of the benchmark: which column is the target, where the sites are, what is held out.
 
-Six openly licensed tables are known by name and read from the data folder; any other table can be
-given as a file. The split is `holdout.split_table`: a fifth of the rows is the test set and never
-reaches a site. The schema is drafted from the **train rows** alone, so no test row shapes a bound, a
-category or a bin; drafting reads records without noise, which a real study must not do, and every
-method gets the same schema, so the comparison is fair while no row of it is end-to-end private.
+Six openly licensed tables are known by name and read from the data folder, `exclusive_ors` is built on
+the spot (see `built`), and any other table can be given as a file. The split is
+`holdout.split_table`: a fifth of the rows is the test set and never reaches a site. The schema is
+drafted from the **train rows** alone, so no test row shapes a bound, a category or a bin; drafting
+reads records without noise, which a real study must not do, and every method gets the same schema, so
+the comparison is fair while no row of it is end-to-end private.
 
 All columns are modelled, also those of `support2` that give its target away (death, surv2m, ...,
 see the data folder's README): marginals should hold them too. Its target AUC is therefore near 1
@@ -24,6 +25,7 @@ from fedsynth_common.errors import InputError
 from fedsynth_common.schema import Schema
 from fedsynth_common.schema.draft import draft_schema
 from fedsynth_common.tables import SUFFIXES, as_number, read_table
+from fedsynth_simulations.benchmarks.built import ROWS, exclusive_ors
 from fedsynth_simulations.holdout import split_table
 
 
@@ -52,6 +54,8 @@ KNOWN = {
     "credit_default_taiwan": Known(target="default payment next month"),
     "oulad_clean": Known(target="final_result", site_column="region"),
 }
+BUILT = "exclusive_ors"
+"""The one table that is built, not read: see `built`."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +64,7 @@ class Source:
 
     Attributes:
         name: how it is called in results.
-        path: its file.
+        path: its file; empty for the built table.
         target: its target column.
         site_column: the column of the sites if they are the real ones, else None.
         positive: see `Known`.
@@ -95,10 +99,12 @@ def find(text: str, data: Path, target: str | None, natural: bool) -> Source:
     Raises:
         InputError: neither, the file is missing, or `natural` for a table without real sites.
     """
+    if text == BUILT:
+        return Source(name=BUILT, path="", target=target or "c0", digest=f"{ROWS} rows")
     known = KNOWN.get(text)
     path = Path(text) if known is None else data / f"{text}.csv.gz"
     if not any(path.name.lower().endswith(suffix) for suffix in SUFFIXES):
-        raise InputError(f"{text}: expected one of {', '.join(KNOWN)}, or a table file")
+        raise InputError(f"{text}: expected one of {', '.join(KNOWN)}, {BUILT}, or a table file")
     sites = known.site_column if known and (known.natural or natural) else None
     if natural and sites is None:
         raise InputError(f"--natural: {text} has no column of real sites")
@@ -122,7 +128,7 @@ def find(text: str, data: Path, target: str | None, natural: bool) -> Source:
 
 def load(source: Source) -> BenchmarkTable:
     """Read, split, and draft the schema from the train rows."""
-    frame = read_table(source.path)
+    frame = read_table(source.path) if source.path else exclusive_ors()
     if source.positive and source.target is not None:
         values = as_number(frame[source.target])
         frame[source.target] = pd.Series(values > 0).map({True: "yes", False: "no"})
@@ -132,5 +138,5 @@ def load(source: Source) -> BenchmarkTable:
         sites = train[source.site_column]
         train = train.drop(columns=source.site_column)
         test = test.drop(columns=source.site_column)
-    name = Path(source.path).name.split(".")[0]
+    name = Path(source.path).name.split(".")[0] or BUILT
     return BenchmarkTable(train, test, draft_schema(train, name, source.target), sites)
