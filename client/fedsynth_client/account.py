@@ -12,7 +12,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from fedsynth_client.ledger import Charge, Head, Ledger, charges_in, genesis
+from fedsynth_client.ledger import Charge, Head, Ledger, charges_in, genesis, of_this_version
 from fedsynth_client.policy import Policy
 from fedsynth_client.witness import Witness
 from fedsynth_common.errors import RefusalError
@@ -21,6 +21,10 @@ from fedsynth_common.privacy.events import Event
 
 DELETED = "missing although its witness exists: it was moved or deleted; put the latest one back"
 DAMAGED = "damaged, changed by hand, or of another data set than the policy's"
+OLDER = (
+    "written by an older version of fedsynth; keep it, finish its studies with that version, and ask "
+    "for help before you start a new one: what it charged must not be forgotten"
+)
 UNREADABLE = "not a ledger, or not readable by this user"
 ROLLED_BACK = (
     "older than its witness (restored from a backup?), or the witness is missing or damaged"
@@ -68,6 +72,8 @@ def _verified(
     except RefusalError:
         return Account(fault=DAMAGED)
     seal.compare(seen, links)
+    if not of_this_version(database):
+        return Account(fault=OLDER)
     last = max(links)
     return Account(charges=tuple(charges_in(database)), head=(last, links[last]))
 

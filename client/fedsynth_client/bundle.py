@@ -72,7 +72,7 @@ def inspect(data: bytes) -> Bundle:
     _require_hashes(files)
     try:
         project = tomllib.loads(files["pyproject.toml"].decode())
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError):
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError):
         raise InputError("bundle: pyproject.toml is not valid TOML") from None
     about, app = _tables(project)
     return Bundle(
@@ -80,7 +80,7 @@ def inspect(data: bytes) -> Bundle:
         name=_matching(about, "name", _NAME),
         version=_matching(about, "version", _VERSION),
         digest=hashlib.sha256(data).hexdigest(),
-        settings=app.get("config", {}),
+        settings=_settings(app),
     )
 
 
@@ -88,7 +88,8 @@ def install(data: bytes, home: Path) -> Path:
     """Put an inspected bundle under `home`/apps with Flower's own installer; nobody may write there.
 
     Raises:
-        InputError: the bundle is refused, or `home` cannot be written.
+        InputError: the bundle is refused, `home` cannot be written, or the bundle's place there is
+            taken by something else.
     """
     bundle = inspect(data)
     from flwr.cli.install import install_from_fab  # seconds; and only here
@@ -100,6 +101,10 @@ def install(data: bytes, home: Path) -> Path:
         apps.chmod(0o755)
         if not place.exists():
             install_from_fab(data, home, skip_prompt=True)
+        if _held(place) != {k: v for k, v in _unzipped(data).items() if k != _MANIFEST}:
+            raise InputError(
+                f"{place}: holds something else than this bundle; look at it, remove it"
+            )
         for path in (*place.rglob("*"), place, apps, home):
             path.chmod(0o555 if path.is_dir() else 0o444)
     except OSError as error:
@@ -107,7 +112,18 @@ def install(data: bytes, home: Path) -> Path:
     return place
 
 
+def _held(place: Path) -> dict[str, bytes]:
+    """What lies in an installed bundle's folder, by name."""
+    files = (path for path in place.rglob("*") if not path.is_dir() or path.is_symlink())
+    return {
+        path.relative_to(place).as_posix(): path.read_bytes() if path.is_file() else b""
+        for path in files
+    }
+
+
 def _unzipped(data: bytes) -> dict[str, bytes]:
+    if len(data) > _MOST_BYTES:
+        raise InputError("bundle: larger than a description can be")
     try:
         with zipfile.ZipFile(BytesIO(data)) as archive:
             entries = archive.infolist()
@@ -122,9 +138,20 @@ def _unzipped(data: bytes) -> dict[str, bytes]:
                 raise InputError("bundle: a file is there twice, or pyproject.toml is missing")
             if sum(entry.file_size for entry in entries) > _MOST_BYTES:
                 raise InputError("bundle: larger than a description can be")
-            return {name: archive.read(name) for name in names}
-    except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError):
+            return {name: _read(archive, name) for name in names}
+    except InputError:
+        raise
+    except Exception:  # zipfile raises a dozen kinds on bytes that somebody made up
         raise InputError("bundle: not a Flower app bundle (.fab)") from None
+
+
+def _read(archive: zipfile.ZipFile, name: str) -> bytes:
+    """A file's bytes; not unpacked at once, since the size that it states may be a lie."""
+    parts = []
+    with archive.open(name) as file:
+        while part := file.read(1 << 16):
+            parts.append(part)
+    return b"".join(parts)
 
 
 def _require_hashes(files: dict[str, bytes]) -> None:
@@ -154,10 +181,20 @@ def _tables(project: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     ):
         if foreign := sorted(keys - allowed):
             raise InputError(f"bundle: pyproject.toml has {_shown(foreign[0])} in {table}")
-    for wanted in about.get("dependencies", []):
-        if not isinstance(wanted, str) or not _OURS.fullmatch(wanted):
+    needed = about.get("dependencies", [])
+    if not isinstance(needed, list):
+        needed = [needed]
+    for package in needed:
+        if not isinstance(package, str) or not _OURS.fullmatch(package):
             raise InputError("bundle: depends on other packages than flwr and fedsynth")
     return about, app
+
+
+def _settings(app: dict[str, Any]) -> dict[str, Any]:
+    settings = app.get("config", {})
+    if not isinstance(settings, dict):
+        raise InputError("bundle: pyproject.toml: [tool.flwr.app.config] is no table")
+    return settings
 
 
 def _matching(table: dict[str, Any], key: str, pattern: re.Pattern[str]) -> str:

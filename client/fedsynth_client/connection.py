@@ -62,6 +62,10 @@ def unsafe(config: CourierConfig) -> list[str]:
         found.append(
             f"root certificates {config.root_certificates}: no such file; ask the coordinator"
         )
+    elif config.root_certificates.stat().st_mode & 0o002:
+        found.append(
+            f"root certificates {config.root_certificates}: everybody may write; chmod o-w"
+        )
     found += _unlocked(config.home)
     place = str(config.socket)
     if len(os.fsencode(place)) > LONGEST_SOCKET or any(c in place for c in "\"'\\\n"):

@@ -74,6 +74,12 @@ def charges_in(database: sqlite3.Connection) -> list[Charge]:
     ]
 
 
+def of_this_version(database: sqlite3.Connection) -> bool:
+    """Whether replies are stored with their seal; the first ledgers had none."""
+    columns = {row[1] for row in database.execute("PRAGMA table_info(outbox)")}
+    return not columns or "seal" in columns
+
+
 def read_charges(path: Path) -> list[Charge]:
     """All charges, for a person to look at, also while a vault owns the ledger. Changes nothing.
 
@@ -129,6 +135,8 @@ class Ledger:
             self._db.execute("PRAGMA journal_mode=WAL")
             self._db.execute("PRAGMA synchronous=FULL")
             self._db.executescript(_TABLES)
+            if not of_this_version(self._db):  # its replies cannot be told from damaged ones
+                raise RefusalError(ErrorCode.LEDGER)
             self._verify()
 
     def close(self) -> None:

@@ -20,6 +20,9 @@ from fedsynth_server.journal import NoJournal
 from fedsynth_server.progress import StudyProgress
 
 ANOTHER_KEY = "another receipt key than it showed first"
+NO_KEY = "what it shows as its receipt key is none"
+KEY_BYTES = 32
+"""Of an Ed25519 public key: what is kept of a site is no longer than it must be."""
 ASK_AGAIN = 60.0
 """Seconds until a node that did not accept the plan is asked again while enrolment lasts."""
 LATECOMER = 120.0
@@ -129,6 +132,8 @@ class Enrolment:
         """Why this node is none of the plan's sites; empty if it is one."""
         if reply.site not in self.plan.sites or self._connected(reply.site):
             return "not a site of the plan, or one that is there already"
+        if len(reply.receipt_key) != KEY_BYTES:
+            return f"{reply.site}: {NO_KEY}"
         if self.journal.receipt_key(reply.site, reply.receipt_key) != reply.receipt_key:
             return f"{reply.site}: {ANOTHER_KEY}"
         if self._keys.get(reply.site, reply.receipt_key) != reply.receipt_key:

@@ -199,7 +199,7 @@ class Exchange(Generic[R]):
                 self._put_off(site, self._open[site].reason)
             return
         for message in replies:
-            site = self._under_way.pop(message.metadata.reply_to_message_id)
+            site = self._under_way.pop(message.metadata.reply_to_message_id, "")
             if site in self._open:
                 self._take(site, message)
 
@@ -245,7 +245,9 @@ def _read(message: Message, parse: Callable[[bytes], R]) -> tuple[bytes, R | str
     if message.has_error():
         return b"", f"flower error {message.error.code}"
     try:
-        body = bytes(message.content.config_records["reply"]["body"])  # type: ignore[arg-type]
+        body = message.content.config_records["reply"]["body"]
+        if not isinstance(body, bytes):  # bytes(number) would allocate as much as a site likes
+            return b"", ErrorCode.PAYLOAD.value
         reply = parse(body)
     except Exception:  # whatever a site sends must not stop the study
         return b"", ErrorCode.PAYLOAD.value

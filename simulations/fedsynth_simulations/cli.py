@@ -334,5 +334,7 @@ def _show(summary: dict[str, Any], evaluation: Any, as_json: bool) -> None:
         show(evaluation, console)
     for note in summary["notes"]:
         console.print(f"note: {note}", markup=False, highlight=False, soft_wrap=True)
-    done = f"{summary['out']}: generator/, synthetic table, report.html ({summary['seconds']} s)"
+    written = "generator/, synthetic table, report.html"
+    written += "" if evaluation is None else ", evaluation.json"
+    done = f"{summary['out']}: {written} ({summary['seconds']} s)"
     console.print(done, markup=False, highlight=False, soft_wrap=True)

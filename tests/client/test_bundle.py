@@ -4,6 +4,8 @@ import hashlib
 import io
 import os
 import stat
+import struct
+import tracemalloc
 import zipfile
 
 import pytest
@@ -124,6 +126,52 @@ def test_what_is_no_sound_bundle_is_refused(data):
         inspect(data)
 
 
+def packed(data, kind=zipfile.ZIP_DEFLATED):
+    target = io.BytesIO()
+    with zipfile.ZipFile(target, "w", kind) as archive:
+        archive.writestr("pyproject.toml", data)
+        archive.writestr(".info/CONTENT", f"pyproject.toml,{hashlib.sha256(data).hexdigest()},8")
+    return target.getvalue()
+
+
+@pytest.mark.parametrize("kind", [zipfile.ZIP_DEFLATED, zipfile.ZIP_LZMA, zipfile.ZIP_BZIP2])
+def test_damaged_contents_are_one_line(kind):
+    data = packed(b"a" * 3000, kind)
+    place = data.index(b"pyproject.toml") + len("pyproject.toml") + 10
+    with pytest.raises(InputError, match="not a Flower app bundle"):
+        inspect(data[:place] + b"\xff" * 8 + data[place + 8 :])
+
+
+def test_a_name_that_is_no_text_is_refused():
+    data = packed(b"").replace(b".info/CONTENT", b".info/\xff\xfeNTENT")
+    flagged = data.replace(b"PK\x03\x04\x14\x00\x00\x00", b"PK\x03\x04\x14\x00\x00\x08")
+    flagged = flagged.replace(b"\x14\x03\x14\x00\x00\x00", b"\x14\x03\x14\x00\x00\x08")
+    with pytest.raises(InputError, match="bundle: "):
+        inspect(flagged)
+
+
+def test_a_size_that_is_a_lie_does_not_fill_the_memory():
+    whole = b"\0" * (64 << 20)
+    data = packed(whole)
+    stated = struct.pack("<I", len(whole))
+    tracemalloc.start()
+    with pytest.raises(InputError, match="not a Flower app bundle"):
+        inspect(data.replace(stated, struct.pack("<I", 100)))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 8 << 20
+
+
+def test_deep_nesting_and_settings_that_are_none_are_refused():
+    with pytest.raises(InputError, match="valid TOML"):
+        inspect(packed(b"a=" + b"[" * 5000))
+    settings = '[tool.flwr.app]\nconfig = ["x"]'
+    with pytest.raises(InputError, match="config"):
+        inspect(changed("[tool.flwr.app]", settings))
+    with pytest.raises(InputError, match="other packages"):
+        inspect(changed('["flwr>=1.41.0,<1.42"]', "1"))
+
+
 @pytest.mark.filterwarnings("ignore:Duplicate name")
 def test_a_file_that_is_there_twice_is_refused():
     target = io.BytesIO(changed())
@@ -140,6 +188,14 @@ def test_an_installed_bundle_cannot_be_written(tmp_path):
     for path in (tmp_path / "home", place.parent, place, *place.iterdir()):
         assert not stat.S_IMODE(path.stat().st_mode) & 0o222
     assert install(honest(), tmp_path / "home") == place  # again: nothing changes
+
+
+def test_a_place_that_holds_something_else_is_refused(tmp_path):
+    place = install(honest(), tmp_path / "home")
+    place.chmod(0o755)
+    (place / "fedsynth_client.py").write_text("")
+    with pytest.raises(InputError, match="something else"):
+        install(honest(), tmp_path / "home")
 
 
 def test_the_command_shows_and_installs(tmp_path):

@@ -7,7 +7,7 @@ from small_site import PAIRS, SCHEMA, WIDTHS, Site, make_plan, make_policy
 from fedsynth_client.vault.checks import measurement_of
 from fedsynth_common.protocol import vault_pb2 as pb
 from fedsynth_common.protocol.codec import pack, pack_views
-from fedsynth_common.protocol.plan import noise_multiplier
+from fedsynth_common.protocol.plan import Plan, noise_multiplier
 
 IDENTITY = [np.arange(width) for width in WIDTHS]
 
@@ -174,6 +174,16 @@ def test_plans_that_the_policy_does_not_allow(case):
     assert site.enroll() == code
     assert site.vault.measure(site.measure_request()).status == "ERR_PLAN"
     assert site.ledger.head()[0] == 0
+
+
+def test_a_plan_that_nobody_approved_is_not_even_read(monkeypatch):
+    """A few megabytes of rules take hours to check, and the vault answers one request at a time."""
+    approved = make_plan()
+    site = Site(policy=make_policy(approved_plans=(approved.digest,)))
+    assert site.enroll() == "OK"
+    monkeypatch.setattr(Plan, "from_json", lambda data: pytest.fail("was read"))
+    other = pb.EnrollRequest(protocol_version=1, plan_json=approved.to_json() + b" ")
+    assert site.vault.enroll(other) == pb.EnrollReply(status="ERR_PLAN")
 
 
 def test_a_plan_that_the_policy_allows():

@@ -157,6 +157,11 @@ def test_a_key_that_others_read_stops_it(config, ordinary_user):
     assert any("others may use it" in line for line in unsafe(config))
 
 
+def test_an_authority_that_everybody_may_replace_stops_it(config, ordinary_user):
+    config.root_certificates.chmod(0o646)
+    assert any("everybody may write" in line for line in unsafe(config))
+
+
 def test_the_command_refuses_with_all_reasons(site):
     (site / "courier/ca.crt").unlink()
     (site / "courier/node.key").chmod(0o644)

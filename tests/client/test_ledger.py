@@ -9,7 +9,8 @@ import time
 
 import pytest
 
-from fedsynth_client.ledger import Ledger
+from fedsynth_client.account import read_account
+from fedsynth_client.ledger import Ledger, read_charges
 from fedsynth_common.errors import ErrorCode, RefusalError
 from fedsynth_common.privacy.events import CountsEvent, DpSgdEvent, GaussianEvent
 
@@ -213,6 +214,20 @@ def test_tampering_blocks(tmp_path, statement):
         Ledger(path, "people")
 
 
+def test_a_ledger_of_an_older_version_blocks_and_is_not_touched(tmp_path):
+    path = tmp_path / "ledger.db"
+    charged(path)
+    with sqlite3.connect(path) as database:
+        database.execute("ALTER TABLE outbox DROP COLUMN seal")
+    database.close()
+    with refusal(ErrorCode.LEDGER):
+        Ledger(path, "people")
+    account = read_account(path, "people")
+    assert "older version" in account.fault
+    assert not account.charges
+    assert len(read_charges(path)) == 2
+
+
 def test_a_damaged_file_blocks(tmp_path):
     path = tmp_path / "ledger.db"
     charged(path)
@@ -239,7 +254,8 @@ def test_a_charge_that_cannot_be_written_is_refused(tmp_path):
 
 KILLED = """
 import sys
-from fedsynth_client.ledger import Ledger
+from fedsynth_client.account import read_account
+from fedsynth_client.ledger import Ledger, read_charges
 from fedsynth_common.privacy.events import GaussianEvent
 ledger = Ledger(sys.argv[1], "people")
 for step in range(ledger.head()[0] + 1, 100000):

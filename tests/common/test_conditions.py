@@ -228,7 +228,7 @@ def test_a_probability_of_zero_weight_latents_is_never_drawn():
     [
         ("", "expected a column"),
         ("height>3", "'age', 'chol'"),
-        ("agee>=65", "'age'"),
+        ("agee>=65", "no column 'agee'; expected one of 'age'"),
         ("age", "one of ="),
         ("age ~ 3", "one of ="),
         ("age>=", "a value after '>='"),

@@ -173,3 +173,48 @@ def test_a_faulty_declaration_is_refused(changes, fault):
     fields = {"name": "x", "minimum": "1900-01-01", "maximum": "2030-12-31"} | changes
     with pytest.raises(ValidationError, match=fault):
         DateColumn(**fields)
+
+
+@pytest.mark.parametrize("pattern", [None, "%Y-%m-%dT%H:%M:%S.%f"])
+@pytest.mark.parametrize(
+    "neighbour",
+    [
+        "2020-01-01T00:00:00.123456789",
+        "2020-01-01T00:00:00.1234567",
+        "1600-01-01T00:00:00.123456789",
+        "12000-01-01T00:00:00.5",
+        "many",
+    ],
+)
+def test_a_record_changes_no_other_records_cell(pattern, neighbour):
+    column = DatetimeColumn(
+        name="x",
+        minimum="1500-01-01T00:00",
+        maximum="9999-12-31T23:59",
+        atoms=("9999-12-31T00:00",),
+        format=pattern,
+        nullable=True,
+    )
+    cells = ["9999-12-31T00:00:00.0", "1600-02-03T04:05:06.7", "2020-01-01T00:00:00.5"]
+    alone = codes_of(column, *cells)[0]
+    assert alone[0] == 0  # the atom
+    assert domain_of(column).missing not in alone
+    assert codes_of(column, *cells, neighbour)[0][:3] == alone
+    assert codes_of(column, neighbour, *cells)[0][1:] == alone
+
+
+@pytest.mark.parametrize("pattern", [None, "%Y", "%Y-%m-%d"])
+@pytest.mark.parametrize("text", ["now", "today"])
+def test_no_cell_is_read_off_the_clock(pattern, text):
+    day = pattern == "%Y-%m-%d"
+    column = DateColumn(
+        name="x",
+        minimum="2000-01-01" if day else "2000",
+        maximum="2100-12-31" if day else "2100",
+        granularity="day" if day else "year",
+        format=pattern,
+        nullable=True,
+    )
+    codes, repairs = codes_of(column, text)
+    assert codes == [domain_of(column).missing]
+    assert repairs.unparsable == 1

@@ -1,6 +1,7 @@
 """`fedsynth schema diff|import|codes|json-schema`, and the checks that read a table."""
 
 import json
+from pathlib import Path
 
 import jsonschema
 import pandas as pd
@@ -172,9 +173,18 @@ def test_sdv_metadata_needs_a_table_for_what_it_does_not_say():
     assert result.exit_code == 0
     made = Schema.load("out.json")
     assert (made.name, made.origin) == ("visits", "drafted from data")
+    assert Path("out.json").stat().st_mode & 0o777 == 0o600
     assert [c.kind for c in made.columns] == ["id", "integer", "date", "categorical", "text"]
     assert made.column("in").format == "%d.%m.%Y"
     assert made.column("in").maximum == "2019-12-31"
+
+
+def test_a_table_without_its_heading_row_is_not_quoted(folder):
+    sdv({"a": {"sdtype": "numerical"}})
+    (folder / "t.csv").write_text("S3CRET,S3CRET\n1,2\n")
+    with pytest.raises(InputError, match="heading row is missing") as refused:
+        run("import", "m.json", "--from", "sdv", "--table", "t.csv", "--out", "out.json")
+    assert "S3CRET" not in str(refused.value)
 
 
 @pytest.mark.parametrize(

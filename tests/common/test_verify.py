@@ -136,6 +136,15 @@ def test_a_lost_site_needs_no_receipt(studies):
     assert [site.receipt for site in verify(studies / "lost").sites] == ["signed", "signed", "none"]
 
 
+def test_a_lost_site_is_no_evidence_of_anything(studies):
+    """A site that is called lost can hide its receipt, which may say that its noise was seeded."""
+    report = verify(studies / "lost")
+    lost = next(site.site for site in report.sites if site.receipt == "none")
+    assert any(f"anything about {lost}" in question for question in report.not_guaranteed)
+    assert f"anything about {lost}" in report.verdict
+    assert "anything about" not in verify(studies / "whole").verdict
+
+
 def test_a_study_without_guarantee_is_consistent_and_says_so(studies):
     report = verify(studies / "seeded")
     assert not report.statement.private
@@ -540,7 +549,7 @@ def test_notes_end_the_card_and_nothing_else_may(lost):
 def test_consistent_ends_with_0(studies):
     result = fedsynth("verify", studies / "whole")
     assert (result.returncode, result.stderr) == (0, "")
-    assert result.stdout.splitlines()[-1] == verify(studies / "whole").verdict
+    assert "; ".join(result.stdout.splitlines()[-2:]) == verify(studies / "whole").verdict
     for site in SITES:
         assert site in result.stdout
     assert "anonym" not in result.stdout.lower()
@@ -552,9 +561,10 @@ def test_inconsistent_ends_with_1_and_a_line_per_finding(folder):
     result = fedsynth("verify", folder)
     assert result.returncode == 1
     lines = result.stdout.splitlines()
-    assert lines[-1].startswith("inconsistent: 2 finding(s)")
-    assert lines[-3].startswith(f"{STATEMENT}: sites[south].epsilon: ")
-    assert lines[-2].startswith(f"{CARD}: text: missing")
+    assert lines[-1].startswith("not guaranteed: ")
+    assert lines[-2].startswith("inconsistent: 2 finding(s)")
+    assert lines[-4].startswith(f"{STATEMENT}: sites[south].epsilon: ")
+    assert lines[-3].startswith(f"{CARD}: text: missing")
 
 
 def test_json_for_machines(folder):

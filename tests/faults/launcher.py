@@ -10,6 +10,7 @@ that place is reached for the nth time. Production code has no such places: func
 in the child, before the command starts.
 """
 
+import ctypes
 import json
 import os
 import signal
@@ -104,6 +105,7 @@ def serve(order):
     for target, source in ((0, empty), (1, log), (2, log)):
         os.dup2(source, target)
     os.setsid()
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG: no vault outlives the tests
     for fault in order.get("faults", []):
         install(fault)
     sys.argv = ["fedsynth", "site", "serve", *order["start"]]

@@ -133,6 +133,10 @@ def test_messages_carry_the_bytes_under_their_type(method):
         (RecordDict({"reply": ConfigRecord({})}), "ERR_PAYLOAD"),
         (RecordDict({"reply": ConfigRecord({"body": "text"})}), "ERR_PAYLOAD"),
         (RecordDict({"reply": ConfigRecord({"body": 7})}), "ERR_PAYLOAD"),
+        (
+            RecordDict({"reply": ConfigRecord({"body": list(b"\n\x02OK\x12\x01s")})}),
+            "ERR_PAYLOAD",
+        ),
     ],
 )
 def test_a_failure_is_its_code_and_needs_a_quorum(answer, reason):

@@ -6,6 +6,7 @@ import pytest
 from small_study import make_frames, make_small_plan, start
 
 from fedsynth_common.errors import FedsynthError
+from fedsynth_common.protocol import vault_pb2 as pb
 from fedsynth_server.exchange import Timing
 from fedsynth_server.session import Session
 from fedsynth_simulations.federation import in_process
@@ -123,3 +124,11 @@ def test_a_site_that_shows_another_key_when_it_comes_back_is_refused(grid):
     renumber(grid, 3, 33)
     assert made.enrolment.node_of("south") == 3
     assert "another receipt key" in made.enrolment.refused["node 33"]
+
+
+@pytest.mark.parametrize("key", [b"", b"k" * 31, b"k" * 10_000_000])
+def test_what_is_no_receipt_key_is_refused_before_it_is_kept(grid, key):
+    made = session(grid)
+    made.journal.receipt_key = lambda site, key: pytest.fail("kept")
+    reply = pb.EnrollReply(status="OK", site="south", receipt_key=key)
+    assert made.enrolment._why_not(reply) == "south: what it shows as its receipt key is none"

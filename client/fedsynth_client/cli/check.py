@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
@@ -76,9 +77,9 @@ def working(doing: str) -> Iterator[None]:
 
 
 def _show(result: "Preflight") -> None:
-    table = Table(title="Repairs per column (private: for this site only)")
+    table = Table(title="Repairs per column (private: for this site only)", box=SIMPLE_HEAD)
     table.add_column("column", overflow="fold")
-    for heading in ("kind", "cells", "clamped", "rounded", "unknown", "not a number"):
+    for heading in ("kind", "cells", "clamped", "rounded", "unknown", "not a\nnumber"):
         table.add_column(heading, justify="right", no_wrap=True)
     for report in result.columns:
         repairs = report.repairs

@@ -13,7 +13,7 @@ from fedsynth_common.errors import InputError
 def key(
     config: ConfigPath,
     name: Annotated[
-        str | None, typer.Option(help="Name of the site [default: the policy's `site`].")
+        str | None, typer.Option(help="Name of the site; default: the policy's `site`.")
     ] = None,
     as_json: AsJson = False,
 ) -> None:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger("fedsynth.vault")
 LEDGER_REFUSED = (
     "in use by another vault, missing although its witness exists, rolled back, damaged, of another "
-    "data set, or not writable; see `fedsynth site status`"
+    "data set or an older version, or not writable; see `fedsynth site status`"
 )
 
 
@@ -28,7 +28,7 @@ def serve(
     ledger: LedgerPath = None,
     socket: Annotated[Path | None, typer.Option(help="Unix socket for the courier.")] = None,
     key: Annotated[
-        Path | None, typer.Option(help="Key that signs receipts [default: LEDGER.key].")
+        Path | None, typer.Option(help="Key that signs receipts; default: LEDGER.key.")
     ] = None,
     waive: Annotated[
         list[str] | None,

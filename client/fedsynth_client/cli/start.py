@@ -28,13 +28,13 @@ def init(
     superlink: Annotated[str, typer.Option(help="HOST:PORT of the coordinator.")] = "",
     courier: Annotated[
         Path | None,
-        typer.Option(help="Folder of the courier, if it is another user [default: DIR/courier]."),
+        typer.Option(help="Folder of the courier, if it is another user; default: DIR/courier."),
     ] = None,
     socket: Annotated[
-        Path | None, typer.Option(help="The vault's socket [default: DIR/vault.sock].")
+        Path | None, typer.Option(help="The vault's socket; default: DIR/vault.sock.")
     ] = None,
     ledger: Annotated[
-        Path | None, typer.Option(help="The vault's ledger [default: DIR/ledger.db].")
+        Path | None, typer.Option(help="The vault's ledger; default: DIR/ledger.db.")
     ] = None,
 ) -> None:
     """Write the configurations, policy and signing key of a new site. Replaces nothing.

@@ -12,7 +12,7 @@ the driver's text, which quotes cells.
 
 import decimal
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NoReturn
 from urllib.parse import quote
 
@@ -20,7 +20,7 @@ import pandas as pd
 import pyarrow as pa
 
 from fedsynth_common.errors import InputError
-from fedsynth_common.tables import check_names, frame_of
+from fedsynth_common.tables import as_text, check_names, frame_of
 
 if TYPE_CHECKING:
     from sqlalchemy import URL, Connection, Engine, Select, TextClause
@@ -34,7 +34,7 @@ INSTALL = "databases need SQLAlchemy and a driver: pip install 'fedsynth-client[
 class DatabaseSource:
     """A table (`schema.name` if need be) or a query of a database."""
 
-    url: str
+    url: str = field(repr=False)  # may hold a password
     table: str | None = None
     query: str | None = None
 
@@ -52,12 +52,12 @@ class DatabaseSource:
             InputError: no driver, no connection, no such table, a faulty query, or no rows.
         """
         engine = self._engine()
-        from sqlalchemy.exc import SQLAlchemyError
-
         try:
             with engine.connect() as connection:
                 yield from self._frames(_read_only(connection))
-        except SQLAlchemyError as error:
+        except (InputError, MemoryError):
+            raise
+        except Exception as error:  # SQLAlchemy's own, or a cell that is not of its column's type
             self._refuse(error)
         finally:
             engine.dispose()
@@ -132,12 +132,17 @@ def _address(text: str) -> "URL":
     except ImportError:
         raise InputError(INSTALL) from None
     try:
-        return make_url(text)
+        url = make_url(text)
     except (ArgumentError, ValueError):
         raise InputError(
             "the database's address is none; expected postgresql+psycopg://USER@HOST/DATABASE "
             "or sqlite:////FILE"
         ) from None
+    if url.get_backend_name() != "sqlite" and "@" in f"{url.host}{url.database}":
+        raise InputError(  # else the rest of the password would pass for a host, and be printed
+            "the database's address has a second @; write the one of a password as %40"
+        )
+    return url
 
 
 def has_password(url: str) -> bool:
@@ -147,7 +152,7 @@ def has_password(url: str) -> bool:
         InputError: it is no address.
     """
     address = _address(url)
-    return address.password is not None or "password" in address.query
+    return address.password is not None or any("password" in name for name in address.query)
 
 
 def _read_only(connection: "Connection") -> "Connection":
@@ -163,11 +168,15 @@ def _read_only(connection: "Connection") -> "Connection":
 
 
 def _stored(cells: Sequence[object]) -> pa.Array:
-    """A column of Python objects as the type they have in common; as their texts if none."""
+    """A column of Python objects as the type they have in common; as their texts if none.
+
+    The texts are those that each cell has by itself: one odd cell must not turn another's 1 into 1.0.
+    """
     if any(isinstance(cell, decimal.Decimal) for cell in cells):
         # all digits that the database has: a common scale would add zeros to some
         cells = [format(c, "f") if isinstance(c, decimal.Decimal) else c for c in cells]
     try:
         return pa.array(cells, from_pandas=False)
     except (pa.ArrowException, OverflowError):
-        return pa.array([None if cell is None else str(cell) for cell in cells], pa.string())
+        texts = as_text(pd.Series(list(cells), dtype=object))
+        return pa.array(texts, pa.string(), from_pandas=True)

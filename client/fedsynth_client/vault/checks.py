@@ -5,6 +5,7 @@ schema and the accepted plan. A request that passes can be computed without any 
 its content. Failures are codes, never texts (DESIGN 5.8).
 """
 
+import hashlib
 import logging
 import math
 from collections.abc import Sequence
@@ -13,6 +14,7 @@ from itertools import pairwise
 import numpy as np
 
 from fedsynth_client.code_store import Codes
+from fedsynth_client.policy import Policy
 from fedsynth_client.vault.discriminate import Assignment
 from fedsynth_client.vault.measure import Axis, Marginal, Measurement
 from fedsynth_common.encoding import domains
@@ -34,11 +36,12 @@ MAX_PARAMETERS = 1 << 24
 _log = logging.getLogger("fedsynth.vault")
 
 
-def plan_of(request: pb.EnrollRequest) -> Plan:
-    """The plan of an enrolment.
+def plan_of(request: pb.EnrollRequest, policy: Policy) -> Plan:
+    """The plan of an enrolment. One that nobody approved is not even read: its rules can take hours.
 
     Raises:
-        RefusalError: ERR_VERSION for another protocol, ERR_PLAN for anything but a valid plan.
+        RefusalError: ERR_VERSION for another protocol, ERR_PLAN for anything but a valid plan that
+            the policy approves.
     """
     if request.protocol_version != PROTOCOL_VERSION:
         _log.warning(
@@ -48,6 +51,8 @@ def plan_of(request: pb.EnrollRequest) -> Plan:
             PROTOCOL_VERSION,
         )
         raise RefusalError(ErrorCode.VERSION)
+    if not policy.approves(hashlib.sha256(request.plan_json).hexdigest()):
+        raise RefusalError(ErrorCode.PLAN)
     try:
         return Plan.from_json(request.plan_json)
     except InputError:

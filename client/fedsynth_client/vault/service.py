@@ -89,7 +89,7 @@ class Vault:
         return self._guarded(pb.ReceiptReply, lambda: self._receipt(request))
 
     def _enroll(self, request: pb.EnrollRequest) -> pb.EnrollReply:
-        plan = plan_of(request)
+        plan = plan_of(request, self._policy)
         admit_plan(plan, self._policy, self._schema)
         admit_cost(plan, self._policy, self._ledger.charged())
         if self._records.units < self._policy.min_records:

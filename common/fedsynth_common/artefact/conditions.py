@@ -27,6 +27,7 @@ OPERATORS = dict.fromkeys(("=", "!=", "<", "<=", ">", ">="), (1, 1))  # least an
 OPERATORS |= {"in": (1, MANY), "not in": (1, MANY), "is missing": (0, 0), "is not missing": (0, 0)}
 _SYMBOL = re.compile(r"\s*(>=|<=|!=|==|=|>|<)(.*)", re.DOTALL)
 _LIST = re.compile(r"\s+(not\s+in|in)\s+(.*)", re.DOTALL)
+_WORD = re.compile(r"\w+")
 _MISSING = re.compile(r"\s+(is\s+missing|is\s+not\s+missing)\s*")
 
 
@@ -62,7 +63,13 @@ class Condition:
             if found := _SYMBOL.fullmatch(rest) or _LIST.fullmatch(rest):
                 operator = {"==": "="}.get(found[1], " ".join(found[1].split()))
                 return cls(name, operator, _values(found[2], operator))
-        names = sorted(known, key=len)[-1:] or column_names(schema)
+        names = column_names(schema)
+        word = _WORD.match(text)
+        if word and word[0] not in names and word.end() < len(text):
+            raise InputError(
+                f"condition {text!r}: no column {word[0]!r}; expected one of {listed_names(names)}"
+            )
+        names = sorted(known, key=len)[-1:] or names
         raise InputError(
             f"condition {text!r}: expected a column ({listed_names(names)}), then one of =, !=, <, "
             "<=, >, >=, 'in', 'not in' and a value, or 'is missing'"

@@ -14,6 +14,7 @@ NOT_GUARANTEED = (
     "what the statement lists as unprotected",
 )
 STATED_ONLY = "the audits, contact, expiry and versions of software that the statement lists"
+LOST = "anything about {}: without a receipt the plan stands for what was done there"
 KEYS_UNKNOWN = "that each receipt key belongs to its site (pass --key for those you know)"
 
 
@@ -71,6 +72,8 @@ class Report:
         known = bool(signed) and all(receipt == "signed, key known" for receipt in signed)
         claims = self.statement.audits or self.statement.contact or self.statement.expires
         open_questions = (*NOT_GUARANTEED, STATED_ONLY) if claims else NOT_GUARANTEED
+        if lost := [site.site for site in self.sites if site.receipt == "none"]:
+            open_questions = (LOST.format(", ".join(lost)), *open_questions)
         return open_questions if known else (KEYS_UNKNOWN, *open_questions)
 
     @property

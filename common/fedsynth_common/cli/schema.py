@@ -11,19 +11,20 @@ from typing import Annotated
 
 import pandas as pd
 import typer
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.panel import Panel
 from rich.table import Table
 
-from fedsynth_common.cli.schema_tools import tools
+from fedsynth_common.cli.schema_tools import read_private, tools
 from fedsynth_common.encoding.domain import domain_of
 from fedsynth_common.encoding.encoder import RepairCounts, check_columns, encode_column
 from fedsynth_common.encoding.violations import rule_violations
 from fedsynth_common.errors import InputError
 from fedsynth_common.schema.columns import ModelledColumn
-from fedsynth_common.schema.draft import draft_schema
+from fedsynth_common.schema.draft import ID_NAME, draft_schema
 from fedsynth_common.schema.schema import Schema
-from fedsynth_common.tables import SUFFIXES, read_table
+from fedsynth_common.tables import SUFFIXES
 
 WARNING = (
     "[bold]This draft is NOT private and not yet a schema to run a study with.[/bold]\n"
@@ -71,10 +72,10 @@ def draft(
     """
     if out.exists() and not force:
         raise InputError(f"{out}: already exists; choose another --out, or --force to replace it")
-    frame = _read(table)
+    frame = read_private(table)
     schema = draft_schema(frame, name or _stem(table), target, max_categories)
     try:
-        schema.save(out)
+        schema.save(out, private=True)  # bounds and categories of real records
     except OSError as error:
         raise InputError(f"{out}: cannot be written ({error.strerror})") from None
     errors = Console(stderr=True)
@@ -96,14 +97,14 @@ def check(
       fedsynth schema check patients.csv --schema schema.json
     """
     declared = Schema.load(schema)
-    frame = _read(table)
+    frame = read_private(table)
     if not {c.name for c in declared.columns} & {str(name) for name in frame.columns}:
         fault = "none of its headings is a column of the schema; is the heading row missing?"
         raise InputError(f"{table}: {fault}")
     check_columns(frame, declared)
-    report = Table(title="Repairs per column (private: for this site only)")
+    report = Table(title="Repairs per column (private: for this site only)", box=SIMPLE_HEAD)
     report.add_column("column", overflow="fold")
-    for heading in ("kind", "cells", "clamped", "rounded", "unknown", "not a number"):
+    for heading in ("kind", "cells", "clamped", "rounded", "unknown", "not a\nnumber"):
         report.add_column(heading, justify="right", no_wrap=True)
     faults = [_check_column(frame[c.name], c, report) for c in declared.modelled]
     Console().print(report)
@@ -114,21 +115,6 @@ def check(
         raise InputError("\n".join(problems))
     broken = _check_rules(frame, declared)
     typer.echo(f"{table}: fits the schema" + (", but breaks rules" if broken else ""))
-
-
-def _read(table: Path) -> pd.DataFrame:
-    """The table.
-
-    Raises:
-        InputError: it cannot be used; a repeated heading is not quoted, it could be a cell.
-    """
-    try:
-        return read_table(table)
-    except InputError as error:
-        if "occurs more than once" not in str(error):
-            raise
-        fault = "two columns have the same heading, or the heading row is missing"
-        raise InputError(f"{table}: {fault}") from None
 
 
 def _check_rules(frame: pd.DataFrame, schema: Schema) -> int:
@@ -164,6 +150,12 @@ def _hints(schema: Schema, frame: pd.DataFrame) -> list[str]:
         f"column {name!r} repeats values; if it names a person, set person_key and rows_per_person"
         for name in schema.ids
         if frame[name].nunique() < frame[name].notna().sum()
+    ]
+    hints += [
+        f"column {column.name!r} is called like an identifier and would be modelled; if it names "
+        'persons or records, declare its kind "id"'
+        for column in schema.modelled
+        if ID_NAME.fullmatch(column.name)
     ]
     if schema.target is None:
         hints.append("no target was named; add --target if analysts will predict a column")

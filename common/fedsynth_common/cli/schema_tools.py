@@ -11,6 +11,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
+import pandas as pd
 import typer
 
 from fedsynth_common.errors import InputError
@@ -63,13 +64,13 @@ def import_schema(
     _check_free(out, force)
     document = _json(file)
     name = file.name.split(".")[0] or "table"
-    frame = None if table is None else read_table(table)
+    frame = None if table is None else read_private(table)
     reader = {Origin.SDV: from_sdv, Origin.FRICTIONLESS: from_frictionless}[origin]
     try:
         schema = reader(document, name, frame)
     except InputError as error:
         raise InputError(f"{file}: {error}") from None
-    schema.save(out)
+    schema.save(out, private=schema.origin != "declared")
     typer.echo(f"wrote {out}: {len(schema.modelled)} columns to model, origin: {schema.origin}")
 
 
@@ -131,6 +132,21 @@ tools = (
     ),
     Command("json-schema", describe, "Example:  fedsynth schema json-schema --out fedsynth.json"),
 )
+
+
+def read_private(table: Path) -> pd.DataFrame:
+    """The table.
+
+    Raises:
+        InputError: it cannot be used; a repeated heading is not quoted, it could be a cell.
+    """
+    try:
+        return read_table(table)
+    except InputError as error:
+        if "occurs more than once" not in str(error):
+            raise
+        fault = "two columns have the same heading, or the heading row is missing"
+        raise InputError(f"{table}: {fault}") from None
 
 
 def _check_free(out: Path, force: bool) -> None:

@@ -66,7 +66,7 @@ def verify(
         Console().print(_table(report))
         for finding in report.findings:
             typer.echo(finding)
-        typer.echo(report.verdict)
+        typer.echo("\nnot guaranteed: ".join(report.verdict.split("; not guaranteed: ")))
     if not report.consistent:
         raise typer.Exit(1)
 

@@ -29,6 +29,8 @@ from fedsynth_common.tables import as_number, factorise
 Floats = npt.NDArray[np.float64]
 Ticks = npt.NDArray[np.int64]
 _SHORTEST = {"year": 4, "month": 7, "day": 10, "hour": 13, "minute": 16, "second": 19}
+_NANOSECONDS = r"([.,][0-9]{6})[0-9]+"  # finer than any granularity
+_CLOCK = ("now", "today")  # which pandas would read off the clock
 _ISO_DURATION = re.compile(
     r"P(?:(\d+)W)?(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+(?:\.\d{1,9})?)S)?)?"
 )
@@ -104,9 +106,28 @@ def _moments(series: pd.Series, column: DateColumn | DatetimeColumn) -> Floats:
     written = pd.Series(texts, dtype="str")
     if column.format is None:
         written = written.where(written.str.len() >= _SHORTEST[column.granularity])
-    stamps = pd.to_datetime(written, format=column.format or "ISO8601", errors="coerce", utc=True)
-    ticks = np.append(_in_ticks(stamps, column.granularity), np.nan)
+    ticks = np.append(_in_ticks(_stamps(written, column.format), column.granularity), np.nan)
     return np.asarray(ticks[cells], dtype=np.float64)
+
+
+def _stamps(written: pd.Series, pattern: str | None) -> pd.Series:
+    """Each text as a moment, NaT where it is none.
+
+    One text with nanoseconds makes pandas read all of them in nanoseconds, and then 9999-12-31 is no
+    moment any more: one record would change the cells of others, whom the noise does not cover.
+    """
+    written = written.where(~written.isin(_CLOCK))
+    if pattern is None:
+        written = written.str.replace(_NANOSECONDS, r"\1", regex=True)
+    stamps = _parsed(written, pattern)
+    if len(stamps) and stamps.dt.unit == "ns":
+        alone = (_parsed(written.iloc[[k]], pattern) for k in range(len(written)))
+        stamps = pd.concat([stamp.dt.as_unit("us") for stamp in alone])
+    return stamps
+
+
+def _parsed(written: pd.Series, pattern: str | None) -> pd.Series:
+    return pd.to_datetime(written, format=pattern or "ISO8601", errors="coerce", utc=True)
 
 
 def _in_ticks(stamps: pd.Series, granularity: str) -> Floats:

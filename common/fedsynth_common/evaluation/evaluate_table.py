@@ -18,7 +18,6 @@ import pandas as pd
 from fedsynth_common.errors import InputError
 from fedsynth_common.evaluation.attacks import Sides, run_attacks
 from fedsynth_common.evaluation.copies import copy_row
-from fedsynth_common.evaluation.discretise import cell_column
 from fedsynth_common.evaluation.prediction import table_utility
 from fedsynth_common.evaluation.references import (
     independent_columns,
@@ -220,7 +219,9 @@ def _check(
                 f"evaluation: the {name} table has {len(frame)} rows; expected {MIN_ROWS} or more"
             )
         for column in schema.modelled:
-            cell_column(frame, column.name)
+            if column.name not in frame.columns:
+                fault = f"has no column {column.name!r} although the schema does"
+                raise InputError(f"evaluation: the {name} table {fault}")
 
 
 def _notes(

@@ -10,6 +10,7 @@ file gives one line per fault that names the file, the column and the field.
 """
 
 import json
+import os
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -169,9 +170,14 @@ class Schema(BaseModel):
             raise InputError(f"{path}: cannot read the schema ({error.strerror})") from None
         return cls.from_json(text, source=str(path))
 
-    def save(self, path: Path | str) -> None:
-        """Write the schema as JSON; replaces the file."""
-        Path(path).write_text(self.to_json(), encoding="utf-8")
+    def save(self, path: Path | str, *, private: bool = False) -> None:
+        """Write the schema as JSON; replaces the file. `private`: only its owner may read it."""
+        mode = 0o600 if private else 0o666
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            if private:
+                os.fchmod(descriptor, mode)  # a file that was there before keeps its own
+            file.write(self.to_json())
 
 
 # fields of later versions: left out at their defaults, so that older schemas keep their text and hash

@@ -23,7 +23,7 @@ def export(
     out: Annotated[Path, typer.Option(help="Folder to write.")],
     rows: Annotated[
         int | None,
-        typer.Option(min=1, help="Records to draw [default: as many as the plan declares]."),
+        typer.Option(min=1, help="Records to draw; default: as many as the plan declares."),
     ] = None,
     table_format: Annotated[
         TableFormat, typer.Option("--format", help="Of the table.")

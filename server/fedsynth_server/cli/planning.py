@@ -43,7 +43,7 @@ def init(
     delta: Delta = 1e-5,
     variant: Variant = VariantName.BOTH,
     study: Annotated[
-        str | None, typer.Option(help="Name of the study [default: the folder's].")
+        str | None, typer.Option(help="Name of the study; default: the folder's.")
     ] = None,
     superlink: Annotated[
         str, typer.Option(help="HOST:PORT of the SuperLink's Control API.")
@@ -52,7 +52,7 @@ def init(
         Path | None, typer.Option(help="PEM file of the authority behind the SuperLink.")
     ] = None,
     quorum: Annotated[
-        int | None, typer.Option(min=1, help="The fewest sites that will do [default: all].")
+        int | None, typer.Option(min=1, help="The fewest sites that will do; default: all.")
     ] = None,
     force: Force = False,
 ) -> None:

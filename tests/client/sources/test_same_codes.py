@@ -21,7 +21,7 @@ from fedsynth_common.encoding import encode
 from fedsynth_common.errors import FedsynthError, InputError
 from fedsynth_common.privacy.randomness import SeededRandomness
 from fedsynth_common.schema.draft import draft_schema
-from fedsynth_common.tables import Dialect, read_table
+from fedsynth_common.tables import Dialect, as_text, read_table
 
 sqlalchemy = pytest.importorskip("sqlalchemy", reason="the extra fedsynth-client[sql]")
 types = sqlalchemy.types
@@ -328,6 +328,7 @@ def test_descriptions(tmp_path, expected, sqlite_url, monkeypatch):
         ('file = "t.csv"\nencoding = "rot13"', "encoding"),
         ('url = "postgresql://u:S3CRET@h/d"\ntable = "t"', "holds a password"),
         ('url = "postgresql://u@h/d?password=S3CRET"\ntable = "t"', "holds a password"),
+        ('url = "postgresql://u@h/d?sslpassword=S3CRET"\ntable = "t"', "holds a password"),
         ('url = "S3CRET"\ntable = "t"', "address is none"),
         ('url_variable = "FEDSYNTH_NO_SUCH"\ntable = "t"', "is not set"),
         ('url_file = "none"\ntable = "t"', "cannot be read"),
@@ -365,3 +366,39 @@ def test_other_databases_are_refused_by_name():
 def test_names_show_no_password():
     name = DatabaseSource(url="postgresql+psycopg://u:S3CRET@h:1/d", table="t").name
     assert name == "postgresql database h/d"
+
+
+@pytest.mark.parametrize("password", ["pa@S3CRET", "pa@s/S3CRET"])
+def test_a_second_at_sign_is_refused_before_anything_is_printed(password):
+    source = DatabaseSource(url=f"postgresql+psycopg://u:{password}@h/d", table="t")
+    with pytest.raises(InputError, match="%40") as refused:
+        list(source.chunks())
+    assert "S3CRET" not in str(refused.value) + repr(source)
+    with pytest.raises(InputError, match="%40"):
+        _ = source.name
+
+
+def test_a_cell_of_another_type_than_its_column_is_not_quoted(tmp_path):
+    with sqlite3.connect(tmp_path / "t.db") as connection:
+        connection.execute("CREATE TABLE t (day DATE)")
+        connection.execute("INSERT INTO t VALUES ('S3CRET')")
+    connection.close()
+    with pytest.raises(InputError, match="ValueError") as refused:
+        list(DatabaseSource(url=f"sqlite:///{tmp_path}/t.db", table="t").chunks())
+    assert "S3CRET" not in str(refused.value)
+
+
+def test_an_odd_cell_does_not_change_the_text_of_others(tmp_path):
+    """Else one record could move the cells of all, and the noise covers one."""
+    with sqlite3.connect(tmp_path / "t.db") as connection:
+        connection.execute("CREATE TABLE t (x REAL)")
+        connection.executemany("INSERT INTO t VALUES (?)", [(1.0,), (0.5,), (None,)])
+        connection.commit()
+        source = DatabaseSource(url=f"sqlite:///{tmp_path}/t.db", query="SELECT x FROM t")
+        alone = as_text(next(source.chunks())["x"]).tolist()
+        connection.execute("INSERT INTO t VALUES ('odd')")
+        connection.commit()
+        beside = as_text(next(source.chunks())["x"]).tolist()
+    connection.close()
+    assert beside[:2] == alone[:2] == ["1", "0.5"]
+    assert beside[3] == "odd"
