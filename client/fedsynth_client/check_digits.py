@@ -109,40 +109,11 @@ def is_ahv(text: str) -> bool:
     return -sum(d * (3 if k % 2 else 1) for k, d in enumerate(digits[:-1])) % 10 == digits[-1]
 
 
-_ODD = dict(zip("0123456789", (1, 0, 5, 7, 9, 13, 15, 17, 19, 21), strict=True)) | dict(
-    zip(
-        "ABCDEFGHIJKLMNOPQRSTUVWXYZ",
-        (
-            1,
-            0,
-            5,
-            7,
-            9,
-            13,
-            15,
-            17,
-            19,
-            21,
-            2,
-            4,
-            18,
-            20,
-            11,
-            3,
-            6,
-            8,
-            12,
-            14,
-            16,
-            10,
-            22,
-            25,
-            24,
-            23,
-        ),
-        strict=True,
-    )
-)
+_ODD_LETTERS = "1 0 5 7 9 13 15 17 19 21 2 4 18 20 11 3 6 8 12 14 16 10 22 25 24 23"
+_ODD = dict(zip("0123456789", (1, 0, 5, 7, 9, 13, 15, 17, 19, 21), strict=True)) | {
+    letter: int(value)
+    for letter, value in zip("ABCDEFGHIJKLMNOPQRSTUVWXYZ", _ODD_LETTERS.split(), strict=True)
+}
 
 
 def is_codice_fiscale(text: str) -> bool:

@@ -186,5 +186,13 @@ def test_a_plan_that_nobody_approved_is_not_even_read(monkeypatch):
     assert site.vault.enroll(other) == pb.EnrollReply(status="ERR_PLAN")
 
 
+def test_an_approval_taken_back_stops_a_study_that_is_enrolled_already():
+    site = Site().enrolled()
+    policy = make_policy(approved_plans=("0" * 64,))
+    today = Site(plan=site.plan, policy=policy, ledger=site.ledger)  # the vault started again
+    assert today.vault.measure(today.measure_request()).status == "ERR_PLAN"
+    assert site.ledger.head()[0] == 0
+
+
 def test_a_plan_that_the_policy_allows():
     assert Site(policy=make_policy(site="north", min_records=200, max_steps=4)).enroll() == "OK"

@@ -565,12 +565,20 @@ MUTANTS = (
         (f"{C}checks.py::test_plans_that_the_policy_does_not_allow[weaker delta]",),
     ),
     Mutant(
-        "plans run without approval",
+        "plans are read without approval",
+        13,
+        f"{VAULT}/checks.py",
+        "if not policy.approves(hashlib.sha256(request.plan_json).hexdigest()):",
+        "if False:",
+        (f"{C}checks.py::test_a_plan_that_nobody_approved_is_not_even_read",),
+    ),
+    Mutant(
+        "an approval taken back is not noticed",
         13,
         f"{VAULT}/admission.py",
         " or not policy.approves(plan.digest)",
         "",
-        (f"{C}checks.py::test_plans_that_the_policy_does_not_allow[not approved]",),
+        (f"{C}checks.py::test_an_approval_taken_back_stops_a_study_that_is_enrolled_already",),
     ),
     Mutant(
         "plans may cost more than they say",
