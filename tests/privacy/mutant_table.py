@@ -482,6 +482,25 @@ MUTANTS = (
     ),
     # 10: updates
     Mutant(
+        "one record's date empties those of others",
+        9,
+        "common/fedsynth_common/encoding/values.py",
+        'if len(stamps) and stamps.dt.unit == "ns":',
+        "if False:",
+        ("tests/common/test_moments.py::test_a_record_changes_no_other_records_cell",),
+    ),
+    Mutant(
+        "one odd cell rewrites the cells of others",
+        9,
+        f"{SITE}/sources/database.py",
+        "texts = as_text(pd.Series(list(cells), dtype=object))",
+        "texts = [None if cell is None else str(cell) for cell in cells]",
+        (
+            "tests/client/sources/test_same_codes.py"
+            "::test_an_odd_cell_does_not_change_the_text_of_others",
+        ),
+    ),
+    Mutant(
         "noise of updates halved",
         10,
         f"{VAULT}/dpsgd.py",
