@@ -15,9 +15,9 @@ from typing import Annotated, Any, Literal, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from fedsynth_common.errors import InputError
+from fedsynth_common.artefact.files import load_model
 from fedsynth_common.schema import Schema
 
 DIGITS = 6
@@ -125,13 +125,7 @@ class Measurements(_Part):
         Raises:
             InputError: missing, unreadable or damaged.
         """
-        try:
-            return cls.model_validate_json(path.read_bytes())
-        except OSError as error:
-            raise InputError(f"{path}: cannot be read ({error.strerror})") from None
-        except ValidationError as error:
-            place = ".".join(str(part) for part in error.errors()[0]["loc"]) or "file"
-            raise InputError(f"{path}: damaged ({place})") from None
+        return load_model(path, cls, "damaged")
 
 
 def _cleaned(frequencies: Floats) -> Floats:

@@ -8,9 +8,9 @@ leaves its section out where there is none.
 from pathlib import Path
 from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from fedsynth_common.errors import InputError
+from fedsynth_common.artefact.files import load_model
 
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 MOST_POINTS = 200
@@ -63,10 +63,4 @@ class StudyHistory(_Part):
         Raises:
             InputError: missing, unreadable or not a history.
         """
-        try:
-            return cls.model_validate_json(path.read_bytes())
-        except OSError as error:
-            raise InputError(f"{path}: cannot be read ({error.strerror})") from None
-        except ValidationError as error:
-            place = ".".join(str(part) for part in error.errors()[0]["loc"]) or "file"
-            raise InputError(f"{path}: not a history of a study ({place})") from None
+        return load_model(path, cls, "not a history of a study")
