@@ -17,6 +17,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from fedsynth_client.policy import Policy
+from fedsynth_common.durable import write_durably
 from fedsynth_common.errors import InputError
 
 _APPROVED = re.compile(r"^([ \t]*approved_plans[ \t]*=[ \t]*\[)([ \t]*\])?", re.MULTILINE)
@@ -71,17 +72,9 @@ def _parsed(text: str, suffix: str) -> Policy | None:
 
 
 def _replace(path: Path, text: str) -> None:
-    partial = path.with_name(f"{path.name}.{os.getpid()}.part")
     try:
-        descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            os.fchmod(file.fileno(), path.stat().st_mode & 0o777)
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
+        write_durably(path, text.encode(), path.stat().st_mode & 0o777)
     except OSError as error:
-        partial.unlink(missing_ok=True)
         raise InputError(f"policy {path}: cannot be written ({error.strerror})") from None
 
 

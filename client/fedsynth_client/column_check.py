@@ -1,17 +1,13 @@
-"""One modelled column before it is served: what the schema does to its cells, what it looks like.
+"""One modelled column before it is served: what the schema does to its cells, what it looks like."""
 
-Fed in chunks; counts add up. A fault is told once, with the first record that has it, found by
-halving the chunk: the encoding is asked again for less and less of it.
-"""
-
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import pandas as pd
 
 from fedsynth_client.identifiers import Finding, Watch
+from fedsynth_common.encoding.column_fit import ColumnFit
 from fedsynth_common.encoding.domain import domain_of
-from fedsynth_common.encoding.encoder import RepairCounts, encode_column
-from fedsynth_common.errors import InputError
+from fedsynth_common.encoding.encoder import RepairCounts
 from fedsynth_common.schema.columns import ModelledColumn
 
 MANY_REPAIRS = 0.05  # worth a note
@@ -72,56 +68,21 @@ class ColumnCheck:
     """Looks at a column chunk by chunk."""
 
     def __init__(self, column: ModelledColumn, max_repaired: float) -> None:
-        self._column, self._max_repaired = column, max_repaired
-        self._watch = Watch(column)
-        self._repairs = RepairCounts()
-        self._fault = ""
+        self._max_repaired = max_repaired
+        self._watch, self._fit = Watch(column), ColumnFit(column)
 
     def add(self, series: pd.Series, repairs: RepairCounts | None, before: int) -> None:
-        """Look at the next cells.
-
-        Args:
-            series: The cells.
-            repairs: What encoding them changed, if they were encoded with the others.
-            before: Number of records before them.
-        """
+        """Look at the next cells (see `ColumnFit.add`)."""
         self._watch.add(series)
-        if repairs is None:
-            try:
-                _, repairs = encode_column(series, self._column)
-            except InputError as error:
-                if not self._fault:
-                    first = before + self._first_fault(series) + 1
-                    self._fault = f"{error} (first in record {first})"
-                return
-        sums = {k: n + asdict(repairs)[k] for k, n in asdict(self._repairs).items()}
-        self._repairs = RepairCounts(**sums)
+        self._fit.add(series, repairs, before)
 
     def report(self, waived: bool) -> ColumnReport:
         """What was found."""
         return ColumnReport(
-            column=self._column,
-            repairs=self._repairs,
-            fault=self._fault,
+            column=self._fit.column,
+            repairs=self._fit.repairs,
+            fault=self._fit.fault,
             findings=self._watch.findings(),
             waived=waived,
             max_repaired=self._max_repaired,
         )
-
-    def _first_fault(self, series: pd.Series) -> int:
-        """The place of the first cell that cannot be encoded."""
-        good, bad = 0, len(series)  # the first `good` cells are encoded, the first `bad` are not
-        while bad - good > 1:
-            half = (good + bad) // 2
-            if self._encodes(series.iloc[good:half]):
-                good = half
-            else:
-                bad = half
-        return good
-
-    def _encodes(self, series: pd.Series) -> bool:
-        try:
-            encode_column(series, self._column)
-        except InputError:
-            return False
-        return True

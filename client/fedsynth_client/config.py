@@ -85,8 +85,10 @@ class CourierConfig(_Places):
 
     `superlink` is the coordinator's host and port, `root_certificates` the authority that its
     certificate must come from, `node_key` this site's identity there. `home` holds the approved app
-    bundle (FLWR_HOME). The two ports are on the loopback interface only: SuperNode and SuperExec
-    talk over the first, and a monitor may ask for health (gRPC) at the second.
+    bundle (FLWR_HOME). `proxy` is the HTTP proxy that leads out of the site's network, if there must be
+    one: the TLS connection passes it closed (CONNECT); the caller's own proxy variables are not looked
+    at. The two ports are on the loopback interface only: SuperNode and SuperExec talk over the first,
+    and a monitor may ask for health (gRPC) at the second.
     """
 
     what: ClassVar[str] = "courier's configuration"
@@ -96,6 +98,7 @@ class CourierConfig(_Places):
     node_key: Path
     home: Path
     socket: Path
+    proxy: str | None = Field(default=None, pattern=r"^https?://[^\s/]+:[0-9]{1,5}/?$")
     runtime_port: Port = 9094
     health_port: Port = 9095
 

@@ -6,12 +6,14 @@ message. Flower leaves three things to whoever starts them, measured on 1.41:
 * SuperNode exits when the coordinator still holds its last life for alive (up to a minute after a
   crash), and a SuperExec that died is not missed: the site stays listed and swallows messages. So
   both are started again here, each by itself, after a growing pause. A SuperNode that gave its
-  connection up would stay as an empty shell; `supernode` makes it end.
+  connection up would stay as an empty shell; `supernode` makes it end. One that does not trust the
+  coordinator's certificate ends the command (`distrust`).
 * Only the two may talk over the local port: they share a secret that is new with every start.
 * SuperExec would also start agents, models and connectors that a coordinator asks for. Their
   commands are not found: `PATH` leads to `flwr-clientapp` and nothing else.
 
-The surroundings hold nothing of the caller's but the network proxy: no key, no Python path.
+The surroundings hold nothing of the caller's: no key, no Python path, and no proxy, through which
+what the two processes tell each other would pass as well. A proxy that is meant stands in courier.toml.
 """
 
 import ctypes
@@ -19,6 +21,7 @@ import logging
 import os
 import secrets
 import signal
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -31,6 +34,7 @@ from pathlib import Path
 
 from fedsynth_client.bundle import APPS
 from fedsynth_client.config import LONGEST_SOCKET, CourierConfig
+from fedsynth_client.distrust import Distrust
 from fedsynth_client.node_key import public_line
 from fedsynth_common.errors import InputError
 
@@ -40,7 +44,7 @@ QUIET = {
     "FLWR_DISABLE_UPDATE_CHECK": "1",
 }
 LOOPBACK = ("127.0.0.1:", "localhost:", "[::1]:")
-_PASSED_ON = ("HTTPS_PROXY", "https_proxy", "NO_PROXY", "no_proxy", "LANG", "TZ", "TMPDIR")
+_PASSED_ON = ("LANG", "TZ", "TMPDIR")
 _POLL = (
     "0.2"  # seconds between SuperExec's questions for work; Flower's default of 1 delays a study
 )
@@ -58,14 +62,7 @@ def unsafe(config: CourierConfig) -> list[str]:
             found.append(f"node key {config.node_key}: others may use it; chmod 600")
     except InputError as error:
         found.append(str(error))
-    if not config.root_certificates.is_file():
-        found.append(
-            f"root certificates {config.root_certificates}: no such file; ask the coordinator"
-        )
-    elif config.root_certificates.stat().st_mode & 0o002:
-        found.append(
-            f"root certificates {config.root_certificates}: everybody may write; chmod o-w"
-        )
+    found += _no_authority(config.root_certificates)
     found += _unlocked(config.home)
     place = str(config.socket)
     if len(os.fsencode(place)) > LONGEST_SOCKET or any(c in place for c in "\"'\\\n"):
@@ -73,6 +70,19 @@ def unsafe(config: CourierConfig) -> list[str]:
     if os.geteuid() == 0:
         found.append("the courier must not run as root, who may write everywhere: use its own user")
     return found
+
+
+def _no_authority(path: Path) -> list[str]:
+    """Why this file cannot say whose certificate is trusted."""
+    if not path.is_file():
+        return [f"root certificates {path}: no such file; ask the coordinator"]
+    if path.stat().st_mode & 0o002:
+        return [f"root certificates {path}: everybody may write; chmod o-w"]
+    try:
+        ssl.create_default_context(cafile=path)
+    except OSError:  # ssl.SSLError is one
+        return [f"root certificates {path}: no certificate in PEM; ask the coordinator"]
+    return []
 
 
 def _unlocked(home: Path) -> list[str]:
@@ -143,8 +153,10 @@ def commands(config: CourierConfig, path: Path, secret: Path, plaintext: bool) -
 
 def _environment(config: CourierConfig, path: Path) -> dict[str, str]:
     passed = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
+    proxy = {"HTTPS_PROXY": config.proxy} if config.proxy else {}
     return {
         **passed,
+        **proxy,
         **QUIET,
         "PATH": str(path),
         "HOME": str(path),
@@ -171,8 +183,12 @@ def private_folder() -> Iterator[tuple[Path, Path]]:
         yield path, secret
 
 
-def keep_running(started: Commands) -> None:
-    """Run both processes until SIGTERM or SIGINT; whichever ends is started again."""
+def keep_running(started: Commands) -> Distrust | None:
+    """Run both processes until SIGTERM or SIGINT; whichever ends is started again.
+
+    Returns:
+        Why trying again is of no use, if it was that which ended it.
+    """
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
@@ -183,7 +199,9 @@ def keep_running(started: Commands) -> None:
     try:
         while not stop.wait(0.5):
             for process in kept:
-                process.look()
+                if (code := process.look()) in set(Distrust):
+                    return Distrust(code)
+        return None
     finally:
         for process in kept:
             process.end()
@@ -197,18 +215,21 @@ class _Kept:
         self._process: subprocess.Popen[bytes] | None = None
         self._due, self._pause, self._since = 0.0, _FIRST_PAUSE, 0.0
 
-    def look(self) -> None:
+    def look(self) -> int | None:
+        """Start it if it is due; returns the exit code if it has ended since."""
         now = time.monotonic()
-        if self._process is not None and (code := self._process.poll()) is not None:
+        code = self._process.poll() if self._process else None
+        if code is not None:
             self._pause = (
                 _FIRST_PAUSE
                 if now - self._since > _STEADY
                 else min(2 * self._pause, _LONGEST_PAUSE)
             )
-            _log.warning("%s ended (%s); again in %.0f s", self._name, code, self._pause)
+            _log.warning("%s ended (%s); pause of %.0f s", self._name, code, self._pause)
             self._process, self._due = None, now + self._pause
         if self._process is None and now >= self._due:
             self._process, self._since = self._start(), now
+        return code
 
     def _start(self) -> "subprocess.Popen[bytes]":
         _log.info("%s starts", self._name)

@@ -54,6 +54,9 @@ node_key = "node.key"               # this site's identity there, made by `fedsy
 home = "flower"                     # the approved app bundle, put there by `fedsynth site bundle`
 socket = {socket}
 
+# The HTTP proxy that leads out of this network, if there must be one (HTTPS_PROXY is not looked at):
+# proxy = "http://proxy.example.org:3128"
+
 # Ports on the loopback interface: between the courier's two processes, and for a monitor (gRPC health).
 # runtime_port = 9094
 # health_port = 9095

@@ -1,4 +1,8 @@
-"""The persons of a table that comes in chunks: a running number in place of each row's key."""
+"""Texts that are told apart over a whole table that comes in chunks, without keeping any of them.
+
+The persons of its rows, as running numbers in place of their keys; and how often a cell that must be
+unique occurs again. Both hold 16 bytes a row.
+"""
 
 import secrets
 
@@ -64,3 +68,23 @@ class PersonKeys:
         person = np.empty(len(order), dtype=np.int64)
         person[order] = rank[np.cumsum(new) - 1]
         return person
+
+
+class UniqueCells:
+    """How many cells of a column repeat one that was there before; missing cells do not count."""
+
+    def __init__(self, column: str) -> None:
+        self._column, self._held, self._cells = column, 0, PersonKeys(column)
+
+    def add(self, frame: pd.DataFrame) -> None:
+        """Look at the rows of a chunk; a table without the column has nothing to repeat."""
+        if self._column not in frame.columns:
+            return
+        present = factorise(frame[self._column])[0] >= 0
+        self._held += int(present.sum())
+        self._cells.add(frame[[self._column]][present])
+
+    @property
+    def repeated(self) -> int:
+        """Cells so far less distinct cells. Private: for the site's own eyes."""
+        return self._held - self._cells.count()

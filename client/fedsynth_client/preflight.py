@@ -16,15 +16,17 @@ from pathlib import Path
 import pandas as pd
 
 from fedsynth_client.column_check import ColumnCheck, ColumnReport
+from fedsynth_client.person_keys import UniqueCells
 from fedsynth_client.policy import Policy
 from fedsynth_client.reading import without_values
 from fedsynth_client.records import RecordsBuilder
+from fedsynth_client.site_name import lacks_site_name, site_name_fault, with_site_name
 from fedsynth_client.sources import FrameSource, Source
 from fedsynth_common.encoding import encode
 from fedsynth_common.encoding.encoder import EncodedTable
-from fedsynth_common.encoding.violations import rule_violations
+from fedsynth_common.encoding.violations import violations_within_records
 from fedsynth_common.errors import FedsynthError, InputError
-from fedsynth_common.schema import Schema
+from fedsynth_common.schema import Schema, Unique
 
 MAX_REPAIRED = 0.2
 
@@ -96,7 +98,10 @@ class Inspection:
         self._checks = {c.name: ColumnCheck(c, max_repaired) for c in schema.modelled}
         self._headings: list[str] = []
         self._broken: Counter[str] = Counter()
-        self._rows, self._unkeyed = 0, ""
+        self._unique = {
+            rule.name: UniqueCells(rule.column) for rule in schema.rules if isinstance(rule, Unique)
+        }
+        self._rows, self._unkeyed, self._unnamed = 0, "", False
         self.records = RecordsBuilder(schema, scratch, keep)
 
     def read(self, source: Source) -> None:
@@ -110,6 +115,8 @@ class Inspection:
                 self._add(chunk)
 
     def _add(self, chunk: pd.DataFrame) -> None:
+        self._unnamed = self._unnamed or lacks_site_name(chunk, self._schema)
+        chunk = with_site_name(chunk, self._schema, self._policy.site)
         self._headings = [str(name) for name in chunk.columns]
         encoded = self._encoded(chunk)
         for name, check in self._checks.items():
@@ -124,7 +131,9 @@ class Inspection:
         except InputError as error:
             self._unkeyed = self._unkeyed or str(error)
         if self._schema.rules:
-            self._broken.update(rule_violations(chunk, self._schema))
+            self._broken.update(violations_within_records(chunk, self._schema))
+        for cells in self._unique.values():
+            cells.add(chunk)
 
     def _encoded(self, chunk: pd.DataFrame) -> EncodedTable | None:
         try:
@@ -144,11 +153,17 @@ class Inspection:
         units = self._rows if self._schema.person_key is None else self.records.units
         problems += self._unit_problems(units, sound=not problems)
         notes = [note for report in columns for note in report.notes(self._rows)]
+        broken = self._broken + Counter({n: cells.repeated for n, cells in self._unique.items()})
         notes += [
-            f"rule {name!r}: {count} records break it, synthetic ones never will"
-            for name, count in self._broken.items()
-            if count
+            f"rule {rule.name!r}: {broken[rule.name]} records break it, synthetic ones never will"
+            for rule in self._schema.rules
+            if broken[rule.name]
         ]
+        if self._unnamed and self._schema.site_column in self._headings:
+            notes.append(
+                f"column {self._schema.site_column!r}: not in the table, filled with this site's name, "
+                f"{self._policy.site!r}"
+            )
         if self._schema.origin != "declared":
             notes.insert(0, "the schema is drafted from data and not private; have it reviewed")
         return Preflight(
@@ -164,7 +179,12 @@ class Inspection:
         lacking = [c.name for c in self._schema.modelled if c.name not in self._headings]
         places = enumerate(self._headings, 1)
         unknown = [str(place) for place, name in places if name not in declared]
-        problems = [f"column {name!r}: of the schema, but not in the table" for name in lacking]
+        problems = [
+            site_name_fault(self._schema, self._policy.site)
+            if name == self._schema.site_column
+            else f"column {name!r}: of the schema, but not in the table"
+            for name in lacking
+        ]
         if unknown:
             listed = ", ".join(unknown[:8]) + (", ..." if len(unknown) > 8 else "")
             problems.append(

@@ -5,7 +5,8 @@
 When Flower 1.41 gives a connection up (a TLS handshake that times out during a silent network does it,
 after thirty seconds), its main thread ends with a traceback, but its other threads keep the process:
 the site looks alive, is not connected, and whoever restarts processes that end waits for ever. Here the
-end of the main thread is the end of the process, so that `connection` starts it again.
+end of the main thread is the end of the process, so that `connection` starts it again; the exit code
+says when that is no use (`distrust`).
 """
 
 import os
@@ -13,6 +14,8 @@ import sys
 import traceback
 
 from flwr.supernode.cli import flower_supernode
+
+from fedsynth_client.distrust import distrust
 
 
 def main() -> None:
@@ -23,6 +26,7 @@ def main() -> None:
         code = 0
     except SystemExit as ended:
         code = ended.code if isinstance(ended.code, int) else 1
+        code = distrust(ended) or code
     except BaseException:
         traceback.print_exc()
     sys.stdout.flush()

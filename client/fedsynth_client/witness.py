@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+from fedsynth_common.durable import write_durably
 from fedsynth_common.errors import ErrorCode, RefusalError
 
 OWNER_ONLY = 0o600
@@ -70,15 +71,8 @@ class Witness:
         Raises:
             RefusalError: ERR_LEDGER if it cannot be written.
         """
-        partial = self._path.with_name(f"{self._path.name}.{os.getpid()}.part")
         try:
-            descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, OWNER_ONLY)
-            with os.fdopen(descriptor, "w") as file:
-                json.dump([seq, link], file)
-                file.flush()
-                os.fsync(file.fileno())
-            partial.replace(self._path)
-            _sync_directory(self._path.parent)
+            write_durably(self._path, json.dumps([seq, link]).encode(), OWNER_ONLY)
         except OSError:
             raise RefusalError(ErrorCode.LEDGER) from None
 
@@ -93,15 +87,6 @@ def close_to_others(path: Path) -> None:
         state = os.fstat(descriptor)
         if state.st_mode & 0o077 and state.st_uid == os.geteuid():
             os.fchmod(descriptor, OWNER_ONLY)
-    finally:
-        os.close(descriptor)
-
-
-def _sync_directory(folder: Path) -> None:
-    """A rename is durable only once its directory is."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
     finally:
         os.close(descriptor)
 

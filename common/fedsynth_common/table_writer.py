@@ -105,14 +105,15 @@ def without_formulas(frame: pd.DataFrame) -> pd.DataFrame:
     >>> without_formulas(pd.DataFrame({"@a": ["=1+1", "-5", "b"]})).to_csv(index=False).split()
     ["'@a", "'=1+1", '-5', 'b']
     """
-    escaped = frame.rename(columns=lambda name: _inert(str(name)))
+    escaped = frame.rename(columns=lambda name: inert(str(name)))
     for place, (_, cells) in enumerate(frame.items()):
         if not pd.api.types.is_numeric_dtype(cells.dtype):
-            escaped.isetitem(place, cells.map(_inert, na_action="ignore").array)
+            escaped.isetitem(place, cells.map(inert, na_action="ignore").array)
     return escaped
 
 
-def _inert(cell: object) -> object:
+def inert(cell: object) -> object:
+    """A cell or heading as no spreadsheet runs it."""
     runs = isinstance(cell, str) and cell.startswith(_FORMULA) and np.isnan(numbers_of([cell])[0])
     return f"'{cell}" if runs else cell
 

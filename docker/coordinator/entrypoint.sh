@@ -3,6 +3,7 @@
 # /certs holds ca.crt, server.pem and server.key; /run/secrets/superexec the secret that both share.
 set -eu
 
+export NO_PROXY='*' no_proxy='*'    # Docker may set proxies in every container; nothing here leaves it
 superlink=${SUPERLINK:-superlink:8000}
 mkdir -p "$FLWR_HOME"
 if [ ! -e "$FLWR_HOME/config.toml" ]; then

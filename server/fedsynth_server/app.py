@@ -10,9 +10,9 @@ from pathlib import Path
 from flwr.app import Context
 from flwr.serverapp import Grid, ServerApp
 
+from fedsynth_common.durable import write_durably
 from fedsynth_common.errors import FedsynthError, InputError
-from fedsynth_common.report import StudyHistory
-from fedsynth_server.durable import write_durably
+from fedsynth_server.direct import refuse_proxy
 from fedsynth_server.export import export
 from fedsynth_server.folder import StudyFolder
 from fedsynth_server.journal import Journal
@@ -20,6 +20,10 @@ from fedsynth_server.state import State, StateFile
 from fedsynth_server.study import Study
 
 app = ServerApp()
+FIRST_SHOWN = (
+    "receipt key of {sites}: taken as first shown, since study.toml named none; compare it with what "
+    "the site tells, and pass that to `fedsynth verify --key`"
+)
 
 
 @app.main()
@@ -60,21 +64,20 @@ def run_study(folder: StudyFolder, grid: Grid, run: str = "") -> None:
 def _run(folder: StudyFolder, grid: Grid, progress: StateFile) -> None:
     if folder.finished():
         raise FedsynthError(f"{folder.generator}: exists; the study is finished")
+    refuse_proxy(grid)
     plan, config = folder.plan(), folder.config()
     journal = Journal(folder.journal, plan, config.training.model_dump_json())
     study = Study(plan, config.training, grid, progress, config.sites.timing(), journal)
+    study.session.enrolment.named = folder.receipt_keys()
     progress.follow(study.session)
     if resumed := journal.exchanges:
         study.session.notes.append(f"resumed after {resumed} finished messages")
     outcome = study.run()
     outcome.notes += [f"journal: {entry} was damaged and replaced" for entry in journal.damaged]
+    if unnamed := study.session.enrolment.first_shown:
+        outcome.notes.append(FIRST_SHOWN.format(sites=", ".join(unnamed)))
     partial = folder.path / ".generator.part"
     shutil.rmtree(partial, ignore_errors=True)
     export(plan, outcome, partial, config.papers.contact, config.papers.expires)
-    history = StudyHistory(
-        seconds=progress.seconds,
-        bytes_per_site=outcome.bytes_per_site,
-        notes=tuple(outcome.notes),
-    )
-    write_durably(folder.history, history.to_json().encode())
+    write_durably(folder.history, outcome.history(progress.seconds).to_json().encode())
     partial.replace(folder.generator)

@@ -1,18 +1,22 @@
 """Enrolment: which node of the grid is which site of the plan.
 
-A node is a site of the plan when its vault says so on being shown the plan; a site that shows another
-receipt key than it did first is refused. A site whose node went away and came back under another number
-is enrolled again before the next message.
+A node is a site of the plan when its vault says so on being shown the plan and signs it with its receipt
+key. Which key is a site's is known from `study.toml`, where the coordinator wrote what the site told by
+another way; a node with any other is refused. Of a site that is not named there the key is taken as
+first shown, and another one refused from then on. A site whose node went away and came back under
+another number is enrolled again before the next message.
 """
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import httpx
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from flwr.serverapp import Grid
 
 from fedsynth_common.errors import FedsynthError
-from fedsynth_common.protocol import PROTOCOL_VERSION
+from fedsynth_common.protocol import PROTOCOL_VERSION, enrolment_text
 from fedsynth_common.protocol import vault_pb2 as pb
 from fedsynth_common.protocol.plan import Plan
 from fedsynth_server.exchange import Exchange, Timing, require_quorum
@@ -20,6 +24,11 @@ from fedsynth_server.journal import NoJournal
 from fedsynth_server.progress import StudyProgress
 
 ANOTHER_KEY = "another receipt key than it showed first"
+STRANGER_BEFORE = (
+    "has the key that study.toml names, but the journal holds another's replies; use a new folder"
+)
+NOT_THE_NAMED_KEY = "another receipt key than study.toml names for it"
+NOT_SIGNED = "does not sign the plan with the receipt key that it shows"
 NO_KEY = "what it shows as its receipt key is none"
 KEY_BYTES = 32
 """Of an Ed25519 public key: what is kept of a site is no longer than it must be."""
@@ -34,6 +43,7 @@ class Enrolment:
 
     Attributes:
         nodes: the node of each enrolled site.
+        named: receipt keys (32 bytes) by site that are known beforehand.
     """
 
     def __init__(
@@ -41,6 +51,7 @@ class Enrolment:
     ) -> None:
         self.plan, self.timing, self.journal, self.progress = plan, timing, journal, progress
         self.nodes: dict[str, int] = {}
+        self.named: Mapping[str, bytes] = {}
         self._grid = grid
         self._keys: dict[str, bytes] = {}
         self._refused: dict[int, str] = {}
@@ -49,6 +60,11 @@ class Enrolment:
     def keys(self) -> dict[str, bytes]:
         """Receipt keys of the sites that ever enrolled, in the plan's order."""
         return {site: self._keys[site] for site in self.plan.sites if site in self._keys}
+
+    @property
+    def first_shown(self) -> list[str]:
+        """Enrolled sites whose receipt key nobody has named: it is whoever's came first."""
+        return [site for site in self.keys if site not in self.named]
 
     @property
     def refused(self) -> dict[str, str]:
@@ -134,8 +150,12 @@ class Enrolment:
             return "not a site of the plan, or one that is there already"
         if len(reply.receipt_key) != KEY_BYTES:
             return f"{reply.site}: {NO_KEY}"
+        if self.named.get(reply.site, reply.receipt_key) != reply.receipt_key:
+            return f"{reply.site}: {NOT_THE_NAMED_KEY}"
+        if not _signed(reply, enrolment_text(bytes.fromhex(self.plan.digest), reply.site)):
+            return f"{reply.site}: {NOT_SIGNED}"
         if self.journal.receipt_key(reply.site, reply.receipt_key) != reply.receipt_key:
-            return f"{reply.site}: {ANOTHER_KEY}"
+            return f"{reply.site}: {STRANGER_BEFORE if reply.site in self.named else ANOTHER_KEY}"
         if self._keys.get(reply.site, reply.receipt_key) != reply.receipt_key:
             return f"{reply.site}: {ANOTHER_KEY}"
         return ""
@@ -151,3 +171,11 @@ class Enrolment:
         if not self._connected(site):
             self._welcome(LATECOMER)
         return self.nodes.get(site)
+
+
+def _signed(reply: pb.EnrollReply, text: bytes) -> bool:
+    try:
+        Ed25519PublicKey.from_public_bytes(reply.receipt_key).verify(reply.signature, text)
+    except (InvalidSignature, ValueError):
+        return False
+    return True

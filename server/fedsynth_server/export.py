@@ -20,7 +20,7 @@ from fedsynth_common.artefact.receipts import Receipt
 from fedsynth_common.privacy.events import merged, to_dict
 from fedsynth_common.protocol import vault_pb2 as pb
 from fedsynth_common.protocol.plan import Plan
-from fedsynth_server.study import Outcome
+from fedsynth_server.outcome import Outcome
 
 
 def site_cost(

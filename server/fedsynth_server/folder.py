@@ -8,20 +8,24 @@
 | `state.json` | how far the study is | the ServerApp |
 | `journal/` | the checkpoint | the ServerApp |
 | `generator/` | the result | the ServerApp |
-| `history.json` | how long it took, what went wrong: for the report | the ServerApp |
+| `history.json` | training curves, how long it took, what went wrong: for the report | the ServerApp |
 """
 
 import json
+import re
 import tomllib
+from collections.abc import Sequence
 from ipaddress import ip_address
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from fedsynth_common.durable import write_durably
 from fedsynth_common.errors import InputError
 from fedsynth_common.protocol.plan import Plan
-from fedsynth_server.durable import FolderLock, write_durably
 from fedsynth_server.exchange import Timing
+from fedsynth_server.folder_lock import FolderLock
 from fedsynth_server.training.settings import TrainingSettings
 
 
@@ -75,13 +79,27 @@ class Papers(_Section):
     expires: str = ""
 
 
+ReceiptKey = Annotated[str, Field(pattern=r"^([0-9a-f]{64})?$")]
+"""As `fedsynth site key` prints it: an Ed25519 public key, 32 bytes in hexadecimal. Empty: not known."""
+
+
 class StudyConfig(_Section):
-    """`study.toml`."""
+    """`study.toml`.
+
+    Attributes:
+        receipt_keys: by site; a node that enrols under that name with another key is refused.
+    """
 
     superlink: SuperLinkAddress = SuperLinkAddress()
     sites: Patience = Patience()
+    receipt_keys: dict[str, ReceiptKey] = Field(default={})
     papers: Papers = Papers()
     training: TrainingSettings = TrainingSettings()
+
+    @field_validator("receipt_keys")
+    @classmethod
+    def _named(cls, keys: dict[str, str]) -> dict[str, str]:
+        return {site: key for site, key in keys.items() if key}
 
 
 _CONFIG = """\
@@ -102,6 +120,12 @@ address = {address}
 # retry = 5              # seconds before a site that failed in passing is asked again
 # patience = 60          # seconds that the others wait for a site that failed the last message
 
+[receipt_keys]
+# Who each site is: the receipt key that `fedsynth site key` prints there, told by telephone or in
+# writing. A node with another key is refused under that name; without an entry, whoever enrols first
+# under it is the site.
+{keys}
+
 [papers]
 # What the privacy statement says about whom to ask, and until when the generator may be used:
 # contact = ""
@@ -113,7 +137,9 @@ address = {address}
 """
 
 
-def config_text(address: str, certificate: Path | None, quorum: int | None) -> str:
+def config_text(
+    address: str, certificate: Path | None, quorum: int | None, sites: Sequence[str] = ("dayton",)
+) -> str:
     """A new `study.toml`, with a comment for every setting."""
     return _CONFIG.format(
         address=json.dumps(address),  # a TOML basic string has the escapes of JSON
@@ -123,6 +149,7 @@ def config_text(address: str, certificate: Path | None, quorum: int | None) -> s
             else '# root_certificate = "ca.crt"'
         ),
         quorum=f"quorum = {quorum}" if quorum else "# quorum = 2",
+        keys="\n".join(f'# {_toml_key(site)} = ""' for site in sites),
     )
 
 
@@ -178,6 +205,20 @@ class StudyFolder:
         superlink = config.superlink.model_copy(update={"root_certificate": place})
         return config.model_copy(update={"superlink": superlink})
 
+    def receipt_keys(self) -> dict[str, bytes]:
+        """The receipt keys that `study.toml` names, by site of the plan.
+
+        Raises:
+            InputError: one is named for a site that the plan does not have.
+        """
+        named, sites = self.config().receipt_keys, self.plan().sites
+        if strange := sorted(set(named) - set(sites)):
+            raise InputError(
+                f"{self.config_file}: receipt_keys: {', '.join(strange)}: not a site of plan.json "
+                f"({', '.join(sites)})"
+            )
+        return {site: bytes.fromhex(key) for site, key in named.items()}
+
     def begun(self) -> bool:
         """Whether a run has asked the sites for anything: then there is something to resume."""
         return any(self.journal.glob("*.request"))
@@ -196,6 +237,10 @@ class StudyFolder:
     def remember_run(self, run: int) -> None:
         """Note the Flower run that was started."""
         write_durably(self.run_file, json.dumps({"run": str(run)}).encode())
+
+
+def _toml_key(name: str) -> str:
+    return name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else json.dumps(name, ensure_ascii=False)
 
 
 def _is_loopback(host: str) -> bool:

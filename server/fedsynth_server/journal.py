@@ -22,9 +22,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from fedsynth_common.durable import sync_folder, write_durably
 from fedsynth_common.errors import FedsynthError
 from fedsynth_common.protocol.plan import Plan
-from fedsynth_server.durable import sync_folder, write_durably
 
 DIGEST_BYTES = 32
 

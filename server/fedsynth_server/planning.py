@@ -23,14 +23,21 @@ from fedsynth_common.schema import Schema
 
 Variant = Literal["both", "marginals", "gan"]
 """Marginals and discriminators, marginals alone, or discriminators with one-way margins alone."""
+Choice = Variant | Literal["auto"]
+"""`auto` is `both` where discriminators can learn, else `marginals`: see `chosen`."""
 
 SHARES: dict[Variant, dict[str, float]] = {
     "both": {"histograms": 0.10, "marginals": 0.80, "discriminator": 0.10},
     "marginals": {"histograms": 0.10, "marginals": 0.90},
     "gan": {"histograms": 0.15, "discriminator": 0.85},
 }
-FEWEST_RECORDS_PER_STEP = 200
-"""Below this many expected records per DP-SGD step over all sites a discriminator learns nothing."""
+LEARNABLE = 45_000
+"""Records x ε / sqrt(sites) from which on a discriminator hears more than noise.
+
+Every site adds its own noise, so the mean of K sites has 1 / sqrt(K) of one site's over K times the
+records. On the table that was built for discriminators (50,000 records, 5 sites) they add nothing at
+ε = 1, where this is 22,000, and much at ε = 3, where it is 67,000 (simulations/RESULTS.md).
+"""
 
 
 class Rounds(BaseModel):
@@ -43,16 +50,18 @@ class Rounds(BaseModel):
     sampling_rate: float = Field(default=0.125, gt=0, le=1)
 
 
-def effective_variant(
-    variant: Variant, sites: int, records_per_site: int, rounds: Rounds
-) -> Variant:
-    """`marginals` instead of `both` where too few records make a discriminator pointless.
+def chosen(choice: Choice, *, sites: int, records_per_site: int, epsilon: float) -> Variant:
+    """The variant that `auto` stands for; a function of public facts.
 
-    >>> effective_variant("both", sites=4, records_per_site=230, rounds=Rounds())
+    >>> chosen("auto", sites=5, records_per_site=10_000, epsilon=1.0)
     'marginals'
+    >>> chosen("auto", sites=5, records_per_site=10_000, epsilon=3.0)
+    'both'
     """
-    expected = sites * records_per_site * rounds.sampling_rate
-    return "marginals" if variant == "both" and expected < FEWEST_RECORDS_PER_STEP else variant
+    if choice != "auto":
+        return choice
+    signal = math.sqrt(sites) * records_per_site * epsilon
+    return "both" if signal >= LEARNABLE else "marginals"
 
 
 def make_plan(
@@ -63,7 +72,7 @@ def make_plan(
     records_per_site: int,
     epsilon: float,
     delta: float,
-    variant: Variant = "both",
+    variant: Choice = "auto",
     rounds: Rounds | None = None,
 ) -> Plan:
     """A plan whose composed ε at `delta` is between 0.992 and 0.995 of `epsilon`.
@@ -76,6 +85,7 @@ def make_plan(
     if not 1e-12 <= delta <= 0.1:
         raise InputError(f"--delta {delta:g}: expected a number from 1e-12 to 0.1")
     rounds = rounds or Rounds()
+    variant = chosen(variant, sites=len(sites), records_per_site=records_per_site, epsilon=epsilon)
     shares = _measure_shares(variant)
     gan_share = SHARES[variant].get("discriminator", 0.0)
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 import torch
 
-from fedsynth_common.artefact.sampling import cumulative_tables, draw_codes
+from fedsynth_common.artefact.drawing import cumulative_tables, draw_codes
 from fedsynth_common.networks import (
     Discriminator,
     GeneratorNetwork,
@@ -23,6 +23,14 @@ from fedsynth_server.progress import StudyProgress
 from fedsynth_server.session import Session
 from fedsynth_server.training.adversary import Adversary, pretrain
 from fedsynth_server.training.anchor import Anchor
+from fedsynth_server.training.curves import (
+    ACCURACY,
+    ADVERSARIAL,
+    IN_ROUNDS,
+    OUTPUT,
+    Losses,
+    Recorder,
+)
 from fedsynth_server.training.settings import TrainingSettings
 
 AGAINST = "its updates pointed against the other sites': it has other records, or sends wrong ones"
@@ -35,6 +43,7 @@ def adversarial_rounds(
     histograms: Histograms,
     settings: TrainingSettings,
     progress: StudyProgress,
+    recorder: Recorder,
 ) -> GeneratorNetwork:
     """Train the generator against the sites' discriminators; returns its moving average.
 
@@ -51,18 +60,21 @@ def adversarial_rounds(
     state = Average(flatten(discriminator), np.zeros(2 * size, dtype=np.float32))
     agreement = Agreement()
     for done, step in enumerate(plan.steps):
+        codes = draw_codes(cumulative_tables(network), plan.synthetic_rows, rng)
         request = pb.DiscriminateRequest(
             plan_digest=session.digest,
             step=step,
             views=pack_views(histograms.codebook.views),
             weights=pack(state.weights, "f4"),
             moments=pack(state.moments, "f4"),
-            synthetic=pack(draw_codes(cumulative_tables(network), plan.synthetic_rows, rng), "u2"),
+            synthetic=pack(codes, "u2"),
         )
         state = _round(session, request, histograms.weights, state.weights, state.moments)
         agreement.see(state.updates)
         load_flat(discriminator, state.weights)
-        adversary.round(discriminator)
+        _note_verdict(recorder, done + 1, discriminator, one_hot(codes, network.shape.widths))
+        losses = adversary.round(discriminator)
+        _note_losses(recorder, done * len(losses), losses, anchor)
         note = session.spent(step) if progress.shown else ""
         progress.update("adversarial rounds", done + 1, plan.messages, note)
     session.notes += [f"{site}: {AGAINST}" for site in agreement.against]
@@ -106,3 +118,21 @@ def _round(
     session.notes += [f"step {request.step}: {site} left out" for site in result.excluded]
     session.notes += [f"step {request.step}: {site} scaled down" for site in result.scaled]
     return result
+
+
+def _note_verdict(
+    recorder: Recorder, message: int, discriminator: Discriminator, synthetic: torch.Tensor
+) -> None:
+    """What the averaged discriminator makes of the rows (n, D) that the sites were sent."""
+    with torch.no_grad():
+        logits = discriminator(synthetic)
+    recorder.add(OUTPUT, message, torch.sigmoid(logits).mean().item())
+    recorder.add(ACCURACY, message, (logits < 0).float().mean().item())
+
+
+def _note_losses(recorder: Recorder, start: int, losses: list[Losses], anchor: Anchor) -> None:
+    """The losses of a message's generator steps, the marginals' in units of their noise."""
+    for step, seen in enumerate(losses, start):
+        recorder.add(IN_ROUNDS, step, seen.held / anchor.softening)
+        if seen.against is not None:
+            recorder.add(ADVERSARIAL, step, seen.against)

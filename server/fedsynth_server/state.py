@@ -13,7 +13,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
-from fedsynth_server.durable import write_durably
+from fedsynth_common.durable import write_durably
 from fedsynth_server.progress import StudyProgress
 from fedsynth_server.session import Session
 

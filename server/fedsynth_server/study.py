@@ -6,56 +6,29 @@ is post-processing and deterministic given the replies and the training settings
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 
 import torch
 from flwr.serverapp import Grid
 
-from fedsynth_common.encoding import Codebook, domains
+from fedsynth_common.encoding import domains
 from fedsynth_common.errors import FedsynthError
 from fedsynth_common.networks import GeneratorNetwork
-from fedsynth_common.protocol import vault_pb2 as pb
 from fedsynth_common.protocol.plan import Plan
 from fedsynth_server.exchange import Timing
 from fedsynth_server.histograms import Histograms, read_histograms
 from fedsynth_server.journal import NoJournal
 from fedsynth_server.marginals import Marginal
 from fedsynth_server.orders import Order, all_pairs, histogram_order, marginal_order
+from fedsynth_server.outcome import Outcome
 from fedsynth_server.plausibility import Size, inconsistent, oversized, size_of
 from fedsynth_server.progress import StudyProgress
 from fedsynth_server.rounds import adversarial_rounds
 from fedsynth_server.session import Session
 from fedsynth_server.training.anchor import Anchor
+from fedsynth_server.training.curves import FIT, REFIT, Recorder
 from fedsynth_server.training.denoise import denoise
 from fedsynth_server.training.fit import calibrate, fit, new_generator
 from fedsynth_server.training.settings import TrainingSettings
-
-
-@dataclass
-class Outcome:
-    """What a study leaves behind.
-
-    Attributes:
-        network: the finished generator.
-        codebook: the codes it speaks.
-        receipts: the signed receipts by site.
-        keys: the receipts' public keys by site.
-        anchor_loss: loss on the measured marginals before and after the adversarial rounds.
-        notes: per round, the sites that did not answer, were left out or scaled down.
-        bytes_per_site: bytes sent and received per site, over all messages.
-        records: noisy number of records of the sites that were measured.
-        measured: the cleaned marginals that the generator was fitted to.
-    """
-
-    network: GeneratorNetwork
-    codebook: Codebook
-    receipts: dict[str, pb.ReceiptReply]
-    keys: dict[str, bytes]
-    anchor_loss: tuple[float, float]
-    notes: list[str] = field(default_factory=list)
-    bytes_per_site: int = 0
-    records: float = 1.0
-    measured: list[Marginal] = field(default_factory=list)
 
 
 class Study:
@@ -73,6 +46,7 @@ class Study:
         self.plan, self.settings, self.progress = plan, settings, progress
         self.session = Session(plan, grid, timing or Timing(), journal, progress)
         self.domains = domains(plan.table)
+        self.recorder = Recorder()
         self._sizes: dict[str, Size] = {}
 
     def run(self) -> Outcome:
@@ -94,11 +68,12 @@ class Study:
             self.settings.steps_for(self.plan.epsilon),
             self.settings.learning_rate,
             lambda i, n: self.progress.update("fit generator", i, n),
+            lambda i, loss: self.recorder.add(FIT, i, loss),
         )
         network = adversarial_rounds(
-            self.session, network, anchor, histograms, self.settings, self.progress
+            self.session, network, anchor, histograms, self.settings, self.progress, self.recorder
         )
-        if self.plan.discriminator is not None and anchor.order > 1 and self.settings.refit_steps:
+        if self.plan.discriminator is not None and anchor.order > 1:
             self._refit(network, anchor)
         with torch.no_grad():
             after = float(anchor.loss(network.soft_rows()))
@@ -113,16 +88,20 @@ class Study:
             bytes_per_site=self.session.bytes_per_site,
             records=histograms.records,
             measured=cleaned,
+            curves=self.recorder.curves(),
         )
 
     def _refit(self, network: GeneratorNetwork, anchor: Anchor) -> None:
         """Put back the marginals that the rounds bent; what no marginal sees stays as it was learned."""
+        rounds = self.plan.discriminator.messages if self.plan.discriminator else 0
+        start = rounds * self.settings.adversarial_steps
         fit(
             network,
             anchor,
-            self.settings.refit_steps,
+            self.settings.refit_steps_for(self.plan.epsilon),
             self.settings.refit_learning_rate,
             lambda i, n: self.progress.update("refit generator", i, n),
+            lambda i, loss: self.recorder.add(REFIT, start + i, loss),
         )
 
     def measure_histograms(self) -> Histograms:

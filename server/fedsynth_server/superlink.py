@@ -3,7 +3,7 @@
 The command `flwr run` would do the same, but it builds its bundle anew, which needs the sites' package
 installed here, and its output is for people. This uses the client behind it, of the pinned Flower
 version, so that the very bytes of `bundle.py` are sent. The open-source SuperLink knows no accounts:
-whoever reaches this API may start and stop runs, so only the coordinator's network should.
+whoever reaches this API may start and stop runs, so only the coordinator's network should: no proxy.
 """
 
 import hashlib
@@ -16,10 +16,10 @@ import httpx
 from flwr.proto.control_pb2 import ListRunsRequest, StartRunRequest, StopRunRequest
 from flwr.proto.fab_pb2 import Fab
 from flwr.proto.transport_pb2 import Scalar
-from flwr.supercore.control import ControlHttpClient
 from flwr.supercore.interceptors import RuntimeVersionHttpInterceptor
 
 from fedsynth_common.errors import FedsynthError, InputError
+from fedsynth_server.direct import DirectControlClient
 from fedsynth_server.folder import SuperLinkAddress
 
 
@@ -57,7 +57,7 @@ class SuperLink:
         self._where = where
         certificate = _certificate(where.root_certificate) if where.root_certificate else None
         try:
-            self._client = ControlHttpClient.from_server_address(
+            self._client = DirectControlClient.from_server_address(
                 server_address=where.address,
                 insecure=where.insecure,
                 root_certificates=certificate,

@@ -22,9 +22,9 @@ from fedsynth_common.schema import Schema
 from fedsynth_common.schema.draft import draft_schema
 from fedsynth_common.table_writer import TableWriter
 from fedsynth_common.tables import read_table
-from fedsynth_server.cli.options import VariantName
+from fedsynth_server.cli.options import VARIANT_HELP, VariantName
 
-app = typer.Typer(add_completion=False)
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 EPILOG = (
     "Examples:  fedsynth simulate adult.csv --sites 5 --epsilon 1 --target income --out out   |   "
@@ -38,6 +38,7 @@ RESULTS = (
     "summary.json",
     "evaluation.json",
     "report.html",
+    "history.json",
 )
 """What --force may remove from --out; anything else that lies there stays."""
 
@@ -85,7 +86,14 @@ def simulate(
     attacks: Annotated[
         bool, typer.Option("--attacks/--no-attacks", help="With --holdout: attack the result too.")
     ] = True,
-    variant: Annotated[VariantName, typer.Option(help="Spend the budget on.")] = VariantName.BOTH,
+    quasi_identifier: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="With --holdout: column that the k-anonymised reference generalises; repeatable. "
+            "Default: all but the target."
+        ),
+    ] = None,
+    variant: Annotated[VariantName, typer.Option(help=VARIANT_HELP)] = VariantName.AUTO,
     file_format: Annotated[Format, typer.Option("--format", help="Synthetic table.")] = Format.CSV,
     backend: Annotated[BackendName, typer.Option(help="Where sites run.")] = BackendName.INPROCESS,
     seed: Annotated[
@@ -111,6 +119,8 @@ def simulate(
     if rows is not None and rows < 1:
         raise InputError(f"--rows {rows}: expected at least 1")
     _check_out(out, force)
+    if quasi_identifier and not holdout:
+        raise InputError("--quasi-identifier: is for the attacks on a hold-out; pass --holdout too")
     frame = read_table(table)
     declared = None if schema is None else _declared(schema, target, site_column)
     if declared is not None:
@@ -123,6 +133,9 @@ def simulate(
     pooled = pd.concat(frames.values(), ignore_index=True)
     public = declared or _drafted(pooled, table, target)
     check_columns(pooled, public)
+    for name in quasi_identifier or ():
+        if name not in {column.name for column in public.modelled}:
+            raise InputError(f"--quasi-identifier {name}: not a modelled column of the schema")
     simulation = simulations.Simulation(
         epsilon=epsilon, delta=delta, variant=variant.value, seed=seed, backend=backend.value
     )
@@ -136,8 +149,12 @@ def simulate(
         summary = _summary(result, frames, out)
         evaluation = None
         if test is not None:
-            evaluation = _evaluation(draft, result, (pooled, test), quick, attacks, summary)
-        write_report(draft / "generator", draft / "report.html", evaluation=evaluation)
+            reference = tuple(quasi_identifier or ())
+            evaluation = _evaluation(
+                draft, result, (pooled, test), quick, attacks, reference, summary
+            )
+        report = draft / "report.html"
+        write_report(draft / "generator", report, evaluation=evaluation, history=result.history)
         (draft / "summary.json").write_text(json.dumps(summary, indent=2) + "\n")
         _publish(draft, out)
     _show(summary, evaluation, as_json)
@@ -267,6 +284,7 @@ def _evaluation(
     real: tuple[pd.DataFrame, pd.DataFrame],
     quick: bool,
     attacks: bool,
+    quasi_identifiers: tuple[str, ...],
     summary: dict[str, Any],
 ) -> Any:
     """Evaluate the table in `draft`, write evaluation.json, and its short form into `summary`.
@@ -287,6 +305,7 @@ def _evaluation(
                 result.plan.table,
                 quick=quick,
                 attacks=attacks,
+                quasi_identifiers=quasi_identifiers,
                 epsilon=statement.epsilon_if_people_are_at_one_site_only,
                 delta=statement.delta,
                 say=say,
@@ -334,7 +353,7 @@ def _show(summary: dict[str, Any], evaluation: Any, as_json: bool) -> None:
         show(evaluation, console)
     for note in summary["notes"]:
         console.print(f"note: {note}", markup=False, highlight=False, soft_wrap=True)
-    written = "generator/, synthetic table, report.html"
+    written = "generator/, synthetic table, report.html, history.json"
     written += "" if evaluation is None else ", evaluation.json"
     done = f"{summary['out']}: {written} ({summary['seconds']} s)"
     console.print(done, markup=False, highlight=False, soft_wrap=True)

@@ -32,7 +32,7 @@ from fedsynth_simulations.demo_figures import FIGURES
 if TYPE_CHECKING:
     from fedsynth_common.artefact import Generator
 
-app = typer.Typer(add_completion=False)
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 PERSON, HOSPITAL, DELTA = "person_id", "hospital", 1e-5
 SUMMARY = "demo.json"
@@ -70,15 +70,15 @@ def demo(
     train, test = person_split(table, PERSON)
     hospitals = {str(name): rows for name, rows in train.groupby(HOSPITAL)}
     frames = {name: rows.drop(columns=HOSPITAL) for name, rows in hospitals.items()}
-    simulation = simulations.Simulation(epsilon=epsilon, delta=DELTA, study="demo")
+    simulation = simulations.Simulation(epsilon=epsilon, delta=DELTA, study="demo", variant="both")
+    simulation = simulations.quick(simulation) if quick else simulation
+    simulations.simulation_plan(frames, schema, simulation)  # an ε that cannot be is refused here
     console = Console()
     _introduce(console, frames, test)
     with tempfile.TemporaryDirectory(prefix=".fedsynth-", dir=_existing_parent(out)) as name:
         draft = Path(name) / "result"
         draft.mkdir()
-        result = simulations.simulate(
-            frames, schema, simulations.quick(simulation) if quick else simulation, draft
-        )
+        result = simulations.simulate(frames, schema, simulation, draft)
         console.print(f"trained in {result.seconds:.0f} s")
         pooled = pd.concat(frames.values(), ignore_index=True)
         synthetic = result.generator.sample(len(pooled))
@@ -87,7 +87,7 @@ def demo(
         write_table(table, draft / "randhie.csv")
         schema.save(draft / "schema.json")
         write_table(synthetic, draft / "synthetic.csv")
-        write_report(draft / "generator", draft / "report.html")
+        write_report(draft / "generator", draft / "report.html", history=result.history)
         (draft / SUMMARY).write_text(json.dumps(summary, indent=2) + "\n")
         if out.exists():
             shutil.rmtree(out)
@@ -113,8 +113,8 @@ def _compare(
     pooled: pd.DataFrame, held: pd.DataFrame, synthetic: pd.DataFrame, schema: Schema
 ) -> dict[str, dict[str, dict[str, float | None]]]:
     """Figures and quality of the real rows, of the synthetic ones and of the floor."""
+    from fedsynth_common.evaluation.references import independent_columns
     from fedsynth_common.evaluation.scorecard import evaluate
-    from fedsynth_simulations.baselines import independent_columns
 
     tables = {
         "real": pooled,
@@ -191,7 +191,7 @@ def _point_to(console: Console, out: Path) -> None:
         f"\n{out}/synthetic.csv       artificial records\n"
         f"{out}/generator/          draws more: fedsynth sample {out}/generator --rows 100000 "
         "--out more.parquet\n"
-        f"{out}/report.html         which columns to trust, budget, limits: open it in a browser\n"
+        f"{out}/report.html         which columns to trust, budget, training, limits: for a browser\n"
         f"{out}/generator/MODEL_CARD.md, privacy_statement.json   what is promised, and the events\n"
         f"{out}/randhie.csv, schema.json   the real table, for a study of your own: fedsynth simulate",
         highlight=False,

@@ -4,40 +4,42 @@ The attack on average people (`evaluation.attacks.membership`) says little about
 stands out. Here the attacker knows everything but one bit: all other training records, the method,
 and the target, an outlier chosen to be easy. Generators are trained on D and on D + target (shadow
 models, Stadler et al. 2022; the game of TAPAS, Houssiau et al. 2022), each with fresh randomness; a
-table of each is described by
-
-- the distance of the target to its nearest and fifth nearest row (rank-scaled Gower),
-- for random sets of 1 to 3 columns, the share of rows equal to the target in all of them (numbers:
-  within 2 % of the ranks), the query features of extended TAPAS;
-
-a random forest learns on one half of the tables to tell D from D + target, and is tested on the
-other. This is (ε, δ)-DP's own experiment: for an (ε, δ)-DP generator no attack has
-TPR > e^ε FPR + δ, and no advantage exceeds (e^ε - 1 + 2δ) / (e^ε + 1) (Humphries et al. 2023).
+table of each is described by `shadow_features`, a random forest learns on one half of the tables to
+tell D from D + target, and is tested on the other, table by table. This is (ε, δ)-DP's own
+experiment: for an (ε, δ)-DP generator no attack has TPR > e^ε FPR + δ, and no advantage exceeds
+(e^ε - 1 + 2δ) / (e^ε + 1) (Humphries et al. 2023).
 
 Costs 2 x pairs trainings; give it a small table and a fast factory. With 50 pairs the largest ε that
-can be shown is about 2: a small `epsilon_lower` proves nothing about the absence of a leak.
+can be shown is about 2: a small `epsilon_lower` proves nothing about the absence of a leak. Nor does a
+small advantage, unless the same attack finds something on the same generator at a large ε.
 """
 
+import io
 import math
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from rich.console import Console
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.metrics import roc_auc_score
 
 from fedsynth_common.errors import InputError
 from fedsynth_common.evaluation.attacks.sides import attacked
-from fedsynth_common.evaluation.discretise import named_levels
-from fedsynth_common.evaluation.features import Features, Floats
-from fedsynth_common.evaluation.gower import Bools, Gower
+from fedsynth_common.evaluation.features import Features
+from fedsynth_common.evaluation.gower import Gower
 from fedsynth_common.evaluation.intervals import area, clopper_pearson
 from fedsynth_common.evaluation.results import Attack, AttackedTable, TableRole
 from fedsynth_common.schema import Schema
+from fedsynth_simulations.shadow_features import Description, categorical
+
+if TYPE_CHECKING:
+    from fedsynth_simulations.simulate import Simulation
 
 Factory = Callable[[pd.DataFrame, int], pd.DataFrame]
 """Makes a synthetic table from records and a seed; the seed must change all its randomness."""
@@ -51,8 +53,6 @@ DEFINITION = (
 )
 SOURCE = "Stadler et al. 2022, arXiv 2011.07018; Houssiau et al. 2022 (TAPAS), arXiv 2211.06550"
 
-_QUERIES = 60
-_NEAR_RANK = 0.02
 _MIN_PAIRS = 8
 
 
@@ -83,7 +83,7 @@ def outlier(frame: pd.DataFrame, schema: Schema) -> int:
     """Number of the row that is farthest from its nearest other row."""
     features = Features.fit(schema, frame)
     cells = features.cells(frame)
-    space = Gower.fit(cells, _categorical(features), "rank")
+    space = Gower.fit(cells, categorical(features), "rank")
     rows = np.arange(len(cells))
     gaps = [space.nearest(cells[[row]], cells[rows != row])[0][0] for row in rows]
     return int(np.argmax(gaps))
@@ -96,7 +96,7 @@ def play(
     say: Callable[[str], None] = lambda _: None,
 ) -> AttackedTable:
     """Train all generators of a game, attack them, and bound ε from below."""
-    describe = _Description(game)
+    describe = Description(game.schema, game.base, game.target, game.seed)
     inside = pd.concat([game.base, game.target], ignore_index=True)
     tables = []
     for pair in range(game.pairs):
@@ -118,17 +118,41 @@ def attack(tables: tuple[AttackedTable, ...]) -> Attack:
     return Attack(name=NAME, title=TITLE, definition=DEFINITION, source=SOURCE, tables=tables)
 
 
-def study_factory(schema: Schema, sites: int = 2, epsilon: float = 1.0) -> Factory:
-    """Small in-process studies (marginals only) as a factory; a table as long as the records."""
+def study_factory(
+    schema: Schema,
+    simulation: "Simulation | None" = None,
+    *,
+    sites: int = 2,
+    rows: int | None = None,
+) -> Factory:
+    """Small in-process studies, vaults and all, as a factory.
+
+    Args:
+        schema: public schema of the records.
+        simulation: ε, δ, variant, rounds and training settings; default: ε = 1, marginals alone. The
+            seed is the game's.
+        sites: that the records are dealt out to, anew each time.
+        rows: of a table; default: as many as records. A generator gives any number away.
+    """
+    from fedsynth_server.export import export
+    from fedsynth_server.progress import StudyProgress
+    from fedsynth_server.study import Study
+    from fedsynth_simulations.federation import in_process
     from fedsynth_simulations.partition import partition
-    from fedsynth_simulations.simulate import Simulation, simulate
+    from fedsynth_simulations.simulate import Simulation, simulation_plan
+
+    usual = simulation or Simulation(variant="marginals")
+    silent = Console(file=io.StringIO())
 
     def make(frame: pd.DataFrame, seed: int) -> pd.DataFrame:
         frames = partition(frame, sites, "iid", np.random.default_rng(seed))
-        simulation = Simulation(epsilon=epsilon, variant="marginals", seed=seed)
+        plan = simulation_plan(frames, schema, replace(usual, seed=seed))
+        outcome = Study(
+            plan, usual.settings, in_process(frames, plan, seed), StudyProgress(silent)
+        ).run()
         with tempfile.TemporaryDirectory(prefix="fedsynth-shadow-") as folder:
-            result = simulate(frames, schema, simulation, Path(folder))
-            return result.generator.sample(len(frame), seed=seed)
+            generator = export(plan, outcome, Path(folder, "generator"))
+            return generator.sample(rows or len(frame), seed=seed)
 
     return make
 
@@ -149,34 +173,3 @@ def _result(
             "epsilon_lower": max(math.log(low / high), 0.0) if low > 0 else 0.0,
         }
     )
-
-
-def _categorical(features: Features) -> Bools:
-    return np.array([bool(named_levels(column)) for column in features.columns])
-
-
-class _Description:
-    """A synthetic table as the numbers that the attacker looks at."""
-
-    def __init__(self, game: Game) -> None:
-        self._features = Features.fit(game.schema, game.base)
-        cells = self._features.cells(game.base)
-        self._space = Gower.fit(cells, _categorical(self._features), "rank")
-        self._target = self._features.cells(game.target)
-        rng = np.random.default_rng(game.seed)
-        width = cells.shape[1]
-        self._queries = [
-            rng.choice(width, size=min(int(rng.integers(1, 4)), width), replace=False)
-            for _ in range(_QUERIES)
-        ]
-
-    def __call__(self, table: pd.DataFrame) -> Floats:
-        levels = self._space.categorical
-        points = self._space.points(self._features.cells(table))
-        target = self._space.points(self._target)
-        gaps = np.minimum(np.abs(points - target), 1)
-        gaps[levels] = points[levels] != target[levels]
-        nearest = np.sort(gaps.sum(axis=0))[[0, min(4, gaps.shape[1] - 1)]]
-        equal = gaps <= np.where(levels, 0, _NEAR_RANK)[:, None]
-        shares = [equal[query].all(axis=0).mean() for query in self._queries]
-        return np.array([*nearest, *shares])

@@ -11,11 +11,14 @@ import pandas as pd
 from fedsynth_common.artefact import Generator
 from fedsynth_common.errors import InputError
 from fedsynth_common.protocol.plan import Plan
+from fedsynth_common.report import StudyHistory
+from fedsynth_common.report.history import HISTORY
 from fedsynth_common.schema import Schema
 from fedsynth_server.export import export
-from fedsynth_server.planning import Rounds, Variant, effective_variant, make_plan
+from fedsynth_server.outcome import Outcome
+from fedsynth_server.planning import Choice, Rounds, make_plan
 from fedsynth_server.progress import StudyProgress
-from fedsynth_server.study import Outcome, Study
+from fedsynth_server.study import Study
 from fedsynth_server.training.settings import TrainingSettings
 from fedsynth_simulations.federation import in_process
 
@@ -28,7 +31,7 @@ class Simulation:
 
     epsilon: float = 1.0
     delta: float = 1e-5
-    variant: Variant = "both"
+    variant: Choice = "auto"
     rounds: Rounds = field(default_factory=Rounds)
     settings: TrainingSettings = field(default_factory=TrainingSettings)
     seed: int | None = None
@@ -44,12 +47,14 @@ class Result:
         generator: what was exported.
         plan: what the sites agreed to.
         outcome: the coordinator's side of what happened.
+        history: the same as `history.json` has it.
         seconds: wall time from the first message to the export.
     """
 
     generator: Generator
     plan: Plan
     outcome: Outcome
+    history: StudyHistory
     seconds: float
 
 
@@ -82,7 +87,6 @@ def simulation_plan(
         if len(frame) < 2:
             raise InputError(f"site {site}: {len(frame)} record(s); expected at least 2")
     size = declared_size(sum(_units(frame, schema) for frame in frames.values()) // len(frames))
-    variant = effective_variant(simulation.variant, len(frames), size, simulation.rounds)
     return make_plan(
         study=simulation.study,
         table=schema,
@@ -90,7 +94,7 @@ def simulation_plan(
         records_per_site=size,
         epsilon=simulation.epsilon,
         delta=simulation.delta,
-        variant=variant,
+        variant=simulation.variant,
         rounds=simulation.rounds,
     )
 
@@ -98,7 +102,7 @@ def simulation_plan(
 def simulate(
     frames: Mapping[str, pd.DataFrame], schema: Schema, simulation: Simulation, folder: Path
 ) -> Result:
-    """Run a study over the tables of several sites and write `folder`/generator.
+    """Run a study over the tables of several sites; write `folder`/generator and its history.json.
 
     Args:
         frames: table of each site, by name.
@@ -121,7 +125,9 @@ def simulate(
         with StudyProgress() as progress:
             outcome = Study(plan, simulation.settings, grid, progress).run()
     generator = export(plan, outcome, folder / "generator")
-    return Result(generator, plan, outcome, time.monotonic() - start)
+    history = outcome.history()
+    (folder / HISTORY).write_text(history.to_json(), encoding="utf-8")
+    return Result(generator, plan, outcome, history, time.monotonic() - start)
 
 
 def quick(simulation: Simulation) -> Simulation:

@@ -7,14 +7,13 @@ import pytest
 from small_evaluation import make_attack, make_evaluation
 from small_study import SCHEMA, make_generator, make_small_plan, run_seeded
 
-from fedsynth_common.report import Curve, StudyHistory, write_report
+from fedsynth_common.report import write_report
 from fedsynth_common.schema import BooleanColumn, CategoricalColumn, NumericColumn, Schema
 from fedsynth_server.export import export
 
 pytestmark = pytest.mark.slow
 
 HOSTILE = '"><script>alert(1)</script><img src=x onerror=alert(2)>'
-LOSS = Curve(name="loss", steps=range(300), values=range(300, 0, -1))
 
 
 @pytest.fixture(scope="module")
@@ -22,11 +21,14 @@ def pages(tmp_path_factory):
     """A coordinator's report, one with an evaluation, one of 48 columns, and a hostile one."""
     place = tmp_path_factory.mktemp("pages")
     plan = make_small_plan("both", study="browser")
-    export(plan, run_seeded(plan), place / "small")
+    outcome = run_seeded(plan)
+    export(plan, outcome, place / "small")
     write_report(place / "small", place / "plain.html")
-    history = StudyHistory(curves=(LOSS,))
     write_report(
-        place / "small", place / "full.html", evaluation=make_evaluation(SCHEMA), history=history
+        place / "small",
+        place / "full.html",
+        evaluation=make_evaluation(SCHEMA),
+        history=outcome.history(),
     )
     for name, schema in (("wide", wide()), ("hostile", hostile())):
         (place / name).mkdir()
@@ -101,6 +103,36 @@ def test_every_drawing_is_drawn(browser, pages, name):
     columns = {"plain": 4, "full": 4, "wide": 48, "hostile": 2}[name]
     assert len(sizes) > columns
     assert all(width > 50 and height > 20 and marks for width, height, marks in sizes)
+
+
+LINES = """
+return [...document.querySelectorAll('#training svg')].map(svg => {
+  const box = svg.getBoundingClientRect();
+  return [svg.getAttribute('aria-label'), [...svg.querySelectorAll('polyline')].map(line => {
+    const b = line.getBoundingClientRect(), s = getComputedStyle(line);
+    const inside = b.left >= box.left && b.right <= box.right && b.top >= box.top
+                   && b.bottom <= box.bottom;
+    return [inside, b.width, line.getTotalLength(), s.stroke, s.strokeDasharray] })] })
+"""
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+def test_the_training_of_a_study_is_drawn(browser, pages, dark):
+    """Four panels; each line crosses its panel, lies inside it, and is unlike its neighbour."""
+    shown(browser, pages / "full.html", dark=dark)
+    panels = browser.execute_script(LINES)
+    assert [len(lines) for _, lines in panels] == [1, 2, 1, 2]
+    background = browser.execute_script("return getComputedStyle(document.body).backgroundColor")
+    for label, lines in panels:
+        assert " from " in label
+        for inside, wide, length, colour, _ in lines:
+            assert inside
+            assert length >= wide > 20
+            assert colour not in ("none", background)
+        assert len({dashes for *_, dashes in lines}) == len(lines)
+    assert all(lines[0][1] > 300 for label, lines in panels if "refit" not in label)
+    shown(browser, pages / "plain.html")
+    assert browser.execute_script(LINES) == []
 
 
 def test_a_wide_table_opens_within_two_seconds(browser, pages):

@@ -45,7 +45,17 @@ def test_looking_at_a_ledger_that_is_not_there_creates_none(options, tmp_path):
     (tmp_path / "ledger.db").rename(tmp_path / "moved.db")
     result = CliRunner().invoke(app, options)
     assert isinstance(result.exception, InputError)
+    assert "it was moved or deleted; put the latest one back" in str(result.exception)
     assert not (tmp_path / "ledger.db").exists()
+
+
+def test_before_the_first_run_it_says_that_there_is_none_yet(options, tmp_path):
+    for path in tmp_path.glob("ledger.db*"):
+        path.unlink()
+    result = CliRunner().invoke(app, options)
+    assert str(result.exception).endswith("none yet; the vault makes it when it first runs: "
+                                          "fedsynth site serve")  # fmt: skip
+    assert not list(tmp_path.glob("ledger.db*"))
 
 
 def test_a_file_that_is_no_ledger_is_named(options, tmp_path):

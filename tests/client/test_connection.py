@@ -8,6 +8,7 @@ import threading
 import time
 
 import pytest
+from certificates import certificate
 from command import fedsynth
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.hazmat.primitives.serialization import (
@@ -35,7 +36,7 @@ def site(tmp_path):
     )
     assert made.returncode == 0, made.stderr
     assert fedsynth("site", "key", "--config", place / "site.toml").returncode == 0
-    (place / "courier/ca.crt").write_text("certificate")
+    certificate(tmp_path / "authority").rename(place / "courier/ca.crt")
     install(bundle(), place / "courier/flower")
     return place
 
@@ -162,6 +163,11 @@ def test_an_authority_that_everybody_may_replace_stops_it(config, ordinary_user)
     assert any("everybody may write" in line for line in unsafe(config))
 
 
+def test_an_authority_that_is_no_certificate_stops_it(config, ordinary_user):
+    config.root_certificates.write_text("certificate")
+    assert any("no certificate in PEM" in line for line in unsafe(config))
+
+
 def test_the_command_refuses_with_all_reasons(site):
     (site / "courier/ca.crt").unlink()
     (site / "courier/node.key").chmod(0o644)
@@ -222,7 +228,8 @@ def test_the_surroundings_hold_nothing_of_the_caller(config, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", "/tmp/evil")
     monkeypatch.setenv("LD_PRELOAD", "/tmp/evil.so")
     monkeypatch.setenv("SECRET", "s")
-    monkeypatch.setenv("HTTPS_PROXY", "http://proxy:3128")
+    for name in ("HTTP_PROXY", "https_proxy", "HTTPS_PROXY", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://proxy:3128")
     with private_folder() as (path, secret):
         given = commands(config, path, secret, plaintext=False).environment
         assert os.listdir(path) == ["flwr-clientapp"]
@@ -233,7 +240,7 @@ def test_the_surroundings_hold_nothing_of_the_caller(config, monkeypatch):
     assert given["PATH"] == str(path)
     assert given["FLWR_HOME"] == str(config.home)
     assert given["FLWR_TELEMETRY_ENABLED"] == "0"
-    assert given["HTTPS_PROXY"] == "http://proxy:3128"
+    assert not [name for name in given if "proxy" in name.lower()]
     assert not {"PYTHONPATH", "LD_PRELOAD", "SECRET"} & set(given)
 
 

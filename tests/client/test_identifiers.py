@@ -1,5 +1,7 @@
 """Direct identifiers are found in headings, categories and texts; ordinary columns are left alone."""
 
+import re
+import time
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +12,7 @@ from hypothesis import strategies as st
 
 from fedsynth_client.check_digits import is_card_number, is_iban
 from fedsynth_client.identifier_headings import names_a_person
+from fedsynth_client.identifier_patterns import PATTERNS
 from fedsynth_client.identifiers import findings
 from fedsynth_common.schema import BooleanColumn, CategoricalColumn, IntegerColumn
 from fedsynth_common.schema.draft import draft_schema
@@ -174,3 +177,19 @@ def test_public_tables_hold_no_identifiers(table):
     schema = draft_schema(frame, table)
     found = {c.name: [str(f) for f in findings(c, frame[c.name])] for c in schema.modelled}
     assert {name: why for name, why in found.items() if why} == {}
+
+
+@pytest.mark.parametrize("part", ["a", "1", "w.", "-", "a@", "a@b.", "a:/", "+1", "1 ", "12-"])
+def test_a_cell_of_a_hundred_thousand_letters_takes_no_time(part):
+    """In proportion to its length: squared, this took minutes."""
+    text = (part * 100_000)[:100_000] + "!"
+    before = time.process_time()
+    findings(column(), pd.Series([text], dtype="str"))
+    assert time.process_time() - before < 2
+
+
+@given(st.text(alphabet="a1._+-@:/ é", max_size=30))
+def test_addresses_are_found_as_by_the_plain_expressions(text):
+    mail, web = (re.compile(e) for e in (r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+", r"\w+://\S+"))
+    assert PATTERNS[0].matches(text) == bool(mail.search(text))
+    assert PATTERNS[1].matches(text) == bool(web.search(text))

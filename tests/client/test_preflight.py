@@ -19,6 +19,7 @@ from fedsynth_common.schema import (
     IntegerColumn,
     NumericColumn,
     Schema,
+    Unique,
 )
 
 CANARY = "ZZCANARY"
@@ -207,3 +208,55 @@ def test_records_that_break_a_rule_are_counted_over_all_chunks():
         assert result.notes == (
             "rule 'young at heart': 15 records break it, synthetic ones never will",
         )
+
+
+# --- over chunks ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("rows", [1, 7, 40, 1000])
+def test_a_cell_that_must_be_unique_is_looked_for_in_the_whole_table(rows):
+    """Each of 20 patients has two records, 20 apart: no chunk of seven holds both."""
+    columns = (IdColumn(name="patient", pattern="[0-9]{9}", unique=True), *SCHEMA.columns[1:])
+    rule = Unique(name="once", column="patient")
+    schema = Schema(name="clinic", columns=columns, rules=(rule,))
+    patients = [f"{CANARY}{n % 20}" for n in range(40)]
+    found = checked(FrameSource(table(patient=patients), rows=rows), schema)
+    assert found.notes == ("rule 'once': 20 records break it, synthetic ones never will",)
+    some = [None, *patients[:19], *[None] * 20]
+    assert checked(FrameSource(table(patient=some), rows=rows), schema).notes == ()
+    assert checked(FrameSource(table(patient=None), rows=rows), schema).notes == ()
+
+
+# --- the site's own name -------------------------------------------------------------------------
+
+HOSPITAL = CategoricalColumn(name="hospital", categories=("north", "south"))
+NAMED = Schema(
+    name="clinic", columns=(HOSPITAL, *SCHEMA.columns), site_column="hospital", target="ward"
+)
+
+
+@pytest.mark.parametrize("rows", [7, 1000])
+def test_a_site_fills_in_its_name_as_if_the_table_held_it(rows):
+    filled = checked(FrameSource(table(), rows=rows), NAMED, site="south")
+    held = checked(table(hospital=["south"] * 40), NAMED, site="south")
+    assert filled.problems == held.problems == ()
+    assert filled.digest == held.digest
+    assert filled.digest != checked(table(), NAMED, site="north").digest
+    assert filled.notes == (
+        "column 'hospital': not in the table, filled with this site's name, 'south'",
+    )
+    assert held.notes == ()
+
+
+@pytest.mark.parametrize(
+    ("site", "fault"),
+    [(None, "state this site's name in the policy"), ("west", "'west', is not one")],
+)
+def test_a_name_that_the_schema_does_not_list_is_refused(site, fault):
+    (problem,) = checked(schema=NAMED, site=site).problems
+    assert problem.startswith("column 'hospital': names the site and is not in the table")
+    assert fault in problem
+
+
+def test_a_table_that_names_its_site_is_taken_at_its_word():
+    assert checked(table(hospital=["north"] * 40), NAMED, site="west").problems == ()

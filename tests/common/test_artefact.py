@@ -16,8 +16,8 @@ from safetensors.torch import load_file, save_file
 from small_study import SCHEMA, make_generator, make_statement
 
 from fedsynth_common.artefact import Generator
+from fedsynth_common.artefact.drawing import cumulative_tables, draw_codes
 from fedsynth_common.artefact.generator import CHUNK
-from fedsynth_common.artefact.sampling import cumulative_tables, draw_codes
 from fedsynth_common.encoding import domains, encode
 from fedsynth_common.errors import InputError
 from fedsynth_common.networks import GeneratorNetwork, GeneratorShape

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from importlib.metadata import entry_points
 from pathlib import Path
 
 import pytest
@@ -72,3 +73,9 @@ def test_flower_processes_are_told_to_be_quiet(monkeypatch):
 
     assert {name: os.environ[name] for name in command.QUIET} == command.QUIET
     assert command.QUIET["FLWR_TELEMETRY_ENABLED"] == "0"
+
+
+def test_no_sub_command_prints_values_in_a_traceback():
+    """Typer's pretty exceptions show the local variables of every frame, and those hold records."""
+    for point in entry_points(group="fedsynth.commands"):
+        assert not point.load().pretty_exceptions_enable, point.name

@@ -10,6 +10,7 @@ from small_study import SCHEMA, make_generator
 from fedsynth_common.cli.sample import sample
 from fedsynth_common.encoding import encode
 from fedsynth_common.errors import InputError
+from fedsynth_common.schema import CategoricalColumn, IntegerColumn, Schema
 from fedsynth_common.tables import read_table
 
 
@@ -85,3 +86,35 @@ def test_a_damaged_generator_is_one_line(tmp_path):
     assert result.stderr.startswith("error: ")
     assert result.stderr.count("\n") == 1
     assert not (tmp_path / "s.csv").exists()
+
+
+def test_what_a_spreadsheet_would_run_is_escaped_on_demand(tmp_path):
+    """Headings and texts come from a schema, which comes from somebody else; numbers stay numbers."""
+    schema = Schema(
+        name="s",
+        columns=(
+            CategoricalColumn(name="@cell", categories=("=1+1", "-2", "plain"), other=False),
+            IntegerColumn(name="change", minimum=-3, maximum=-1),
+        ),
+    )
+    (tmp_path / "g").mkdir()
+    make_generator(schema).save(tmp_path / "g")
+    drawn = {}
+    for name, options in (("as it is", ()), ("escaped", ("--escape-formulas", "--croissant"))):
+        out = tmp_path / name / "s.csv"
+        out.parent.mkdir()
+        done = fedsynth(
+            "sample", tmp_path / "g", "--rows", 300, "--out", out, "--seed", 1, *options
+        )
+        assert done.returncode == 0, done.stderr
+        drawn[name] = pd.read_csv(out, dtype=str)
+    assert set(drawn["as it is"]["@cell"]) == {"=1+1", "-2", "plain"}
+    assert set(drawn["escaped"]["'@cell"]) == {"'=1+1", "-2", "plain"}
+    assert list(drawn["escaped"]["change"]) == list(drawn["as it is"]["change"])
+    assert '"\'@cell"' in (tmp_path / "escaped/croissant.json").read_text()
+    refused = fedsynth(
+        *("sample", tmp_path / "g", "--rows", 3, "--out", tmp_path / "s.parquet"),
+        "--escape-formulas",
+    )
+    assert refused.returncode == 2
+    assert "--escape-formulas: is for .csv" in refused.stderr

@@ -62,7 +62,11 @@ class Page(html.parser.HTMLParser):
 
 def history():
     loss = Curve(name="loss on the measured marginals", steps=range(500), values=range(500, 0, -1))
-    return StudyHistory(curves=(loss,), notes=("step 3: south left out",))
+    pair = [
+        Curve(name=n, panel="verdict", note=f"how to read {n}", steps=(1, 2), values=(0.25, 0.5))
+        for n in ("output", "accuracy")
+    ]
+    return StudyHistory(curves=(loss, *pair), notes=("step 3: south left out",))
 
 
 @pytest.fixture(scope="module")
@@ -103,6 +107,25 @@ def test_a_drawing_has_a_title_and_a_table_behind_it(full):
     assert all(a["role"] == "img" and a["aria-label"] for a in full.all("svg"))
     assert len(full.all("caption")) == len(full.all("table"))
     assert all(a.get("scope") in ("col", "row") for a in full.all("th"))
+
+
+def test_curves_are_drawn_by_panel_with_words_and_tables(full):
+    labels = [a["aria-label"] for a in full.all("svg") if a["class"] == "curves"]
+    assert len(labels) == 2
+    assert labels[0].startswith("loss on the measured marginals: ")
+    assert "output from 0.25 at step 1 to 0.5 at 2" in labels[1]
+    assert len(full.all("polyline")) == 3
+    assert "By step, on a logarithmic scale. Loss on the measured marginals; at the" in full.text
+    assert "Output: how to read output; at the end 0.5. Accuracy: how to read" in full.text
+    assert {"output", "accuracy", "verdict"} <= set(full.words)
+
+
+def test_a_history_without_curves_has_no_drawing_of_them(folder):
+    page = Page(render(folder, history=StudyHistory(notes=("step 3: south left out",))))
+    assert "training" not in {a["id"] for a in page.all("section")}
+    assert "#training" not in {a["href"] for a in page.all("a")}
+    assert not page.all("polyline")
+    assert "What happened: step 3: south left out." in page.text
 
 
 def test_figures_stand_between_floor_and_ceiling(full):
@@ -287,5 +310,3 @@ def test_a_curve_is_thinned_but_keeps_its_end():
     short = long.thinned()
     assert len(short.steps) <= 201
     assert short.steps[-1] == 999
-    with pytest.raises(ValueError, match="as many steps as values"):
-        Curve(name="x", steps=(1,), values=(1, 2))

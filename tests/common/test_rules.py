@@ -1,5 +1,6 @@
 """Rules between columns: checked when declared, counted in tables, and true in every drawn record."""
 
+import time
 from functools import cache
 
 import numpy as np
@@ -365,3 +366,35 @@ def test_a_schema_without_anything_new_has_the_text_it_always_had():
         in plain.to_json()
     )
     assert "ordered" not in plain.to_json()
+
+
+def wide(rules, combinations, columns):
+    """A schema of long lists over columns with 4096 categories each, as text."""
+    names = [f"c{place}" for place in range(columns)]
+    categories = tuple(f"v{code}" for code in range(4096))
+    rows = tuple(
+        tuple(f"v{(row * (place + 1) + place) % 4096}" for place in range(columns))
+        for row in range(combinations)
+    )
+    return {
+        "columns": tuple(CategoricalColumn(name=n, categories=categories) for n in names),
+        "rules": tuple(
+            FixedCombinations(name=f"r{number}", columns=tuple(names), combinations=rows)
+            for number in range(rules)
+        ),
+    }
+
+
+def test_long_lists_are_checked_in_time_that_grows_with_their_length():
+    """Half a million cells: looking each up in a list of categories took more than a minute."""
+    parts = wide(rules=2, combinations=4096, columns=60)
+    before = time.process_time()
+    Schema(name="s", **parts)
+    assert time.process_time() - before < 10
+
+
+def test_the_lists_of_a_schema_are_bounded_together():
+    parts = wide(rules=4, combinations=4096, columns=64)
+    with pytest.raises(ValidationError, match="rule 'r3': .* more than 1000000 cells"):
+        Schema(name="s", **parts)
+    Schema(name="s", columns=parts["columns"], rules=parts["rules"][:3])

@@ -163,6 +163,84 @@ def test_known_keys_close_one_question(folder, outcome):
     assert any("--key" in question for question in some.not_guaranteed)
 
 
+# --- which release it is -----------------------------------------------------------------------
+
+UNSIGNED = (
+    "not signed by a key that you gave, so the whole folder may have been replaced: compare it"
+)
+ANOTHER_WAY = "by another way (telephone, letter, published page)"
+
+
+def release_of(folder):
+    return json.loads((folder / STATEMENT).read_text())["release_id"]
+
+
+def test_a_release_that_no_given_key_signed_is_to_be_compared_by_another_way(folder, outcome):
+    keys = {site: key.hex() for site, key in outcome.keys.items()}
+    for known in ({}, {"north": keys["north"]}):
+        report = verify(folder, known)
+        assert report.origin.startswith(f"release_id {release_of(folder)}: {UNSIGNED}")
+        assert ANOTHER_WAY in report.origin
+        assert report.origin in report.verdict
+        assert "\n" not in report.verdict
+    signed = verify(folder, keys)
+    assert UNSIGNED not in signed.verdict
+    assert "the generator's files by nobody" in signed.origin  # a receipt covers events alone
+    assert ANOTHER_WAY in signed.origin
+    assert signed.release_id_matches is None
+
+
+def test_the_release_that_was_told(folder):
+    report = verify(folder, release_id=release_of(folder).upper())
+    assert report.consistent
+    assert report.release_id_matches is True
+    told = f"release_id {release_of(folder)}: the one that you gave, so plan, schema, weights "
+    assert report.origin.startswith(told)
+
+
+def test_a_consistent_folder_in_place_of_another_is_found_by_the_release_id_alone(studies, folder):
+    told, replaced = release_of(folder), studies / "seeded"
+    assert found(replaced) == set()
+    assert found(replaced, release_id=told) == {"release_id"}
+    report = verify(replaced, release_id=told)
+    assert report.release_id_matches is False
+    assert report.verdict.startswith("inconsistent: 1 finding(s)")
+    assert "NOT the one that you gave" in report.verdict
+
+
+def test_a_copied_release_id_does_not_help_a_forger(studies, seeded):
+    told = release_of(studies / "whole")
+    tamper(seeded, put("release_id", told))
+    assert found(seeded, release_id=told) == {"release_id"}
+
+
+def test_another_release_ends_with_1(folder):
+    told = release_of(folder)
+    good = fedsynth("verify", folder, "--release-id", told)
+    assert (good.returncode, good.stderr) == (0, "")
+    assert good.stdout.splitlines()[-2].startswith(f"release_id {told}: the one that you gave")
+    bad = fedsynth("verify", folder, "--release-id", "0" * 64)
+    assert bad.returncode == 1
+    assert f"{STATEMENT}: release_id: is not the one given" in bad.stdout
+
+
+def test_the_release_id_for_machines(folder):
+    told = release_of(folder)
+    for option, matches, code in (((), None, 0), (("--release-id", "1" * 64), False, 1)):
+        done = fedsynth("verify", folder, "--json", *option)
+        fields = json.loads(done.stdout)
+        assert (done.returncode, fields["release_id"]) == (code, told)
+        assert fields["release_id_matches"] is matches
+        assert fields["origin"].startswith(f"release_id {told}: ")
+
+
+@pytest.mark.parametrize("text", ["", "12", "g" * 64, "0" * 65])
+def test_what_is_no_release_id_ends_with_2(folder, text):
+    result = fedsynth("verify", folder, "--release-id", text)
+    assert (result.returncode, result.stdout) == (2, "")
+    assert "--release-id" in result.stderr
+
+
 # --- the statement was changed -----------------------------------------------------------------
 
 WHOLE = [
@@ -549,7 +627,7 @@ def test_notes_end_the_card_and_nothing_else_may(lost):
 def test_consistent_ends_with_0(studies):
     result = fedsynth("verify", studies / "whole")
     assert (result.returncode, result.stderr) == (0, "")
-    assert "; ".join(result.stdout.splitlines()[-2:]) == verify(studies / "whole").verdict
+    assert "; ".join(result.stdout.splitlines()[-3:]) == verify(studies / "whole").verdict
     for site in SITES:
         assert site in result.stdout
     assert "anonym" not in result.stdout.lower()
@@ -562,9 +640,10 @@ def test_inconsistent_ends_with_1_and_a_line_per_finding(folder):
     assert result.returncode == 1
     lines = result.stdout.splitlines()
     assert lines[-1].startswith("not guaranteed: ")
-    assert lines[-2].startswith("inconsistent: 2 finding(s)")
-    assert lines[-4].startswith(f"{STATEMENT}: sites[south].epsilon: ")
-    assert lines[-3].startswith(f"{CARD}: text: missing")
+    assert lines[-2].startswith("release_id ")
+    assert lines[-3].startswith("inconsistent: 2 finding(s)")
+    assert lines[-5].startswith(f"{STATEMENT}: sites[south].epsilon: ")
+    assert lines[-4].startswith(f"{CARD}: text: missing")
 
 
 def test_json_for_machines(folder):

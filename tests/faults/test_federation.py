@@ -249,7 +249,9 @@ def test_an_expired_certificate_ends_the_connection_before_a_byte_is_sent(federa
         federation.wait_for(
             lambda: "certificate has expired" in site.courier.text[since:], 120, "its complaint"
         )
-        time.sleep(5)
+        federation.wait_for(lambda: not site.courier.alive, 60, "its end")
+        assert site.courier.code == 3
+        assert "courier stopped: the certificate of" in site.courier.text[since:]
         assert "SuperNode ID" not in site.courier.text[since:]
         assert bytes(seen) == b""
     finally:

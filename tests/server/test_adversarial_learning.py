@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from fedsynth_common.artefact.sampling import cumulative_tables, draw_codes
+from fedsynth_common.artefact.drawing import cumulative_tables, draw_codes
 from fedsynth_common.networks import Discriminator, one_hot, pair_loss
 from fedsynth_server.marginals import Marginal
 from fedsynth_server.training.adversary import Adversary

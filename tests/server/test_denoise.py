@@ -4,7 +4,14 @@ import numpy as np
 import pytest
 
 from fedsynth_server.marginals import Marginal
-from fedsynth_server.training.denoise import denoise, margins, shrink_singular_values
+from fedsynth_server.training.denoise import (
+    ROUNDS,
+    denoise,
+    first_prior,
+    improved,
+    margins,
+    shrinkage,
+)
 
 WIDTHS = (6, 5, 8)
 
@@ -97,15 +104,71 @@ def test_columns_of_one_code_and_single_columns_pass():
     assert cleaned[2].frequencies.sum() == pytest.approx(1.0, abs=1e-6)
 
 
-def test_shrinkage_is_the_rule_of_gavish_and_donoho():
-    """y = 3, β = 1: sqrt((9 - 2)² - 4) / 3; below the edge, nothing."""
-    strong = np.zeros((4, 4))
-    strong[0, 0] = 3 * 0.5 * 2  # y times noise times sqrt(columns)
-    expected = (49 - 4) ** 0.5 / 3 * 0.5 * 2
-    assert shrink_singular_values(strong, 0.5)[0, 0] == pytest.approx(expected)
-    weak = np.zeros((4, 4))
-    weak[0, 0] = 1.9 * 0.5 * 2
-    assert np.abs(shrink_singular_values(weak, 0.5)).max() < 1e-12
-    tall = np.random.default_rng(0).normal(size=(7, 3))
-    assert shrink_singular_values(tall, 0.2) == pytest.approx(shrink_singular_values(tall.T, 0.2).T)
-    assert shrink_singular_values(tall, 0.0) == pytest.approx(tall)
+def drawn(widths, ranks, strength, seed):
+    """Dependence drawn from the prior that denoising assumes, and the same with unit noise."""
+    rng = np.random.default_rng(seed)
+    bases = [np.linalg.qr(rng.normal(size=(w, r)))[0] for w, r in zip(widths, ranks, strict=True)]
+    columns = [(a, b) for a in range(len(widths)) for b in range(a + 1, len(widths))]
+    truth = {
+        (a, b): strength * bases[a] @ rng.normal(size=(ranks[a], ranks[b])) @ bases[b].T
+        for a, b in columns
+    }
+    return truth, {c: signal + rng.normal(size=signal.shape) for c, signal in truth.items()}
+
+
+def test_the_prior_finds_the_directions_that_pairs_share():
+    widths = (12, 10, 14, 9, 11)
+    truth, noisy = drawn(widths, ranks=(2, 1, 2, 1, 2), strength=12.0, seed=0)
+    prior = first_prior(noisy, widths)
+    for _ in range(ROUNDS):
+        prior = improved(prior, noisy, widths)
+    for column, rank in enumerate((2, 1, 2, 1, 2)):
+        values, vectors = prior.eigen()[column]
+        beside = [m if c[0] == column else m.T for c, m in truth.items() if column in c]
+        found = vectors[:, -rank:].T @ np.concatenate(beside, axis=1)
+        assert (found**2).sum() > 0.9 * sum((m**2).sum() for m in beside)
+        assert values[-rank:].sum() > 0.7 * values.sum()
+
+
+def test_cells_shrink_by_signal_over_signal_and_noise():
+    kept = shrinkage(2.0, np.array([1.0, 0.5]), np.array([4.0]))
+    assert kept.ravel().tolist() == pytest.approx([8 / 9, 4 / 5])
+
+
+def test_pairs_learn_from_each_other():
+    """A weak pair of columns whose directions strong pairs show is told from noise better."""
+    widths = (16, 16, 16, 16)
+    alone, together = [], []
+    for seed in range(10):
+        truth, noisy = drawn(widths, ranks=(1, 1, 1, 1), strength=1.0, seed=seed)
+        for pair in noisy:
+            if pair != (0, 1):
+                noisy[pair] += 7.0 * truth[pair]
+        for pairs, errors in (({(0, 1): noisy[0, 1]}, alone), (noisy, together)):
+            prior = first_prior(pairs, widths)
+            for _ in range(ROUNDS):
+                prior = improved(prior, pairs, widths)
+            eigen = prior.eigen()
+            kept = shrinkage(prior.strength[0, 1], eigen[0][0], eigen[1][0])
+            left, right = eigen[0][1], eigen[1][1]
+            mean = left @ (kept * (left.T @ noisy[0, 1] @ right)) @ right.T
+            errors.append(((mean - truth[0, 1]) ** 2).sum())
+    assert np.mean(together) < 0.5 * np.mean(alone)
+
+
+def test_independent_columns_keep_little_of_the_noise():
+    widths, rng = (24, 10, 24, 17, 16, 8, 16, 7), np.random.default_rng(1)
+    first = [rng.dirichlet(np.full(w, 2.0)) for w in widths]
+    columns = [(a, b) for a in range(8) for b in range(a + 1, 8)]
+    measured = [Marginal(columns=(j,), frequencies=f, variance=1e-6) for j, f in enumerate(first)]
+    for a, b in columns:
+        noise = rng.normal(0, 2e-3, (widths[a], widths[b]))
+        pair = np.outer(first[a], first[b]) + noise
+        measured.append(Marginal(columns=(a, b), frequencies=pair, variance=4e-6))
+    cleaned = denoise(measured, widths)
+    before = after = 0.0
+    for raw, clean in zip(measured[8:], cleaned[8:], strict=True):
+        exact = np.outer(first[raw.columns[0]], first[raw.columns[1]])
+        before += np.abs(raw.frequencies - exact).sum()
+        after += np.abs(clean.frequencies - exact).sum()
+    assert after < 0.25 * before

@@ -13,7 +13,7 @@ from fedsynth_common.privacy.accounting import epsilon
 from fedsynth_common.privacy.events import GaussianEvent
 from fedsynth_common.protocol import vault_pb2 as pb
 from fedsynth_server.export import export, privacy_statement, site_cost
-from fedsynth_server.study import Outcome
+from fedsynth_server.outcome import Outcome
 
 KEY = Ed25519PrivateKey.generate()
 PUBLIC = KEY.public_key().public_bytes_raw()

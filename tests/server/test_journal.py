@@ -15,6 +15,7 @@ from small_study import SITES, make_small_plan
 from fedsynth_client.ledger import read_charges
 from fedsynth_common.artefact import Generator
 from fedsynth_common.errors import FedsynthError
+from fedsynth_common.report import StudyHistory
 from fedsynth_server.app import run_study
 from fedsynth_server.journal import Closed, Journal
 from fedsynth_server.state import State
@@ -25,6 +26,10 @@ WRITES = 24  # settings, three keys, four exchanges of request, three replies an
 
 def weights_of(study):
     return hashlib.sha256((study.generator / "generator.safetensors").read_bytes()).hexdigest()
+
+
+def curves_of(study):
+    return StudyHistory.load(study.history).curves
 
 
 def charges_of(study):
@@ -46,6 +51,7 @@ def run_in_a_process(study, *kill):
 
 def assert_same(study, undisturbed):
     assert weights_of(study) == weights_of(undisturbed)
+    assert curves_of(study) == curves_of(undisturbed)  # whole ones, though it began anew
     for site, charges in charges_of(study).items():
         steps = [charge.step for charge in charges]
         assert sorted(steps) == [1, 2, 3, 4], f"{site}: a step was charged twice, or never"
@@ -55,6 +61,7 @@ def assert_same(study, undisturbed):
 def test_a_study_writes_what_this_file_counts_on(undisturbed):
     assert len(list(undisturbed.journal.iterdir())) == WRITES
     assert Generator.load(undisturbed.generator).sample(5, seed=1).shape[0] == 5
+    assert len(curves_of(undisturbed)) == 6
 
 
 def test_a_study_that_is_killed_again_and_again_ends_with_the_same_generator(tmp_path, undisturbed):
@@ -234,6 +241,19 @@ def test_a_site_with_another_key_than_at_first_is_not_that_site(tmp_path, undist
     journal.receipt_key("south", b"k" * 32)
     run_study(study, grid_of(study))
     assert "another receipt key" in (study.generator / "MODEL_CARD.md").read_text()
+
+
+def test_naming_a_key_does_not_adopt_the_replies_of_whoever_came_before(tmp_path, undisturbed):
+    study = copy_of(undisturbed, tmp_path)
+    make_folder(study.path, quorum=2)
+    journal = Journal(study.journal, study.plan(), study.config().training.model_dump_json())
+    key = journal.receipt_key("south", b"")
+    (study.journal / "001.key").unlink()
+    journal.receipt_key("south", b"k" * 32)
+    with study.config_file.open("a") as file:
+        file.write(f'[receipt_keys]\nsouth = "{key.hex()}"\n')
+    run_study(study, grid_of(study))
+    assert "journal holds another's replies" in (study.generator / "MODEL_CARD.md").read_text()
 
 
 def test_a_late_reply_is_merged_nowhere(tmp_path, undisturbed):

@@ -9,7 +9,7 @@ from fedsynth_common.errors import InputError
 from fedsynth_common.privacy.accounting import epsilon as epsilon_of
 from fedsynth_common.protocol.plan import Plan
 from fedsynth_common.schema import CategoricalColumn, Schema
-from fedsynth_server.planning import SHARES, Rounds, effective_variant, explain, make_plan
+from fedsynth_server.planning import SHARES, chosen, explain, make_plan
 
 
 def plan_of(**changes):
@@ -101,16 +101,28 @@ def test_wide_tables_stay_in_budget():
 
 
 @pytest.mark.parametrize(
-    ("variant", "sites", "records", "expected"),
+    ("choice", "sites", "records", "epsilon", "expected"),
     [
-        ("both", 4, 230, "marginals"),
-        ("both", 5, 10_000, "both"),
-        ("gan", 1, 10, "gan"),
-        ("marginals", 5, 10_000, "marginals"),
+        ("auto", 4, 230, 10.0, "marginals"),
+        ("auto", 5, 10_000, 1.0, "marginals"),
+        ("auto", 5, 10_000, 3.0, "both"),
+        ("auto", 20, 10_000, 1.1, "both"),
+        ("both", 4, 230, 1.0, "both"),
+        ("gan", 1, 10, 0.1, "gan"),
+        ("marginals", 5, 10_000, 10.0, "marginals"),
     ],
 )
-def test_a_discriminator_needs_records(variant, sites, records, expected):
-    assert effective_variant(variant, sites, records, Rounds()) == expected
+def test_auto_asks_whether_discriminators_can_learn(choice, sites, records, epsilon, expected):
+    facts = {"sites": sites, "records_per_site": records, "epsilon": epsilon}
+    assert chosen(choice, **facts) == expected
+
+
+def test_the_usual_plan_is_chosen_from_public_facts():
+    sites = [f"site{i}" for i in range(5)]
+    plans = [
+        plan_of(variant="auto", epsilon=e, sites=sites, records_per_site=10_000) for e in (1, 3)
+    ]
+    assert [plan.discriminator is not None for plan in plans] == [False, True]
 
 
 def test_the_explanation_adds_up():

@@ -3,9 +3,11 @@
 import time
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from small_study import make_frames, make_small_plan, start
 
 from fedsynth_common.errors import FedsynthError
+from fedsynth_common.protocol import enrolment_text
 from fedsynth_common.protocol import vault_pb2 as pb
 from fedsynth_server.exchange import Timing
 from fedsynth_server.session import Session
@@ -124,6 +126,79 @@ def test_a_site_that_shows_another_key_when_it_comes_back_is_refused(grid):
     renumber(grid, 3, 33)
     assert made.enrolment.node_of("south") == 3
     assert "another receipt key" in made.enrolment.refused["node 33"]
+
+
+def keys_of(grid):
+    """What each site would tell by telephone."""
+    made = session(grid)
+    made.enroll()
+    return made.keys
+
+
+def test_the_keys_that_study_toml_names_are_the_sites(grid):
+    named = keys_of(grid)
+    made = session(grid)
+    made.enrolment.named = named
+    made.enroll()
+    assert made.keys == named
+    assert made.enrolment.first_shown == []
+
+
+def test_whoever_comes_first_under_a_named_site_with_another_key_is_refused(grid):
+    made = session(grid, quorum=2)
+    made.enrolment.named = {"south": b"k" * 32}
+    kept = []
+    made.journal.receipt_key = lambda site, key: kept.append(site) or key
+    made.enroll()
+    why = "south: another receipt key than study.toml names for it"
+    assert made.enrolment.refused == {"node 3": why}
+    assert f"enroll: node 3: {why}" in made.notes
+    assert made.enrolment.first_shown == ["north", "west"]
+    assert "south" not in kept
+    with pytest.raises(FedsynthError, match="2 of 3"):
+        refused = session(grid)
+        refused.enrolment.named = {"south": b"k" * 32}
+        refused.enroll()
+
+
+def test_a_named_key_that_is_shown_without_being_held_is_refused(grid):
+    """Receipt keys are printed in papers: north shows south's, and its name, from its own vault."""
+    made = session(grid)
+    made.enrolment.named = keys_of(grid)
+    original = grid._app
+
+    def app(message, context):
+        reply = original(message, context)
+        if message.metadata.dst_node_id == 2:
+            record = reply.content.config_records["reply"]
+            said = pb.EnrollReply.FromString(record["body"])
+            said.site, said.receipt_key = "south", made.enrolment.named["south"]
+            record["body"] = said.SerializeToString()
+        return reply
+
+    grid._app = app
+    grid.down |= {3, 4}
+    with pytest.raises(FedsynthError):
+        made.enroll()
+    assert made.enrolment.nodes == {}
+    why = "south: does not sign the plan with the receipt key that it shows"
+    assert made.enrolment.refused == {"node 2": why}
+
+
+@pytest.mark.parametrize("change", ["signature", "site", "plan"])
+def test_the_signature_is_for_this_name_and_this_plan(change):
+    key = Ed25519PrivateKey.generate()
+    digest = bytes.fromhex(make_small_plan("both").digest if change == "plan" else PLAN.digest)
+    reply = pb.EnrollReply(
+        status="OK",
+        site="south",
+        receipt_key=key.public_key().public_bytes_raw(),
+        signature=key.sign(enrolment_text(digest, "north" if change == "site" else "south")),
+    )
+    if change == "signature":
+        reply.signature = reply.signature[:-1]
+    why = session(in_process(make_frames(), PLAN, 1)).enrolment._why_not(reply)
+    assert why == "south: does not sign the plan with the receipt key that it shows"
 
 
 @pytest.mark.parametrize("key", [b"", b"k" * 31, b"k" * 10_000_000])

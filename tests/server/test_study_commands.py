@@ -9,8 +9,9 @@ from command import fedsynth
 from killed_study import grid_of, make_folder
 from small_study import SCHEMA
 
-from fedsynth_common.artefact import Generator
-from fedsynth_common.errors import InputError
+from fedsynth_common.artefact import Generator, PrivacyStatement
+from fedsynth_common.errors import FedsynthError, InputError
+from fedsynth_common.report import StudyHistory
 from fedsynth_server.app import run_study
 from fedsynth_server.folder import StudyFolder, config_text
 from fedsynth_server.planning import make_plan
@@ -66,6 +67,49 @@ def test_every_commented_setting_is_one(tmp_path):
     assert config.training == default.training
 
 
+def test_init_has_a_place_for_the_key_of_every_site(tmp_path, schema):
+    assert init(tmp_path / "covid", schema).returncode == 0
+    study = StudyFolder(tmp_path / "covid")
+    assert study.receipt_keys() == {}
+    text = study.config_file.read_text()
+    study.config_file.write_text(text.replace('# north = ""', f'north = "{"ab" * 32}"'))
+    assert study.receipt_keys() == {"north": b"\xab" * 32}
+
+
+def test_a_key_of_a_site_that_the_plan_does_not_have_is_refused(tmp_path, schema):
+    assert init(tmp_path / "covid", schema).returncode == 0
+    study = StudyFolder(tmp_path / "covid")
+    text = study.config_file.read_text()
+    study.config_file.write_text(text.replace('# north = ""', f'nord = "{"ab" * 32}"'))
+    done = fedsynth("study", "run", tmp_path / "covid")
+    assert done.returncode == 2
+    assert "receipt_keys: nord: not a site of plan.json (north, south)" in done.stderr
+
+
+def test_the_papers_say_whose_receipt_key_was_only_shown(tmp_path, finished):
+    card = (finished.generator / "MODEL_CARD.md").read_text()
+    assert "receipt key of north, south, west: taken as first shown" in card
+    statement = PrivacyStatement.load(finished.generator / "privacy_statement.json")
+    study = make_folder(tmp_path / "study", "marginals")
+    named = "".join(f'{site.site} = "{site.receipt_key}"\n' for site in statement.sites[:2])
+    study.config_file.write_text(f"{study.config_file.read_text()}[receipt_keys]\n{named}")
+    run_study(study, grid_of(study))
+    card = (study.generator / "MODEL_CARD.md").read_text()
+    assert "receipt key of west: taken as first shown" in card
+
+
+def test_watch_shows_who_was_refused_for_its_key(tmp_path):
+    study = make_folder(tmp_path / "study", "marginals")
+    with study.config_file.open("a") as file:
+        file.write(f'[receipt_keys]\nsouth = "{"ab" * 32}"\n')
+    why = "south: another receipt key than study.toml names for it"
+    with pytest.raises(FedsynthError, match=why):
+        run_study(study, grid_of(study))
+    state = State.read(study.state_file)
+    assert why in state.error
+    assert f"node 3: {why}" in state.notes
+
+
 def test_init_replaces_nothing(tmp_path, schema):
     assert init(tmp_path / "covid", schema).returncode == 0
     again = init(tmp_path / "covid", schema)
@@ -102,6 +146,7 @@ def test_init_refuses_what_cannot_work(tmp_path, schema, options, expected):
         ("[sites]\nquorum = 0", "sites.quorum"),
         ("[sites]\ndeadline = -1", "sites.deadline"),
         ("[training]\nepsilon = 9", "training.epsilon"),
+        ("[receipt_keys]\nnorth = 'abc'", "receipt_keys.north"),
         ("[sites", "not valid TOML"),
     ],
 )
@@ -202,6 +247,10 @@ def test_export_writes_the_generator_and_a_table(finished, tmp_path, kind):
     made = Generator.load(out / "generator")
     assert made.statement.plan_digest == finished.plan().digest
     assert "not private: seeded" in done.stdout
+    told = StudyHistory.load(out / "history.json")
+    assert [curve.name for curve in told.curves] == ["fit"]
+    assert told == StudyHistory.load(finished.history).without_times()
+    assert 'id="training"' in (out / "report.html").read_text()
     assert fedsynth("study", "export", finished.path, "--out", out).returncode == 2
     assert fedsynth("study", "export", finished.path, "--out", out, "--force").returncode == 0
     written = finished.plan()
@@ -256,5 +305,5 @@ def messages_of(plan):
 
 
 def make_default_plan():
-    size = {"records_per_site": 5000, "epsilon": 1.0, "delta": 1e-5}
+    size = {"records_per_site": 5000, "epsilon": 1.0, "delta": 1e-5, "variant": "both"}
     return make_plan(study="default", table=SCHEMA, sites=["a", "b"], **size)

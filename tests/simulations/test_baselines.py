@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from fedsynth_common.encoding import encode
 from fedsynth_common.errors import InputError
 from fedsynth_common.evaluation import Discretiser, pair_tvd, tvd
+from fedsynth_common.evaluation.references import independent_columns
 from fedsynth_common.schema import (
     BooleanColumn,
     CategoricalColumn,
@@ -17,7 +18,7 @@ from fedsynth_common.schema import (
     NumericColumn,
     Schema,
 )
-from fedsynth_simulations.baselines import independent_columns, naive_bayes
+from fedsynth_simulations.baselines import naive_bayes
 from fedsynth_simulations.baselines.naive_bayes import _norm_sub
 
 SCHEMA = Schema(

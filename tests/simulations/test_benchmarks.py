@@ -94,6 +94,8 @@ class TestTables:
             find("adlut", tmp_path, None, natural=False)
         with pytest.raises(InputError, match="--data"):
             find("adult", tmp_path, None, natural=False)
+        with pytest.raises(InputError, match="adult: .*--data DIR or FEDSYNTH_DATA=DIR.*README"):
+            find("adult", None, None, natural=False)
         with pytest.raises(InputError, match="--natural"):
             find("adult", tmp_path, None, natural=True)
 
@@ -195,12 +197,6 @@ class TestRows:
         assert len(alone.frame) == 120
         assert len(pooled.frame) == 240
         assert pooled.epsilon_spent <= 1.0
-
-    @pytest.mark.parametrize("row", ["both", "control"])
-    def test_no_discriminator_is_said_not_hidden(self, source, row):
-        outcome = process.compute(federated(row=row), source, NOWHERE)
-        assert "too few records" in outcome.not_run
-        assert not outcome.figures
 
     def test_the_control_ignores_discriminators_and_differs_in_nothing_else(
         self, source, monkeypatch
@@ -350,6 +346,12 @@ class TestCommand:
         assert "0.800" in done.output
         assert "finished already" in done.output
         assert "0.800" in CliRunner().invoke(app, ["show", str(path)]).output
+
+    def test_the_folder_of_the_tables_comes_from_the_environment(self, tmp_path):
+        for data, fault in ((None, "FEDSYNTH_DATA=DIR"), (tmp_path, f"{tmp_path}/adult.csv.gz")):
+            variables = {"FEDSYNTH_DATA": data and str(data)}
+            done = CliRunner(env=variables).invoke(app, ["run", "adult"])
+            assert fault in str(done.exception)
 
     @pytest.mark.parametrize(
         ("options", "fault"),

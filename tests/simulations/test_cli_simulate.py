@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from command import fedsynth
@@ -13,6 +14,7 @@ from small_study import SCHEMA, make_frame
 
 from fedsynth_common.artefact import Generator
 from fedsynth_common.evaluation import Evaluation
+from fedsynth_common.report import StudyHistory
 
 FEDSYNTH = Path(sys.executable).with_name("fedsynth")
 
@@ -55,6 +57,7 @@ def test_a_result_is_complete_and_json_is_all_there_is_on_standard_output(table)
     assert sorted(os.listdir("out")) == [
         "evaluation.json",
         "generator",
+        "history.json",
         "report.html",
         "summary.json",
         "synthetic.csv",
@@ -66,6 +69,13 @@ def test_a_result_is_complete_and_json_is_all_there_is_on_standard_output(table)
     assert [attack.on("synthetic") is None for attack in evaluation.attacks] == [False] * 5
     assert len(pd.read_csv("out/synthetic.csv")) == 240
     Generator.load("out/generator")
+
+
+def test_the_quasi_identifiers_of_the_reference_are_chosen(table):
+    named = ("--holdout", "0.3", "--quasi-identifier", "age", "--quasi-identifier", "ward")
+    result = simulate("t.csv", "--out", "out", *USUAL, *named)
+    assert result.returncode == 0, result.stderr
+    assert Evaluation.load("out/evaluation.json").settings.quasi_identifiers == ("age", "ward")
 
 
 def test_a_schema_a_site_column_and_parquet(table):
@@ -109,10 +119,31 @@ def test_force_replaces_an_earlier_result_and_nothing_else(table):
     Path("out/generator").write_text("a file in the way")
     result = simulate("t.csv", "--out", "out", "--force", *USUAL)
     assert result.returncode == 0, result.stderr
-    names = ["generator", "mine.txt", "report.html", "summary.json", "synthetic.csv"]
+    results = ["generator", "history.json", "report.html", "summary.json", "synthetic.csv"]
+    names = sorted([*results, "mine.txt"])
     assert sorted(os.listdir("out")) == names
     assert simulate("t.csv", "--out", "out", "--force", *USUAL).returncode == 0
     assert sorted(os.listdir("out")) == names
+
+
+def test_the_training_is_told_and_drawn(table):
+    """Curves of everything that is trained: finite, the fit's falls, each is a line in the report."""
+    schema_file()
+    make_frame(6000).to_csv("t.csv", index=False)
+    arguments = ("--quick", "--epsilon", "8", "--sites", "3", "--schema", "schema.json")
+    arguments += ("--variant", "both")
+    assert simulate("t.csv", "--out", "out", *arguments).returncode == 0
+    told = StudyHistory.load(Path("out/history.json"))
+    curves = {curve.name: curve for curve in told.curves}
+    assert {"fit", "rounds", "refit", "adversarial loss"} < set(curves)
+    assert len(curves) == 6
+    assert np.isfinite([value for curve in told.curves for value in curve.values]).all()
+    assert curves["fit"].values[-1] < curves["fit"].values[0] / 2
+    assert curves["refit"].values[-1] < curves["refit"].values[0]
+    assert told.seconds == {}
+    report = Path("out/report.html").read_text()
+    assert report.count("<polyline") == 6
+    assert all(curve.panel in report for curve in told.curves)
 
 
 def test_names_with_brackets_are_printed_as_they_are(table):
@@ -182,6 +213,7 @@ def test_impossible_numbers_of_sites(sites):
         ("--holdout=nan", "--holdout"),
         ("--holdout=0.0001", "--holdout"),
         ("--holdout=0.05", "expected at least 20 per side"),
+        ("--quasi-identifier=age", "pass --holdout too"),
         ("--rows=0", "--rows"),
         ("--target=nothing", "nothing"),
         ("--site-column=nothing", "nothing"),
@@ -201,6 +233,11 @@ def test_options_that_do_not_fit(option, mention):
 )
 def test_usage_errors(option):
     assert "Usage" in refused("t.csv", *OUT, option)
+
+
+def test_a_quasi_identifier_that_is_no_column():
+    options = ("--holdout", "0.3", "--quasi-identifier", "age", "--quasi-identifier", "nothing")
+    one_line("t.csv", *OUT, *options, mention="--quasi-identifier nothing: not a modelled column")
 
 
 def test_missing_arguments():

@@ -8,6 +8,7 @@ from typer.testing import CliRunner
 
 from fedsynth_common.artefact import Generator
 from fedsynth_common.errors import InputError
+from fedsynth_common.report import StudyHistory
 from fedsynth_simulations.demo import app
 from fedsynth_simulations.demo_data import demo_schema, demo_table
 from fedsynth_simulations.demo_figures import FIGURES
@@ -34,7 +35,9 @@ def test_an_earlier_demo_is_replaced_as_a_whole(finished):
     assert result.exit_code == 0
     names = {path.name for path in out.iterdir()}
     tables = {"randhie.csv", "schema.json", "synthetic.csv"}
-    assert names == {"demo.json", "generator", "report.html", *tables}
+    assert names == {"demo.json", "generator", "history.json", "report.html", *tables}
+    assert len(StudyHistory.load(out / "history.json").curves) == 6
+    assert (out / "report.html").read_text().count("<polyline") == 6
     assert not list(out.parent.glob(".fedsynth-*"))
 
 
@@ -85,3 +88,11 @@ def test_what_is_not_a_demo_is_left_alone(tmp_path, kind):
     with pytest.raises(InputError, match="--out"):
         run("--quick", "--out", out)
     assert kept.read_text() == "mine"
+
+
+@pytest.mark.parametrize("epsilon", ["0", "-1", "1000", "nan"])
+def test_an_epsilon_that_cannot_be_is_refused_before_a_word_is_said(tmp_path, capsys, epsilon):
+    with pytest.raises(InputError, match="--epsilon"):
+        run("--quick", "--epsilon", epsilon, "--out", tmp_path / "out")
+    assert capsys.readouterr().out == ""
+    assert not (tmp_path / "out").exists()

@@ -13,6 +13,7 @@ from fedsynth_simulations.demo_data import demo_schema
 
 def test_a_default_study_has_at_most_forty_messages_per_site():
     fields = {"table": demo_schema(), "sites": ["a", "b"], "records_per_site": 5000}
+    fields |= {"variant": "both"}
     plan = make_plan(study="s", epsilon=1.0, delta=1e-5, rounds=Rounds(), **fields)
     messages = len(plan.measure) + plan.discriminator.messages
     assert messages + 2 == 28  # enrolment and receipt

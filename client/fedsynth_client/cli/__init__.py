@@ -26,6 +26,7 @@ from fedsynth_client.cli.start import init
 app = typer.Typer(
     help="Run a partner site: set it up, check its table, approve plans, serve its vault.",
     no_args_is_help=True,
+    pretty_exceptions_enable=False,
 )
 for _command in (init, check, key, approve, bundle, serve, connect, status, ledger, score):
     app.command()(_command)

@@ -9,9 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.box import SIMPLE_HEAD
 from rich.console import Console
-from rich.table import Table
 
 from fedsynth_client.cli.options import ConfigPath, read_plan
 from fedsynth_client.config import SiteConfig, exposed_files
@@ -77,13 +75,9 @@ def working(doing: str) -> Iterator[None]:
 
 
 def _show(result: "Preflight") -> None:
-    table = Table(title="Repairs per column (private: for this site only)", box=SIMPLE_HEAD)
-    table.add_column("column", overflow="fold")
-    for heading in ("kind", "cells", "clamped", "rounded", "unknown", "not a\nnumber"):
-        table.add_column(heading, justify="right", no_wrap=True)
+    from fedsynth_common.cli.repairs_table import add_column, repairs_table
+
+    table = repairs_table()
     for report in result.columns:
-        repairs = report.repairs
-        counts = (repairs.clamped, repairs.rounded, repairs.unknown, repairs.unparsable)
-        cells = ("refused",) * 4 if report.fault else [str(count or "-") for count in counts]
-        table.add_row(report.column.name, report.column.kind, str(report.width), *cells)
+        add_column(table, report.column, report.repairs, report.fault)
     Console(markup=False, highlight=False).print(table)

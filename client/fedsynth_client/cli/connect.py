@@ -4,6 +4,7 @@ import logging
 import shlex
 from pathlib import Path
 from typing import Annotated
+from urllib.request import getproxies
 
 import typer
 
@@ -30,13 +31,15 @@ def connect(
 ) -> None:
     """Connect this site's courier to the coordinator until stopped (SIGTERM).
 
-    One outgoing TLS connection; no port is opened but two on the loopback interface.
+    One outgoing TLS connection; no port is opened but two on the loopback interface. A coordinator
+    that is away is tried again; one whose certificate is not trusted ends this with exit code 3.
 
     For example:
 
       fedsynth site connect --config dayton/site.toml
     """
     from fedsynth_client.connection import commands, keep_running, private_folder, unsafe
+    from fedsynth_client.distrust import UntrustedError
 
     chosen = _chosen(config, courier)
     with private_folder() as (path, secret):
@@ -48,8 +51,16 @@ def connect(
         if found := unsafe(chosen):
             raise FedsynthError("\n  ".join(["the courier cannot start:", *found]))
         logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-        typer.echo(f"courier: connecting to {chosen.superlink}")
-        keep_running(started)
+        way = f" through the proxy {_without_password(chosen.proxy)}" if chosen.proxy else ""
+        typer.echo(f"courier: connecting to {chosen.superlink}{way}")
+        if not chosen.proxy and {"https", "all"} & set(getproxies()):
+            typer.echo("note: HTTPS_PROXY is not used; name the proxy in courier.toml: proxy = ...")
+        if why := keep_running(started):
+            raise UntrustedError(chosen.superlink, str(chosen.root_certificates), why)
+
+
+def _without_password(proxy: str) -> str:
+    return proxy.rpartition("@")[2]
 
 
 def _chosen(config: Path | None, courier: Path | None) -> CourierConfig:

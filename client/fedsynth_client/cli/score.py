@@ -53,6 +53,7 @@ def score(
 
       fedsynth site score synthetic.csv --config dayton/site.toml --out score.json
     """
+    from fedsynth_client.policy import Policy
     from fedsynth_common.cli.evaluate import check_out, progress, write_private
     from fedsynth_common.evaluation.summary import show
     from fedsynth_common.schema import Schema
@@ -61,7 +62,7 @@ def score(
     site = SiteConfig.load(config)
     schema = Schema.load(site.table_schema)
     with progress() as say:
-        result = _score(site, schema, synthetic, control, quick, say)
+        result = _score(site, schema, Policy.load(site.policy).site, synthetic, control, quick, say)
     if out is not None:
         write_private(result, out)
     if as_json:
@@ -76,6 +77,7 @@ def score(
 def _score(
     site: SiteConfig,
     schema: "Schema",
+    name: str | None,
     synthetic: Path,
     control: Path | None,
     quick: bool,
@@ -85,6 +87,7 @@ def _score(
     import pandas as pd
 
     from fedsynth_client.reading import read_records, site_source, without_values
+    from fedsynth_client.site_name import with_site_name
     from fedsynth_common.evaluation import evaluate_table
     from fedsynth_common.evaluation.split import split_for
     from fedsynth_common.tables import read_table
@@ -92,7 +95,8 @@ def _score(
     say("reading the records")
     made = read_table(synthetic)
     own = pd.concat(list(site_source(site).chunks()), ignore_index=True)
-    other = None if control is None else read_records(control)
+    own = with_site_name(own, schema, name)
+    other = None if control is None else with_site_name(read_records(control), schema, name)
     with without_values("scoring"):
         if other is None:
             own, other = split_for(own, 0.5, np.random.default_rng(0), schema)

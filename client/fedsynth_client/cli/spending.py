@@ -1,6 +1,7 @@
 """`fedsynth site status` and `ledger`: what was spent, what is left, and whether the ledger holds."""
 
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
@@ -14,7 +15,7 @@ from fedsynth_client.cli.options import (
     chosen_config,
 )
 from fedsynth_client.config import SiteConfig
-from fedsynth_common.errors import FedsynthError
+from fedsynth_common.errors import FedsynthError, InputError
 
 if TYPE_CHECKING:
     from fedsynth_client.account import Account, Spending
@@ -99,6 +100,8 @@ def ledger(
     if ledger is None or policy is None:  # refused above; the type checker cannot know
         return
     limits = Policy.load(policy)
+    if not ledger.exists():
+        raise InputError(_absent(ledger, site.witness if site else None))
     spent = spending(read_charges(ledger), limits)
     if as_json:
         fields = {"studies": spent.studies, "total": spent.spent, "cap": limits.max_epsilon}
@@ -108,3 +111,12 @@ def ledger(
         typer.echo(f"{name:<40} epsilon {cost:8.4f}")
     typer.echo(f"{'all studies together':<40} epsilon {spent.spent:8.4f} of {limits.max_epsilon:g}")
     typer.echo(f"at delta {limits.max_delta:g}, over every charge ever made")
+
+
+def _absent(ledger: Path, witness: Path | None) -> str:
+    """What it means that there is no ledger: none yet, or one that was taken away."""
+    from fedsynth_client.account import DELETED, read_account
+
+    if read_account(ledger, "", witness).fault:
+        return f"ledger {ledger}: {DELETED}"
+    return f"ledger {ledger}: none yet; the vault makes it when it first runs: fedsynth site serve"

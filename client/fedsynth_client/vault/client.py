@@ -15,6 +15,7 @@ MAX_MESSAGE_BYTES = 64 * 2**20
 CHANNEL_OPTIONS = (
     ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
     ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
+    ("grpc.enable_http_proxy", 0),  # never, whatever the surroundings say
 )
 SERVICE = pb.DESCRIPTOR.services_by_name["Vault"].full_name
 REPLIES: dict[str, Any] = {

@@ -30,6 +30,7 @@ from fedsynth_common.errors import ErrorCode, RefusalError
 from fedsynth_common.privacy import PrivacyError
 from fedsynth_common.privacy.events import Event
 from fedsynth_common.privacy.randomness import Randomness
+from fedsynth_common.protocol import enrolment_text
 from fedsynth_common.protocol import vault_pb2 as pb
 from fedsynth_common.protocol.codec import pack
 from fedsynth_common.protocol.plan import Plan
@@ -95,11 +96,13 @@ class Vault:
         if self._records.units < self._policy.min_records:
             raise RefusalError(ErrorCode.RECORDS)
         self._ledger.accept(plan.study, plan.digest, plan.to_json())
+        site = self._policy.site or ""
         return pb.EnrollReply(
             status=OK,
             package_version=package_version(),
             receipt_key=self._key.public_key().public_bytes_raw(),
-            site=self._policy.site or "",
+            site=site,
+            signature=self._key.sign(enrolment_text(bytes.fromhex(plan.digest), site)),
         )
 
     def _measure(self, request: pb.MeasureRequest) -> pb.MeasureReply:

@@ -21,6 +21,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from fedsynth_common.artefact.drawing import spread
 from fedsynth_common.encoding import Codebook, domain_of
 from fedsynth_common.encoding.domain import MISSING, Values
 from fedsynth_common.encoding.encoder import codes_of_ticks
@@ -62,7 +63,7 @@ class Block:
 
     def draw(self, latent: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int64]:
         """A combination per latent."""
-        point = np.nextafter(latent + rng.random(len(latent)), latent)
+        point = np.nextafter(latent + spread(latent, rng), latent)
         place = np.searchsorted(self.ends.ravel(), point, side="right")
         return np.asarray(np.minimum(place - latent * len(self.table), len(self.table) - 1))
 

@@ -1,7 +1,8 @@
 """What a verification found, as data: findings, one line per site, and the verdict.
 
 `NOT_GUARANTEED` is part of every verdict: a consistent folder proves what its papers say, not what
-somebody's computer did.
+somebody's computer did. So is the `release_id`: nobody signs a release, only receipts within it, and
+a reader who does not compare it by another way has audited a folder that anybody could have made.
 """
 
 from collections.abc import Iterable
@@ -16,6 +17,18 @@ NOT_GUARANTEED = (
 STATED_ONLY = "the audits, contact, expiry and versions of software that the statement lists"
 LOST = "anything about {}: without a receipt the plan stands for what was done there"
 KEYS_UNKNOWN = "that each receipt key belongs to its site (pass --key for those you know)"
+
+
+COMPARE = (
+    "compare it with the publisher's by another way (telephone, letter, published page), then pass "
+    "it with --release-id"
+)
+UNSIGNED = (
+    "not signed by a key that you gave, so the whole folder may have been replaced: " + COMPARE
+)
+RECEIPTS_ONLY = (
+    "the receipts are signed by keys that you gave, the generator's files by nobody: " + COMPARE
+)
 
 
 def printable(text: str) -> str:
@@ -54,11 +67,12 @@ class SiteReport:
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
-    """The outcome of a verification."""
+    """The outcome of a verification; `release_id_known` is the id that the auditor gave, if any."""
 
     statement: PrivacyStatement
     sites: tuple[SiteReport, ...]
     findings: tuple[Finding, ...]
+    release_id_known: str | None = None
 
     @property
     def consistent(self) -> bool:
@@ -66,30 +80,59 @@ class Report:
         return not self.findings
 
     @property
+    def keys_known(self) -> bool:
+        """Whether there are receipts, all of them signed by keys that the auditor gave."""
+        signed = [site.receipt for site in self.sites if site.receipt != "none"]
+        return bool(signed) and all(receipt == "signed, key known" for receipt in signed)
+
+    @property
+    def release_id_matches(self) -> bool | None:
+        """Whether this is the release whose id the auditor gave; None if none was given."""
+        if self.release_id_known is None:
+            return None
+        return self.release_id_known.lower() == self.statement.release_id.lower()
+
+    @property
     def not_guaranteed(self) -> tuple[str, ...]:
         """What these files cannot show."""
-        signed = [site.receipt for site in self.sites if site.receipt != "none"]
-        known = bool(signed) and all(receipt == "signed, key known" for receipt in signed)
         claims = self.statement.audits or self.statement.contact or self.statement.expires
         open_questions = (*NOT_GUARANTEED, STATED_ONLY) if claims else NOT_GUARANTEED
         if lost := [site.site for site in self.sites if site.receipt == "none"]:
             open_questions = (LOST.format(", ".join(lost)), *open_questions)
-        return open_questions if known else (KEYS_UNKNOWN, *open_questions)
+        return open_questions if self.keys_known else (KEYS_UNKNOWN, *open_questions)
 
     @property
     def verdict(self) -> str:
-        """One line: consistent or not, ε and δ, and what is not guaranteed."""
+        """One line: consistent or not, ε and δ, which release, and what is not guaranteed."""
+        return "; ".join(self.lines)
+
+    @property
+    def lines(self) -> tuple[str, str, str]:
+        """The parts of the verdict, each a line that a terminal can print."""
         open_questions = f"not guaranteed: {_joined(self.not_guaranteed)}"
+        return printable(self._conclusion), printable(self.origin), printable(open_questions)
+
+    @property
+    def origin(self) -> str:
+        """Which release this is, and whether anything shows that it is the publisher's."""
+        told = {
+            True: "the one that you gave, so plan, schema, weights and measurements are its own",
+            False: "NOT the one that you gave",
+            None: RECEIPTS_ONLY if self.keys_known else UNSIGNED,
+        }
+        return f"release_id {self.statement.release_id}: {told[self.release_id_matches]}"
+
+    @property
+    def _conclusion(self) -> str:
         if self.findings:
-            count = f"{len(self.findings)} finding(s)"
-            return f"inconsistent: {count}, do not rely on the stated ε; {open_questions}"
+            return f"inconsistent: {len(self.findings)} finding(s), do not rely on the stated ε"
         said = self.statement
         unit = said.unit.split(",")[0].removeprefix("one ")
         cost = f"ε = {said.epsilon_if_people_are_at_one_site_only:.4f} at δ = {said.delta:g}"
         figure = f"{cost} per {unit} at one site"
         if not said.private:
             figure = f"{_joined(said.caveats)}; without that {figure}"
-        return printable(f"consistent: {figure}; {open_questions}")
+        return f"consistent: {figure}"
 
 
 def _joined(parts: Iterable[str]) -> str:

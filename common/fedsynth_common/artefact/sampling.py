@@ -16,17 +16,22 @@ conditions A, P(z | A) carries the factor P(rules | z, A) / P(rules | z), estima
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import pairwise
 from typing import Self
 
 import numpy as np
 import pandas as pd
-import torch
 from numpy.typing import NDArray
 
 from fedsynth_common.artefact.allowed import Allowed, allowed
 from fedsynth_common.artefact.blocks import Block, blocks_of
 from fedsynth_common.artefact.conditions import Condition
+from fedsynth_common.artefact.drawing import (
+    codes_given,
+    column_probabilities,
+    cumulative,
+    cumulative_tables,
+    spread_latents,
+)
 from fedsynth_common.artefact.keeping import Component, components_of, keep_rules, survival
 from fedsynth_common.encoding import Codebook, domain_of
 from fedsynth_common.encoding.codebook import group_totals
@@ -84,10 +89,8 @@ class Sampler:
 
     def frame(self, rows: int, rng: np.random.Generator) -> pd.DataFrame:
         """So many records."""
-        if self.latents is None:
-            latent = rng.integers(len(self.tables[0]), size=rows)
-        else:
-            latent = np.searchsorted(self.latents, rng.random(rows), side="right")
+        weights = len(self.tables[0]) if self.latents is None else self.latents
+        latent = spread_latents(rows, rng, weights)
         values = self.values(latent, rng)
         keep_rules(self, values, latent, rng)
         return self.table(values)
@@ -163,7 +166,7 @@ class Sampler:
             accept, shapes[place] = _inside(self.codebook, place, here)
             if place not in bound:
                 weights *= soft[place] @ accept
-            tables[place] = _cumulative(soft[place] * accept).astype(np.float32)
+            tables[place] = cumulative(soft[place] * accept).astype(np.float32)
             if here.ticks is not None:
                 domain = domain_of(self.schema.modelled[place])
                 within[place] = leaf_values(domain) & here.ticks
@@ -178,7 +181,7 @@ class Sampler:
                 "generator; loosen it"
             )
         return replace(
-            under, latents=_cumulative(weights[None])[0], probability=min(probability, 1.0)
+            under, latents=cumulative(weights[None])[0], probability=min(probability, 1.0)
         )
 
     def _kept(
@@ -211,48 +214,3 @@ def _inside(
 def _with_shapes(codebook: Codebook, shapes: Mapping[int, NDArray[np.float64]]) -> Codebook:
     changed = tuple(shapes.get(place, shape) for place, shape in enumerate(codebook.shapes))
     return Codebook(codebook.views, changed)
-
-
-def _cumulative(weights: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Along the last axis, ending at exactly 1; the last positive weight reaches that end."""
-    sums = np.cumsum(weights, axis=-1)
-    ends = sums[..., -1:]
-    return np.asarray(np.where(ends > 0, sums / np.where(ends > 0, ends, 1.0), 1.0))
-
-
-def column_probabilities(network: GeneratorNetwork) -> list[NDArray[np.float64]]:
-    """Per column the probabilities of its codes given each latent: (latents, width)."""
-    with torch.no_grad():
-        soft = network.soft_rows().double().numpy()
-    starts = np.cumsum((0, *network.shape.widths))
-    return [soft[:, start:end] for start, end in pairwise(starts)]
-
-
-def cumulative_tables(network: GeneratorNetwork) -> list[NDArray[np.float32]]:
-    """Per column the cumulative probabilities of its codes given each latent: (latents, width)."""
-    tables = []
-    for soft in column_probabilities(network):
-        table = np.cumsum(soft, axis=1)
-        table[:, -1] = 1.0
-        tables.append(table.astype(np.float32))
-    return tables
-
-
-def draw_codes(
-    tables: list[NDArray[np.float32]], rows: int, rng: np.random.Generator
-) -> NDArray[np.uint16]:
-    """Codes (rows, d): a latent per row, then each column by inverting its cumulative row."""
-    return codes_given(tables, rng.integers(len(tables[0]), size=rows), rng)
-
-
-def codes_given(
-    tables: list[NDArray[np.float32]], latent: NDArray[np.int64], rng: np.random.Generator
-) -> NDArray[np.uint16]:
-    """Codes (rows, d) of rows with these latents."""
-    codes = np.empty((len(latent), len(tables)), dtype=np.uint16)
-    for column, table in enumerate(tables):
-        uniform = rng.random(len(latent), dtype=np.float32)
-        codes[:, column] = np.minimum(
-            (uniform[:, None] >= table[latent]).sum(axis=1), table.shape[1] - 1
-        )
-    return codes

@@ -18,7 +18,7 @@ from fedsynth_common.errors import InputError
 if TYPE_CHECKING:
     from fedsynth_common.evaluation.results import Evaluation
 
-app = typer.Typer(add_completion=False)
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 EPILOG = (
     "Example:  fedsynth evaluate --real train.csv --holdout test.csv --synthetic synthetic.csv "

@@ -10,7 +10,7 @@ import typer
 
 from fedsynth_common.artefact.files import REPORT
 
-app = typer.Typer(add_completion=False)
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 EPILOG = (
     "Example:  fedsynth report out/generator   |   "

@@ -9,14 +9,14 @@ from rich.console import Console
 from rich.progress import track
 
 from fedsynth_common.errors import InputError
-from fedsynth_common.table_writer import TableWriter
+from fedsynth_common.table_writer import TableWriter, inert
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from fedsynth_common.artefact import Generator
 
-app = typer.Typer(add_completion=False)
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 RARE = 0.01
 """Percent of records below which a condition gets a warning."""
@@ -60,6 +60,13 @@ def sample(
     licence: Annotated[
         str | None, typer.Option(help="Licence that croissant.json states: a URL or a text.")
     ] = None,
+    escape_formulas: Annotated[
+        bool,
+        typer.Option(
+            "--escape-formulas",
+            help="For spreadsheets: an apostrophe before CSV texts that begin with = + - @, tab or CR.",
+        ),
+    ] = False,
     force: Annotated[bool, typer.Option("--force", help="Overwrite an existing file.")] = False,
 ) -> None:
     """Draw records from a finished generator, or complete given rows.
@@ -80,7 +87,11 @@ def sample(
         raise InputError("--licence: is for croissant.json; pass --croissant too")
     if croissant and (out.parent / CROISSANT).exists() and not force:
         raise InputError(f"{out.parent / CROISSANT}: exists; pass --force to replace it")
-    target = TableWriter(out)  # a wrong name is refused before the generator is read
+    if escape_formulas and out.suffix == ".parquet":
+        raise InputError("--escape-formulas: is for .csv; a Parquet file holds no formulas")
+    target = TableWriter(
+        out, escape_formulas=escape_formulas
+    )  # a wrong name is refused before the generator is read
     source = Generator.load(generator)
     console = Console(stderr=True)
     frames = (
@@ -93,6 +104,8 @@ def sample(
         for frame in frames:
             writer.write(frame)
             columns = [str(name) for name in frame.columns]
+    if escape_formulas:
+        columns = [str(inert(name)) for name in columns]
     if croissant:
         write_croissant(out, source.schema, source.statement, columns, licence or NO_LICENCE, force)
     for caveat in source.statement.caveats:

@@ -11,17 +11,16 @@ from typing import Annotated
 
 import pandas as pd
 import typer
-from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.panel import Panel
 from rich.table import Table
 
+from fedsynth_common.cli.repairs_table import add_column, repairs_table
 from fedsynth_common.cli.schema_tools import read_private, tools
-from fedsynth_common.encoding.domain import domain_of
-from fedsynth_common.encoding.encoder import RepairCounts, check_columns, encode_column
+from fedsynth_common.encoding.column_fit import ColumnFit
+from fedsynth_common.encoding.encoder import check_columns
 from fedsynth_common.encoding.violations import rule_violations
 from fedsynth_common.errors import InputError
-from fedsynth_common.schema.columns import ModelledColumn
 from fedsynth_common.schema.draft import ID_NAME, draft_schema
 from fedsynth_common.schema.schema import Schema
 from fedsynth_common.tables import SUFFIXES
@@ -39,6 +38,7 @@ app = typer.Typer(
     help="Draft a public schema from a table, check a table against one, compare and import schemas.",
     no_args_is_help=True,
     rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
 )
 for command in tools:
     app.command(command.name, epilog=command.epilog)(command.run)
@@ -102,12 +102,13 @@ def check(
         fault = "none of its headings is a column of the schema; is the heading row missing?"
         raise InputError(f"{table}: {fault}")
     check_columns(frame, declared)
-    report = Table(title="Repairs per column (private: for this site only)", box=SIMPLE_HEAD)
-    report.add_column("column", overflow="fold")
-    for heading in ("kind", "cells", "clamped", "rounded", "unknown", "not a\nnumber"):
-        report.add_column(heading, justify="right", no_wrap=True)
-    faults = [_check_column(frame[c.name], c, report) for c in declared.modelled]
-    Console().print(report)
+    report, faults = repairs_table(), []
+    for column in declared.modelled:
+        fit = ColumnFit(column)
+        fit.add(frame[column.name])
+        add_column(report, column, fit.repairs, fit.fault)
+        faults.append(fit.fault)
+    Console(markup=False, highlight=False).print(report)
     if declared.origin != "declared":
         typer.echo("warning: this schema is a draft from data; review it before a study", err=True)
     problems = [fault for fault in faults if fault]
@@ -129,19 +130,6 @@ def _check_rules(frame: pd.DataFrame, schema: Schema) -> int:
         report.add_row(name, str(count or "-"))
     Console().print(report)
     return sum(counts.values())
-
-
-def _check_column(series: pd.Series, column: ModelledColumn, report: Table) -> str:
-    """Add the column's line to the report; the fault, if it cannot be encoded."""
-    fault, counts = "", RepairCounts()
-    try:
-        _, counts = encode_column(series, column)
-    except InputError as error:
-        fault = str(error)
-    repairs = (counts.clamped, counts.rounded, counts.unknown, counts.unparsable)
-    cells = ("[red]refused[/red]",) * 4 if fault else (str(count or "-") for count in repairs)
-    report.add_row(column.name, column.kind, str(domain_of(column).width), *cells)
-    return fault
 
 
 def _hints(schema: Schema, frame: pd.DataFrame) -> list[str]:

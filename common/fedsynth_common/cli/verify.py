@@ -1,7 +1,7 @@
 """`fedsynth verify`: audit a finished generator from its own papers, without anybody's records.
 
-Exit codes: 0 consistent, 1 inconsistent (one line per finding, naming file and field), 2 not a
-folder that can be checked.
+Exit codes: 0 consistent, 1 inconsistent or another release than --release-id (one line per finding,
+naming file and field), 2 not a folder that can be checked.
 """
 
 import json
@@ -19,9 +19,12 @@ from fedsynth_common.errors import InputError
 if TYPE_CHECKING:
     from fedsynth_common.artefact.report import Report
 
-app = typer.Typer(add_completion=False)
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
-EPILOG = "Example:  fedsynth verify out/generator"
+EPILOG = (
+    "Examples:  fedsynth verify out/generator   |   "
+    "fedsynth verify out/generator --release-id 3f1c... --key hospital-a=9a07..."
+)
 
 
 def _print_json_schema(wanted: bool) -> None:
@@ -42,6 +45,14 @@ def verify(
             metavar="SITE=HEX", help="Receipt key that you have from a site itself; once per site."
         ),
     ] = None,
+    release_id: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ID",
+            help="Release id that you have from the publisher by another way (telephone, letter, "
+            "published page).",
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False,
     json_schema: Annotated[
         bool,
@@ -59,14 +70,16 @@ def verify(
     """
     from fedsynth_common.artefact.verify import verify as audit  # loads the accountant
 
-    report = audit(generator, _keys(key or []))
+    if release_id is not None and not _is_hex(release_id):
+        raise InputError(f"--release-id {release_id}: expected 64 hexadecimal digits")
+    report = audit(generator, _keys(key or []), release_id)
     if as_json:
         typer.echo(json.dumps(_fields(report), ensure_ascii=False))
     else:
         Console().print(_table(report))
         for finding in report.findings:
             typer.echo(finding)
-        typer.echo("\nnot guaranteed: ".join(report.verdict.split("; not guaranteed: ")))
+        typer.echo("\n".join(report.lines))
     if not report.consistent:
         raise typer.Exit(1)
 
@@ -80,11 +93,16 @@ def _keys(options: list[str]) -> dict[str, str]:
     keys: dict[str, str] = {}
     for option in options:
         site, _, key = option.rpartition("=")
-        if not site or len(key) != 64 or set(key.lower()) - set("0123456789abcdef"):
+        if not site or not _is_hex(key):
             raise InputError(f"--key {option}: expected SITE=HEX with 64 hexadecimal digits")
         if keys.setdefault(site, key) != key:
             raise InputError(f"--key {option}: site {site} has another key already")
     return keys
+
+
+def _is_hex(text: str) -> bool:
+    """Whether this is the hexadecimal text of a SHA-256 or an Ed25519 public key."""
+    return len(text) == 64 and not set(text.lower()) - set("0123456789abcdef")
 
 
 def _fields(report: "Report") -> dict[str, Any]:
@@ -97,6 +115,9 @@ def _fields(report: "Report") -> dict[str, Any]:
         "unit": said.unit,
         "epsilon": said.epsilon_if_people_are_at_one_site_only,
         "delta": said.delta,
+        "release_id": said.release_id,
+        "release_id_matches": report.release_id_matches,
+        "origin": report.origin,
         "findings": [asdict(finding) for finding in report.findings],
         "sites": [asdict(site) for site in report.sites],
         "not_guaranteed": report.not_guaranteed,

@@ -6,6 +6,9 @@ from a table. Three forms are enough for all rules: an order of two columns, an 
 two, and a list of combinations (`one_hot` is one). `unique` is about ids, which are never modelled.
 
 A comparison with a missing cell breaks no rule, as in SQL's CHECK. Needs no table library.
+
+A plan comes from outside, so checking it takes time in proportion to its length: what a rule names is
+looked up once per column and text, and the lists together hold no more than `MAX_LISTED` cells.
 """
 
 from collections.abc import Mapping, Sequence
@@ -26,6 +29,7 @@ from fedsynth_common.schema.columns import (
     NumericColumn,
 )
 from fedsynth_common.schema.rules import (
+    MAX_LISTED,
     FixedCombinations,
     Inequality,
     MissingIf,
@@ -143,29 +147,66 @@ def compile_rules(schema: "Schema") -> tuple[Compiled, ...]:
     for rule in schema.rules:
         if names.count(rule.name) > 1:
             _refuse(rule, "is declared more than once")
-    return tuple(form for rule in schema.rules for form in _compile(rule, schema))
+    _refuse_too_many(schema.rules)
+    declared = _Declared(schema)
+    return tuple(form for rule in schema.rules for form in _compile(rule, schema, declared))
+
+
+def _refuse_too_many(rules: Sequence[Rule]) -> None:
+    listed = 0
+    for rule in rules:
+        if isinstance(rule, FixedCombinations):
+            listed += len(rule.combinations) * len(rule.columns)
+        if listed > MAX_LISTED:
+            _refuse(
+                rule,
+                f"the combinations of the rules up to this one have more than {MAX_LISTED} cells "
+                "(combinations x columns, added up); list fewer, or split wide rules into narrow ones",
+            )
+
+
+class _Declared:
+    """The modelled columns of a schema as rules name them: each text is looked up once."""
+
+    def __init__(self, schema: "Schema") -> None:
+        self.index = {column.name: place for place, column in enumerate(schema.modelled)}
+        self._columns = schema.modelled
+        self._made: dict[int, _Column] = {}
+
+    def __getitem__(self, place: int) -> "_Column":
+        if place not in self._made:
+            self._made[place] = _Column(self._columns[place])
+        return self._made[place]
+
+
+class _Column:
+    def __init__(self, column: ModelledColumn) -> None:
+        self.declared, self.domain = column, domain_of(column)
+        self.values: dict[str, int] = {label: code for code, label in enumerate(self.domain.labels)}
+        self.singles: dict[str | None, int] = {}
 
 
 def _refuse(rule: Rule, fault: str) -> NoReturn:
     raise InputError(f"rule {rule.name!r}: {fault}")
 
 
-def _compile(rule: Rule, schema: "Schema") -> Sequence[Compiled]:
+def _compile(rule: Rule, schema: "Schema", declared: _Declared) -> Sequence[Compiled]:
     if isinstance(rule, Unique):
         if rule.column not in {column.name for column in schema.surrogates}:
             _refuse(rule, f"column {rule.column!r} is no id or text with a pattern or provider")
         return ()
-    index = {column.name: place for place, column in enumerate(schema.modelled)}
+    index = declared.index
     unknown = [name for name in columns_of(rule) if name not in index]
     if unknown:
         _refuse(rule, f"{unknown[0]!r} is not one of the modelled columns")
     places = tuple(index[name] for name in columns_of(rule))
     if len(set(places)) != len(places):
         _refuse(rule, "names a column twice")
-    columns = tuple(schema.modelled[place] for place in places)
+    looked_up = tuple(declared[place] for place in places)
+    columns = tuple(column.declared for column in looked_up)
     if isinstance(rule, FixedCombinations):
         rows = [
-            [_single(rule, text, column) for text, column in zip(row, columns, strict=True)]
+            [_single(rule, text, column) for text, column in zip(row, looked_up, strict=True)]
             for row in rule.combinations
         ]
         return (Combinations(rule.name, places, np.array(rows, dtype=np.int64)),)
@@ -175,7 +216,7 @@ def _compile(rule: Rule, schema: "Schema") -> Sequence[Compiled]:
         return (Combinations(rule.name, places, np.eye(len(places), dtype=np.int64)),)
     if isinstance(rule, Inequality):
         return (_order(rule, places, columns),)
-    return _implications(rule, places, columns)
+    return _implications(rule, places, looked_up)
 
 
 def _order(rule: Inequality, places: tuple[int, ...], columns: tuple[ModelledColumn, ...]) -> Order:
@@ -204,14 +245,14 @@ def _grid(column: ModelledColumn) -> object:
 
 
 def _implications(
-    rule: RangeIf | MissingIf, places: tuple[int, ...], columns: tuple[ModelledColumn, ...]
+    rule: RangeIf | MissingIf, places: tuple[int, ...], columns: tuple[_Column, ...]
 ) -> tuple[Implies, ...]:
     when = _membership(rule, rule.when, places[0], columns[0])
     if isinstance(rule, RangeIf):
         then = _membership(rule, rule.then, places[1], columns[1])
         return (Implies(rule.name, when, Membership(places[1], then.held, True)),)
-    if not columns[1].nullable:
-        _refuse(rule, f"column {columns[1].name!r} is not nullable")
+    if not columns[1].declared.nullable:
+        _refuse(rule, f"column {columns[1].declared.name!r} is not nullable")
     nothing = TickSet([], [])
     forms = [Implies(rule.name, when, Membership(places[1], nothing, True))]
     if rule.only:
@@ -221,33 +262,34 @@ def _implications(
     return tuple(forms)
 
 
-def _membership(rule: Rule, when: When, place: int, column: ModelledColumn) -> Membership:
-    domain = domain_of(column)
+def _membership(rule: Rule, when: When, place: int, looked_up: _Column) -> Membership:
+    column, domain = looked_up.declared, looked_up.domain
     if when.missing:
         if not column.nullable:
             _refuse(rule, f"column {column.name!r} is not nullable: no value is ever missing")
         return Membership(place, TickSet([], []), True)
     if when.values:
-        held = TickSet.of(_value(rule, text, column) for text in when.values)
+        held = TickSet.of(_value(rule, text, looked_up) for text in when.values)
     else:
         low = int(domain.ticks[0]) if domain.ordered else 0
         high = int(domain.ticks[-1]) if domain.ordered else len(domain.labels)
         if isinstance(column, BooleanColumn) or _grid(column) is None:
             _refuse(rule, f"column {column.name!r} has no order: give values, not bounds")
         if when.minimum is not None:
-            low = max(low, _bound(rule, when.minimum, column, up=True))
+            low = max(low, _bound(rule, when.minimum, looked_up, up=True))
         if when.maximum is not None:
-            high = min(high, _bound(rule, when.maximum, column, up=False) + 1)
+            high = min(high, _bound(rule, when.maximum, looked_up, up=False) + 1)
         held = TickSet([low], [max(low, high)])
     if not len(held):
         _refuse(rule, f"no value of column {column.name!r} is between these bounds")
     return Membership(place, held, False)
 
 
-def _bound(rule: Rule, bound: str | int | float, column: ModelledColumn, *, up: bool) -> int:
+def _bound(rule: Rule, bound: str | int | float, looked_up: _Column, *, up: bool) -> int:
     """The first tick inside a bound."""
+    column = looked_up.declared
     if isinstance(column, CategoricalColumn):
-        return _value(rule, str(bound), column)
+        return _value(rule, str(bound), looked_up)
     text = bound if isinstance(bound, str) else repr(bound)
     tick = None if isinstance(column, BooleanColumn) else tick_of(text, column)
     if tick is None:
@@ -255,30 +297,35 @@ def _bound(rule: Rule, bound: str | int | float, column: ModelledColumn, *, up: 
     return -(-tick.numerator // tick.denominator) if up else tick.numerator // tick.denominator
 
 
-def _value(rule: Rule, text: str, column: ModelledColumn) -> int:
+def _value(rule: Rule, text: str, looked_up: _Column) -> int:
     """One declared value of a column."""
-    domain = domain_of(column)
+    if text in looked_up.values:
+        return looked_up.values[text]
+    column, ticks = looked_up.declared, looked_up.domain.ticks
     if isinstance(column, CategoricalColumn | BooleanColumn):
-        if text not in domain.labels:
-            _refuse(rule, f"{text!r} is not declared in column {column.name!r}")
-        return domain.labels.index(text)
+        _refuse(rule, f"{text!r} is not declared in column {column.name!r}")
     tick = tick_of(text, column)
-    inside = tick is not None and domain.ticks[0] <= tick < domain.ticks[-1]
+    inside = tick is not None and ticks[0] <= tick < ticks[-1]
     if tick is None or tick.denominator > 1 or not inside:
         _refuse(rule, f"{text!r} is not a value of column {column.name!r}, a {column.kind}")
+    looked_up.values[text] = int(tick)
     return int(tick)
 
 
-def _single(rule: Rule, text: str | None, column: ModelledColumn) -> int:
+def _single(rule: Rule, text: str | None, looked_up: _Column) -> int:
     """A value that has a cell for itself, so that the noisy counts know about it."""
+    if text in looked_up.singles:
+        return looked_up.singles[text]
+    column, domain = looked_up.declared, looked_up.domain
     if text is None:
         if not column.nullable:
             _refuse(rule, f"column {column.name!r} is not nullable: no value is ever missing")
         return MISSING
-    value, domain = _value(rule, text, column), domain_of(column)
+    value = _value(rule, text, looked_up)
     if domain.ordered and value not in domain.atom_ticks:
         leaf = int(np.searchsorted(domain.ticks, value, side="right")) - 1
         if domain.ticks[leaf + 1] - domain.ticks[leaf] > 1:
             fault = f"column {column.name!r} has too many values for fixed combinations"
             _refuse(rule, f"{fault}; narrow its bounds, or declare {text!r} an atom")
+    looked_up.singles[text] = value
     return value

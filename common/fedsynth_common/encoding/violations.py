@@ -22,6 +22,19 @@ def rule_violations(frame: pd.DataFrame, schema: Schema) -> dict[str, int]:
     Raises:
         InputError: a cell that the schema has no place for.
     """
+    counts = violations_within_records(frame, schema)
+    for rule in schema.rules:
+        if isinstance(rule, Unique):
+            counts[rule.name] = _repeated(frame, rule.column)
+    return {rule.name: counts[rule.name] for rule in schema.rules}
+
+
+def violations_within_records(frame: pd.DataFrame, schema: Schema) -> dict[str, int]:
+    """The same of the rules that look at one record at a time, so that counts of chunks add up.
+
+    Raises:
+        InputError: a cell that the schema has no place for.
+    """
     forms = compile_rules(schema)
     cells = {
         place: values_of(frame[schema.modelled[place].name], schema.modelled[place])
@@ -31,11 +44,7 @@ def rule_violations(frame: pd.DataFrame, schema: Schema) -> dict[str, int]:
     for form in forms:
         none = np.zeros(len(frame), dtype=bool)
         broken[form.name] = broken.get(form.name, none) | ~form.holds(cells)
-    counts = {name: int(flags.sum()) for name, flags in broken.items()}
-    for rule in schema.rules:
-        if isinstance(rule, Unique):
-            counts[rule.name] = _repeated(frame, rule.column)
-    return {rule.name: counts[rule.name] for rule in schema.rules}
+    return {name: int(flags.sum()) for name, flags in broken.items()}
 
 
 def values_of(series: pd.Series, column: ModelledColumn) -> Values:

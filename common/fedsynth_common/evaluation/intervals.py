@@ -6,7 +6,8 @@ textbook interval rate +- 2 standard errors is empty or leaves [0, 1]; hence
 - a rate: Wilson's score interval (1927), as in Anonymeter;
 - a difference of two rates (the *advantage*): Newcombe's hybrid of two score intervals (1998,
   method 10);
-- the two rates inside a bound on ε: Clopper and Pearson (1934), never too short;
+- the two rates inside a bound on ε, and a difference that is held against such a bound: Clopper and
+  Pearson (1934), never too short;
 - an area under the curve: Hanley and McNeil (1982), equation 1.
 """
 
@@ -88,6 +89,19 @@ def clopper_pearson(successes: int, attempts: int, level: float = 0.95) -> tuple
     low = 0.0 if successes == 0 else beta.ppf(tail, successes, attempts - successes + 1)
     high = 1.0 if successes == attempts else beta.ppf(1 - tail, successes + 1, attempts - successes)
     return float(low), float(high)
+
+
+def exact_difference(first: tuple[int, int], second: tuple[int, int]) -> Estimate:
+    """Difference of two independent rates (successes, attempts), never too short.
+
+    Either rate has its Clopper-Pearson interval of 97.5 %, so both hold together with 95 %.
+
+    >>> gap = exact_difference((60, 100), (40, 100)); round(gap.low, 3), round(gap.high, 3)
+    (-0.034, 0.418)
+    """
+    rates = [won / tried if tried else 0.0 for won, tried in (first, second)]
+    (low, high), (least, most) = (clopper_pearson(*side, level=0.975) for side in (first, second))
+    return Estimate(value=rates[0] - rates[1], low=low - most, high=high - least)
 
 
 def area(auc: float, positives: int, negatives: int) -> Estimate:

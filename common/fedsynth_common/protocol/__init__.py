@@ -4,3 +4,13 @@ Light on purpose: the courier imports it, so neither torch nor pandas may be imp
 """
 
 PROTOCOL_VERSION = 1
+
+
+def enrolment_text(plan_digest: bytes, site: str) -> bytes:
+    """What a site signs with its receipt key when it enrols: that it, of this name, has this plan.
+
+    Receipt keys are printed in the papers of every finished study, so showing one proves nothing. The
+    plan's digest (32 bytes) makes the signature useless for any other study; the first words, for any
+    other purpose, since a receipt is JSON.
+    """
+    return b"fedsynth enrolment\0" + plan_digest + site.encode()

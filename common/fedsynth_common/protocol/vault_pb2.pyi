@@ -15,16 +15,18 @@ class EnrollRequest(_message.Message):
     def __init__(self, protocol_version: _Optional[int] = ..., plan_json: _Optional[bytes] = ...) -> None: ...
 
 class EnrollReply(_message.Message):
-    __slots__ = ("status", "package_version", "receipt_key", "site")
+    __slots__ = ("status", "package_version", "receipt_key", "site", "signature")
     STATUS_FIELD_NUMBER: _ClassVar[int]
     PACKAGE_VERSION_FIELD_NUMBER: _ClassVar[int]
     RECEIPT_KEY_FIELD_NUMBER: _ClassVar[int]
     SITE_FIELD_NUMBER: _ClassVar[int]
+    SIGNATURE_FIELD_NUMBER: _ClassVar[int]
     status: str
     package_version: str
     receipt_key: bytes
     site: str
-    def __init__(self, status: _Optional[str] = ..., package_version: _Optional[str] = ..., receipt_key: _Optional[bytes] = ..., site: _Optional[str] = ...) -> None: ...
+    signature: bytes
+    def __init__(self, status: _Optional[str] = ..., package_version: _Optional[str] = ..., receipt_key: _Optional[bytes] = ..., site: _Optional[str] = ..., signature: _Optional[bytes] = ...) -> None: ...
 
 class View(_message.Message):
     __slots__ = ("groups",)

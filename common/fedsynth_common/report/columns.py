@@ -13,8 +13,8 @@ from markupsafe import Markup
 from numpy.typing import NDArray
 
 from fedsynth_common.artefact import Generator
+from fedsynth_common.artefact.drawing import column_probabilities
 from fedsynth_common.artefact.measurements import MeasuredColumn, Measurements
-from fedsynth_common.artefact.sampling import column_probabilities
 from fedsynth_common.encoding import FineDomain, domain_of
 from fedsynth_common.errors import InputError
 from fedsynth_common.evaluation.results import ColumnFidelity, Evaluation

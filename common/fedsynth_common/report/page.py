@@ -21,10 +21,11 @@ from fedsynth_common.artefact.files import MEASUREMENTS
 from fedsynth_common.artefact.measurements import Measurements
 from fedsynth_common.errors import InputError
 from fedsynth_common.evaluation.results import Evaluation
-from fedsynth_common.report import plots, sections, verdicts
+from fedsynth_common.report import sections, verdicts
 from fedsynth_common.report.budget import bounds, budget_plot, budget_rows
 from fedsynth_common.report.columns import ColumnView, column_views
-from fedsynth_common.report.history import Curve, StudyHistory
+from fedsynth_common.report.curves import panels
+from fedsynth_common.report.history import StudyHistory
 from fedsynth_common.report.pairs import pair_views
 
 
@@ -93,7 +94,7 @@ def render(
         lstrip_blocks=True,
     )
     environment.globals["style"] = Markup(environment.get_template("style.css").render())  # noqa: S704 - our own file
-    environment.filters.update(figure=_figure, sentence=_sentence)
+    environment.filters.update(figure=_figure, sentence=_sentence, digits="{:.3g}".format)
     return environment.get_template("report.html.j2").render(**_facts(sources))
 
 
@@ -127,7 +128,7 @@ def _facts(sources: _Sources) -> dict[str, object]:
         "copies": evaluation.copies if evaluation else (),
         "budget": budget,
         "budget_plot": budget_plot(budget),
-        "curves": [(curve, plots.curve(curve)) for curve in _curves(sources.history)],
+        "panels": panels(sources.history.curves) if sources.history else [],
         "history": sources.history,
         "bounds": bounds(statement),
         "symbols": {"good": "●", "fair": "▲", "poor": "■", "unknown": "○"},
@@ -146,10 +147,6 @@ def _reference(evaluation: Evaluation | None, measured: Measurements | None) -> 
 def _counts(views: list[ColumnView]) -> dict[str, int]:
     lights = ("good", "fair", "poor", "unknown")
     return {light: sum(view.light == light for view in views) for light in lights}
-
-
-def _curves(history: StudyHistory | None) -> list[Curve]:
-    return [curve.thinned() for curve in history.curves] if history else []
 
 
 def _figure(value: float | None, digits: int = 3) -> str:

@@ -1,4 +1,4 @@
-"""The four drawings of a report: overlaid shares, a heat map, intervals between references, curves.
+"""Drawings of a report: overlaid shares, a heat map, intervals between references, shares of a whole.
 
 Each is small, says nothing that the table behind it does not say, and has a fixed size in its own
 coordinates, so that the page scales it. See `svg.py` for why they are drawn here.
@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from fedsynth_common.report import svg
-from fedsynth_common.report.history import Curve
 
 HEIGHT = 120
 SHADES = 9
@@ -177,32 +176,6 @@ def intervals(title: str, lines: Sequence[Interval], zero: bool = False) -> Mark
 def _values(item: Interval) -> list[float]:
     every = (item.value, item.low, item.high, item.floor, item.ceiling)
     return [value for value in every if value is not None]
-
-
-def curve(shown: Curve) -> Markup:
-    """A line over the course of the training."""
-    points = shown.thinned()
-    left, right = points.steps[0], points.steps[-1]
-    low, high = min(0.0, *points.values), max(points.values)
-    high = high if high > low else low + 1.0
-    way = " ".join(
-        f"{svg.number(svg.LEFT + (svg.WIDTH - svg.LEFT - 4) * (x - left) / ((right - left) or 1))} "
-        f"{svg.number(svg.TOP + HEIGHT * (1 - (y - low) / (high - low)))}"
-        for x, y in zip(points.steps, points.values, strict=True)
-    )
-    parts: list[Markup] = []
-    for share in (0.0, 0.5, 1.0):
-        y = svg.TOP + (1 - share) * HEIGHT
-        parts.append(svg.line(svg.LEFT, y, svg.WIDTH, y, "grid"))
-        parts.append(
-            svg.text(svg.LEFT - 5, y + 4, f"{low + share * (high - low):.3g}", "tick", "end")
-        )
-    parts.append(Markup('<polyline class="curve" points="{}"/>').format(way))
-    for at, x, anchor in ((left, svg.LEFT, "start"), (right, svg.WIDTH, "end")):
-        words = f"{points.x} {at:g}"
-        parts.append(svg.text(x, svg.TOP + HEIGHT + 16, words, "tick", anchor))
-    height = svg.TOP + HEIGHT + svg.BOTTOM
-    return svg.drawing(shown.name, svg.WIDTH, height, parts, "overlay")
 
 
 def stacked(title: str, shares: Sequence[tuple[str, float]]) -> Markup:

@@ -25,6 +25,8 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from fedsynth_common.schema.column_base import Name
 
 MAX_COMBINATIONS = 4096
+MAX_LISTED = 1_000_000
+"""Cells (combinations x columns) that the `fixed_combinations` of a schema hold together."""
 Bound = str | int | float
 Columns = Annotated[tuple[Name, ...], Field(min_length=2, max_length=64)]
 

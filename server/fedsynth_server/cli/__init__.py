@@ -13,6 +13,7 @@ app = typer.Typer(
     help="Plan a study, run it over a Flower SuperLink, export its generator.",
     no_args_is_help=True,
     add_completion=False,
+    pretty_exceptions_enable=False,
 )
 for _command, _example in (
     (

@@ -35,6 +35,7 @@ def export(
     from fedsynth_common.artefact import Generator
     from fedsynth_common.artefact.files import REPORT
     from fedsynth_common.report import StudyHistory, write_report
+    from fedsynth_common.report.history import HISTORY
     from fedsynth_common.table_writer import TableWriter
     from fedsynth_server.folder import StudyFolder
 
@@ -54,7 +55,11 @@ def export(
     with TableWriter(out / f"synthetic.{table_format.value}") as writer:
         for frame in generator.stream(wanted, seed):
             writer.write(frame)
-    history = StudyHistory.load(study.history) if study.history.is_file() else None
+    history = None
+    (out / HISTORY).unlink(missing_ok=True)  # of an earlier export
+    if study.history.is_file():
+        history = StudyHistory.load(study.history).without_times()
+        (out / HISTORY).write_text(history.to_json(), encoding="utf-8")
     write_report(out / "generator", out / REPORT, history=history, force=True)
     lost = [site.site for site in generator.statement.sites if site.status == "lost"]
     typer.echo(f"{out}: generator, {wanted} records, {REPORT}")

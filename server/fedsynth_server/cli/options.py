@@ -10,6 +10,7 @@ import typer
 class VariantName(StrEnum):
     """What the budget is spent on."""
 
+    AUTO = "auto"
     BOTH = "both"
     MARGINALS = "marginals"
     GAN = "gan"
@@ -28,6 +29,10 @@ Epsilon = Annotated[
     float, typer.Option("--epsilon", help="ε that the plan may cost each site's records.")
 ]
 Delta = Annotated[float, typer.Option("--delta", help="δ of the guarantee.")]
-Variant = Annotated[VariantName, typer.Option("--variant", help="Spend the budget on.")]
+VARIANT_HELP = (
+    "Spend the budget on marginals, on discriminators (gan) or on both; auto: on both where there "
+    "are enough records for this ε that discriminators learn, else on marginals."
+)
+Variant = Annotated[VariantName, typer.Option("--variant", help=VARIANT_HELP)]
 Force = Annotated[bool, typer.Option("--force", help="Overwrite what exists.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print as JSON.")]

@@ -41,7 +41,7 @@ def init(
     records_per_site: RecordsPerSite,
     epsilon: Epsilon = 1.0,
     delta: Delta = 1e-5,
-    variant: Variant = VariantName.BOTH,
+    variant: Variant = VariantName.AUTO,
     study: Annotated[
         str | None, typer.Option(help="Name of the study; default: the folder's.")
     ] = None,
@@ -72,7 +72,9 @@ def init(
     folder.mkdir(parents=True, exist_ok=True)
     target.plan_file.write_bytes(made.to_json())
     certificate = root_certificate.absolute() if root_certificate else None
-    target.config_file.write_text(config_text(superlink, certificate, quorum), encoding="utf-8")
+    target.config_file.write_text(
+        config_text(superlink, certificate, quorum, site), encoding="utf-8"
+    )
     target.config()  # what was given as an option is checked like what is typed
     typer.echo(f"{target.plan_file}: digest {made.digest}")
     typer.echo(NEXT.format(config=target.config_file, plan=target.plan_file, folder=folder))
@@ -85,7 +87,7 @@ def plan(
     out: Annotated[Path, typer.Option(help="Plan file to write.")],
     epsilon: Epsilon = 1.0,
     delta: Delta = 1e-5,
-    variant: Variant = VariantName.BOTH,
+    variant: Variant = VariantName.AUTO,
     study: Annotated[str, typer.Option(help="Name of the study.")] = "study",
     force: Force = False,
 ) -> None:

@@ -63,6 +63,7 @@ def _start(study: "StudyFolder", folder: Path, detach: bool) -> None:
     from fedsynth_server.superlink import SuperLink
 
     config = study.config()
+    study.receipt_keys()  # a name that is none is found here, not in the SuperLink's log
     if study.finished():
         raise InputError(f"{folder}: is finished; next: fedsynth study export {folder} --out OUT")
     with SuperLink(config.superlink) as link:

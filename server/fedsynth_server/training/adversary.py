@@ -12,6 +12,7 @@ from torch.nn import functional as F  # noqa: N812 - torch's own name for it
 
 from fedsynth_common.networks import Discriminator, GeneratorNetwork
 from fedsynth_common.networks.generator import gumbel_rows
+from fedsynth_server.training.curves import Losses
 from fedsynth_server.training.settings import TrainingSettings
 
 Objective = Callable[[torch.Tensor], torch.Tensor]
@@ -42,26 +43,35 @@ class Adversary:
         self.average = {name: p.detach().clone() for name, p in generator.named_parameters()}
         self.source = torch.Generator().manual_seed(settings.seed + 1)
 
-    def round(self, discriminator: Discriminator) -> None:
-        """Generator steps against one (averaged) discriminator, which is not changed."""
+    def round(self, discriminator: Discriminator) -> list[Losses]:
+        """Generator steps against one (averaged) discriminator, which is not changed.
+
+        Returns:
+            The losses before each step.
+        """
         for parameter in discriminator.parameters():
             parameter.requires_grad_(False)
+        seen = []
         for _ in range(self.settings.adversarial_steps):
-            self._step(discriminator)
+            seen.append(self._step(discriminator))
             self._update_average()
+        return seen
 
-    def _step(self, discriminator: Discriminator) -> None:
+    def _step(self, discriminator: Discriminator) -> Losses:
         settings, shape = self.settings, self.generator.shape
         loss = self.objective(self.generator.soft_rows())
+        held, against = loss.item(), None
         if self.weight > 0:
             index = torch.randint(
                 shape.latents, (settings.adversarial_batch,), generator=self.source
             )
             rows = gumbel_rows(self.generator(index), shape.widths, self.source)
-            loss = loss + self.weight * F.softplus(-discriminator(rows)).mean()
+            term = F.softplus(-discriminator(rows)).mean()
+            loss, against = loss + self.weight * term, term.item()
         self.optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
         self.optimiser.step()
+        return Losses(held, against)
 
     def _update_average(self) -> None:
         with torch.no_grad():

@@ -53,7 +53,8 @@ class Anchor:
         self.blocks: dict[int | None, _PairBlocks] = {}
         self.cells = sum(marginal.frequencies.size for marginal in marginals)
         self.order = max(len(marginal.columns) for marginal in marginals)
-        self._unit = self.cells * max(m.variance for m in marginals if len(m.columns) == self.order)
+        unit = self.cells * max(m.variance for m in marginals if len(m.columns) == self.order)
+        self.softening = unit * (8.0 if self.order == 1 else 1.0)
         for marginal in marginals:
             self._add(marginal)
 
@@ -85,7 +86,7 @@ class Anchor:
         an optimiser that scales by the gradient's size stands still. One-way margins alone count
         eightfold, as they are all that holds a generator then.
         """
-        return self.loss(soft) * (self._unit * (8.0 if self.order == 1 else 1.0))
+        return self.loss(soft) * self.softening
 
     def loss(self, soft: torch.Tensor) -> torch.Tensor:
         """Scalar loss of soft rows (B, D); differentiable."""

@@ -17,6 +17,8 @@ from fedsynth_server.training.settings import TrainingSettings
 
 Tick = Callable[[int, int], None]
 """Called with (steps done, steps in all)."""
+Record = Callable[[int, float], None]
+"""Called with (steps done, the loss then)."""
 
 
 def new_generator(
@@ -43,6 +45,7 @@ def fit(
     steps: int,
     learning_rate: float,
     tick: Tick | None = None,
+    record: Record | None = None,
 ) -> float:
     """Train in place on the anchor alone; returns the final loss (about 1 = as good as the noise)."""
     optimiser = torch.optim.Adam(generator.parameters(), lr=learning_rate)
@@ -53,10 +56,15 @@ def fit(
         loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
         optimiser.step()
         schedule.step()
+        if record is not None:
+            record(step, loss.item())
         if tick is not None:
             tick(step + 1, steps)
     with torch.no_grad():
-        return float(anchor.loss(generator.soft_rows()))
+        last = float(anchor.loss(generator.soft_rows()))
+    if record is not None:
+        record(steps, last)
+    return last
 
 
 def calibrate(generator: GeneratorNetwork, first: Sequence[Marginal], rounds: int = 20) -> None:

@@ -25,7 +25,7 @@ class TrainingSettings(BaseModel):
     adversarial_learning_rate: float = Field(default=5e-3, gt=0)
     adversarial_weight: float = Field(default=1.0, ge=0, description="λ; 0 is the control")
     ema: float = Field(default=0.95, ge=0, lt=1)
-    refit_steps: int = Field(default=300, ge=0, description="on the anchor alone, after the rounds")
+    refit_steps: int | None = Field(default=None, ge=0, description="default: a third of the fit")
     refit_learning_rate: float = Field(default=3e-3, gt=0)
 
     def steps_for(self, epsilon: float) -> int:
@@ -35,6 +35,14 @@ class TrainingSettings(BaseModel):
         (1000, 3000)
         """
         return self.fit_steps or round(1000 * min(max(epsilon, 1.0), 3.0))
+
+    def refit_steps_for(self, epsilon: float) -> int:
+        """Steps of the fit to the marginals after the rounds: a third of the first fit.
+
+        >>> TrainingSettings().refit_steps_for(10)
+        1000
+        """
+        return self.steps_for(epsilon) // 3 if self.refit_steps is None else self.refit_steps
 
     def quick(self) -> Self:
         """The same settings with few steps, for smoke tests."""

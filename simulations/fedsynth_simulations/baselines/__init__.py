@@ -1,6 +1,9 @@
-"""Simple synthesisers that every result is printed beside: worse than these is worthless."""
+"""Simple synthesisers that every result is printed beside: worse than these is worthless.
 
-from fedsynth_simulations.baselines.independent import independent_columns
+The simplest, independent columns, is also a reference of every evaluation and lives there:
+`fedsynth_common.evaluation.references`.
+"""
+
 from fedsynth_simulations.baselines.naive_bayes import naive_bayes
 
-__all__ = ["independent_columns", "naive_bayes"]
+__all__ = ["naive_bayes"]

@@ -8,11 +8,16 @@ import typer
 
 from fedsynth_common.errors import InputError
 from fedsynth_simulations.benchmarks.cells import ROWS, Results
+from fedsynth_simulations.benchmarks.cli_shadow import shadow
+from fedsynth_simulations.benchmarks.options import DataFolder
 
 app = typer.Typer(
     help="Measure synthetic tables against real ones, floors and published methods.",
     no_args_is_help=True,
+    pretty_exceptions_enable=False,
 )
+
+app.command("shadow")(shadow)
 
 MIN_EPSILON, MAX_EPSILON = 0.01, 100.0
 ResultsFile = Annotated[Path, typer.Argument(metavar="FILE", help="A results file of `run`.")]
@@ -41,9 +46,7 @@ def run(
             "or a table file.",
         ),
     ],
-    data: Annotated[Path, typer.Option(help="Folder of the named tables.")] = Path(
-        "../shared/data"
-    ),
+    data: DataFolder = None,
     epsilon: Annotated[
         list[float] | None, typer.Option(help="Privacy budget; repeatable. Default: 1 and 3.")
     ] = None,
@@ -244,9 +247,7 @@ def cross_check_env(
 @app.command("cross-check")
 def cross_check(
     table: Annotated[str, typer.Argument(help="A known table or a table file.")] = "adult",
-    data: Annotated[Path, typer.Option(help="Folder of the named tables.")] = Path(
-        "../shared/data"
-    ),
+    data: DataFolder = None,
     env: Annotated[Path, typer.Option(help="Environment from `cross-check-env`.")] = Path(
         ".cross-check-env"
     ),

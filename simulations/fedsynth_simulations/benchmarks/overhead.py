@@ -137,6 +137,7 @@ def _plan(sites: tuple[str, ...], messages: int) -> Plan:
         records_per_site=5000,
         epsilon=1.0,
         delta=1e-5,
+        variant="both",
         rounds=Rounds(messages=messages),
     )
 

@@ -29,7 +29,8 @@ import numpy as np
 import pandas as pd
 
 from fedsynth_common.errors import FedsynthError
-from fedsynth_simulations.baselines import independent_columns, naive_bayes
+from fedsynth_common.evaluation.references import independent_columns
+from fedsynth_simulations.baselines import naive_bayes
 from fedsynth_simulations.benchmarks.cells import Cell
 from fedsynth_simulations.benchmarks.external import External, synthesise
 from fedsynth_simulations.benchmarks.tables import BenchmarkTable

@@ -26,6 +26,7 @@ from fedsynth_common.schema import Schema
 from fedsynth_common.schema.draft import draft_schema
 from fedsynth_common.tables import SUFFIXES, as_number, read_table
 from fedsynth_simulations.benchmarks.built import ROWS, exclusive_ors
+from fedsynth_simulations.benchmarks.options import DATA
 from fedsynth_simulations.holdout import split_table
 
 
@@ -93,7 +94,7 @@ class BenchmarkTable:
     sites: pd.Series | None
 
 
-def find(text: str, data: Path, target: str | None, natural: bool) -> Source:
+def find(text: str, data: Path | None, target: str | None, natural: bool) -> Source:
     """A known table in the folder `data`, or the file that `text` names.
 
     Raises:
@@ -102,14 +103,19 @@ def find(text: str, data: Path, target: str | None, natural: bool) -> Source:
     if text == BUILT:
         return Source(name=BUILT, path="", target=target or "c0", digest=f"{ROWS} rows")
     known = KNOWN.get(text)
-    path = Path(text) if known is None else data / f"{text}.csv.gz"
+    if known is not None and data is None:
+        raise InputError(
+            f"{text}: is read from DIR/{text}.csv.gz; name the folder with --data DIR or {DATA}=DIR. "
+            "Where to get the tables: simulations/README.md, Tables of the benchmark"
+        )
+    path = Path(text) if known is None or data is None else data / f"{text}.csv.gz"
     if not any(path.name.lower().endswith(suffix) for suffix in SUFFIXES):
         raise InputError(f"{text}: expected one of {', '.join(KNOWN)}, {BUILT}, or a table file")
     sites = known.site_column if known and (known.natural or natural) else None
     if natural and sites is None:
         raise InputError(f"--natural: {text} has no column of real sites")
     if not path.is_file():
-        raise InputError(f"{path}: no such file; say where the tables are with --data")
+        raise InputError(f"{path}: no such file; say where the tables are with --data or {DATA}")
     usual = known.target if known else None
     chosen = target or usual
     # without its site column, or with another target, a table is another table to every row

@@ -8,6 +8,8 @@ import pytest
 from command import fedsynth
 from small_site import SCHEMA
 
+from fedsynth_common.schema import CategoricalColumn
+
 CANARY = "ZZCANARY"
 ROWS = [("a", "true", "w"), ("b", "false", "x"), ("c", "true", "y")] * 400
 NAMES = ["ward", "smoker", "outcome"]
@@ -57,6 +59,28 @@ def test_every_source_of_a_table_is_the_same_table(site):
     pytest.importorskip("sqlalchemy", reason="the extra fedsynth-client[sql]")
     sources = ("t.csv", "t2.toml", "parts", "db.toml")
     assert len({digest(check(site, source)) for source in sources}) == 1
+
+
+def test_every_source_is_filled_with_the_sites_name_alike(site):
+    pytest.importorskip("sqlalchemy", reason="the extra fedsynth-client[sql]")
+    named = CategoricalColumn(name="hospital", categories=("north", "south"), other=False)
+    schema = SCHEMA.model_copy(update={"columns": (named, *SCHEMA.columns)})
+    schema.model_copy(update={"site_column": "hospital"}).save(site / "schema.json")
+    pd.read_csv(site / "t.csv", dtype=str).assign(hospital="south").to_csv(
+        site / "held.csv", index=False
+    )
+    ended = check(site, "t.csv")
+    assert "state this site's name in the policy" in ended.stderr
+    policy = site / "s" / "policy.toml"
+    text = policy.read_text()
+    policy.write_text(text + 'site = "west"\n')
+    ended = check(site, "t.csv")
+    assert ended.returncode == 1
+    assert "the policy's site, 'west', is not one of its categories" in ended.stderr
+    policy.write_text(text + 'site = "south"\n')
+    sources = ("t.csv", "t2.toml", "parts", "db.toml", "held.csv")
+    assert len({digest(check(site, source)) for source in sources}) == 1
+    assert "filled with this site's name, 'south'" in check(site, "db.toml").stdout
 
 
 def test_columns_to_ignore_and_repairs_to_allow(site):

@@ -1,8 +1,4 @@
-"""Files that survive a crash: written whole or not at all, and a folder that one process owns.
-
-A file is written under another name, fsynced and renamed; then its folder is fsynced, since a rename
-is durable only once its directory is. Whoever reads sees the old bytes or the new ones, never a part.
-"""
+"""A study's folder belongs to one process at a time."""
 
 import fcntl
 import os
@@ -11,29 +7,6 @@ from types import TracebackType
 from typing import Self
 
 from fedsynth_common.errors import FedsynthError
-
-
-def write_durably(path: Path, data: bytes) -> None:
-    """Replace or create `path`; on disk when this returns."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with partial.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
-    sync_folder(path.parent)
-
-
-def sync_folder(folder: Path) -> None:
-    """Make the names in a folder durable."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 class FolderLock:

@@ -1,0 +1,65 @@
+"""How well a column's cells fit its declaration: what the encoding repairs, and what it refuses.
+
+Fed in chunks; counts add up. A fault is told once, with the first record that has it, found by
+halving the chunk: the encoding is asked again for less and less of it. Private: for the site's own eyes;
+no message holds a cell.
+"""
+
+from dataclasses import asdict
+
+import pandas as pd
+
+from fedsynth_common.encoding.encoder import RepairCounts, encode_column
+from fedsynth_common.errors import InputError
+from fedsynth_common.schema.columns import ModelledColumn
+
+
+class ColumnFit:
+    """What the declaration does to one column.
+
+    Attributes:
+        repairs: cells changed so far.
+        fault: why the column cannot be encoded; empty if it can.
+    """
+
+    def __init__(self, column: ModelledColumn) -> None:
+        self.column = column
+        self.repairs = RepairCounts()
+        self.fault = ""
+
+    def add(self, series: pd.Series, repairs: RepairCounts | None = None, before: int = 0) -> None:
+        """Look at the next cells.
+
+        Args:
+            series: The cells.
+            repairs: What encoding them changed, if somebody has encoded them already.
+            before: Number of records before them.
+        """
+        if repairs is None:
+            try:
+                _, repairs = encode_column(series, self.column)
+            except InputError as error:
+                if not self.fault:
+                    first = before + self._first_fault(series) + 1
+                    self.fault = f"{error} (first in record {first})"
+                return
+        sums = {k: n + asdict(repairs)[k] for k, n in asdict(self.repairs).items()}
+        self.repairs = RepairCounts(**sums)
+
+    def _first_fault(self, series: pd.Series) -> int:
+        """The place of the first cell that cannot be encoded."""
+        good, bad = 0, len(series)  # the first `good` cells are encoded, the first `bad` are not
+        while bad - good > 1:
+            half = (good + bad) // 2
+            if self._encodes(series.iloc[good:half]):
+                good = half
+            else:
+                bad = half
+        return good
+
+    def _encodes(self, series: pd.Series) -> bool:
+        try:
+            encode_column(series, self.column)
+        except InputError:
+            return False
+        return True
