@@ -24,19 +24,19 @@ from fedsynth_common.schema import Schema
 Variant = Literal["both", "marginals", "gan"]
 """Marginals and discriminators, marginals alone, or discriminators with one-way margins alone."""
 Choice = Variant | Literal["auto"]
-"""`auto` is `both` where discriminators can learn, else `marginals`: see `chosen`."""
+"""`auto` is `both` where discriminators are worth their share, else `marginals`: see `chosen`."""
 
 SHARES: dict[Variant, dict[str, float]] = {
     "both": {"histograms": 0.10, "marginals": 0.80, "discriminator": 0.10},
     "marginals": {"histograms": 0.10, "marginals": 0.90},
     "gan": {"histograms": 0.15, "discriminator": 0.85},
 }
-LEARNABLE = 45_000
-"""Records x ε / sqrt(sites) from which on a discriminator hears more than noise.
+WORTHWHILE = 45_000
+"""Records x ε / sqrt(sites) from which on the discriminators' share of the budget costs pairs little.
 
 Every site adds its own noise, so the mean of K sites has 1 / sqrt(K) of one site's over K times the
-records. On the table that was built for discriminators (50,000 records, 5 sites) they add nothing at
-ε = 1, where this is 22,000, and much at ε = 3, where it is 67,000 (simulations/RESULTS.md).
+records. Adult has 22,000 at ε = 1 and 5 sites: there the share makes pairs worse by a twelfth, at
+ε = 3 (67,000) by a fiftieth (simulations/RESULTS.md).
 """
 
 
@@ -61,7 +61,7 @@ def chosen(choice: Choice, *, sites: int, records_per_site: int, epsilon: float)
     if choice != "auto":
         return choice
     signal = math.sqrt(sites) * records_per_site * epsilon
-    return "both" if signal >= LEARNABLE else "marginals"
+    return "both" if signal >= WORTHWHILE else "marginals"
 
 
 def make_plan(

@@ -112,7 +112,9 @@ def test_wide_tables_stay_in_budget():
         ("marginals", 5, 10_000, 10.0, "marginals"),
     ],
 )
-def test_auto_asks_whether_discriminators_can_learn(choice, sites, records, epsilon, expected):
+def test_auto_asks_whether_discriminators_are_worth_their_share(
+    choice, sites, records, epsilon, expected
+):
     facts = {"sites": sites, "records_per_site": records, "epsilon": epsilon}
     assert chosen(choice, **facts) == expected
 

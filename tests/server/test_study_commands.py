@@ -247,6 +247,7 @@ def test_export_writes_the_generator_and_a_table(finished, tmp_path, kind):
     made = Generator.load(out / "generator")
     assert made.statement.plan_digest == finished.plan().digest
     assert "not private: seeded" in done.stdout
+    assert f"release {made.statement.release_id}: tell it" in done.stdout
     told = StudyHistory.load(out / "history.json")
     assert [curve.name for curve in told.curves] == ["fit"]
     assert told == StudyHistory.load(finished.history).without_times()

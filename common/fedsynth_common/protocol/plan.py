@@ -45,6 +45,8 @@ class DiscriminatorPlan(_Frozen):
     Message i of `messages` has step number `first_step + i` and runs `steps_per_message` steps on
     Poisson samples of rate `sampling_rate`, each pair clipped to `clipping_norm`, with Gaussian
     noise of standard deviation `noise_multiplier * clipping_norm`, divided by `expected_batch`.
+    `learning_rate` is Adam's. Signal over noise of a sum of steps does not depend on it, but a small one
+    leaves the discriminators where they began (simulations/RESULTS.md).
     """
 
     first_step: int = Field(ge=1)
@@ -54,7 +56,7 @@ class DiscriminatorPlan(_Frozen):
     noise_multiplier: Positive
     clipping_norm: Positive = 1.0
     expected_batch: int = Field(ge=1)
-    learning_rate: Positive = 2e-3
+    learning_rate: Positive = 2e-2
     hidden: tuple[int, ...] = Field(default=(64, 32), min_length=1)
     synthetic_rows: int = Field(default=4096, ge=1, le=65536)
 

@@ -45,9 +45,7 @@ def export(
         raise InputError(f"{folder}: is not finished; see it with: fedsynth study watch {folder}")
     if out.exists() and not force and any(out.iterdir()):
         raise InputError(f"{out}: exists; choose another folder or pass --force")
-    generator = Generator.load(
-        study.generator
-    )  # a damaged one is refused before anything is written
+    generator = Generator.load(study.generator)  # a damaged one is refused: nothing is written
     out.mkdir(parents=True, exist_ok=True)
     shutil.rmtree(out / "generator", ignore_errors=True)
     shutil.copytree(study.generator, out / "generator")
@@ -63,6 +61,7 @@ def export(
     write_report(out / "generator", out / REPORT, history=history, force=True)
     lost = [site.site for site in generator.statement.sites if site.status == "lost"]
     typer.echo(f"{out}: generator, {wanted} records, {REPORT}")
+    typer.echo(f"release {generator.statement.release_id}: tell it to readers by another way")
     for site in lost:
         typer.echo(f"note: {site} gave no receipt; its cost is stated as that of the whole plan")
     for caveat in generator.statement.caveats:

@@ -31,7 +31,7 @@ Epsilon = Annotated[
 Delta = Annotated[float, typer.Option("--delta", help="δ of the guarantee.")]
 VARIANT_HELP = (
     "Spend the budget on marginals, on discriminators (gan) or on both; auto: on both where there "
-    "are enough records for this ε that discriminators learn, else on marginals."
+    "are enough records for this ε that discriminators are worth it, else on marginals."
 )
 Variant = Annotated[VariantName, typer.Option("--variant", help=VARIANT_HELP)]
 Force = Annotated[bool, typer.Option("--force", help="Overwrite what exists.")]
