@@ -35,7 +35,7 @@ WORTHWHILE = 45_000
 """Records x ε / sqrt(sites) from which on the discriminators' share of the budget costs pairs little.
 
 Every site adds its own noise, so the mean of K sites has 1 / sqrt(K) of one site's over K times the
-records. Adult has 22,000 at ε = 1 and 5 sites: there the share makes pairs worse by a twelfth, at
+records. Adult has 22,000 at ε = 1 and 5 sites: there the share makes pairs worse by a twentieth, at
 ε = 3 (67,000) by a fiftieth (simulations/RESULTS.md).
 """
 
