@@ -52,11 +52,11 @@ def spread_latents(
         rng: Decides the order, and the place in each part.
         latents: Their number if they are equally likely, or their cumulative weights.
     """
-    points = rng.permutation((np.arange(rows) + rng.random(rows)) / max(rows, 1))
+    points = (np.arange(rows) + rng.random(rows)) / max(rows, 1)
+    points = rng.permutation(np.minimum(points, np.nextafter(1.0, 0.0)))
     if isinstance(latents, int):
         return np.minimum((points * latents).astype(np.int64), latents - 1)
-    found = np.searchsorted(latents, points, side="right")
-    return np.minimum(found, len(latents) - 1).astype(np.int64)
+    return np.searchsorted(latents, points, side="right").astype(np.int64)
 
 
 def cumulative(weights: NDArray[np.float64]) -> NDArray[np.float64]:
