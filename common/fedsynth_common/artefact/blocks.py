@@ -67,6 +67,14 @@ class Block:
         place = np.searchsorted(self.ends.ravel(), point, side="right")
         return np.asarray(np.minimum(place - latent * len(self.table), len(self.table) - 1))
 
+    def place(
+        self, values: list[Values], latent: NDArray[np.int64], rng: np.random.Generator
+    ) -> None:
+        """Put a combination per latent into the block's columns of `values`, which has all columns."""
+        drawn = self.table[self.draw(latent, rng)]
+        for index, place in enumerate(self.places):
+            values[place] = drawn[:, index]
+
     def given(self, accept: NDArray[np.bool_] | Floats) -> tuple["Block", Floats]:
         """The block where only some combinations are allowed, and P(allowed | latent)."""
         weights = self.weights * accept

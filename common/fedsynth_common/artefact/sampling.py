@@ -100,9 +100,7 @@ class Sampler:
         codes = codes_given(self.tables, latent, rng)
         values = [self._decoded(place, column, rng) for place, column in enumerate(codes.T)]
         for block in self.blocks:
-            drawn = block.table[block.draw(latent, rng)]
-            for index, place in enumerate(block.places):
-                values[place] = drawn[:, index]
+            block.place(values, latent, rng)
         return values
 
     def columns(
@@ -117,9 +115,7 @@ class Sampler:
                 values[place] = self._decoded(place, codes, rng)
         for block in self.blocks:
             if set(block.places) & set(places):
-                drawn = block.table[block.draw(latent, rng)]
-                for index, place in enumerate(block.places):
-                    values[place] = drawn[:, index]
+                block.place(values, latent, rng)
         return values
 
     def _decoded(self, place: int, codes: NDArray[np.uint16], rng: np.random.Generator) -> Values:

@@ -61,6 +61,8 @@ def standard_dependence(marginal: Marginal, first: Sequence[Marginal]) -> Floats
 
 Pairs = Mapping[tuple[int, int], Floats]
 """Matrices (width of a, width of b) by columns (a, b)."""
+Eigen = tuple[Floats, Floats]
+"""Eigenvalues (width,) and eigenvectors (width, width)."""
 
 ROUNDS = 10
 LEAST = 1e-8
@@ -79,7 +81,7 @@ class Prior:
     strength: Mapping[tuple[int, int], float]
     spread: Sequence[Floats]
 
-    def eigen(self) -> list[tuple[Floats, Floats]]:
+    def eigen(self) -> list[Eigen]:
         """Eigenvalues (width,) and eigenvectors (width, width) of each column's covariance."""
         found = [np.linalg.eigh(matrix) for matrix in self.spread]
         return [(np.maximum(values, LEAST), vectors) for values, vectors in found]
@@ -90,6 +92,13 @@ def shrinkage(strength: float, left: Floats, right: Floats) -> Floats:
     signal = strength * np.outer(left, right)
     kept: Floats = signal / (signal + 1.0)
     return kept
+
+
+def posterior(matrix: Floats, strength: float, a: Eigen, b: Eigen) -> tuple[Floats, Floats]:
+    """Mean and variance of a pair's dependence given what was measured, in the columns' eigenbases."""
+    (left, basis), (right, other) = a, b
+    kept = shrinkage(strength, left, right)
+    return kept * (basis.T @ matrix @ other), kept
 
 
 def first_prior(pairs: Pairs, widths: Sequence[int]) -> Prior:
@@ -112,8 +121,7 @@ def improved(prior: Prior, pairs: Pairs, widths: Sequence[int]) -> Prior:
     for (a, b), matrix in pairs.items():
         (left, basis), (right, other), t = eigen[a], eigen[b], prior.strength[a, b]
         left_unit, right_unit = np.sqrt(left)[:, None], np.sqrt(right)[None, :]
-        kept = shrinkage(t, left, right)
-        mean = kept * (basis.T @ matrix @ other)
+        mean, kept = posterior(matrix, t, eigen[a], eigen[b])
         sums[a] += basis @ _second_moment(mean / right_unit, kept / right) @ basis.T / t
         sums[b] += other @ _second_moment((mean / left_unit).T, kept.T / left) @ other.T / t
         counts[a], counts[b] = counts[a] + widths[b], counts[b] + widths[a]
@@ -149,9 +157,8 @@ def denoise(marginals: Sequence[Marginal], widths: Sequence[int]) -> list[Margin
     eigen = prior.eigen()
     cleaned = []
     for (a, b), marginal in measured.items():
-        (left, basis), (right, other) = eigen[a], eigen[b]
-        kept = shrinkage(prior.strength[a, b], left, right)
-        mean = basis @ (kept * (basis.T @ pairs[a, b] @ other)) @ other.T
+        mean, _ = posterior(pairs[a, b], prior.strength[a, b], eigen[a], eigen[b])
+        mean = eigen[a][1] @ mean @ eigen[b][1].T
         product = np.outer(first[a].frequencies, first[b].frequencies)
         frequencies = product + np.sqrt(marginal.variance) * mean
         cleaned.append(replace(marginal, frequencies=frequencies))
