@@ -60,7 +60,8 @@ class Study:
         histograms = self.measure_histograms()
         widths = histograms.codebook.widths
         cleaned = denoise(self.measure_marginals(histograms), widths)
-        first, anchor = cleaned[: len(widths)], Anchor(cleaned, widths)
+        first, anchor = cleaned.marginals[: len(widths)], Anchor(cleaned.marginals, widths)
+        goal = self.settings.goal_for(cleaned.doubt)
         network = new_generator(first, widths, self.settings)
         before = fit(
             network,
@@ -69,12 +70,13 @@ class Study:
             self.settings.learning_rate,
             lambda i, n: self.progress.update("fit generator", i, n),
             lambda i, loss: self.recorder.add(FIT, i, loss),
+            goal,
         )
         network = adversarial_rounds(
             self.session, network, anchor, histograms, self.settings, self.progress, self.recorder
         )
         if self.plan.discriminator is not None and anchor.order > 1:
-            self._refit(network, anchor)
+            self._refit(network, anchor, goal)
         with torch.no_grad():
             after = float(anchor.loss(network.soft_rows()))
         calibrate(network, first)
@@ -87,11 +89,11 @@ class Study:
             notes=self.session.notes,
             bytes_per_site=self.session.bytes_per_site,
             records=histograms.records,
-            measured=cleaned,
+            measured=cleaned.marginals,
             curves=self.recorder.curves(),
         )
 
-    def _refit(self, network: GeneratorNetwork, anchor: Anchor) -> None:
+    def _refit(self, network: GeneratorNetwork, anchor: Anchor, goal: float) -> None:
         """Put back the marginals that the rounds bent; what no marginal sees stays as it was learned."""
         rounds = self.plan.discriminator.messages if self.plan.discriminator else 0
         start = rounds * self.settings.adversarial_steps
@@ -102,6 +104,7 @@ class Study:
             self.settings.refit_learning_rate,
             lambda i, n: self.progress.update("refit generator", i, n),
             lambda i, loss: self.recorder.add(REFIT, start + i, loss),
+            goal,
         )
 
     def measure_histograms(self) -> Histograms:

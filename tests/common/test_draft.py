@@ -97,13 +97,16 @@ def test_heavy_tails_are_logarithmic():
     column = drafted(numbers([*tail, *tail]))
     assert isinstance(column, NumericColumn)
     assert (column.scale, column.minimum) == ("log", 0.0)
-    assert drafted(numbers([*(tail - 5), *tail])).scale == "linear"  # negative: no logarithm
+    assert drafted(numbers([*(-tail), *tail])).scale == "log"  # debts and credits
+    assert drafted(numbers([*range(-500, 500)] * 2)).scale == "linear"
 
 
 def test_a_frequent_value_that_shares_its_leaf_is_an_atom():
     rng = np.random.default_rng(0)
     values = [*rng.integers(-90_000, 90_000, 900), *[1234] * 100]
     assert drafted(numbers(values)).atoms == (1234,)
+    values = [*rng.integers(-90_000, 90_000, 900), *[1234] * 19]
+    assert drafted(numbers(values)).atoms == ()  # too few records to name
     values = [*rng.integers(0, 100, 900), *[40] * 100]
     assert drafted(numbers(values)).atoms == ()  # one leaf per number isolates it already
 

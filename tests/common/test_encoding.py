@@ -83,9 +83,15 @@ def test_log_leaves_are_even_in_the_logarithm():
     assert ratios.max() < 1.035  # exactly 1000 ** (1 / 256) = 1.0274 before rounding to ticks
 
 
+@pytest.mark.parametrize(("low", "high"), [(-(10**6), 10**6), (-(10**6), -1000)])
+def test_log_leaves_below_zero_are_those_above_it_mirrored(low, high):
+    edges, mirrored = leaf_ticks(low, high, "log"), leaf_ticks(-high, -low, "log")
+    assert np.abs(edges - (1 - mirrored[::-1])).max() <= 2 + 1e-2 * np.abs(edges).max()
+    assert np.diff(edges)[np.abs(edges[:-1]) < 2000].max() < 250 < np.diff(edges).max()
+
+
 @given(st.integers(-(10**9), 10**9), st.integers(0, 10**9), st.sampled_from(["linear", "log"]))
 def test_leaves_tile_the_range(low, span, scale):
-    low = abs(low) if scale == "log" else low
     edges = leaf_ticks(low, low + span, scale)
     assert (edges[0], edges[-1]) == (low, low + span + 1)
     assert (np.diff(edges) >= 1).all()
@@ -188,7 +194,7 @@ def columns(draw):
             name="c", categories=tuple(texts), other=draw(st.booleans()), nullable=nullable
         )
     scale = draw(st.sampled_from(["linear", "log"]))
-    low = draw(st.integers(0 if scale == "log" else -(10**6), 10**6))
+    low = draw(st.integers(-(10**6), 10**6))
     high = low + draw(st.integers(0, 10**6))
     atoms = sorted(draw(st.sets(st.integers(low, high), max_size=5)))
     if kind == "integer":

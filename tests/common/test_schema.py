@@ -97,7 +97,6 @@ def test_inconsistent_roles_are_refused(fields, fault):
         (NumericColumn, {"minimum": 0.0, "maximum": 1.0, "atoms": (2.0,)}, "every atom"),
         (NumericColumn, {"minimum": 0.0, "maximum": 1.0, "atoms": (0.5, 0.5)}, "distinct"),
         (NumericColumn, {"minimum": 0.0, "maximum": 1e12, "decimals": 6}, "fewer decimals"),
-        (NumericColumn, {"minimum": -1.0, "maximum": 1.0, "scale": "log"}, "minimum >= 0"),
         (IntegerColumn, {"minimum": 5, "maximum": 4}, "above maximum"),
         (IntegerColumn, {"minimum": 0, "maximum": 2**60}, "bounds"),
         (IntegerColumn, {"minimum": 0.5, "maximum": 4}, "minimum"),

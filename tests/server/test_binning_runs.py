@@ -3,7 +3,7 @@
 import numpy as np
 
 from fedsynth_common.encoding import build_codebook
-from fedsynth_common.encoding.binning import _sum_noise
+from fedsynth_common.encoding.histogram_tree import sum_noise
 from fedsynth_common.schema import NumericColumn, Schema
 
 COLUMN = NumericColumn(kind="numeric", name="x", minimum=0.0, maximum=1000.0, decimals=2)
@@ -28,4 +28,4 @@ def test_noise_of_a_sum_of_leaves_matches_measured_runs():
         for n, found in sums.items():
             found.append(leaves[7 : 7 + n].sum())
     for n, found in sums.items():
-        assert np.std(found) <= 1.15 * _sum_noise(n, 1.0, 16.0)
+        assert np.std(found) <= 1.15 * sum_noise(np.array(n), 1.0, 16.0)

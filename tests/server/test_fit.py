@@ -71,7 +71,7 @@ def test_ticks_count_the_steps():
         short.learning_rate,
         lambda done, total: seen.append((done, total)),
     )
-    assert seen == [(1, 4), (2, 4), (3, 4), (4, 4)]
+    assert seen == [(1, 4), (2, 4), (3, 4), (4, 4), (4, 4)]
 
 
 def test_calibration_brings_the_margins_back():
@@ -94,3 +94,25 @@ def test_a_code_that_was_never_seen_stays_rare_and_finite():
     assert torch.isfinite(mean).all()
     assert mean[1] < 1e-3
     assert mean[4] < 1e-3
+
+
+def test_a_fit_ends_at_its_goal():
+    seen, ticks = [], []
+    network = new_generator(measured()[:2], WIDTHS, SETTINGS)
+    last = fit(
+        network,
+        Anchor(measured(), WIDTHS),
+        300,
+        1e-2,
+        lambda done, total: ticks.append((done, total)),
+        lambda step, loss: seen.append((step, loss)),
+        goal=1.0,
+    )
+    assert last <= 1.0 < seen[-2][1]
+    assert 0 < seen[-1][0] < 300
+    assert ticks[-1] == (300, 300)
+
+
+def test_more_doubt_ends_a_fit_sooner():
+    assert SETTINGS.goal_for(0.5) > SETTINGS.goal_for(0.1) > 0
+    assert SETTINGS.model_copy(update={"enough": 0.0}).goal_for(0.5) == 0

@@ -13,6 +13,7 @@ is cut into at most 256 leaves `[t_j, t_{j+1})` whose edges are ticks, so every 
 one representable value; a range of up to 256 ticks has one leaf per tick. Leaves are spaced
 linearly, or, for `scale = "log"`, evenly in log(t - low + c) with c = max(low, span / 1e5, 1):
 a plain logarithm for ranges that start above 0, linear only in the lowest hundred-thousandth else.
+A range on both sides of 0 is two such scales, one up and one down from 0 (debts and credits).
 """
 
 from dataclasses import dataclass
@@ -74,6 +75,13 @@ class FineDomain:
     def edges(self) -> npt.NDArray[np.float64]:
         """Leaf edges as values (leaves + 1); empty unless ordered."""
         return np.asarray(self.ticks / 10.0**self.decimals, dtype=np.float64)
+
+    @property
+    def in_order(self) -> npt.NDArray[np.int64]:
+        """The cells of a number by position: every atom before the leaf that it would fall into."""
+        leaf = np.searchsorted(self.ticks, self.atom_ticks, side="right") - 1
+        place = np.concatenate([leaf, np.arange(self.leaves) + 0.5])
+        return np.argsort(place, kind="stable")
 
 
 def domains(schema: Schema) -> tuple[FineDomain, ...]:
@@ -158,12 +166,28 @@ def leaf_ticks(low: int, high: int, scale: Scale, leaves: int = MAX_LEAVES) -> T
     [0, 2, 4, 6, 8, 10]
     >>> leaf_ticks(0, 999, "log", leaves=5).tolist()
     [0, 3, 15, 63, 252, 1000]
+    >>> leaf_ticks(-99, 999, "log", leaves=5).tolist()
+    [-99, -9, 0, 9, 99, 1000]
     """
     span = high + 1 - low
     if span <= leaves:
         return np.arange(low, high + 2, dtype=np.int64)
     if scale == "linear":
         return np.array([low + i * span // leaves for i in range(leaves + 1)], dtype=np.int64)
+    if low >= 0:
+        return _log_ticks(low, high, leaves)
+    if high < 0:
+        return 1 - _log_ticks(-high, -low, leaves)[::-1]
+    decades = np.log1p([-low, high])
+    below = min(max(1, round(leaves * decades[0] / decades.sum())), leaves - 1, -low)
+    below = max(below, leaves - (high + 1))  # a side has no more leaves than ticks
+    negative, positive = _log_ticks(1, -low, below), _log_ticks(0, high, leaves - below)
+    return np.concatenate([1 - negative[::-1], positive[1:]])
+
+
+def _log_ticks(low: int, high: int, leaves: int) -> Ticks:
+    """Edges from `low` >= 0 to `high + 1`, even in the logarithm; `leaves` is at most their distance."""
+    span = high + 1 - low
     offset = max(low, span / 1e5, 1)
     edges = [low]
     for left in range(leaves, 0, -1):

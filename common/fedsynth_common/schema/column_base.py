@@ -33,11 +33,9 @@ class BaseColumn(BaseModel):
             self._refuse("the name must be printable text without blanks around it")
         return self
 
-    def _check_numbers(self, low: float, high: float, atoms: Sequence[float], scale: Scale) -> None:
+    def _check_numbers(self, low: float, high: float, atoms: Sequence[float]) -> None:
         if low > high:
             self._refuse(f"minimum {low} is above maximum {high}")
-        if scale == "log" and low < 0:
-            self._refuse(f"scale 'log' needs minimum >= 0, not {low}; use 'linear'")
         if len(set(atoms)) != len(atoms) or len(atoms) > MAX_ATOMS:
             self._refuse(f"atoms must be distinct and at most {MAX_ATOMS}")
         if any(not low <= atom <= high for atom in atoms):

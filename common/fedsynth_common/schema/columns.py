@@ -47,7 +47,7 @@ class NumericColumn(BaseColumn):
 
     @model_validator(mode="after")
     def _valid_numbers(self) -> Self:
-        self._check_numbers(self.minimum, self.maximum, self.atoms, self.scale)
+        self._check_numbers(self.minimum, self.maximum, self.atoms)
         numbers = (self.minimum, self.maximum, *self.atoms)
         if max(abs(number) for number in numbers) * 10.0**self.decimals >= MAX_TICKS:
             self._refuse("the range holds too many distinct values; declare fewer decimals")
@@ -68,7 +68,7 @@ class IntegerColumn(BaseColumn):
 
     @model_validator(mode="after")
     def _valid_numbers(self) -> Self:
-        self._check_numbers(self.minimum, self.maximum, self.atoms, self.scale)
+        self._check_numbers(self.minimum, self.maximum, self.atoms)
         if max(abs(self.minimum), abs(self.maximum)) >= MAX_TICKS:
             self._refuse(f"bounds must be below {MAX_TICKS} in size")
         return self

@@ -57,7 +57,8 @@ MAX_NUMBER = MAX_TICKS // 2  # room for bounds rounded outwards; larger ones are
 MOST_CODES = (
     256  # a column named like an id with more values names people or events, even if repeated
 )
-ATOM_SHARE = 0.05
+ATOM_SHARE, ATOM_COUNT = 0.01, 20  # of a value that many records share: 0, or a round number
+MOST_ATOMS = 64
 MISSING_MARKS = frozenset({"?", "na", "n/a", "nan", "null", "none", "-", ".", "unknown"})
 YES_NO = (("true", "false"), ("yes", "no"), ("y", "n"), ("t", "f"))
 ID_NAME = re.compile(r"id|.*_id|id_.*|.*_nbr", re.IGNORECASE)
@@ -251,13 +252,15 @@ def _scale(
     cumulative = np.cumsum(counts[order]) / counts.sum()
     first, last = (ticks[order][np.searchsorted(cumulative, share)] for share in (0.25, 0.75))
     crowded = (last - first) < (high - low) / 16
-    return "log" if low >= 0 and high - low >= 256 and crowded else "linear"
+    return "log" if high - low >= 256 and crowded else "linear"
 
 
 def _atoms(
     ticks: npt.NDArray[np.int64], counts: npt.NDArray[np.int64], edges: npt.NDArray[np.int64]
 ) -> tuple[int, ...]:
-    """Values with a share of their own that no leaf holds alone."""
-    heavy = np.sort(ticks[counts > ATOM_SHARE * counts.sum()])
-    leaf = np.searchsorted(edges, heavy, side="right") - 1
-    return tuple(int(tick) for tick in heavy[np.diff(edges)[leaf] > 1])
+    """The most frequent of the values with a share of their own that no leaf holds alone."""
+    leaf = np.searchsorted(edges, ticks, side="right") - 1
+    least = max(ATOM_SHARE * counts.sum(), ATOM_COUNT)
+    heavy = np.flatnonzero((counts >= least) & (np.diff(edges)[leaf] > 1))
+    kept = heavy[np.argsort(-counts[heavy], kind="stable")[:MOST_ATOMS]]
+    return tuple(int(tick) for tick in np.sort(ticks[kept]))

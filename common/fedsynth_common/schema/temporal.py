@@ -85,7 +85,7 @@ class _Moment(BaseColumn):
         low, high, *atoms = (tick for tick in ticks if tick is not None)
         if low > high:
             self._refuse(f"minimum {self.minimum} is after maximum {self.maximum}")
-        self._check_numbers(low, high, atoms, "linear")
+        self._check_numbers(low, high, atoms)
         if self.format is not None and not all(
             _kept(tick, self.format, granularity) for tick in (low, high)
         ):
@@ -148,7 +148,7 @@ class DurationColumn(BaseColumn):
 
     @model_validator(mode="after")
     def _valid_lengths(self) -> Self:
-        self._check_numbers(self.minimum, self.maximum, self.atoms, self.scale)
+        self._check_numbers(self.minimum, self.maximum, self.atoms)
         if self.minimum < 0 and self.format == "iso8601":
             self._refuse("an ISO 8601 duration is never negative; use format 'number'")
         if max(abs(self.minimum), abs(self.maximum)) >= MAX_TICKS:

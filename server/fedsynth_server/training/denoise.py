@@ -141,13 +141,23 @@ def _second_moment(mean: Floats, variance: Floats) -> Floats:
     return moment
 
 
-def denoise(marginals: Sequence[Marginal], widths: Sequence[int]) -> list[Marginal]:
-    """Margins and pairs without most of their noise.
+@dataclass(frozen=True)
+class Denoised:
+    """Marginals without most of their noise.
 
-    Returns:
-        One one-way marginal per column, in order, then the pairs. Variances stay those of the
-        measurement: they are weights from here on.
+    Attributes:
+        marginals: one one-way marginal per column, in order, then the pairs. Variances stay those of the
+            measurement: they are weights from here on.
+        doubt: the posterior variance of a pair's cell, in units of its noise, averaged over all cells:
+            about the loss that the truth itself has. 0 without pairs.
     """
+
+    marginals: list[Marginal]
+    doubt: float
+
+
+def denoise(marginals: Sequence[Marginal], widths: Sequence[int]) -> Denoised:
+    """Margins and pairs without most of their noise."""
     first = margins(marginals, widths)
     measured = {(m.columns[0], m.columns[1]): m for m in marginals if len(m.columns) == 2}
     pairs = {columns: standard_dependence(m, first) for columns, m in measured.items()}
@@ -155,11 +165,12 @@ def denoise(marginals: Sequence[Marginal], widths: Sequence[int]) -> list[Margin
     for _ in range(ROUNDS):
         prior = improved(prior, pairs, widths)
     eigen = prior.eigen()
-    cleaned = []
+    cleaned, doubt, cells = [], 0.0, 0
     for (a, b), marginal in measured.items():
-        mean, _ = posterior(pairs[a, b], prior.strength[a, b], eigen[a], eigen[b])
+        mean, variance = posterior(pairs[a, b], prior.strength[a, b], eigen[a], eigen[b])
         mean = eigen[a][1] @ mean @ eigen[b][1].T
         product = np.outer(first[a].frequencies, first[b].frequencies)
         frequencies = product + np.sqrt(marginal.variance) * mean
         cleaned.append(replace(marginal, frequencies=frequencies))
-    return [*first, *cleaned]
+        doubt, cells = doubt + float(variance.sum()), cells + variance.size
+    return Denoised([*first, *cleaned], doubt / max(1, cells))

@@ -46,24 +46,36 @@ def fit(
     learning_rate: float,
     tick: Tick | None = None,
     record: Record | None = None,
+    goal: float = 0.0,
 ) -> float:
-    """Train in place on the anchor alone; returns the final loss (about 1 = as good as the noise)."""
+    """Train in place on the anchor alone, at most until its loss is `goal`; returns the final loss.
+
+    What the marginals say beyond the truth is noise, and a generator that follows them all the way
+    learns it: the discrepancy principle (Engl, Hanke & Neubauer 1996, "Regularization of inverse
+    problems", section 4.3) ends an iteration where its residual is what the noise explains.
+    """
     optimiser = torch.optim.Adam(generator.parameters(), lr=learning_rate)
     schedule = CosineAnnealingLR(optimiser, steps)
+    done = 0
     for step in range(steps):
         optimiser.zero_grad()
         loss = anchor.loss(generator.soft_rows())
+        if loss.item() <= goal:
+            break
         loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
         optimiser.step()
         schedule.step()
         if record is not None:
             record(step, loss.item())
+        done = step + 1
         if tick is not None:
-            tick(step + 1, steps)
+            tick(done, steps)
+    if tick is not None:
+        tick(steps, steps)
     with torch.no_grad():
         last = float(anchor.loss(generator.soft_rows()))
     if record is not None:
-        record(steps, last)
+        record(done, last)
     return last
 
 
