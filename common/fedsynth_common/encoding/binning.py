@@ -4,10 +4,10 @@ What is modelled must be narrow (noise grows with the number of codes) and must 
 that matter. So, per column:
 
 - missing and `other` always keep a code of their own;
-- numbers with more cells (atoms and leaves, in their order) than `max_bins`: the eight most frequent atoms
-  that stand out from the noise keep a code of their own; a heavy cell (above its fair share and beyond 4
-  standard deviations of noise) is a bin by itself; the others, in order, form bins of near equal mass,
-  each also large enough that its noise is at most a third of it (at least two bins);
+- numbers with more cells (atoms and leaves, in their order) than `max_bins`: the eight most frequent
+  atoms that stand out from the noise keep a code of their own; a heavy cell (above its fair share and
+  beyond 4 standard deviations of noise) is a bin by itself; the others, in order, form bins of near
+  equal mass, each also large enough that its noise is at most a third of it (at least two bins);
 - categorical columns beyond 32 codes: categories that drown in noise (below 4 sigma) become one
   code, drawn from by their mass. Where the schema names groups of a public code list, each group's rare
   categories become one code, and groups that drown together become one. No column gets more than 256
