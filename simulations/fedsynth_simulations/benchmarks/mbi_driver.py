@@ -141,6 +141,7 @@ def aim(data: Data) -> Any:
         before = counts_of(model, clique)
         log.append(data.measure(clique, std))
         model = data.fit(log, ROUND_ITERATIONS, model)
+        jax.clear_caches()  # every model compiles anew; some hundred programs crash the process
         learned = float(np.abs(counts_of(model, clique) - before).sum())
         print(f"{spent / data.rho:.3f} of the budget, chose {clique}", file=sys.stderr, flush=True)
         if learned <= np.sqrt(2 / np.pi) * std * before.size:
