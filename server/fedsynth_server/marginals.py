@@ -15,7 +15,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, kw_only=True)
 class Marginal:
-    """Noisy frequencies of the codes of one, two or three columns.
+    """Noisy frequencies of the codes of one or two columns.
 
     Attributes:
         columns: positions of the columns.

@@ -133,6 +133,6 @@ def _note_verdict(
 def _note_losses(recorder: Recorder, start: int, losses: list[Losses], anchor: Anchor) -> None:
     """The losses of a message's generator steps, the marginals' in units of their noise."""
     for step, seen in enumerate(losses, start):
-        recorder.add(IN_ROUNDS, step, seen.held / anchor.softening)
+        recorder.add(IN_ROUNDS, step, anchor.goal + seen.held / anchor.softening)
         if seen.against is not None:
             recorder.add(ADVERSARIAL, step, seen.against)

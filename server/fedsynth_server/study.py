@@ -60,8 +60,8 @@ class Study:
         histograms = self.measure_histograms()
         widths = histograms.codebook.widths
         cleaned = denoise(self.measure_marginals(histograms), widths)
-        first, anchor = cleaned.marginals[: len(widths)], Anchor(cleaned.marginals, widths)
-        goal = self.settings.goal_for(cleaned.doubt)
+        first = cleaned.marginals[: len(widths)]
+        anchor = Anchor(cleaned.marginals, widths, self.settings.goal_for(cleaned.doubt))
         network = new_generator(first, widths, self.settings)
         before = fit(
             network,
@@ -70,13 +70,12 @@ class Study:
             self.settings.learning_rate,
             lambda i, n: self.progress.update("fit generator", i, n),
             lambda i, loss: self.recorder.add(FIT, i, loss),
-            goal,
         )
         network = adversarial_rounds(
             self.session, network, anchor, histograms, self.settings, self.progress, self.recorder
         )
         if self.plan.discriminator is not None and anchor.order > 1:
-            self._refit(network, anchor, goal)
+            self._refit(network, anchor)
         with torch.no_grad():
             after = float(anchor.loss(network.soft_rows()))
         calibrate(network, first)
@@ -93,7 +92,7 @@ class Study:
             curves=self.recorder.curves(),
         )
 
-    def _refit(self, network: GeneratorNetwork, anchor: Anchor, goal: float) -> None:
+    def _refit(self, network: GeneratorNetwork, anchor: Anchor) -> None:
         """Put back the marginals that the rounds bent; what no marginal sees stays as it was learned."""
         rounds = self.plan.discriminator.messages if self.plan.discriminator else 0
         start = rounds * self.settings.adversarial_steps
@@ -104,7 +103,6 @@ class Study:
             self.settings.refit_learning_rate,
             lambda i, n: self.progress.update("refit generator", i, n),
             lambda i, loss: self.recorder.add(REFIT, start + i, loss),
-            goal,
         )
 
     def measure_histograms(self) -> Histograms:

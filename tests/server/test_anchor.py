@@ -29,7 +29,7 @@ def expected(soft, columns):
 
 def marginals(seed=1, variance=1e-3):
     rng = np.random.default_rng(seed)
-    sets = [(0,), (1,), (2,), (0, 1), (1, 2), (0, 1, 2)]
+    sets = [(0,), (1,), (2,), (0, 1), (0, 2), (1, 2)]
     return [
         Marginal(
             columns=columns,
@@ -83,10 +83,19 @@ def test_exact_marginals_have_no_loss_and_a_gradient_that_is_finite():
     assert torch.isfinite(soft.grad).all()
 
 
-def test_marginals_of_four_columns_are_refused():
-    wide = Marginal(columns=(0, 1, 2, 3), frequencies=np.zeros((2, 3, 4, 5)), variance=1.0)
-    with pytest.raises(ValueError, match="1 to 3"):
-        Anchor([wide], (2, 3, 4, 5))
+def test_marginals_of_three_columns_are_refused():
+    wide = Marginal(columns=(0, 1, 2), frequencies=np.zeros(WIDTHS), variance=1.0)
+    with pytest.raises(ValueError, match="1 or 2"):
+        Anchor([wide], WIDTHS)
+
+
+def test_below_its_goal_the_softened_loss_pulls_no_more():
+    soft = soft_rows().requires_grad_()
+    loss = Anchor(marginals(), WIDTHS).loss(soft).item()
+    beyond, within = (Anchor(marginals(), WIDTHS, goal=loss * share) for share in (0.5, 1.5))
+    assert float(beyond.softened(soft)) == pytest.approx(loss / 2 * beyond.softening, rel=1e-4)
+    within.softened(soft).backward()
+    assert float(within.softened(soft)) == 0 == float(soft.grad.abs().sum())
 
 
 @pytest.mark.parametrize(("count", "factor"), [(3, 8.0), (4, 1.0), (5, 1.0)])

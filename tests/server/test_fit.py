@@ -101,12 +101,11 @@ def test_a_fit_ends_at_its_goal():
     network = new_generator(measured()[:2], WIDTHS, SETTINGS)
     last = fit(
         network,
-        Anchor(measured(), WIDTHS),
+        Anchor(measured(), WIDTHS, goal=1.0),
         300,
         1e-2,
         lambda done, total: ticks.append((done, total)),
         lambda step, loss: seen.append((step, loss)),
-        goal=1.0,
     )
     assert last <= 1.0 < seen[-2][1]
     assert 0 < seen[-1][0] < 300

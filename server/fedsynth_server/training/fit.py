@@ -46,9 +46,8 @@ def fit(
     learning_rate: float,
     tick: Tick | None = None,
     record: Record | None = None,
-    goal: float = 0.0,
 ) -> float:
-    """Train in place on the anchor alone, at most until its loss is `goal`; returns the final loss.
+    """Train in place on the anchor alone, at most until its goal; returns the final loss.
 
     What the marginals say beyond the truth is noise, and a generator that follows them all the way
     learns it: the discrepancy principle (Engl, Hanke & Neubauer 1996, "Regularization of inverse
@@ -60,7 +59,7 @@ def fit(
     for step in range(steps):
         optimiser.zero_grad()
         loss = anchor.loss(generator.soft_rows())
-        if loss.item() <= goal:
+        if loss.item() <= anchor.goal:
             break
         loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
         optimiser.step()
