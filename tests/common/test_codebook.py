@@ -8,7 +8,6 @@ from safetensors.numpy import load, save
 
 from fedsynth_common.encoding import Codebook, build_codebook, domains
 from fedsynth_common.encoding.codebook import group_totals
-from fedsynth_common.encoding.histogram_tree import tree_mass
 from fedsynth_common.errors import InputError
 from fedsynth_common.schema import BooleanColumn, CategoricalColumn, IntegerColumn, Schema
 
@@ -163,14 +162,6 @@ def spread(schema, counts, sigma, seed=0):
     return build_codebook(schema, [counts + noise], [sigma])
 
 
-@given(st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=50))
-def test_tree_mass_keeps_the_sum(values):
-    counts = np.array(values)
-    result = tree_mass(counts, 1.0)
-    assert (result >= 0).all()
-    assert result.sum() == pytest.approx(max(counts.sum(), 0.0), abs=1e-3)
-
-
 def test_bins_without_noise_have_near_equal_mass():
     counts = bell(50_000)
     book = spread(number(), counts, 0.0)
@@ -286,11 +277,6 @@ def test_rare_categories_share_one_code():
     assert order[:15].sum() < order[15:30].sum() < order[30:].sum()
 
 
-def test_rare_categories_without_noise_keep_their_counts():
-    counts = np.concatenate([np.full(5, 900.0), np.arange(45.0) - 44.0, [3.0, 2.0]])
-    np.testing.assert_array_equal(tree_mass(counts, 0.0), np.maximum(counts, 0.0))
-
-
 def test_rare_categories_without_mass_are_drawn_evenly():
     counts = np.concatenate([[900.0], np.full(50, -1.0)])
     book = build_codebook(labels(50), [counts], [20.0])
@@ -341,15 +327,3 @@ def test_any_histogram_gives_a_valid_deterministic_codebook(seed, sigma, max_bin
 def test_unusable_histograms_are_refused(histograms, sigmas, max_bins, fault):
     with pytest.raises(InputError, match=fault):
         build_codebook(number(), histograms, sigmas, max_bins)
-
-
-def test_tree_mass_leaves_an_empty_tail_nearly_empty():
-    """What a flat projection gets wrong: hundreds of empty cells each keeping a little noise."""
-    counts = np.zeros(256)
-    counts[:16] = 500.0
-    means = []
-    for seed in range(20):
-        noisy = counts + np.random.default_rng(seed).normal(0, 60, 256)
-        mass = tree_mass(noisy, 60.0)
-        means.append((mass / mass.sum()) @ np.arange(256))
-    assert np.mean(means) < 25  # the truth is 7.5; a flat projection gives over 40
