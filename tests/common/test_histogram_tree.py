@@ -53,7 +53,7 @@ def test_noise_is_smoothed_and_a_spike_is_kept():
         noisy = counts + np.random.default_rng(seed).normal(0, 60, 256)
         mass = tree_mass(noisy, 60.0)
         errors.append(np.abs(mass - counts).sum() / np.abs(np.maximum(noisy, 0) - counts).sum())
-        assert mass[200] == pytest.approx(3_000, rel=0.2)
+        assert 2_000 < mass[200] < 3_500  # as noisy as the sums above it
     assert np.median(errors) < 0.6
 
 
