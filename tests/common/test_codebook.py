@@ -254,6 +254,15 @@ def test_an_atom_that_drowns_shares_the_bin_of_the_values_around_it():
     assert view[1] in view[domain.atoms :][leaf - 1 : leaf + 1]
 
 
+@pytest.mark.parametrize("leaves", [17, 18, 24, 25])
+def test_few_leaves_beside_many_atoms_keep_their_codes(leaves):
+    """Every leaf beyond its fair share of a bin, and every atom apart: nothing is left to bin."""
+    schema = number(leaves - 1, atoms=tuple(range(8)))
+    (domain,) = domains(schema)
+    book = build_codebook(schema, [np.full(domain.width, 500.0)], [1.0])
+    assert book.widths[0] == 8 + min(leaves, 24)
+
+
 def test_of_many_atoms_eight_have_codes_of_their_own():
     view, _ = with_atoms(np.repeat([300.0, 600.0], [2, 8]), sigma=10.0)
     alone = [np.count_nonzero(view == view[atom]) == 1 for atom in range(10)]
@@ -287,18 +296,23 @@ def test_without_noise_no_category_is_merged():
     assert build_codebook(labels(50), [np.zeros(51)], [0.0]).widths == (51,)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(
     st.integers(0, 2**32 - 1),
     st.sampled_from([0.0, 1.0, 30.0, 1e4]),
     st.integers(2, 40),
     st.booleans(),
+    st.sampled_from([0, 9, 24, 30, 9999]),
+    st.integers(0, 40),
 )
-def test_any_histogram_gives_a_valid_deterministic_codebook(seed, sigma, max_bins, nullable):
+def test_any_histogram_gives_a_valid_deterministic_codebook(
+    seed, sigma, max_bins, nullable, maximum, atoms
+):
+    special = tuple(range(min(atoms, maximum + 1)))
     schema = Schema(
         name="s",
         columns=(
-            IntegerColumn(name="n", minimum=0, maximum=9999, atoms=(0, 7), nullable=nullable),
+            IntegerColumn(name="n", minimum=0, maximum=maximum, atoms=special, nullable=nullable),
             *labels(60, nullable=nullable).columns,
             BooleanColumn(name="b"),
         ),
@@ -308,7 +322,7 @@ def test_any_histogram_gives_a_valid_deterministic_codebook(seed, sigma, max_bin
         rng.pareto(0.6, d.width) * 10 + rng.normal(0, sigma, d.width) for d in domains(schema)
     ]
     one, two = (build_codebook(schema, counts, [sigma] * 3, max_bins) for _ in range(2))
-    assert one.widths[0] <= max_bins + 2 + nullable
+    assert one.widths[0] <= max_bins + 8 + nullable
     for left, right in zip((*one.views, *one.shapes), (*two.views, *two.shapes), strict=True):
         np.testing.assert_array_equal(left, right)
 

@@ -152,6 +152,8 @@ def _bins(
     run: float,
 ) -> Groups:
     """Bin of every cell of a number in its order, numbered from 0 without gaps; `apart` come on top."""
+    if np.count_nonzero(~apart) <= max_bins:
+        return np.arange(len(counts))
     among = mass[~apart].sum()
     heavy = (mass > among / max_bins) & (counts > SIGNIFICANT * sigma) & ~apart
     bins = np.empty(len(counts), dtype=np.int64)
