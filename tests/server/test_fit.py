@@ -71,7 +71,7 @@ def test_ticks_count_the_steps():
         short.learning_rate,
         lambda done, total: seen.append((done, total)),
     )
-    assert seen == [(1, 4), (2, 4), (3, 4), (4, 4), (4, 4)]
+    assert seen == [(1, 4), (2, 4), (3, 4), (4, 4)]
 
 
 def test_calibration_brings_the_margins_back():

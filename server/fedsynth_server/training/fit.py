@@ -69,7 +69,7 @@ def fit(
         done = step + 1
         if tick is not None:
             tick(done, steps)
-    if tick is not None:
+    if tick is not None and done < steps:
         tick(steps, steps)
     with torch.no_grad():
         last = float(anchor.loss(generator.soft_rows()))
