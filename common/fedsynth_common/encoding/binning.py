@@ -31,7 +31,7 @@ from fedsynth_common.errors import InputError
 from fedsynth_common.schema.columns import CategoricalColumn, ModelledColumn
 from fedsynth_common.schema.schema import Schema
 
-MOST_ATOMS = 8  # of a number that get a code of their own whatever their share
+ATOMS_APART = 8  # of a number that get a code of their own whatever their share
 SIGNIFICANT = 4.0  # standard deviations of noise beyond which a single cell is believed
 BIN_NOISE = 1 / 3  # the most noise a bin may have, as a share of its mass
 MAX_CATEGORY_CODES = 32
@@ -95,8 +95,7 @@ def _column(
     groups = np.arange(domain.width, dtype=np.int64)
     shape = np.ones(domain.width)
     if domain.ordered and domain.atoms + domain.leaves > max_bins:
-        steady = runs is not None and domain.leaves > 2 * runs
-        run = domain.leaves / runs if runs and steady else 1.0
+        run = domain.leaves / runs if runs and domain.leaves > 2 * runs else 1.0
         cells = domain.in_order
         mass = tree_mass(counts[cells], sigma, run)
         apart = _own_code(domain, counts, sigma)[cells]
@@ -136,9 +135,9 @@ def _rolled_up(
 
 
 def _own_code(domain: FineDomain, counts: Shape, sigma: float) -> npt.NDArray[np.bool_]:
-    """The atoms that stand out from the noise, at most `MOST_ATOMS` of them: (width,)."""
+    """The atoms that stand out from the noise, at most `ATOMS_APART` of them: (width,)."""
     apart = np.zeros(domain.width, dtype=bool)
-    atoms = np.argsort(-counts[: domain.atoms], kind="stable")[:MOST_ATOMS]
+    atoms = np.argsort(-counts[: domain.atoms], kind="stable")[:ATOMS_APART]
     apart[atoms] = counts[atoms] >= SIGNIFICANT * sigma
     return apart
 
@@ -172,17 +171,18 @@ def _equal_mass(mass: Shape, counts: Shape, sigma: float, most: int, run: float)
 
     Noise is judged on the raw counts too: over many near-empty leaves `mass` is biased upwards.
     """
+    needed = sum_noise(np.arange(len(mass) + 1), sigma, run) / BIN_NOISE
     parts = np.zeros(len(mass), dtype=np.int64)
     part, size, inside, seen, left = 0, 0, 0.0, 0.0, float(mass.sum())
     for cell, here in enumerate(mass):
         fair = (left + inside) / max(1, most - part)
-        enough = min(inside, seen) >= float(sum_noise(np.array(size), sigma, run)) / BIN_NOISE
+        enough = min(inside, seen) >= needed[size]
         # close the group where its mass comes nearest to its fair share
         if size and part < most - 1 and enough and inside + here / 2 > fair:
             part, size, inside, seen = part + 1, 0, 0.0, 0.0
         parts[cell] = part
         size, inside, seen, left = size + 1, inside + here, seen + counts[cell], left - here
-    if part and min(inside, seen) < float(sum_noise(np.array(size), sigma, run)) / BIN_NOISE:
+    if part and min(inside, seen) < needed[size]:
         parts[parts == part] = part - 1  # the tail drowns in noise: join it to its neighbour
     return parts
 

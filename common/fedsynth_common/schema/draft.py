@@ -36,6 +36,7 @@ from pydantic import ValidationError
 from fedsynth_common.encoding.domain import leaf_ticks
 from fedsynth_common.errors import InputError
 from fedsynth_common.schema.columns import (
+    MAX_ATOMS,
     MAX_TICKS,
     OTHER,
     BooleanColumn,
@@ -58,7 +59,6 @@ MOST_CODES = (
     256  # a column named like an id with more values names people or events, even if repeated
 )
 ATOM_SHARE, ATOM_COUNT = 0.01, 20  # of a value that many records share: 0, or a round number
-MOST_ATOMS = 64
 MISSING_MARKS = frozenset({"?", "na", "n/a", "nan", "null", "none", "-", ".", "unknown"})
 YES_NO = (("true", "false"), ("yes", "no"), ("y", "n"), ("t", "f"))
 ID_NAME = re.compile(r"id|.*_id|id_.*|.*_nbr", re.IGNORECASE)
@@ -262,5 +262,5 @@ def _atoms(
     leaf = np.searchsorted(edges, ticks, side="right") - 1
     least = max(ATOM_SHARE * counts.sum(), ATOM_COUNT)
     heavy = np.flatnonzero((counts >= least) & (np.diff(edges)[leaf] > 1))
-    kept = heavy[np.argsort(-counts[heavy], kind="stable")[:MOST_ATOMS]]
+    kept = heavy[np.argsort(-counts[heavy], kind="stable")[:MAX_ATOMS]]
     return tuple(int(tick) for tick in np.sort(ticks[kept]))

@@ -23,7 +23,7 @@ class Anchor:
         goal: the loss that is good enough: below it, what is left to fit is noise. A fit ends there, and
             in the adversarial rounds the anchor holds a generator no closer.
         order: 2 with pairs, 1 with one-way marginals alone.
-        softening: softened loss / loss.
+        softening: softened loss per loss above the goal.
     """
 
     def __init__(

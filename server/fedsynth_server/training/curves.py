@@ -39,7 +39,8 @@ IN_ROUNDS = Line(
     name="rounds",
     unit=NOISE,
     x="generator step",
-    note="the same distance while the generator learns from the discriminators",
+    note="the same distance while the generator learns from the discriminators; where the anchor "
+    "lets go, as noise explains the rest, it says no less than that",
 )
 REFIT = Line(
     panel=IN_ROUNDS.panel,
