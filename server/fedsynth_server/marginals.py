@@ -28,6 +28,26 @@ class Marginal:
     variance: float
 
 
+def averaged(marginals: Sequence[Marginal], widths: Sequence[int]) -> list[Marginal]:
+    """Every column's one-way marginal from all marginals that hold it, by inverse variance.
+
+    Still noisy: cells may be negative. A column in none of the marginals raises `ZeroDivisionError`.
+    """
+    sums = [np.zeros(width) for width in widths]
+    precision = [0.0] * len(widths)
+    for marginal in marginals:
+        for axis, column in enumerate(marginal.columns):
+            others = tuple(i for i in range(len(marginal.columns)) if i != axis)
+            spread = marginal.frequencies.size / widths[column]
+            weight = 1.0 / (marginal.variance * spread)
+            sums[column] += weight * marginal.frequencies.sum(axis=others)
+            precision[column] += weight
+    return [
+        Marginal(columns=(j,), frequencies=s / p, variance=1.0 / p)
+        for j, (s, p) in enumerate(zip(sums, precision, strict=True))
+    ]
+
+
 def project_to_simplex(frequencies: Floats) -> Floats:
     """The closest (Euclidean) non-negative frequencies that sum to one.
 

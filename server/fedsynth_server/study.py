@@ -24,6 +24,7 @@ from fedsynth_server.plausibility import Size, inconsistent, oversized, size_of
 from fedsynth_server.progress import StudyProgress
 from fedsynth_server.rounds import adversarial_rounds
 from fedsynth_server.session import Session
+from fedsynth_server.sites import Sites, one_site, read_sites
 from fedsynth_server.training.anchor import Anchor
 from fedsynth_server.training.curves import FIT, REFIT, Recorder
 from fedsynth_server.training.denoise import denoise
@@ -59,7 +60,8 @@ class Study:
         self.session.enroll()
         histograms = self.measure_histograms()
         widths = histograms.codebook.widths
-        cleaned = denoise(self.measure_marginals(histograms), widths)
+        marginals, sites = self.measure_marginals(histograms)
+        cleaned = denoise(marginals, widths, sites)
         first = cleaned.marginals[: len(widths)]
         anchor = Anchor(cleaned.marginals, widths, self.settings.goal_for(cleaned.doubt))
         network = new_generator(first, widths, self.settings)
@@ -119,10 +121,13 @@ class Study:
         self._sizes = {site: sizes[site] for site in replies}
         return read_histograms(self.plan.table, self.domains, order, replies)
 
-    def measure_marginals(self, histograms: Histograms) -> list[Marginal]:
-        """The one-way marginals at hand and, if the plan measures them, all pairs of columns."""
+    def measure_marginals(self, histograms: Histograms) -> tuple[list[Marginal], Sites]:
+        """The one-way marginals at hand and, if the plan measures them, all pairs of columns.
+
+        With the pairs come the same by site.
+        """
         if len(self.plan.measure) == 1 or len(self.domains) == 1:
-            return histograms.first
+            return histograms.first, one_site([], histograms.codebook.widths)
         order = marginal_order(
             histograms.codebook,
             all_pairs(len(self.domains)),
@@ -130,7 +135,7 @@ class Study:
             self.plan.table.rows_per_person,
         )
         replies = self._plausible(order, self._measure(order, 1), self._sizes)
-        return [*histograms.first, *_marginals(order, replies, histograms)]
+        return _read_pairs(order, replies, histograms)
 
     def _plausible(
         self, order: Order, replies: Mapping[str, bytes], sizes: Mapping[str, Size]
@@ -153,19 +158,22 @@ class Study:
         return replies
 
 
-def _marginals(
+def _read_pairs(
     order: Order, replies: Mapping[str, bytes], histograms: Histograms
-) -> list[Marginal]:
-    """Pooled replies as frequencies of the records of the sites that replied.
+) -> tuple[list[Marginal], Sites]:
+    """One-way marginals and pooled replies as frequencies of the records of the sites that replied.
 
     A site whose histograms are missing is left out: nobody knows how many records it has.
     """
     replies = {site: counts for site, counts in replies.items() if site in histograms.weights}
-    records = histograms.records * sum(histograms.weights[site] for site in replies)
     if not replies:
         raise FedsynthError("measure: no site answered both for histograms and for marginals")
+    sizes = {site: histograms.records * histograms.weights[site] for site in replies}
+    records = sum(sizes.values())
     variance = order.variance * len(replies) / records**2
-    return [
+    pairs = [
         Marginal(columns=item.columns, frequencies=counts / records, variance=variance)
         for item, counts in zip(order.items, order.pool(replies), strict=True)
     ]
+    sites = read_sites(order, replies, sizes, histograms.codebook.widths)
+    return [*histograms.first, *pairs], sites

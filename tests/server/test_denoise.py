@@ -4,12 +4,14 @@ import numpy as np
 import pytest
 
 from fedsynth_server.marginals import Marginal
+from fedsynth_server.sites import one_site
 from fedsynth_server.training.denoise import (
     ROUNDS,
     denoise,
     first_prior,
     improved,
     margins,
+    posterior,
     shrinkage,
 )
 
@@ -172,3 +174,22 @@ def test_independent_columns_keep_little_of_the_noise():
         before += np.abs(raw.frequencies - exact).sum()
         after += np.abs(clean.frequencies - exact).sum()
     assert after < 0.25 * before
+
+
+@pytest.mark.parametrize("std", [1e-4, 1e-6, 1e-8])
+def test_more_rounds_do_no_harm_where_there_is_little_noise(std):
+    """Scale counted in a strength and in both covariances swings, and ends by denying all dependence."""
+    truth = joint()
+    noisy = measured(truth, std)
+    first = margins(noisy, WIDTHS)
+    known = {m.columns: m for m in noisy if len(m.columns) == 2}
+    sites = one_site(list(known.values()), WIDTHS)
+    pairs = {c: sites.within(m, first)[0] / std for c, m in known.items()}
+    prior = first_prior(pairs, WIDTHS)
+    for _ in range(40):
+        prior = improved(prior, pairs, WIDTHS)
+        eigen = prior.eigen()
+        for (a, b), matrix in pairs.items():
+            mean, _ = posterior(matrix, prior.strength[a, b], eigen[a], eigen[b])
+            kept = eigen[a][1] @ mean @ eigen[b][1].T
+            assert np.abs(kept - matrix).sum() < 0.3 * np.abs(matrix).sum()

@@ -4,8 +4,11 @@ Fitting the raw noisy cells makes the generator learn the noise: on Adult at ε=
 of what the truth itself scores. Facts about the truth, known without looking at data, remove most:
 
 * one-way margins are shared by every marginal of a column, so they are averaged over all of them;
-* what is left of a pair after subtracting the product of its margins is dependence. A column depends
-  on all others through few directions of its codes, while the noise has full rank and a known size.
+* where sites differ, their own margins show a part of every pair's dependence, and some sites say more
+  about the rest than others (`sites.py`);
+* what is left of a pair after subtracting the product of its margins and that part is dependence within
+  sites. A column depends on all others through few directions of its codes, while the noise has full
+  rank and a known size.
 
 The dependence S of columns a and b, in units of its noise, is taken as normal with a separable
 covariance, and what was measured is Y:
@@ -30,33 +33,16 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from fedsynth_server.marginals import Floats, Marginal, project_to_simplex
+from fedsynth_server.marginals import Floats, Marginal, averaged, project_to_simplex
+from fedsynth_server.sites import Sites, one_site
 
 
 def margins(marginals: Sequence[Marginal], widths: Sequence[int]) -> list[Marginal]:
     """One-way marginals from everything measured, by inverse-variance weights, on the simplex."""
-    sums = [np.zeros(width) for width in widths]
-    precision = np.zeros(len(widths))
-    for marginal in marginals:
-        for axis, column in enumerate(marginal.columns):
-            others = tuple(i for i in range(len(marginal.columns)) if i != axis)
-            spread = marginal.frequencies.size / widths[column]
-            weight = 1.0 / (marginal.variance * spread)
-            sums[column] += weight * marginal.frequencies.sum(axis=others)
-            precision[column] += weight
     return [
-        Marginal(columns=(j,), frequencies=project_to_simplex(s / p), variance=1.0 / p)
-        for j, (s, p) in enumerate(zip(sums, precision, strict=True))
+        replace(margin, frequencies=project_to_simplex(margin.frequencies))
+        for margin in averaged(marginals, widths)
     ]
-
-
-def standard_dependence(marginal: Marginal, first: Sequence[Marginal]) -> Floats:
-    """Difference of a pair from the product of its margins, centred, in units of its noise."""
-    a, b = marginal.columns
-    raw = marginal.frequencies - np.outer(first[a].frequencies, first[b].frequencies)
-    centred = raw - raw.mean(0, keepdims=True) - raw.mean(1, keepdims=True) + raw.mean()
-    scaled: Floats = centred / np.sqrt(marginal.variance)
-    return scaled
 
 
 Pairs = Mapping[tuple[int, int], Floats]
@@ -114,10 +100,15 @@ def first_prior(pairs: Pairs, widths: Sequence[int]) -> Prior:
 
 
 def improved(prior: Prior, pairs: Pairs, widths: Sequence[int]) -> Prior:
-    """One round of expectation and maximisation."""
+    """One round of expectation and maximisation.
+
+    A change of scale shows in a pair's strength and in both covariances. Counted in all three it is a
+    step three times as long, which is what makes ten rounds enough where noise dominates and would swing
+    ever wider where there is next to none: so the covariances' part counts as far as a pair is noise.
+    """
     eigen = prior.eigen()
     sums, counts = [np.zeros((w, w)) for w in widths], np.zeros(len(widths))
-    strength = {}
+    strength, noise = {}, {}
     for (a, b), matrix in pairs.items():
         (left, basis), (right, other), t = eigen[a], eigen[b], prior.strength[a, b]
         left_unit, right_unit = np.sqrt(left)[:, None], np.sqrt(right)[None, :]
@@ -126,11 +117,15 @@ def improved(prior: Prior, pairs: Pairs, widths: Sequence[int]) -> Prior:
         sums[b] += other @ _second_moment((mean / left_unit).T, kept.T / left) @ other.T / t
         counts[a], counts[b] = counts[a] + widths[b], counts[b] + widths[a]
         strength[a, b] = float(((mean**2 + kept) / np.outer(left, right)).mean())
+        noise[a, b] = 1.0 - float(kept.mean())
     units = [
         float(np.trace(s) / (n * len(s))) if n else 0.0 for s, n in zip(sums, counts, strict=True)
     ]
     return Prior(
-        {(a, b): max(t * units[a] * units[b], LEAST) for (a, b), t in strength.items()},
+        {
+            (a, b): max(t * (units[a] * units[b]) ** noise[a, b], LEAST)
+            for (a, b), t in strength.items()
+        },
         [s / (n * u) if u > 0 else s for s, n, u in zip(sums, counts, units, strict=True)],
     )
 
@@ -147,7 +142,7 @@ class Denoised:
 
     Attributes:
         marginals: one one-way marginal per column, in order, then the pairs. Variances stay those of the
-            measurement: they are weights from here on.
+            pairs' noise before: they are weights from here on.
         doubt: the posterior variance of a pair's cell, in units of its noise, averaged over all cells:
             about the loss that the truth itself has. 0 without pairs.
     """
@@ -156,21 +151,34 @@ class Denoised:
     doubt: float
 
 
-def denoise(marginals: Sequence[Marginal], widths: Sequence[int]) -> Denoised:
-    """Margins and pairs without most of their noise."""
+def denoise(
+    marginals: Sequence[Marginal], widths: Sequence[int], sites: Sites | None = None
+) -> Denoised:
+    """Margins and pairs without most of their noise.
+
+    Args:
+        marginals: one-way and two-way, pooled over the sites.
+        widths: number of codes per column.
+        sites: the same pairs by site; default: they are not known.
+    """
     first = margins(marginals, widths)
-    measured = {(m.columns[0], m.columns[1]): m for m in marginals if len(m.columns) == 2}
-    pairs = {columns: standard_dependence(m, first) for columns, m in measured.items()}
+    measured = [marginal for marginal in marginals if len(marginal.columns) == 2]
+    sites = sites or one_site(measured, widths)
+    pairs, noise = {}, {}
+    for pair in measured:
+        a, b = pair.columns
+        dependence, noise[a, b] = sites.within(pair, first)
+        pairs[a, b] = dependence / np.sqrt(noise[a, b])
     prior = first_prior(pairs, widths)
     for _ in range(ROUNDS):
         prior = improved(prior, pairs, widths)
     eigen = prior.eigen()
     cleaned, doubt, cells = [], 0.0, 0
-    for (a, b), marginal in measured.items():
+    for a, b in pairs:
         mean, variance = posterior(pairs[a, b], prior.strength[a, b], eigen[a], eigen[b])
         mean = eigen[a][1] @ mean @ eigen[b][1].T
         product = np.outer(first[a].frequencies, first[b].frequencies)
-        frequencies = product + np.sqrt(marginal.variance) * mean
-        cleaned.append(replace(marginal, frequencies=frequencies))
+        frequencies = product + sites.between(a, b) + np.sqrt(noise[a, b]) * mean
+        cleaned.append(Marginal(columns=(a, b), frequencies=frequencies, variance=noise[a, b]))
         doubt, cells = doubt + float(variance.sum()), cells + variance.size
     return Denoised([*first, *cleaned], doubt / max(1, cells))

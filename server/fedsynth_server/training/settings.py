@@ -8,6 +8,9 @@ from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
+NEGLIGIBLE = 0.01
+"""Loss below which no fit goes on: a tenth of the noise's standard deviation in every cell."""
+
 
 class TrainingSettings(BaseModel):
     """Settings of the generator's training; the defaults are what the benchmarks report."""
@@ -49,9 +52,10 @@ class TrainingSettings(BaseModel):
         """Loss at which a fit ends; measured on six tables (simulations/RESULTS.md).
 
         Args:
-            doubt: expected loss of the truth (`Denoised.doubt`).
+            doubt: expected loss of the truth (`Denoised.doubt`); 0 without pairs.
         """
-        return self.enough * doubt
+        goal = self.enough * doubt
+        return max(goal, NEGLIGIBLE) if goal > 0 else 0.0
 
     def quick(self) -> Self:
         """The same settings with few steps, for smoke tests."""
