@@ -24,7 +24,7 @@ class TrainingSettings(BaseModel):
     fit_steps: int | None = Field(default=None, ge=1, description="default: by ε, see steps_for")
     enough: float = Field(default=0.4, ge=0, description="see goal_for; 0: take all steps")
     learning_rate: float = Field(default=1e-2, gt=0)
-    adversarial_steps: int = Field(default=10, ge=0, description="generator steps per message")
+    adversarial_steps: int = Field(default=30, ge=0, description="generator steps per message")
     adversarial_batch: int = Field(default=2048, ge=2)
     adversarial_learning_rate: float = Field(default=5e-3, gt=0)
     adversarial_weight: float = Field(default=1.0, ge=0, description="λ; 0 is the control")
