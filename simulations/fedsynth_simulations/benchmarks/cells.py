@@ -61,6 +61,8 @@ ROWS = {
     "control": Dependence(),
     "mst": Dependence(federated=False, trained=False),
     "aim": Dependence(federated=False, trained=False),
+    "argn-dp": Dependence(federated=False, trained=False),
+    "ctgan": Dependence(private=False, federated=False, trained=False),
 }
 """The rows in the order in which they are printed; `rows.py` says what they are."""
 

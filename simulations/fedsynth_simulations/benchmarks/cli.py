@@ -72,10 +72,10 @@ def run(
         bool, typer.Option("--quick", help="Few training steps: a smoke test.")
     ] = False,
     external_env: Annotated[
-        Path, typer.Option(help="Environment of MST and AIM, from `external-env`.")
+        Path, typer.Option(help="Environment of MST, AIM and others, from `external-env`.")
     ] = Path(".benchmark-env"),
     external_limit: Annotated[
-        float, typer.Option(min=1, help="Seconds after which MST or AIM is stopped.")
+        float, typer.Option(min=1, help="Seconds after which a method of others is stopped.")
     ] = 7200.0,
 ) -> None:
     """Compute and print the benchmark of one or more tables; a restart goes on where it stopped.
@@ -223,12 +223,17 @@ def external_env(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="A new folder.")] = Path(
         ".benchmark-env"
     ),
+    networks: Annotated[
+        bool,
+        typer.Option("--networks", help="That of ctgan and argn-dp, DIR-networks (torch; 2 GB)."),
+    ] = False,
 ) -> None:
     """Build the environment that the rows mst and aim run in (mbi and jax; about 700 MB)."""
-    from fedsynth_simulations.benchmarks.external import build_environment
+    from fedsynth_simulations.benchmarks import external
 
-    build_environment(folder)
-    typer.echo(f"built {folder}; use it with --external-env {folder}")
+    built = Path(external.External(str(folder)).networks.folder) if networks else folder
+    external.build_environment(built, networks=networks)
+    typer.echo(f"built {built}; use it with --external-env {folder}")
 
 
 @app.command("cross-check-env")

@@ -21,7 +21,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,11 @@ from fedsynth_simulations.benchmarks.memory import peak_megabytes
 Codes = npt.NDArray[np.uint16]
 
 REQUIREMENTS = ("mbi==2.0.0",)
+NETWORK_REQUIREMENTS = ("ctgan==0.12.1", "mostlyai-engine==2.7.3", "torch>=2.13,<2.14")
+NETWORKS_WITHOUT = ("torchvision", "torchaudio")
+"""Required by mostlyai-engine, not used for tables; with a CPU build of torch they break its import."""
+NETWORKS = "-networks"
+"""What the folder of the second environment is called after the first's name."""
 HISTOGRAM_SHARE = 0.1
 _POLL_SECONDS = 0.2
 _DRIVER_SEEDS = 1_000_000  # so that its noise and our decoding draw from different streams
@@ -61,6 +67,17 @@ class External:
     limit: float = 7200.0
 
     @property
+    def networks(self) -> "External":
+        """The environment of CTGAN and TabularARGN, beside that of MST and AIM."""
+        return replace(self, folder=self.folder.rstrip("/") + NETWORKS)
+
+    @property
+    def build(self) -> str:
+        """Arguments of `external-env` that build it."""
+        name = self.folder.removesuffix(NETWORKS)
+        return name if name == self.folder else f"{name} --networks"
+
+    @property
     def python(self) -> Path:
         """Its interpreter."""
         parts = ("Scripts", "python.exe") if os.name == "nt" else ("bin", "python")
@@ -75,8 +92,8 @@ class ExternalTable:
     peak_megabytes: float
 
 
-def build_environment(folder: Path) -> None:
-    """A virtual environment with mbi in `folder`.
+def build_environment(folder: Path, *, networks: bool = False) -> None:
+    """A virtual environment in `folder`, with mbi or, for `networks`, with CTGAN and TabularARGN.
 
     Raises:
         InputError: `folder` is in use.
@@ -84,11 +101,15 @@ def build_environment(folder: Path) -> None:
     """
     if folder.exists() and any(folder.iterdir()):
         raise InputError(f"{folder}: is not empty; choose a new folder")
-    python = External(str(folder)).python
-    for command in (
+    pip = [str(External(str(folder)).python), "-m", "pip"]
+    requirements = NETWORK_REQUIREMENTS if networks else REQUIREMENTS
+    commands = [
         [sys.executable, "-m", "venv", str(folder)],
-        [str(python), "-m", "pip", "install", "--quiet", *REQUIREMENTS],
-    ):
+        [*pip, "install", "--quiet", *requirements],
+    ]
+    if networks:
+        commands.append([*pip, "uninstall", "--quiet", "--yes", *NETWORKS_WITHOUT])
+    for command in commands:
         if subprocess.run(command, check=False).returncode:
             raise FedsynthError(f"{folder}: could not be built; see the output above")
 
@@ -133,11 +154,6 @@ def synthesise(
         TimeLimit: the method was stopped.
         FedsynthError: the method failed.
     """
-    if not external.python.is_file():
-        raise InputError(
-            f"no environment in {external.folder}; build it with "
-            f"`fedsynth benchmark external-env {external.folder}`"
-        )
     rho, rng = rho_of(epsilon, delta), np.random.default_rng(seed)
     fine = encode(train, schema, extra="ignore").codes
     codebook, arrays = _public_codes(fine, schema, HISTOGRAM_SHARE * rho, seed)
@@ -148,7 +164,7 @@ def synthesise(
         "rows": np.array(len(fine)),
         "seed": np.array(_DRIVER_SEEDS + seed),
     }
-    codes, peak = _drive(method, arrays, external)
+    codes, peak = drive("mbi_driver.py", method, arrays, external)
     return ExternalTable(decode(codebook.to_fine(codes, rng), schema, rng), peak)
 
 
@@ -181,15 +197,26 @@ def _public_codes(
     return histograms.codebook, arrays
 
 
-def _drive(
-    method: str, arrays: dict[str, npt.NDArray[Any]], external: External
-) -> tuple[Codes, float]:
-    """Run the driver; synthetic codes and its peak memory."""
-    driver = Path(__file__).with_name("mbi_driver.py")
+def drive(
+    driver: str, method: str, arrays: Mapping[str, npt.NDArray[Any]], external: External
+) -> tuple[npt.NDArray[Any], float]:
+    """Run a driver of this folder in its environment; synthetic codes and its peak memory.
+
+    Raises:
+        InputError: the environment is missing.
+        TimeLimit: the method was stopped.
+        FedsynthError: the method failed.
+    """
+    if not external.python.is_file():
+        raise InputError(
+            f"no environment in {external.folder}; build it with "
+            f"`fedsynth benchmark external-env {external.build}`"
+        )
+    script = Path(__file__).with_name(driver)
     with tempfile.TemporaryDirectory(prefix="fedsynth-external-") as name:
         source, result = Path(name, "in.npz"), Path(name, "out.npz")
         np.savez(source, **arrays)  # type: ignore[arg-type]
-        command = [str(external.python), str(driver), method, str(source), str(result)]
+        command = [str(external.python), str(script), method, str(source), str(result)]
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
         peak = 0.0
         end = time.monotonic() + external.limit

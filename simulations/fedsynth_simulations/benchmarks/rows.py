@@ -13,6 +13,8 @@
 | both | federated, marginals and discriminators | ε |
 | control | `both` with adversarial weight 0: same steps, same budget, discriminators ignored | ε |
 | mst, aim | central, on graphical models, in an environment of their own | ε |
+| argn-dp | central, TabularARGN with DP-SGD, in another environment | ε |
+| ctgan | central, in the same environment | - |
 
 `both` against `control` says what the discriminators add; `both` against `marginals` says whether
 that is worth their share of the budget. alone-pooled costs each record ε, since every record is at
@@ -33,6 +35,7 @@ from fedsynth_common.evaluation.references import independent_columns
 from fedsynth_simulations.baselines import naive_bayes
 from fedsynth_simulations.benchmarks.cells import Cell
 from fedsynth_simulations.benchmarks.external import External, synthesise
+from fedsynth_simulations.benchmarks.external_networks import synthesise_network
 from fedsynth_simulations.benchmarks.tables import BenchmarkTable
 
 
@@ -106,6 +109,19 @@ def _external(cell: Cell, table: BenchmarkTable, external: External) -> Made:
     return Made(made.frame, cell.epsilon, peak_megabytes=made.peak_megabytes)
 
 
+def _network(cell: Cell, table: BenchmarkTable, external: External) -> Made:
+    made = synthesise_network(
+        cell.row,
+        table.train,
+        table.schema,
+        epsilon=cell.epsilon or 1.0,
+        delta=cell.delta or 1e-5,
+        seed=cell.seed,
+        external=external,
+    )
+    return Made(made.frame, cell.epsilon, peak_megabytes=made.peak_megabytes)
+
+
 SIMPLE: dict[str, Maker] = {
     "real": _real,
     "independent": _independent,
@@ -113,4 +129,6 @@ SIMPLE: dict[str, Maker] = {
     "nb-dp": _naive_bayes,
     "mst": _external,
     "aim": _external,
+    "argn-dp": _network,
+    "ctgan": _network,
 }

@@ -1,0 +1,73 @@
+"""CTGAN (not private) and TabularARGN with DP-SGD: published networks, in an environment of their own.
+
+They see the records in our fine cells, a number by its place in the order of them, and their rows come
+back through our decoder: what differs from our rows is the method alone. Both are central.
+"""
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from fedsynth_common.encoding import FineDomain, decode, domains, encode
+from fedsynth_common.schema import Schema
+from fedsynth_simulations.benchmarks.external import External, ExternalTable, drive
+
+Codes = npt.NDArray[np.uint16]
+Cells = npt.NDArray[np.int64]
+
+
+def synthesise_network(
+    method: str,
+    train: pd.DataFrame,
+    schema: Schema,
+    *,
+    epsilon: float,
+    delta: float,
+    seed: int,
+    external: External,
+) -> ExternalTable:
+    """As many records as `train` has, by "ctgan" (which ignores ε and δ) or "argn-dp".
+
+    Raises:
+        InputError: the environment is missing.
+        TimeLimit: the method was stopped.
+        FedsynthError: the method failed.
+    """
+    columns = domains(schema)
+    arrays = {
+        "codes": places(encode(train, schema, extra="ignore").codes, columns),
+        "ordered": np.array([domain.ordered for domain in columns]),
+        "epsilon": np.array(epsilon),
+        "delta": np.array(delta),
+        "seed": np.array(seed),
+    }
+    found, peak = drive("network_driver.py", method, arrays, external.networks)
+    rng = np.random.default_rng(seed)
+    fine = cells_of(found.astype(np.int64), columns)
+    return ExternalTable(decode(fine, schema, rng), peak)
+
+
+def places(codes: Codes, columns: tuple[FineDomain, ...]) -> Cells:
+    """Fine codes (n, d) as places in their order, -1 where missing; categories as they are."""
+    found = codes.astype(np.int64)
+    for j, domain in enumerate(columns):
+        if domain.ordered:
+            place = np.full(domain.width, -1)
+            place[domain.in_order] = np.arange(len(domain.in_order))
+            found[:, j] = place[codes[:, j]]
+    return found
+
+
+def cells_of(places: Cells, columns: tuple[FineDomain, ...]) -> Codes:
+    """The inverse of `places`; what is out of range becomes the nearest cell."""
+    found = np.empty(places.shape, dtype=np.uint16)
+    for j, domain in enumerate(columns):
+        column = places[:, j]
+        if domain.ordered:
+            order = domain.in_order
+            found[:, j] = order[np.clip(column, 0, len(order) - 1)]
+            if domain.missing is not None:
+                found[column < 0, j] = domain.missing
+        else:
+            found[:, j] = np.clip(column, 0, domain.width - 1)
+    return found
