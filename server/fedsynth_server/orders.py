@@ -17,7 +17,7 @@ from fedsynth_common.encoding import Codebook, FineDomain
 from fedsynth_common.protocol import vault_pb2 as pb
 from fedsynth_common.protocol.codec import pack_views, unpack_counts
 from fedsynth_common.protocol.plan import MeasureStep, Plan
-from fedsynth_server.marginals import Floats
+from fedsynth_server.marginals import Floats, Marginal
 
 View = NDArray[np.uint16]
 
@@ -69,8 +69,20 @@ class Order:
 
     def pool(self, replies: Mapping[str, bytes]) -> list[Floats]:
         """Sums over the sites, in their given order: deterministic in floating point."""
-        answers = [self.read(counts) for counts in replies.values()]
-        return [np.sum(parts, axis=0) for parts in zip(*answers, strict=True)]
+        return added([self.read(counts) for counts in replies.values()])
+
+    def marginals(self, counts: Sequence[Floats], records: float, sites: int = 1) -> list[Marginal]:
+        """Counts that `sites` sites sent in sum, as frequencies of their `records`."""
+        variance = self.variance * sites / records**2
+        return [
+            Marginal(columns=item.columns, frequencies=cells / records, variance=variance)
+            for item, cells in zip(self.items, counts, strict=True)
+        ]
+
+
+def added(answers: Sequence[Sequence[Floats]]) -> list[Floats]:
+    """Sums over the sites of what each of them answered, an array per item."""
+    return [np.sum(parts, axis=0) for parts in zip(*answers, strict=True)]
 
 
 def variance_for(items: int, step: MeasureStep, rows_per_person: int) -> int:

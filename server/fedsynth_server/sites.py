@@ -106,38 +106,30 @@ def one_site(pairs: Sequence[Marginal], widths: Sequence[int]) -> Sites:
 
 
 def read_sites(
-    order: Order, replies: Mapping[str, bytes], records: Mapping[str, float], widths: Sequence[int]
+    order: Order,
+    counts: Mapping[str, Sequence[Floats]],
+    records: Mapping[str, float],
+    widths: Sequence[int],
 ) -> Sites:
     """The sites from the pairs that each of them sent.
 
     Args:
         order: of pairs that hold every column.
-        replies: noisy counts by site.
+        counts: noisy, by site, an array per item of the order.
         records: noisy number of records of each of these sites.
         widths: number of codes per column.
     """
-    counts = [order.read(reply) for reply in replies.values()]
-    sizes = [records[site] for site in replies]
+    sizes = [records[site] for site in counts]
     shares = np.array(sizes) / sum(sizes)
-    margins = [_margins(order, own, size, widths) for own, size in zip(counts, sizes, strict=True)]
+    margins = [
+        averaged(order.marginals(own, records[site]), widths) for site, own in counts.items()
+    ]
     pairs = {
         (item.columns[0], item.columns[1]): np.array(cells) / sum(sizes)
-        for item, *cells in zip(order.items, *counts, strict=True)
+        for item, *cells in zip(order.items, *counts.values(), strict=True)
     }
     deviations = [_deviations(column, shares) for column in zip(*margins, strict=True)]
     return Sites(shares, deviations, pairs)
-
-
-def _margins(
-    order: Order, counts: Sequence[Floats], records: float, widths: Sequence[int]
-) -> list[Marginal]:
-    """One-way marginals of one site."""
-    variance = order.variance / records**2
-    pairs = [
-        Marginal(columns=item.columns, frequencies=cells / records, variance=variance)
-        for item, cells in zip(order.items, counts, strict=True)
-    ]
-    return averaged(pairs, widths)
 
 
 def _deviations(margins: Sequence[Marginal], shares: Floats) -> Floats:

@@ -18,7 +18,7 @@ from fedsynth_server.exchange import Timing
 from fedsynth_server.histograms import Histograms, read_histograms
 from fedsynth_server.journal import NoJournal
 from fedsynth_server.marginals import Marginal
-from fedsynth_server.orders import Order, all_pairs, histogram_order, marginal_order
+from fedsynth_server.orders import Order, added, all_pairs, histogram_order, marginal_order
 from fedsynth_server.outcome import Outcome
 from fedsynth_server.plausibility import Size, inconsistent, oversized, size_of
 from fedsynth_server.progress import StudyProgress
@@ -165,15 +165,12 @@ def _read_pairs(
 
     A site whose histograms are missing is left out: nobody knows how many records it has.
     """
-    replies = {site: counts for site, counts in replies.items() if site in histograms.weights}
-    if not replies:
+    counts = {
+        site: order.read(reply) for site, reply in replies.items() if site in histograms.weights
+    }
+    if not counts:
         raise FedsynthError("measure: no site answered both for histograms and for marginals")
-    sizes = {site: histograms.records * histograms.weights[site] for site in replies}
-    records = sum(sizes.values())
-    variance = order.variance * len(replies) / records**2
-    pairs = [
-        Marginal(columns=item.columns, frequencies=counts / records, variance=variance)
-        for item, counts in zip(order.items, order.pool(replies), strict=True)
-    ]
-    sites = read_sites(order, replies, sizes, histograms.codebook.widths)
+    sizes = {site: histograms.records * histograms.weights[site] for site in counts}
+    pairs = order.marginals(added(list(counts.values())), sum(sizes.values()), len(counts))
+    sites = read_sites(order, counts, sizes, histograms.codebook.widths)
     return [*histograms.first, *pairs], sites

@@ -141,8 +141,8 @@ class Denoised:
     """Marginals without most of their noise.
 
     Attributes:
-        marginals: one one-way marginal per column, in order, then the pairs. Variances stay those of the
-            pairs' noise before: they are weights from here on.
+        marginals: one one-way marginal per column, in order, then the pairs. Variances are those of
+            the noise before its removal: they are weights from here on.
         doubt: the posterior variance of a pair's cell, in units of its noise, averaged over all cells:
             about the loss that the truth itself has. 0 without pairs.
     """

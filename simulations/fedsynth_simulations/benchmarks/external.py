@@ -72,16 +72,18 @@ class External:
         return replace(self, folder=self.folder.rstrip("/") + NETWORKS)
 
     @property
-    def build(self) -> str:
-        """Arguments of `external-env` that build it."""
-        name = self.folder.removesuffix(NETWORKS)
-        return name if name == self.folder else f"{name} --networks"
-
-    @property
     def python(self) -> Path:
         """Its interpreter."""
         parts = ("Scripts", "python.exe") if os.name == "nt" else ("bin", "python")
         return Path(self.folder).absolute().joinpath(*parts)
+
+    def check(self, arguments: str) -> None:
+        """Refuse, where it is missing, with the `arguments` of `external-env` that build it."""
+        if not self.python.is_file():
+            raise InputError(
+                f"no environment in {self.folder}; build it with "
+                f"`fedsynth benchmark external-env {arguments}`"
+            )
 
 
 @dataclass
@@ -154,6 +156,7 @@ def synthesise(
         TimeLimit: the method was stopped.
         FedsynthError: the method failed.
     """
+    external.check(external.folder)
     rho, rng = rho_of(epsilon, delta), np.random.default_rng(seed)
     fine = encode(train, schema, extra="ignore").codes
     codebook, arrays = _public_codes(fine, schema, HISTOGRAM_SHARE * rho, seed)
@@ -203,15 +206,9 @@ def drive(
     """Run a driver of this folder in its environment; synthetic codes and its peak memory.
 
     Raises:
-        InputError: the environment is missing.
         TimeLimit: the method was stopped.
         FedsynthError: the method failed.
     """
-    if not external.python.is_file():
-        raise InputError(
-            f"no environment in {external.folder}; build it with "
-            f"`fedsynth benchmark external-env {external.build}`"
-        )
     script = Path(__file__).with_name(driver)
     with tempfile.TemporaryDirectory(prefix="fedsynth-external-") as name:
         source, result = Path(name, "in.npz"), Path(name, "out.npz")

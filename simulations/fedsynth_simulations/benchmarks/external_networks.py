@@ -33,6 +33,8 @@ def synthesise_network(
         TimeLimit: the method was stopped.
         FedsynthError: the method failed.
     """
+    environment = external.networks
+    environment.check(f"{external.folder} --networks")
     columns = domains(schema)
     arrays = {
         "codes": places(encode(train, schema, extra="ignore").codes, columns),
@@ -41,7 +43,7 @@ def synthesise_network(
         "delta": np.array(delta),
         "seed": np.array(seed),
     }
-    found, peak = drive("network_driver.py", method, arrays, external.networks)
+    found, peak = drive("network_driver.py", method, arrays, environment)
     rng = np.random.default_rng(seed)
     fine = cells_of(found.astype(np.int64), columns)
     return ExternalTable(decode(fine, schema, rng), peak)
@@ -58,11 +60,11 @@ def places(codes: Codes, columns: tuple[FineDomain, ...]) -> Cells:
     return found
 
 
-def cells_of(places: Cells, columns: tuple[FineDomain, ...]) -> Codes:
+def cells_of(given: Cells, columns: tuple[FineDomain, ...]) -> Codes:
     """The inverse of `places`; what is out of range becomes the nearest cell."""
-    found = np.empty(places.shape, dtype=np.uint16)
+    found = np.empty(given.shape, dtype=np.uint16)
     for j, domain in enumerate(columns):
-        column = places[:, j]
+        column = given[:, j]
         if domain.ordered:
             order = domain.in_order
             found[:, j] = order[np.clip(column, 0, len(order) - 1)]

@@ -96,21 +96,16 @@ def _naive_bayes(cell: Cell, table: BenchmarkTable, external: External) -> Made:
     return Made(made, cell.epsilon)
 
 
+PUBLISHED = {
+    "mst": synthesise,
+    "aim": synthesise,
+    "argn-dp": synthesise_network,
+    "ctgan": synthesise_network,
+}
+
+
 def _external(cell: Cell, table: BenchmarkTable, external: External) -> Made:
-    made = synthesise(
-        cell.row,
-        table.train,
-        table.schema,
-        epsilon=cell.epsilon or 1.0,
-        delta=cell.delta or 1e-5,
-        seed=cell.seed,
-        external=external,
-    )
-    return Made(made.frame, cell.epsilon, peak_megabytes=made.peak_megabytes)
-
-
-def _network(cell: Cell, table: BenchmarkTable, external: External) -> Made:
-    made = synthesise_network(
+    made = PUBLISHED[cell.row](
         cell.row,
         table.train,
         table.schema,
@@ -127,8 +122,5 @@ SIMPLE: dict[str, Maker] = {
     "independent": _independent,
     "nb": _naive_bayes,
     "nb-dp": _naive_bayes,
-    "mst": _external,
-    "aim": _external,
-    "argn-dp": _network,
-    "ctgan": _network,
+    **dict.fromkeys(PUBLISHED, _external),
 }
