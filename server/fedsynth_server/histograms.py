@@ -49,13 +49,31 @@ class Histograms:
 
 
 def read_histograms(
-    schema: Schema, domains: Sequence[FineDomain], order: Order, replies: Mapping[str, bytes]
+    schema: Schema,
+    domains: Sequence[FineDomain],
+    order: Order,
+    replies: Mapping[str, bytes],
+    pairs: int = 0,
 ) -> Histograms:
-    """Everything that follows from the sites' histogram replies."""
+    """Everything that follows from the sites' histogram replies.
+
+    Args:
+        schema: the study's.
+        domains: of its modelled columns.
+        order: what was asked for.
+        replies: noisy counts by site.
+        pairs: variance of each site's noise in a cell of the pairs to come; 0 if none will be measured.
+    """
     pooled = order.pool(replies)
     variance = float(order.variance * len(replies))
     fine = _fine_counts(domains, order, pooled)
-    codebook = build_codebook(schema, fine, [variance**0.5] * len(domains), runs=COARSE)
+    codebook = build_codebook(
+        schema,
+        fine,
+        [variance**0.5] * len(domains),
+        runs=COARSE,
+        pairs=(pairs * len(replies)) ** 0.5,
+    )
     records = pooled_total(pooled, [variance] * len(pooled))
     return Histograms(
         codebook, records, _weights(order, replies), _first(codebook, fine, records, variance)

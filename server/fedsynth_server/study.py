@@ -18,7 +18,14 @@ from fedsynth_server.exchange import Timing
 from fedsynth_server.histograms import Histograms, read_histograms
 from fedsynth_server.journal import NoJournal
 from fedsynth_server.marginals import Marginal
-from fedsynth_server.orders import Order, added, all_pairs, histogram_order, marginal_order
+from fedsynth_server.orders import (
+    Order,
+    added,
+    all_pairs,
+    histogram_order,
+    marginal_order,
+    variance_for,
+)
 from fedsynth_server.outcome import Outcome
 from fedsynth_server.plausibility import Size, inconsistent, oversized, size_of
 from fedsynth_server.progress import StudyProgress
@@ -119,14 +126,21 @@ class Study:
         if not replies:
             raise FedsynthError("measure: no site sent counts that can be true")
         self._sizes = {site: sizes[site] for site in replies}
-        return read_histograms(self.plan.table, self.domains, order, replies)
+        return read_histograms(self.plan.table, self.domains, order, replies, self._pair_variance())
+
+    def _pair_variance(self) -> int:
+        """Variance of a site's noise in a cell of the pairs that the plan measures; 0 without."""
+        if len(self.plan.measure) == 1 or len(self.domains) == 1:
+            return 0
+        pairs = len(all_pairs(len(self.domains)))
+        return variance_for(pairs, self.plan.measure[1], self.plan.table.rows_per_person)
 
     def measure_marginals(self, histograms: Histograms) -> tuple[list[Marginal], Sites]:
         """The one-way marginals at hand and, if the plan measures them, all pairs of columns.
 
         With the pairs come the same by site.
         """
-        if len(self.plan.measure) == 1 or len(self.domains) == 1:
+        if not self._pair_variance():
             return histograms.first, one_site([], histograms.codebook.widths)
         order = marginal_order(
             histograms.codebook,

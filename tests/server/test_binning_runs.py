@@ -1,8 +1,10 @@
 """Bins when totals of runs of leaves were measured too: narrower where the noise allows."""
 
 import numpy as np
+import pytest
 
 from fedsynth_common.encoding import build_codebook
+from fedsynth_common.encoding.binning import BIN_NOISE, PAIR_NOISE
 from fedsynth_common.encoding.histogram_tree import sum_noise
 from fedsynth_common.schema import NumericColumn, Schema
 
@@ -29,3 +31,15 @@ def test_noise_of_a_sum_of_leaves_matches_measured_runs():
             found.append(leaves[7 : 7 + n].sum())
     for n, found in sums.items():
         assert np.std(found) <= 1.15 * sum_noise(np.array(n), 1.0, 16.0)
+
+
+@pytest.mark.parametrize("sigma", [0.0, 5.0])
+def test_bins_are_judged_by_the_noise_of_the_pairs_where_that_is_more(sigma):
+    counts = np.full(256, 100.0)
+    fine = build_codebook(SCHEMA, [counts], [sigma]).widths[0]
+    little = build_codebook(SCHEMA, [counts], [sigma], pairs=sigma / PAIR_NOISE).widths[0]
+    wide = build_codebook(SCHEMA, [counts], [sigma], pairs=500.0)
+    assert little == fine
+    assert 2 <= wide.widths[0] < fine
+    held = np.bincount(wide.views[0], weights=counts)
+    assert held.min() >= PAIR_NOISE * 500.0 / BIN_NOISE

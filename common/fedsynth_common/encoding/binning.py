@@ -7,7 +7,8 @@ that matter. So, per column:
 - numbers with more cells (atoms and leaves, in their order) than `max_bins`: the eight most frequent
   atoms that stand out from the noise keep a code of their own; a heavy cell (above its fair share and
   beyond 4 standard deviations of noise) is a bin by itself; the others, in order, form bins of near
-  equal mass, each also large enough that its noise is at most a third of it (at least two bins);
+  equal mass, each also large enough that its noise is at most a third of it (at least two bins). In a
+  wide table the pairs to come will be noisier than the histograms: then bins are judged by their noise;
 - categorical columns beyond 32 codes: categories that drown in noise (below 4 sigma) become one
   code, drawn from by their mass. Where the schema names groups of a public code list, each group's rare
   categories become one code, and groups that drown together become one. No column gets more than 256
@@ -34,6 +35,7 @@ from fedsynth_common.schema.schema import Schema
 ATOMS_APART = 8  # of a number that get a code of their own whatever their share
 SIGNIFICANT = 4.0  # standard deviations of noise beyond which a single cell is believed
 BIN_NOISE = 1 / 3  # the most noise a bin may have, as a share of its mass
+PAIR_NOISE = 1.3  # what the noise of a pair's cell counts in that rule, beside a histogram's
 MAX_CATEGORY_CODES = 32
 MOST_CODES = 256  # of one categorical column: a pair of them then has 65,536 cells
 Groups = npt.NDArray[np.int64]
@@ -45,6 +47,7 @@ def build_codebook(
     sigmas: Sequence[float],
     max_bins: int = 24,
     runs: int | None = None,
+    pairs: float = 0.0,
 ) -> Codebook:
     """Choose views and shapes from noisy counts.
 
@@ -56,6 +59,7 @@ def build_codebook(
         runs: Number of equal runs of leaves whose totals were measured too, with the same noise,
             for numbers with more than twice as many leaves; sums over many leaves are then far
             less noisy than the leaves alone would say.
+        pairs: Standard deviation of the noise in one cell of the pairs that will be measured.
 
     Raises:
         InputError: wrong shapes, non-finite counts, a negative sigma, or fewer than two bins.
@@ -66,7 +70,9 @@ def build_codebook(
     if len(histograms) != len(columns) or len(sigmas) != len(columns):
         raise InputError(f"expected histograms and sigmas of {len(columns)} columns")
     parts = [
-        _column(column, domain, _checked(domain, histogram, sigma), float(sigma), max_bins, runs)
+        _column(
+            column, domain, _checked(domain, histogram, sigma), float(sigma), max_bins, runs, pairs
+        )
         for column, domain, histogram, sigma in zip(
             schema.modelled, columns, histograms, sigmas, strict=True
         )
@@ -90,6 +96,7 @@ def _column(
     sigma: float,
     max_bins: int,
     runs: int | None,
+    pairs: float,
 ) -> tuple[Codes, Shape]:
     """View and shape of one column."""
     groups = np.arange(domain.width, dtype=np.int64)
@@ -99,7 +106,7 @@ def _column(
         cells = domain.in_order
         mass = tree_mass(counts[cells], sigma, run)
         apart = _own_code(domain, counts, sigma)[cells]
-        bins = _bins(mass, counts[cells], apart, sigma, max_bins, run)
+        bins = _bins(mass, counts[cells], apart, sigma, max_bins, run, PAIR_NOISE * pairs)
         groups[cells] = domain.width + bins
         shape[cells] = _shape(mass, bins)
     elif not domain.ordered and domain.width > MAX_CATEGORY_CODES:
@@ -149,6 +156,7 @@ def _bins(
     sigma: float,
     max_bins: int,
     run: float,
+    pairs: float,
 ) -> Groups:
     """Bin of every cell of a number in its order, numbered from 0 without gaps; `apart` come on top."""
     if np.count_nonzero(~apart) <= max_bins:
@@ -158,7 +166,9 @@ def _bins(
     bins = np.empty(len(counts), dtype=np.int64)
     # fewer than max_bins cells can hold more than a max_bins-th: some cell and a bin are left
     rest, lone = np.flatnonzero(~heavy & ~apart), np.flatnonzero(heavy | apart)
-    parts = _equal_mass(mass[rest], counts[rest], sigma, max_bins - int(heavy.sum()), run)
+    parts = _equal_mass(
+        mass[rest], counts[rest], max(sigma, pairs), max_bins - int(heavy.sum()), run
+    )
     if not heavy.any() and parts.max() == 0:
         parts = _halves(mass[rest])
     bins[rest] = parts
