@@ -39,7 +39,7 @@ def make_plan(**changes: Any) -> Plan:
         "noise_multiplier": 2.0,
         "expected_batch": 50,
         "hidden": (4,),
-        "synthetic_rows": 8,
+        "masked_columns": 2,
     }
     training |= changes.pop("training", {})
     fields = {
@@ -120,15 +120,12 @@ class Site:
     def discriminate_request(self, step: int = 3, **changes: Any) -> Any:
         size = self.parameters
         rng = np.random.default_rng(5)
-        rows = self.plan.discriminator.synthetic_rows
-        synthetic = np.stack([rng.integers(0, width, rows) for width in WIDTHS], axis=1)
         fields = {
             "plan_digest": self.digest,
             "step": step,
             "views": pack_views([np.arange(width) for width in WIDTHS]),
             "weights": pack(rng.normal(0, 0.3, size), "f4"),
             "moments": pack(np.zeros(2 * size), "f4"),
-            "synthetic": pack(synthetic, "u2"),
         }
         return pb.DiscriminateRequest(**(fields | changes))
 

@@ -9,7 +9,7 @@ Weights are public (each site's noisy share of the records). In this order:
 3. The weighted mean.
 4. A site whose updates point *against* the others', message after message, is named (`Agreement`).
 
-Step 4 names and does not exclude. When the generator is near the pooled truth, an honest site with other
+Step 4 names and does not exclude. When the average is near the pooled truth, an honest site with other
 patients than the rest pulls exactly against the rest; it and a liar that flips signs cannot be told
 apart without trusting somebody (Karimireddy, He & Jaggi 2022, "Byzantine-robust learning on
 heterogeneous datasets"). Measured: the largest of five honest sites, with other wards than the rest,

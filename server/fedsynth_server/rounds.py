@@ -1,5 +1,6 @@
 """The adversarial rounds: discriminators out, discriminators back, generator steps in between."""
 
+import copy
 from collections.abc import Mapping
 
 import numpy as np
@@ -7,7 +8,6 @@ import torch
 
 from fedsynth_common.artefact.drawing import cumulative_tables, draw_codes
 from fedsynth_common.networks import (
-    Discriminator,
     GeneratorNetwork,
     flatten,
     load_flat,
@@ -16,12 +16,11 @@ from fedsynth_common.networks import (
 )
 from fedsynth_common.protocol import vault_pb2 as pb
 from fedsynth_common.protocol.codec import pack, pack_views
-from fedsynth_common.protocol.plan import DiscriminatorPlan
 from fedsynth_server.aggregate import Agreement, Average, Vector, average
 from fedsynth_server.histograms import Histograms
 from fedsynth_server.progress import StudyProgress
 from fedsynth_server.session import Session
-from fedsynth_server.training.adversary import Adversary, pretrain
+from fedsynth_server.training.adversary import Adversary
 from fedsynth_server.training.anchor import Anchor
 from fedsynth_server.training.curves import (
     ACCURACY,
@@ -31,8 +30,16 @@ from fedsynth_server.training.curves import (
     Losses,
     Recorder,
 )
+from fedsynth_server.training.null import NullFederation
 from fedsynth_server.training.settings import TrainingSettings
+from fedsynth_server.training.twins import Twins
 
+ROWS = 20_000
+"""Of the generator, drawn for its twin before every message."""
+JUDGED = 1_000
+"""Of them, looked at for the curves of the report."""
+PULL, ALONE = 28.0, 0.1
+"""λ with pairs, in standard deviations of their noise, and without (simulations/RESULTS.md)."""
 AGAINST = "its updates pointed against the other sites': it has other records, or sends wrong ones"
 
 
@@ -52,28 +59,33 @@ def adversarial_rounds(
     plan = session.plan.discriminator
     if plan is None:
         return network
-    rng = np.random.default_rng(settings.seed + 2)
-    discriminator = first_discriminator(network, plan, rng, settings.seed + 3)
-    weight = adversarial_weight(settings, session.plan.epsilon, pairs=anchor.order > 1)
-    adversary = Adversary(network, anchor.softened, weight, settings)
-    size = parameter_count(discriminator)
-    state = Average(flatten(discriminator), np.zeros(2 * size, dtype=np.float32))
+    rng, widths = np.random.default_rng(settings.seed + 2), network.shape.widths
+    source = torch.Generator().manual_seed(settings.seed + 3)
+    twins = Twins(widths, plan.hidden, _rows(network, rng), source)
+    null = NullFederation(
+        copy.deepcopy(twins.records), plan, len(session.plan.sites), twins.blocks, source
+    )
+    adversary = Adversary(network, anchor.softened, adversarial_weight(settings, anchor), settings)
+    size = parameter_count(twins.records)
+    state = Average(flatten(twins.records), np.zeros(2 * size, dtype=np.float32))
     agreement = Agreement()
     for done, step in enumerate(plan.steps):
-        codes = draw_codes(cumulative_tables(network), plan.synthetic_rows, rng)
         request = pb.DiscriminateRequest(
             plan_digest=session.digest,
             step=step,
             views=pack_views(histograms.codebook.views),
             weights=pack(state.weights, "f4"),
             moments=pack(state.moments, "f4"),
-            synthetic=pack(codes, "u2"),
         )
         state = _round(session, request, histograms.weights, state.weights, state.moments)
         agreement.see(state.updates)
-        load_flat(discriminator, state.weights)
-        _note_verdict(recorder, done + 1, discriminator, one_hot(codes, network.shape.widths))
-        losses = adversary.round(discriminator)
+        load_flat(twins.records, state.weights)
+        rows = _rows(network, rng)
+        twins.follow(rows)
+        null.message(rows)
+        twins.weigh(null.network, rows[:JUDGED])
+        _note_verdict(recorder, done + 1, twins.verdict(rows[:JUDGED]))
+        losses = adversary.round(twins)
         _note_losses(recorder, done * len(losses), losses, anchor)
         note = session.spent(step) if progress.shown else ""
         progress.update("adversarial rounds", done + 1, plan.messages, note)
@@ -81,28 +93,19 @@ def adversarial_rounds(
     return adversary.release()
 
 
-def adversarial_weight(settings: TrainingSettings, epsilon: float, *, pairs: bool) -> float:
-    """λ. Where pairs hold the generator, a noisy discriminator has a say in proportion to ε.
+def adversarial_weight(settings: TrainingSettings, anchor: Anchor) -> float:
+    """λ. Where pairs hold the generator, discriminators may pull as far as the pairs' noise reaches.
 
-    Without pairs the discriminators are all there is to learn from.
-
-    >>> adversarial_weight(TrainingSettings(), 1.0, pairs=True)
-    0.1
+    The anchor's pull grows with a cell's distance from what was measured, so that a weight in proportion
+    to the noise lets the rounds bend a cell by about the same number of its standard deviations whatever
+    ε, the sites and their records are. Without pairs the discriminators are all there is to learn from.
     """
-    return settings.adversarial_weight * (min(1.0, epsilon / 10) if pairs else 1.0)
+    return settings.adversarial_weight * (PULL * anchor.noise if anchor.order > 1 else ALONE)
 
 
-def first_discriminator(
-    network: GeneratorNetwork, plan: DiscriminatorPlan, rng: np.random.Generator, seed: int
-) -> Discriminator:
-    """A discriminator that already tells dependence from independence, at no cost."""
-    widths = network.shape.widths
-    discriminator = Discriminator(sum(widths), plan.hidden)
-    joint = draw_codes(cumulative_tables(network), plan.synthetic_rows, rng)
-    independent = np.stack([rng.permutation(column) for column in joint.T], axis=1)
-    rows = [one_hot(codes, widths) for codes in (joint, independent)]
-    pretrain(discriminator, rows, torch.Generator().manual_seed(seed))
-    return discriminator
+def _rows(network: GeneratorNetwork, rng: np.random.Generator) -> torch.Tensor:
+    """Hard rows of the generator, (ROWS, D)."""
+    return one_hot(draw_codes(cumulative_tables(network), ROWS, rng), network.shape.widths)
 
 
 def _round(
@@ -120,12 +123,8 @@ def _round(
     return result
 
 
-def _note_verdict(
-    recorder: Recorder, message: int, discriminator: Discriminator, synthetic: torch.Tensor
-) -> None:
-    """What the averaged discriminator makes of the rows (n, D) that the sites were sent."""
-    with torch.no_grad():
-        logits = discriminator(synthetic)
+def _note_verdict(recorder: Recorder, message: int, logits: torch.Tensor) -> None:
+    """What the averaged discriminator makes of the generator's rows (n,)."""
     recorder.add(OUTPUT, message, torch.sigmoid(logits).mean().item())
     recorder.add(ACCURACY, message, (logits < 0).float().mean().item())
 

@@ -5,6 +5,7 @@ import pytest
 from small_site import PAIRS, SCHEMA, WIDTHS, Site, make_plan, make_policy
 
 from fedsynth_client.vault.checks import measurement_of
+from fedsynth_common.protocol import PROTOCOL_VERSION
 from fedsynth_common.protocol import vault_pb2 as pb
 from fedsynth_common.protocol.codec import pack, pack_views
 from fedsynth_common.protocol.plan import Plan, noise_multiplier
@@ -110,9 +111,8 @@ DISCRIMINATE = {
     "NaN moment": {"moments": floats(np.nan) + floats(0)},
     "huge moment": {"moments": floats(0) + floats(2e8)},
     "short moments": {"moments": floats(0)},
-    "synthetic code out of range": {"synthetic": pack(np.full((8, 3), 2), "u2")},
-    "too few synthetic rows": {"synthetic": pack(np.zeros((7, 3)), "u2")},
-    "too many synthetic rows": {"synthetic": pack(np.zeros((9, 3)), "u2")},
+    "long moments": {"moments": floats(0) + floats(0) + b"\0" * 4},
+    "weights of a single output": {"weights": bytes(4 * (4 * (sum(WIDTHS) + 1) + 5))},
     "too few views": {"views": pack_views(IDENTITY[:2])},
     "views in another order": {"views": pack_views(IDENTITY[::-1])},
     "coarser views without matching weights": {"views": pack_views([*IDENTITY[:2], [0, 0, 1, 1]])},
@@ -143,13 +143,14 @@ def test_an_enrolment_must_be_this_protocol_and_a_valid_plan():
     site = Site()
     good = site.plan.to_json()
     cases = {
-        "ERR_VERSION": pb.EnrollRequest(protocol_version=2, plan_json=good),
-        "ERR_PLAN": pb.EnrollRequest(protocol_version=1, plan_json=good[:-1] + b',"extra":1}'),
+        (PROTOCOL_VERSION - 1, good): "ERR_VERSION",
+        (PROTOCOL_VERSION + 1, good): "ERR_VERSION",
+        (PROTOCOL_VERSION, good[:-1] + b',"extra":1}'): "ERR_PLAN",
+        (PROTOCOL_VERSION, b"\xff"): "ERR_PLAN",
     }
-    for code, request in cases.items():
+    for (version, plan), code in cases.items():
+        request = pb.EnrollRequest(protocol_version=version, plan_json=plan)
         assert site.vault.enroll(request) == pb.EnrollReply(status=code)
-    broken = pb.EnrollRequest(protocol_version=1, plan_json=b"\xff")
-    assert site.vault.enroll(broken) == pb.EnrollReply(status="ERR_PLAN")
 
 
 OTHER_SCHEMA = SCHEMA.model_copy(update={"name": "another"})
@@ -182,7 +183,7 @@ def test_a_plan_that_nobody_approved_is_not_even_read(monkeypatch):
     site = Site(policy=make_policy(approved_plans=(approved.digest,)))
     assert site.enroll() == "OK"
     monkeypatch.setattr(Plan, "from_json", lambda data: pytest.fail("was read"))
-    other = pb.EnrollRequest(protocol_version=1, plan_json=approved.to_json() + b" ")
+    other = pb.EnrollRequest(protocol_version=PROTOCOL_VERSION, plan_json=approved.to_json() + b" ")
     assert site.vault.enroll(other) == pb.EnrollReply(status="ERR_PLAN")
 
 

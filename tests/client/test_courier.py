@@ -11,6 +11,7 @@ from small_site import Site
 
 from fedsynth_client.courier import app, make_courier
 from fedsynth_client.vault.client import LocalVault
+from fedsynth_common.protocol import PROTOCOL_VERSION
 from fedsynth_common.protocol import vault_pb2 as pb
 
 TYPES = {
@@ -47,7 +48,7 @@ def carry(courier, sent, **node_config):
 def test_all_four_messages_reach_the_vault_and_come_back_untouched():
     site = Site()
     courier = make_courier(lambda _: LocalVault(site.vault))
-    plan = pb.EnrollRequest(protocol_version=1, plan_json=site.plan.to_json())
+    plan = pb.EnrollRequest(protocol_version=PROTOCOL_VERSION, plan_json=site.plan.to_json())
     requests = {
         "enroll": plan,
         "measure": site.measure_request(),

@@ -16,6 +16,7 @@ from small_site import SCHEMA, Site, make_plan
 from fedsynth_client.vault.client import SERVICE, LocalVault, SocketVault
 from fedsynth_client.vault.server import start_server
 from fedsynth_common.errors import InputError
+from fedsynth_common.protocol import PROTOCOL_VERSION
 from fedsynth_common.protocol import vault_pb2 as pb
 
 
@@ -35,7 +36,7 @@ def caller(request, served):
 
 def test_both_ways_of_calling_answer_alike(caller):
     site, vault = caller
-    enrolment = pb.EnrollRequest(protocol_version=1, plan_json=site.plan.to_json())
+    enrolment = pb.EnrollRequest(protocol_version=PROTOCOL_VERSION, plan_json=site.plan.to_json())
     reply = pb.EnrollReply.FromString(vault.call("enroll", enrolment.SerializeToString()))
     assert reply.status == "OK"
     body = site.discriminate_request().SerializeToString()
@@ -70,7 +71,7 @@ def test_health_is_answered_while_a_request_is_computed(served):
 
 
 def test_messages_of_16_mib_pass(served):
-    big = pb.EnrollRequest(protocol_version=1, plan_json=b"x" * 2**24)
+    big = pb.EnrollRequest(protocol_version=PROTOCOL_VERSION, plan_json=b"x" * 2**24)
     answer = SocketVault(served[1]).call("enroll", big.SerializeToString())
     assert pb.EnrollReply.FromString(answer).status == "ERR_PLAN"
 
@@ -112,7 +113,7 @@ def test_the_command_serves_until_sigterm_and_finishes_the_running_call(tmp_path
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     vault = SocketVault(str(tmp_path / "vault.sock"))
     plan = make_plan(training={"steps_per_message": 500, "noise_multiplier": 30.0})
-    enrolment = pb.EnrollRequest(protocol_version=1, plan_json=plan.to_json())
+    enrolment = pb.EnrollRequest(protocol_version=PROTOCOL_VERSION, plan_json=plan.to_json())
     assert pb.EnrollReply.FromString(answered(vault, "enroll", enrolment)).status == "OK"
     replies = []
     request = Site(plan=plan).discriminate_request().SerializeToString()

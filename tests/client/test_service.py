@@ -10,6 +10,7 @@ from fedsynth_client.records import Records
 from fedsynth_client.vault.client import LocalVault
 from fedsynth_common.privacy.events import CountsEvent, DpSgdEvent
 from fedsynth_common.privacy.randomness import SeededRandomness
+from fedsynth_common.protocol import PROTOCOL_VERSION
 from fedsynth_common.protocol import vault_pb2 as pb
 from fedsynth_common.protocol.codec import unpack_counts, unpack_floats
 from fedsynth_common.schema import IdColumn
@@ -44,7 +45,7 @@ def test_what_ran_is_what_was_charged():
 
 def test_enrolment_tells_version_and_key_and_charges_nothing():
     site = Site()
-    request = pb.EnrollRequest(protocol_version=1, plan_json=site.plan.to_json())
+    request = pb.EnrollRequest(protocol_version=PROTOCOL_VERSION, plan_json=site.plan.to_json())
     first = site.vault.enroll(request)
     assert first.receipt_key == site.key.public_key().public_bytes_raw()
     assert first.package_version
@@ -85,7 +86,7 @@ def test_other_content_for_the_same_step_is_a_conflict():
     site.vault.measure(site.measure_request())
     assert site.vault.measure(site.measure_request(variance=13)).status == "ERR_CONFLICT"
     site.vault.discriminate(site.discriminate_request())
-    changed = site.discriminate_request(synthetic=bytes(8 * 3 * 2))
+    changed = site.discriminate_request(weights=bytes(4 * site.parameters))
     assert site.vault.discriminate(changed).status == "ERR_CONFLICT"
     assert site.ledger.head()[0] == 2
 

@@ -21,6 +21,7 @@ from fedsynth_client.policy import Policy
 from fedsynth_client.vault.client import SocketVault
 from fedsynth_common.privacy.accounting import epsilon
 from fedsynth_common.privacy.events import GaussianEvent
+from fedsynth_common.protocol import PROTOCOL_VERSION
 from fedsynth_common.protocol import vault_pb2 as pb
 from fedsynth_common.schema import CategoricalColumn, IdColumn
 
@@ -354,7 +355,7 @@ def test_from_init_to_a_vault_that_accepts_the_approved_plan(site):
     command = [sys.executable, "-c", code, "site", "serve", f"--config={site}/s/site.toml"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     vault = SocketVault(str(site / "s" / "vault.sock"))
-    request = pb.EnrollRequest(protocol_version=1, plan_json=plan.to_json())
+    request = pb.EnrollRequest(protocol_version=PROTOCOL_VERSION, plan_json=plan.to_json())
     try:
         for _ in range(1200):
             with contextlib.suppress(grpc.RpcError):

@@ -1,4 +1,4 @@
-"""The two networks: shapes, determinism, and that a pair's loss sees that pair alone."""
+"""The two networks: shapes, determinism, and that a prediction sees the other columns alone."""
 
 import numpy as np
 import pytest
@@ -9,11 +9,12 @@ from fedsynth_common.networks import (
     Discriminator,
     GeneratorNetwork,
     GeneratorShape,
+    column_blocks,
     flatten,
     load_flat,
     one_hot,
-    pair_loss,
     parameter_count,
+    prediction,
 )
 from fedsynth_common.networks.generator import gumbel_rows
 
@@ -93,11 +94,11 @@ def test_parameters_travel_as_one_vector():
     first, second = Discriminator(8, (5, 4)), Discriminator(8, (5, 4))
     vector = flatten(first)
     assert vector.dtype == np.float32
-    assert vector.shape == (parameter_count(first),) == (8 * 5 + 5 + 5 * 4 + 4 + 4 + 1,)
+    assert vector.shape == (parameter_count(first),) == (8 * 5 + 5 + 5 * 4 + 4 + 4 * 8 + 8,)
     load_flat(second, vector)
     rows = torch.randn(6, 8)
     assert torch.equal(first(rows), second(rows))
-    with pytest.raises(ValueError, match="expected 74 parameters, got 73"):
+    with pytest.raises(ValueError, match="expected 109 parameters, got 108"):
         load_flat(second, vector[:-1])
 
 
@@ -117,17 +118,54 @@ def test_the_discriminator_has_nothing_that_mixes_records():
     assert not any(
         "Norm" in type(m).__name__ or "Dropout" in type(m).__name__ for m in network.modules()
     )
-    assert network(torch.zeros(0, 8)).shape == (0,)
+    assert network(torch.zeros(0, 8)).shape == (0, 8)
 
 
-def test_a_pairs_loss_depends_on_that_pair_alone():
+def test_a_prediction_sees_the_other_columns_alone():
     torch.manual_seed(0)
-    network, real, synthetic = Discriminator(8), torch.randn(5, 8), torch.randn(5, 8)
-    losses = pair_loss(network, real, synthetic)
-    expected = F.softplus(-network(real)) + F.softplus(network(synthetic))
-    assert torch.allclose(losses, expected)
-    changed = real.clone()
-    changed[2] += 1.0
-    again = pair_loss(network, changed, synthetic)
-    assert torch.equal(losses[[0, 1, 3, 4]], again[[0, 1, 3, 4]])
-    assert losses[2] != again[2]
+    network, blocks = Discriminator(8, (5,)), column_blocks(WIDTHS)
+    rows = one_hot(np.array([[0, 0, 1], [0, 0, 2], [2, 0, 1]], dtype=np.uint16), WIDTHS)
+    blank = blocks[2].expand(3, -1)
+    logits = network(torch.cat([rows[:, :4], torch.zeros(3, 4)], dim=1))[:, 4:]
+    expected = F.log_softmax(logits, dim=1)[range(3), [1, 2, 1]]
+    found = prediction(network, rows, blank)
+    torch.testing.assert_close(found, expected)
+    # the first two rows differ in the blanked column alone: same distribution, another code of it
+    assert torch.equal(logits[0], logits[1])
+    assert found[0] != found[1]
+    assert found[0] != found[2]
+    alone = prediction(network, rows[1:2], blank[1:2])
+    torch.testing.assert_close(alone, found[1:2])
+
+
+def test_predictions_of_a_column_add_up_to_one():
+    torch.manual_seed(0)
+    network, blocks = Discriminator(8, (5, 3)), column_blocks(WIDTHS)
+    codes = np.array([[1, 0, code] for code in range(4)], dtype=np.uint16)
+    found = prediction(network, one_hot(codes, WIDTHS), blocks[2].expand(4, -1))
+    assert found.detach().exp().sum().item() == pytest.approx(1.0)
+    only = prediction(network, one_hot(codes, WIDTHS), blocks[1].expand(4, -1))
+    assert only.tolist() == [0.0] * 4  # a column of one code is no news
+
+
+def test_it_starts_at_independent_columns():
+    network, frequencies = (
+        Discriminator(8, (5,)),
+        torch.tensor([0.2, 0.3, 0.5, 1, 0.1, 0.2, 0.3, 0.4]),
+    )
+    network.initialise(frequencies, 3, torch.Generator().manual_seed(0))
+    rows = one_hot(np.array([[0, 0, 3], [1, 0, 0]], dtype=np.uint16), WIDTHS)
+    blocks = column_blocks(WIDTHS)
+    for column, expected in ((0, [0.2, 0.3]), (2, [0.4, 0.1])):
+        found = prediction(network, rows, blocks[column].expand(2, -1))
+        torch.testing.assert_close(found.exp(), torch.tensor(expected))
+
+
+def test_a_prediction_leads_a_gradient_to_the_column_and_to_the_others():
+    torch.manual_seed(0)
+    network, blocks = Discriminator(8, (5,)), column_blocks(WIDTHS)
+    rows = one_hot(np.array([[1, 0, 3]], dtype=np.uint16), WIDTHS).requires_grad_()
+    prediction(network, rows, blocks[0].unsqueeze(0)).sum().backward()
+    assert torch.isfinite(rows.grad).all()
+    assert (rows.grad[0, :3] != 0).all()
+    assert (rows.grad[0, 4:] != 0).all()

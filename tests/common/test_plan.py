@@ -83,7 +83,7 @@ def test_every_field_is_in_the_digest(plan, path, value):
         ("discriminator.noise_multiplier", float("nan")),
         ("discriminator.clipping_norm", float("inf")),
         ("discriminator.hidden", []),
-        ("discriminator.synthetic_rows", 0),
+        ("discriminator.masked_columns", 0),
         ("table.columns.0.kind", "secret"),
     ],
 )

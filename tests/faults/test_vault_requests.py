@@ -51,7 +51,8 @@ def test_repeated_and_reordered_requests_get_the_same_bytes(served):
 @pytest.mark.parametrize("method", ["measure", "discriminate"])
 def test_other_content_for_a_used_step_is_a_conflict_also_after_a_restart(served, method):
     first = getattr(served.requests, f"{method}_request")()
-    changed = {"variance": 13} if method == "measure" else {"synthetic": bytes(8 * 3 * 2)}
+    weights = bytes(4 * served.requests.parameters)
+    changed = {"variance": 13} if method == "measure" else {"weights": weights}
     other = getattr(served.requests, f"{method}_request")(**changed)
     assert served.status(method, first) == "OK"
     for _ in range(2):

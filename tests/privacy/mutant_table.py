@@ -203,7 +203,7 @@ MUTANTS = (
         f"{VAULT}/dpsgd.py",
         "clip_and_sum(samples, self.max_grad_norm)",
         "clip_and_sum(samples, 2 * self.max_grad_norm)",
-        (f"{P}gate_vault.py::test_a_pair_moves_the_sum_by_at_most_the_clipping_norm",),
+        (f"{P}gate_vault.py::test_a_record_moves_the_sum_by_at_most_the_clipping_norm",),
     ),
     Mutant(
         "the batch is clipped, not the unit",
@@ -251,24 +251,36 @@ MUTANTS = (
         (f"{P}clipping.py::test_a_row_with_one_non_finite_entry_adds_nothing",),
     ),
     Mutant(
-        "real and synthetic half clipped apart",
+        "copies of a record clipped apart",
         11,
         f"{VAULT}/discriminate.py",
-        "rows = torch.stack([one_hot(piece.real, widths), one_hot(piece.synthetic, widths)], "
-        "dim=1)\n"
-        "        torch.autograd.backward(stacked_pair_loss(self.network(rows)).sum())",
-        "rows = torch.cat([one_hot(piece.real, widths), one_hot(piece.synthetic, widths)])\n"
-        "        halves = torch.stack(self.network(rows).chunk(2), dim=1)\n"
-        "        torch.autograd.backward(stacked_pair_loss(halves).sum())",
-        (f"{P}gate_vault.py::test_a_pair_moves_the_sum_by_at_most_the_clipping_norm",),
+        "loss = -prediction(self.network, copies, blank).mean(dim=1)",
+        "apart = [part.flatten(0, 1).unsqueeze(1) for part in (copies, blank)]\n"
+        "            loss = -prediction(self.network, *apart).mean(dim=1)",
+        (f"{P}gate_vault.py::test_a_record_moves_the_sum_by_at_most_the_clipping_norm",),
     ),
     Mutant(
-        "synthetic partner tied to the place in the batch",
+        "blanked columns tied to the place in the batch",
         11,
         f"{VAULT}/discriminate.py",
-        "partner = generator.integers(0, len(order.synthetic), size=len(rows))",
-        "partner = np.arange(len(rows)) % len(order.synthetic)",
-        (f"{P}gate_vault.py::test_the_partner_of_a_record_does_not_depend_on_its_place",),
+        "blanked = chance.argsort(axis=1)[:, : order.plan.masked_columns]",
+        "blanked = (np.arange(len(rows))[:, None] + np.arange(order.plan.masked_columns)) "
+        "% len(order.widths)",
+        (
+            f"{P}gate_vault.py::"
+            "test_the_blanked_columns_of_a_record_depend_on_neither_place_nor_company",
+        ),
+    ),
+    Mutant(
+        "the same columns blanked in the whole batch",
+        11,
+        f"{VAULT}/discriminate.py",
+        "chance = generator.random((len(rows), len(order.widths)))",
+        "chance = np.repeat(generator.random((1, len(order.widths))), len(rows), axis=0)",
+        (
+            f"{P}gate_vault.py::"
+            "test_the_blanked_columns_of_a_record_depend_on_neither_place_nor_company",
+        ),
     ),
     Mutant(
         "one matrix product for the whole batch",
@@ -279,13 +291,36 @@ MUTANTS = (
         (f"{P}gate_vault.py::test_crafted_rounding_moves_the_sum_no_further",),
     ),
     Mutant(
-        "rounding follows a pair's place",
+        "rounding follows a row's place",
         11,
         f"{VAULT}/discriminate.py",
         "wide, tall = -layer.in_features % _LINE, -layer.out_features % _LINE",
         "wide, tall = 0, 0",
         (
-            f"{P}gate_vault.py::test_a_pairs_gradient_has_the_same_bits_whatever_else_is_in_the_batch",
+            f"{P}gate_vault.py::"
+            "test_a_records_gradient_has_the_same_bits_whatever_else_is_in_the_batch",
+        ),
+    ),
+    Mutant(
+        "the sum over copies rounds by a row's place",
+        11,
+        f"{VAULT}/discriminate.py",
+        "self.network.GRAD_SAMPLERS = {nn.Linear: _gradients}",
+        "pass",
+        (
+            f"{P}gate_vault.py::"
+            "test_a_records_gradient_has_the_same_bits_whatever_else_is_in_the_batch",
+        ),
+    ),
+    Mutant(
+        "threads share the products of one row",
+        11,
+        f"{VAULT}/discriminate.py",
+        "with _one_thread():",
+        "if True:",
+        (
+            f"{P}gate_vault.py::"
+            "test_a_records_gradient_has_the_same_bits_whatever_else_is_in_the_batch",
         ),
     ),
     Mutant(
@@ -548,7 +583,7 @@ MUTANTS = (
         f"{VAULT}/dpsgd.py",
         "parameter.grad /= self.expected_batch_size",
         "parameter.grad /= max(1, len(parameter.grad_sample))",
-        (f"{C}discriminate.py::test_gradients_are_those_of_single_pairs",),
+        (f"{C}discriminate.py::test_gradients_are_those_of_single_records",),
     ),
     # 12, 13: checks and admission
     Mutant(

@@ -16,7 +16,14 @@ from small_site import WIDTHS, Site, make_plan, make_records
 
 from fedsynth_client.records import Records
 from fedsynth_client.vault.discriminate import Assignment, Trainer, discriminate
-from fedsynth_common.networks import Discriminator, flatten, load_flat, one_hot, pair_loss
+from fedsynth_common.networks import (
+    Discriminator,
+    column_blocks,
+    flatten,
+    load_flat,
+    one_hot,
+    prediction,
+)
 from fedsynth_common.privacy.randomness import Randomness, SeededRandomness
 
 pytestmark = pytest.mark.privacy
@@ -25,9 +32,10 @@ NOBODY = Records(np.zeros((0, 3), np.uint16))
 SIGMA = 1.0
 
 
-def assignment(synthetic=None, hidden=(4,), **training):
-    training = {"sampling_rate": 1.0, "noise_multiplier": SIGMA, "hidden": hidden, **training}
-    plan = make_plan(training=training).discriminator
+def assignment(hidden=(4,), **training):
+    """All columns are blanked, each in its copy, so that only the noise is random."""
+    common = {"sampling_rate": 1.0, "noise_multiplier": SIGMA, "masked_columns": len(WIDTHS)}
+    plan = make_plan(training={**common, "hidden": hidden, **training}).discriminator
     network = Discriminator(sum(WIDTHS), hidden)
     weights = np.random.default_rng(0).normal(0, 0.5, flatten(network).size).astype(np.float32)
     return Assignment(
@@ -36,7 +44,6 @@ def assignment(synthetic=None, hidden=(4,), **training):
         widths=WIDTHS,
         weights=weights,
         moments=np.zeros(2 * weights.size, np.float32),
-        synthetic=np.zeros((1, 3), np.uint16) if synthetic is None else synthetic,
         message=0,
     )
 
@@ -53,8 +60,9 @@ def gradient_sum(order, records, randomness=None, noise=None):
 def canary_direction(order):
     network = Discriminator(sum(WIDTHS), order.plan.hidden)
     load_flat(network, order.weights)
-    loss = pair_loss(network, one_hot(CANARY, WIDTHS), one_hot(order.synthetic[:1], WIDTHS))
-    parts = torch.autograd.grad(loss.sum(), list(network.parameters()))
+    copies = one_hot(CANARY, WIDTHS).expand(len(WIDTHS), -1)
+    loss = -prediction(network, copies, column_blocks(WIDTHS)).mean()
+    parts = torch.autograd.grad(loss, list(network.parameters()))
     gradient = torch.cat([part.reshape(-1) for part in parts]).double().numpy()
     return gradient / np.linalg.norm(gradient), np.linalg.norm(gradient)
 
@@ -153,25 +161,28 @@ def test_samples_are_poisson_samples():
 def crafted(order):
     """Finite weights under which the canary's gradient alone overflows.
 
-    D is -infinity on the canary, where its gradient then overflows, and +infinity elsewhere, where
-    the sigmoid is exactly zero; synthetic rows equal the canary and have no gradient either.
+    It is the copy without column 1 that does: the first layer tells whether columns 0 and 2 are the
+    canary's. If so, the head is certain that column 1 is 0. That costs records which have it nothing;
+    the canary's error comes back as 1e20 x 1e19. Where features are negative, the slopes of 0.2 keep
+    every other error finite.
     """
     network = Discriminator(sum(WIDTHS), (1, 1))
     first, second = network.features[0], network.features[2]
+    owner = column_blocks(WIDTHS)
     with torch.no_grad():
-        first.weight.copy_(one_hot(CANARY, WIDTHS) * 1e18)
-        first.bias.fill_(-2.5e18)
-        second.weight.fill_(-1e18)
-        second.bias.zero_()
-        network.critic.weight.fill_(1e22)
-        network.critic.bias.zero_()
-    synthetic = np.repeat(CANARY, 4, axis=0)
-    return replace(order, weights=flatten(network), synthetic=synthetic)
+        for parameter in network.parameters():
+            parameter.zero_()
+        first.weight.copy_(one_hot(CANARY, WIDTHS).masked_fill(owner[1], 0.0) * 1e-3)
+        first.bias.fill_(-1.5e-3)
+        second.weight.fill_(1e19)
+        network.heads.weight[owner[1], 0] = torch.tensor([1.5e20, -1.5e20])
+    return replace(order, weights=flatten(network))
 
 
 def others_and_canary():
-    others = make_records(30).codes
-    others = others[(others != CANARY).any(axis=1)]
+    """Every record that there can be but the canary; and all of them."""
+    records = np.array(list(np.ndindex(WIDTHS)), np.uint16)
+    others = records[(records != CANARY).any(axis=1)]
     return Records(others), Records(np.concatenate([others, CANARY]))
 
 
@@ -184,6 +195,7 @@ def test_crafted_weights_make_only_the_canary_overflow():
         trainer._differentiate(piece)
         samples = trainer.optimizer.grad_samples
         assert all(bool(torch.isfinite(g).all()) for g in samples) == finite
+    assert np.isfinite(order.weights).all()
 
 
 def test_crafted_weights_reveal_nothing():

@@ -7,7 +7,7 @@ import pytest
 import torch
 from small_study import ROUNDS, SETTINGS, make_small_plan, run_seeded
 
-from fedsynth_common.networks import Discriminator, flatten, one_hot
+from fedsynth_common.networks import flatten, one_hot
 from fedsynth_common.report import StudyHistory
 from fedsynth_server.marginals import Marginal
 from fedsynth_server.rounds import _note_verdict
@@ -25,6 +25,7 @@ from fedsynth_server.training.curves import (
 )
 from fedsynth_server.training.fit import fit, new_generator
 from fedsynth_server.training.settings import TrainingSettings
+from fedsynth_server.training.twins import Twins
 
 WIDTHS = (2, 3)
 PAIR = np.array([[0.4, 0.05, 0.05], [0.05, 0.05, 0.4]])
@@ -139,35 +140,31 @@ def test_recording_changes_no_weight_and_draws_nothing():
         fit(network, Anchor(MEASURED, WIDTHS), 20, 1e-2, None, record)
         ends.append((flatten(network).tobytes(), torch.get_rng_state().numpy().tobytes()))
     assert ends[0] == ends[1]
-    critic, rows = critic_of_first_code(), one_hot(np.zeros((8, 2), dtype=np.uint16), WIDTHS)
-    state, weights = torch.get_rng_state(), flatten(critic).copy()
-    _note_verdict(Recorder(), 1, critic, rows)
-    assert torch.equal(torch.get_rng_state(), state)
-    assert (flatten(critic) == weights).all()
 
 
-def critic_of_first_code():
-    """Says real (logit 4) where the first column has its second code, and -4 elsewhere."""
-    discriminator = Discriminator(sum(WIDTHS), (4,))
-    with torch.no_grad():
-        for parameter in discriminator.parameters():
-            parameter.zero_()
-        discriminator.features[0].weight[0, 1] = 1.0
-        discriminator.critic.weight[0, 0] = 8.0
-        discriminator.critic.bias[0] = -4.0
-    return discriminator
+def twins_of_first_code():
+    """Records: the first column's second code is 4 nats likelier than the generator has it."""
+    rows = one_hot(np.zeros((8, 2), dtype=np.uint16), WIDTHS)
+    twins = Twins(WIDTHS, (4,), rows, torch.Generator().manual_seed(0))
+    for network, bias in ((twins.generator, 0.0), (twins.records, 4.0)):
+        with torch.no_grad():
+            for parameter in network.parameters():
+                parameter.zero_()
+            network.heads.bias[1] = bias
+    twins.believed.fill_(1.0)
+    return twins
 
 
 def test_the_verdict_is_that_on_the_rows():
-    codes = np.zeros((8, 2), dtype=np.uint16)
-    codes[:2, 0] = 1  # two of eight rows look real
-    recorder = Recorder()
-    _note_verdict(recorder, 3, critic_of_first_code(), one_hot(codes, WIDTHS))
+    logits = torch.tensor([4.0] * 2 + [-4.0] * 6)  # two of eight rows look real
+    recorder, state = Recorder(), torch.get_rng_state()
+    _note_verdict(recorder, 3, logits)
     output, accuracy = recorder.curves()
     real = 1 / (1 + np.exp(-4))
     assert (output.steps, accuracy.steps) == ((3,), (3,))
     assert output.values[0] == pytest.approx(0.25 * real + 0.75 * (1 - real), rel=1e-5)
     assert accuracy.values[0] == 0.75
+    assert torch.equal(torch.get_rng_state(), state)
 
 
 @pytest.mark.parametrize("weight", [0.0, 1.0])
@@ -175,11 +172,12 @@ def test_a_round_tells_its_losses(weight):
     network = new_generator(MEASURED[:2], WIDTHS, SMALL)
     anchor = Anchor(MEASURED, WIDTHS)
     start = float(anchor.loss(network.soft_rows().detach()))
-    losses = Adversary(network, anchor.softened, weight, SMALL).round(critic_of_first_code())
+    losses = Adversary(network, anchor.softened, weight, SMALL).round(twins_of_first_code())
     assert len(losses) == 5
     assert losses[0].held / anchor.softening == pytest.approx(start, rel=1e-5)
     if weight:
-        assert all(0 < seen.against < 4.1 for seen in losses)  # softplus(4) at the worst
+        assert all(-4.1 < seen.against < 4.1 for seen in losses)
+        assert losses[-1].against < losses[0].against
     else:
         assert all(seen.against is None for seen in losses)  # the control asks no discriminator
 

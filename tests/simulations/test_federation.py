@@ -61,7 +61,7 @@ def test_sites_of_a_seeded_study_draw_different_noise(plan):
     assert len(list(grid.get_node_ids())) == 3
     first, second = (make_vault("north", frame, plan, None, 1000 + i) for i in (0, 1))
     for vault in (first, second):
-        vault.enroll(pb.EnrollRequest(protocol_version=1, plan_json=plan.to_json()))
+        vault.enroll(pb.EnrollRequest(protocol_version=PROTOCOL_VERSION, plan_json=plan.to_json()))
     assert not np.array_equal(counts(plan, first), counts(plan, second))
 
 
@@ -75,7 +75,7 @@ def test_a_given_key_signs_the_receipts(plan):
 def test_a_ledger_on_disk_outlives_the_vault(plan, tmp_path):
     path = tmp_path / "north.ledger"
     frames = make_frames()
-    request = pb.EnrollRequest(protocol_version=1, plan_json=plan.to_json())
+    request = pb.EnrollRequest(protocol_version=PROTOCOL_VERSION, plan_json=plan.to_json())
     first = make_vault("north", frames["north"], plan, path, 7)
     first.enroll(request)
     charged = counts(plan, first)

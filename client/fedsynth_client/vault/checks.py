@@ -7,11 +7,8 @@ its content. Failures are codes, never texts (DESIGN 5.8).
 
 import hashlib
 import logging
-import math
 from collections.abc import Sequence
 from itertools import pairwise
-
-import numpy as np
 
 from fedsynth_client.code_store import Codes
 from fedsynth_client.policy import Policy
@@ -24,7 +21,6 @@ from fedsynth_common.protocol import vault_pb2 as pb
 from fedsynth_common.protocol.codec import (
     MOMENT_LIMIT,
     WEIGHT_LIMIT,
-    unpack_codes,
     unpack_floats,
     unpack_view,
 )
@@ -117,7 +113,7 @@ def assignment_of(request: pb.DiscriminateRequest, plan: Plan, schema: Schema) -
 
     Raises:
         RefusalError: ERR_PLAN for a step that the plan does not have, ERR_PAYLOAD for wrong
-            lengths, codes out of range, non-finite or huge weights.
+            lengths, non-finite or huge weights.
     """
     training = plan.discriminator
     if training is None or request.step not in training.steps:
@@ -134,7 +130,6 @@ def assignment_of(request: pb.DiscriminateRequest, plan: Plan, schema: Schema) -
         widths=widths,
         weights=unpack_floats(request.weights, size, WEIGHT_LIMIT),
         moments=unpack_floats(request.moments, 2 * size, MOMENT_LIMIT),
-        synthetic=_synthetic(request.synthetic, training.synthetic_rows, widths),
         message=request.step - training.first_step,
     )
 
@@ -145,15 +140,8 @@ def parameter_count(widths: Sequence[int], training: DiscriminatorPlan) -> int:
     Raises:
         RefusalError: ERR_PAYLOAD if there are more than a site has memory for.
     """
-    sizes = [sum(widths), *training.hidden, 1]
+    sizes = [sum(widths), *training.hidden, sum(widths)]
     count = sum((a + 1) * b for a, b in pairwise(sizes))
     if min(sizes) < 1 or count > MAX_PARAMETERS:
         raise RefusalError(ErrorCode.PAYLOAD)
     return count
-
-
-def _synthetic(data: bytes, rows: int, widths: Sequence[int]) -> Codes:
-    codes = unpack_codes(data, math.prod((rows, len(widths)))).reshape(rows, len(widths))
-    if (codes >= np.asarray(widths)).any():
-        raise RefusalError(ErrorCode.PAYLOAD)
-    return codes

@@ -1,6 +1,6 @@
 """The two networks of the study: the sites' discriminator and the coordinator's generator."""
 
-from fedsynth_common.networks.discriminator import Discriminator, pair_loss
+from fedsynth_common.networks.discriminator import Discriminator, column_blocks, prediction
 from fedsynth_common.networks.generator import GeneratorNetwork, GeneratorShape
 from fedsynth_common.networks.onehot import one_hot
 from fedsynth_common.networks.parameters import flatten, load_flat, parameter_count
@@ -9,9 +9,10 @@ __all__ = [
     "Discriminator",
     "GeneratorNetwork",
     "GeneratorShape",
+    "column_blocks",
     "flatten",
     "load_flat",
     "one_hot",
-    "pair_loss",
     "parameter_count",
+    "prediction",
 ]

@@ -1,16 +1,20 @@
-"""The discriminator: a small MLP over one-hot rows, trained at the sites with DP-SGD.
+"""The discriminator: a small MLP that predicts a row's columns from its others, trained with DP-SGD.
+
+Auxiliary heads (Odena, Olah & Shlens 2017), one per column, take the place of a single output that says
+real or synthetic. What they learn from records, log p(column | the others), beside a twin that learned
+the same from the generator's rows, is a discriminator: the difference is the log ratio of the two,
+column by column (pseudo-likelihood: Besag 1975; why there must be a twin: Gong et al. 2019, "Twin
+auxiliary classifiers GAN"). Two things make it teach more than one output does at the same privacy. Its
+start is free: the generator's rows alone show it all that the generator knows already. And a head's
+gradient is the difference between what a record shows and what its other columns made expect, without
+the noise of a synthetic row beside it.
 
 Small on purpose. The norm of the noise in a DP-SGD step grows like sqrt(p) with the number p of
-parameters while the clipped gradient's norm stays at most C, so the 10,000-20,000 parameters here
-keep a signal that the hundreds of thousands of a CTGAN critic drown. No BatchNorm (it mixes
-records), no dropout, no buffers (they would leave a site without noise), no packing.
-
-The loss is the non-saturating logistic one (Goodfellow et al. 2014), one value per *pair* of a real
-and a synthetic row. Clipping then bounds the pair's joint gradient, so that adding or removing a
-record moves the clipped sum by at most C (Bie, Kamath & Zhang 2023; opacus PR 494).
+parameters while the clipped gradient's norm stays at most C. No BatchNorm (it mixes records), no
+dropout, no buffers (they would leave a site without noise).
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 
 import torch
@@ -19,35 +23,60 @@ from torch.nn import functional as F  # noqa: N812 - torch's own name for it
 
 
 class Discriminator(nn.Module):
-    """MLP: one-hot row (B, D) -> logit (B,), large where the row looks real."""
+    """MLP: one-hot rows (..., D) with a column blanked -> logits (..., D), one block per column."""
 
-    def __init__(self, width: int, hidden: Sequence[int] = (64, 32)) -> None:
+    def __init__(self, width: int, hidden: Sequence[int] = (64,)) -> None:
         super().__init__()
         sizes = [width, *hidden]
         layers: list[nn.Module] = []
         for fan_in, fan_out in pairwise(sizes):
             layers += [nn.Linear(fan_in, fan_out), nn.LeakyReLU(0.2)]
         self.features = nn.Sequential(*layers)
-        self.critic = nn.Linear(sizes[-1], 1)
+        self.heads = nn.Linear(sizes[-1], width)
+
+    def initialise(self, frequencies: torch.Tensor, columns: int, source: torch.Generator) -> None:
+        """Start at independent columns with the given frequencies (D,).
+
+        A row has as many ones as columns: features of unit size, whatever the widths are.
+        """
+        with torch.no_grad():
+            for layer in self.features:
+                if isinstance(layer, nn.Linear):
+                    ones = columns if layer is self.features[0] else layer.in_features
+                    layer.weight.normal_(0.0, ones**-0.5, generator=source)
+                    layer.bias.zero_()
+            self.heads.weight.zero_()
+            self.heads.bias.copy_(torch.log(frequencies.clamp(min=1e-4)))
 
     def forward(self, rows: torch.Tensor) -> torch.Tensor:
         """Logits of the rows."""
-        logits: torch.Tensor = self.critic(self.features(rows)).squeeze(-1)
+        logits: torch.Tensor = self.heads(self.features(rows))
         return logits
 
 
-def pair_loss(
-    discriminator: nn.Module, real: torch.Tensor, synthetic: torch.Tensor
+def column_blocks(widths: Sequence[int]) -> torch.Tensor:
+    """Which of the D codes are a column's: (columns, D), True inside.
+
+    >>> column_blocks([2, 1]).tolist()
+    [[True, True, False], [False, False, True]]
+    """
+    owner = torch.repeat_interleave(torch.arange(len(widths)), torch.tensor(list(widths)))
+    return owner == torch.arange(len(widths)).unsqueeze(1)
+
+
+def prediction(
+    discriminator: Callable[[torch.Tensor], torch.Tensor], rows: torch.Tensor, blank: torch.Tensor
 ) -> torch.Tensor:
-    """Logistic loss of each pair: softplus(-D(real_i)) + softplus(D(synthetic_i)).
+    """Log-probability of each row's blanked column given its others.
 
     Args:
-        discriminator: a `Discriminator`, or Opacus' wrapper of one. It is called twice with equal
-            batch sizes, so per-sample gradients add up pair by pair.
-        real: (B, D) one-hot rows of records.
-        synthetic: (B, D) one-hot rows; row i must be chosen independently of all other records.
+        discriminator: a `Discriminator`, Opacus' wrapper of one, or one as a function.
+        rows: (..., D) one-hot rows; differentiable in them too.
+        blank: (..., D), True in the block of the column to predict.
 
     Returns:
-        (B,) losses; entry i depends on pair i alone.
+        (...,) log-probabilities; each depends on its own row alone.
     """
-    return F.softplus(-discriminator(real)) + F.softplus(discriminator(synthetic))
+    logits = discriminator(rows.masked_fill(blank, 0.0))
+    inside = F.log_softmax(logits.masked_fill(~blank, -torch.inf), dim=-1)
+    return (inside.masked_fill(~blank, 0.0) * rows).sum(-1)

@@ -43,10 +43,11 @@ class DiscriminatorPlan(_Frozen):
     """DP-SGD at the sites: all parameters are public constants (DESIGN 5.3).
 
     Message i of `messages` has step number `first_step + i` and runs `steps_per_message` steps on
-    Poisson samples of rate `sampling_rate`, each pair clipped to `clipping_norm`, with Gaussian
+    Poisson samples of rate `sampling_rate`, each unit clipped to `clipping_norm`, with Gaussian
     noise of standard deviation `noise_multiplier * clipping_norm`, divided by `expected_batch`.
     `learning_rate` is Adam's. Signal over noise of a sum of steps does not depend on it, but a small one
-    leaves the discriminators where they began (simulations/RESULTS.md).
+    leaves the discriminators where they began (simulations/RESULTS.md). Of every record drawn,
+    `masked_columns` columns, or all where there are fewer, are predicted from the others.
     """
 
     first_step: int = Field(ge=1)
@@ -57,8 +58,8 @@ class DiscriminatorPlan(_Frozen):
     clipping_norm: Positive = 1.0
     expected_batch: int = Field(ge=1)
     learning_rate: Positive = 2e-2
-    hidden: tuple[int, ...] = Field(default=(64, 32), min_length=1)
-    synthetic_rows: int = Field(default=4096, ge=1, le=65536)
+    hidden: tuple[int, ...] = Field(default=(64,), min_length=1)
+    masked_columns: int = Field(default=8, ge=1, le=64)
 
     @property
     def steps(self) -> range:

@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$fedsynth_common/protocol/vault.proto\x12\x11\x66\x65\x64synth.vault.v1\"<\n\rEnrollRequest\x12\x18\n\x10protocol_version\x18\x01 \x01(\r\x12\x11\n\tplan_json\x18\x02 \x01(\x0c\"l\n\x0b\x45nrollReply\x12\x0e\n\x06status\x18\x01 \x01(\t\x12\x17\n\x0fpackage_version\x18\x02 \x01(\t\x12\x13\n\x0breceipt_key\x18\x03 \x01(\x0c\x12\x0c\n\x04site\x18\x04 \x01(\t\x12\x11\n\tsignature\x18\x05 \x01(\x0c\"\x16\n\x04View\x12\x0e\n\x06groups\x18\x01 \x01(\x0c\"$\n\x04\x41xis\x12\x0e\n\x06\x63olumn\x18\x01 \x01(\r\x12\x0c\n\x04view\x18\x02 \x01(\x11\"I\n\x08Marginal\x12%\n\x04\x61xes\x18\x01 \x03(\x0b\x32\x17.fedsynth.vault.v1.Axis\x12\x16\n\x0enoise_variance\x18\x02 \x01(\x04\"\x8b\x01\n\x0eMeasureRequest\x12\x13\n\x0bplan_digest\x18\x01 \x01(\x0c\x12\x0c\n\x04step\x18\x02 \x01(\r\x12&\n\x05views\x18\x03 \x03(\x0b\x32\x17.fedsynth.vault.v1.View\x12.\n\tmarginals\x18\x04 \x03(\x0b\x32\x1b.fedsynth.vault.v1.Marginal\".\n\x0cMeasureReply\x12\x0e\n\x06status\x18\x01 \x01(\t\x12\x0e\n\x06\x63ounts\x18\x02 \x01(\x0c\"\x95\x01\n\x13\x44iscriminateRequest\x12\x13\n\x0bplan_digest\x18\x01 \x01(\x0c\x12\x0c\n\x04step\x18\x02 \x01(\r\x12&\n\x05views\x18\x03 \x03(\x0b\x32\x17.fedsynth.vault.v1.View\x12\x0f\n\x07weights\x18\x04 \x01(\x0c\x12\x0f\n\x07moments\x18\x05 \x01(\x0c\x12\x11\n\tsynthetic\x18\x06 \x01(\x0c\"E\n\x11\x44iscriminateReply\x12\x0e\n\x06status\x18\x01 \x01(\t\x12\x0f\n\x07weights\x18\x02 \x01(\x0c\x12\x0f\n\x07moments\x18\x03 \x01(\x0c\"%\n\x0eReceiptRequest\x12\x13\n\x0bplan_digest\x18\x01 \x01(\x0c\"G\n\x0cReceiptReply\x12\x0e\n\x06status\x18\x01 \x01(\t\x12\x14\n\x0creceipt_json\x18\x02 \x01(\x0c\x12\x11\n\tsignature\x18\x03 \x01(\x0c\x32\xcf\x02\n\x05Vault\x12J\n\x06\x45nroll\x12 .fedsynth.vault.v1.EnrollRequest\x1a\x1e.fedsynth.vault.v1.EnrollReply\x12M\n\x07Measure\x12!.fedsynth.vault.v1.MeasureRequest\x1a\x1f.fedsynth.vault.v1.MeasureReply\x12\\\n\x0c\x44iscriminate\x12&.fedsynth.vault.v1.DiscriminateRequest\x1a$.fedsynth.vault.v1.DiscriminateReply\x12M\n\x07Receipt\x12!.fedsynth.vault.v1.ReceiptRequest\x1a\x1f.fedsynth.vault.v1.ReceiptReplyb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$fedsynth_common/protocol/vault.proto\x12\x11\x66\x65\x64synth.vault.v1\"<\n\rEnrollRequest\x12\x18\n\x10protocol_version\x18\x01 \x01(\r\x12\x11\n\tplan_json\x18\x02 \x01(\x0c\"l\n\x0b\x45nrollReply\x12\x0e\n\x06status\x18\x01 \x01(\t\x12\x17\n\x0fpackage_version\x18\x02 \x01(\t\x12\x13\n\x0breceipt_key\x18\x03 \x01(\x0c\x12\x0c\n\x04site\x18\x04 \x01(\t\x12\x11\n\tsignature\x18\x05 \x01(\x0c\"\x16\n\x04View\x12\x0e\n\x06groups\x18\x01 \x01(\x0c\"$\n\x04\x41xis\x12\x0e\n\x06\x63olumn\x18\x01 \x01(\r\x12\x0c\n\x04view\x18\x02 \x01(\x11\"I\n\x08Marginal\x12%\n\x04\x61xes\x18\x01 \x03(\x0b\x32\x17.fedsynth.vault.v1.Axis\x12\x16\n\x0enoise_variance\x18\x02 \x01(\x04\"\x8b\x01\n\x0eMeasureRequest\x12\x13\n\x0bplan_digest\x18\x01 \x01(\x0c\x12\x0c\n\x04step\x18\x02 \x01(\r\x12&\n\x05views\x18\x03 \x03(\x0b\x32\x17.fedsynth.vault.v1.View\x12.\n\tmarginals\x18\x04 \x03(\x0b\x32\x1b.fedsynth.vault.v1.Marginal\".\n\x0cMeasureReply\x12\x0e\n\x06status\x18\x01 \x01(\t\x12\x0e\n\x06\x63ounts\x18\x02 \x01(\x0c\"\x88\x01\n\x13\x44iscriminateRequest\x12\x13\n\x0bplan_digest\x18\x01 \x01(\x0c\x12\x0c\n\x04step\x18\x02 \x01(\r\x12&\n\x05views\x18\x03 \x03(\x0b\x32\x17.fedsynth.vault.v1.View\x12\x0f\n\x07weights\x18\x04 \x01(\x0c\x12\x0f\n\x07moments\x18\x05 \x01(\x0cJ\x04\x08\x06\x10\x07\"E\n\x11\x44iscriminateReply\x12\x0e\n\x06status\x18\x01 \x01(\t\x12\x0f\n\x07weights\x18\x02 \x01(\x0c\x12\x0f\n\x07moments\x18\x03 \x01(\x0c\"%\n\x0eReceiptRequest\x12\x13\n\x0bplan_digest\x18\x01 \x01(\x0c\"G\n\x0cReceiptReply\x12\x0e\n\x06status\x18\x01 \x01(\t\x12\x14\n\x0creceipt_json\x18\x02 \x01(\x0c\x12\x11\n\tsignature\x18\x03 \x01(\x0c\x32\xcf\x02\n\x05Vault\x12J\n\x06\x45nroll\x12 .fedsynth.vault.v1.EnrollRequest\x1a\x1e.fedsynth.vault.v1.EnrollReply\x12M\n\x07Measure\x12!.fedsynth.vault.v1.MeasureRequest\x1a\x1f.fedsynth.vault.v1.MeasureReply\x12\\\n\x0c\x44iscriminate\x12&.fedsynth.vault.v1.DiscriminateRequest\x1a$.fedsynth.vault.v1.DiscriminateReply\x12M\n\x07Receipt\x12!.fedsynth.vault.v1.ReceiptRequest\x1a\x1f.fedsynth.vault.v1.ReceiptReplyb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -46,13 +46,13 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_MEASUREREPLY']._serialized_start=510
   _globals['_MEASUREREPLY']._serialized_end=556
   _globals['_DISCRIMINATEREQUEST']._serialized_start=559
-  _globals['_DISCRIMINATEREQUEST']._serialized_end=708
-  _globals['_DISCRIMINATEREPLY']._serialized_start=710
-  _globals['_DISCRIMINATEREPLY']._serialized_end=779
-  _globals['_RECEIPTREQUEST']._serialized_start=781
-  _globals['_RECEIPTREQUEST']._serialized_end=818
-  _globals['_RECEIPTREPLY']._serialized_start=820
-  _globals['_RECEIPTREPLY']._serialized_end=891
-  _globals['_VAULT']._serialized_start=894
-  _globals['_VAULT']._serialized_end=1229
+  _globals['_DISCRIMINATEREQUEST']._serialized_end=695
+  _globals['_DISCRIMINATEREPLY']._serialized_start=697
+  _globals['_DISCRIMINATEREPLY']._serialized_end=766
+  _globals['_RECEIPTREQUEST']._serialized_start=768
+  _globals['_RECEIPTREQUEST']._serialized_end=805
+  _globals['_RECEIPTREPLY']._serialized_start=807
+  _globals['_RECEIPTREPLY']._serialized_end=878
+  _globals['_VAULT']._serialized_start=881
+  _globals['_VAULT']._serialized_end=1216
 # @@protoc_insertion_point(module_scope)

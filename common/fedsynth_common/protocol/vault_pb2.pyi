@@ -71,20 +71,18 @@ class MeasureReply(_message.Message):
     def __init__(self, status: _Optional[str] = ..., counts: _Optional[bytes] = ...) -> None: ...
 
 class DiscriminateRequest(_message.Message):
-    __slots__ = ("plan_digest", "step", "views", "weights", "moments", "synthetic")
+    __slots__ = ("plan_digest", "step", "views", "weights", "moments")
     PLAN_DIGEST_FIELD_NUMBER: _ClassVar[int]
     STEP_FIELD_NUMBER: _ClassVar[int]
     VIEWS_FIELD_NUMBER: _ClassVar[int]
     WEIGHTS_FIELD_NUMBER: _ClassVar[int]
     MOMENTS_FIELD_NUMBER: _ClassVar[int]
-    SYNTHETIC_FIELD_NUMBER: _ClassVar[int]
     plan_digest: bytes
     step: int
     views: _containers.RepeatedCompositeFieldContainer[View]
     weights: bytes
     moments: bytes
-    synthetic: bytes
-    def __init__(self, plan_digest: _Optional[bytes] = ..., step: _Optional[int] = ..., views: _Optional[_Iterable[_Union[View, _Mapping]]] = ..., weights: _Optional[bytes] = ..., moments: _Optional[bytes] = ..., synthetic: _Optional[bytes] = ...) -> None: ...
+    def __init__(self, plan_digest: _Optional[bytes] = ..., step: _Optional[int] = ..., views: _Optional[_Iterable[_Union[View, _Mapping]]] = ..., weights: _Optional[bytes] = ..., moments: _Optional[bytes] = ...) -> None: ...
 
 class DiscriminateReply(_message.Message):
     __slots__ = ("status", "weights", "moments")

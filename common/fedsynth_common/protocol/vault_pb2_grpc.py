@@ -74,7 +74,7 @@ class VaultServicer:
         raise NotImplementedError('Method not implemented!')
 
     def Discriminate(self, request, context):
-        """Local DP-SGD steps of the discriminator against synthetic rows.
+        """Local DP-SGD steps of the discriminator.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -1,22 +1,25 @@
 """The adversarial rounds on the coordinator's side: generator steps against the sites' discriminators.
 
 Each round the sites return discriminators trained with DP-SGD on their own records; the coordinator
-averages them and lets the generator climb the average while the anchor holds its marginals. All of
-it is post-processing: it may be repeated, kept or thrown away without privacy cost.
+averages them, sets the average beside its twin (`twins.py`) and lets the generator climb the difference
+while the anchor holds its marginals. All of it is post-processing: it may be repeated, kept or thrown
+away without privacy cost.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import torch
-from torch.nn import functional as F  # noqa: N812 - torch's own name for it
 
-from fedsynth_common.networks import Discriminator, GeneratorNetwork
+from fedsynth_common.networks import GeneratorNetwork
 from fedsynth_common.networks.generator import gumbel_rows
 from fedsynth_server.training.curves import Losses
 from fedsynth_server.training.settings import TrainingSettings
+from fedsynth_server.training.twins import Twins
 
 Objective = Callable[[torch.Tensor], torch.Tensor]
 """The anchor's loss of soft rows (B, D)."""
+LOOKS = 4
+"""Columns of every row that a generator step looks at."""
 
 
 class Adversary:
@@ -43,21 +46,19 @@ class Adversary:
         self.average = {name: p.detach().clone() for name, p in generator.named_parameters()}
         self.source = torch.Generator().manual_seed(settings.seed + 1)
 
-    def round(self, discriminator: Discriminator) -> list[Losses]:
-        """Generator steps against one (averaged) discriminator, which is not changed.
+    def round(self, twins: Twins) -> list[Losses]:
+        """Generator steps against one (averaged) discriminator and its twin, which are not changed.
 
         Returns:
             The losses before each step.
         """
-        for parameter in discriminator.parameters():
-            parameter.requires_grad_(False)
         seen = []
         for _ in range(self.settings.adversarial_steps):
-            seen.append(self._step(discriminator))
+            seen.append(self._step(twins))
             self._update_average()
         return seen
 
-    def _step(self, discriminator: Discriminator) -> Losses:
+    def _step(self, twins: Twins) -> Losses:
         settings, shape = self.settings, self.generator.shape
         loss = self.objective(self.generator.soft_rows())
         held, against = loss.item(), None
@@ -66,7 +67,8 @@ class Adversary:
                 shape.latents, (settings.adversarial_batch,), generator=self.source
             )
             rows = gumbel_rows(self.generator(index), shape.widths, self.source)
-            term = F.softplus(-discriminator(rows)).mean()
+            looks = [twins.ratio(rows, twins.columns(len(rows))).mean() for _ in range(LOOKS)]
+            term = -len(shape.widths) * torch.stack(looks).mean()
             loss, against = loss + self.weight * term, term.item()
         self.optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
@@ -83,28 +85,3 @@ class Adversary:
         released = GeneratorNetwork(self.generator.shape)
         released.load_state_dict(self.average)
         return released
-
-
-def pretrain(
-    discriminator: Discriminator,
-    rows: Sequence[torch.Tensor],
-    source: torch.Generator,
-    steps: int = 200,
-) -> None:
-    """First features for free: tell the generator's rows from independent columns.
-
-    Args:
-        discriminator: trained in place.
-        rows: (generator's hard rows, rows of independent columns), each (n, D).
-        source: randomness for the batches.
-        steps: Adam steps of 256 rows each.
-    """
-    joint, independent = rows
-    optimiser = torch.optim.Adam(discriminator.parameters(), lr=1e-3, betas=(0.5, 0.999))
-    for _ in range(steps):
-        picks = torch.randint(len(joint), (256,), generator=source)
-        loss = F.softplus(-discriminator(joint[picks])).mean()
-        loss = loss + F.softplus(discriminator(independent[picks])).mean()
-        optimiser.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
-        optimiser.step()

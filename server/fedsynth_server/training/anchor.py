@@ -23,6 +23,7 @@ class Anchor:
         goal: the loss that is good enough: below it, what is left to fit is noise. A fit ends there, and
             in the adversarial rounds the anchor holds a generator no closer.
         order: 2 with pairs, 1 with one-way marginals alone.
+        noise: standard deviation of the noise in the marginals of the highest order, a frequency.
         softening: softened loss per loss above the goal.
     """
 
@@ -36,8 +37,9 @@ class Anchor:
         self.pair_target, self.pair_weight = torch.zeros(size, size), torch.zeros(size, size)
         self.cells = sum(marginal.frequencies.size for marginal in marginals)
         self.order = max(len(marginal.columns) for marginal in marginals)
-        unit = self.cells * max(m.variance for m in marginals if len(m.columns) == self.order)
-        self.softening = unit * (8.0 if self.order == 1 else 1.0)
+        variance = max(m.variance for m in marginals if len(m.columns) == self.order)
+        self.noise = variance**0.5
+        self.softening = self.cells * variance * (8.0 if self.order == 1 else 1.0)
         for marginal in marginals:
             self._add(marginal)
 

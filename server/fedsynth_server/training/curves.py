@@ -54,21 +54,22 @@ ADVERSARIAL = Line(
     name="adversarial loss",
     unit="nats",
     x="generator step",
-    note="the lower, the more real its rows look; a discriminator that answers one half to every "
-    "row gives 0.69 (ln 2)",
+    note="mean over its rows of the discriminators' log ratios, summed over columns, with a minus sign: "
+    "the lower, the more real its rows look; 0, but for noise, where nothing tells them from records",
 )
 OUTPUT = Line(
     panel="Discriminators on synthetic rows",
     name="probability of being real",
     x="message",
-    note="mean output of the averaged discriminator on the rows that the sites were sent; 0.5 "
-    "where it cannot tell",
+    note="mean over 1,000 of the generator's rows of the sigmoid of the log ratios, summed over "
+    "columns; 0.5 where nothing tells them from records",
 )
 ACCURACY = Line(
     panel=OUTPUT.panel,
     name="share recognised as synthetic",
     x=OUTPUT.x,
-    note="its accuracy on these rows alone; on records it is not measured, which would cost budget",
+    note="share of these rows with a sum below 0; on records it is not measured, which would cost "
+    "budget",
 )
 LINES = (FIT, IN_ROUNDS, REFIT, ADVERSARIAL, OUTPUT, ACCURACY)
 

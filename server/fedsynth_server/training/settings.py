@@ -27,7 +27,9 @@ class TrainingSettings(BaseModel):
     adversarial_steps: int = Field(default=30, ge=0, description="generator steps per message")
     adversarial_batch: int = Field(default=2048, ge=2)
     adversarial_learning_rate: float = Field(default=5e-3, gt=0)
-    adversarial_weight: float = Field(default=1.0, ge=0, description="λ; 0 is the control")
+    adversarial_weight: float = Field(
+        default=1.0, ge=0, description="factor of λ; 0 is the control"
+    )
     ema: float = Field(default=0.95, ge=0, lt=1)
     refit_steps: int | None = Field(default=None, ge=0, description="default: a third of the fit")
     refit_learning_rate: float = Field(default=3e-3, gt=0)

@@ -1,0 +1,64 @@
+"""The twins: equal at the start, one follows the generator, their difference is a discriminator."""
+
+import numpy as np
+import pytest
+import torch
+
+from fedsynth_common.networks import column_blocks, flatten, load_flat, one_hot, prediction
+from fedsynth_server.training.twins import Twins
+
+WIDTHS = (3, 3, 2)
+BLOCKS = column_blocks(WIDTHS)
+
+
+def rows(agreeing, n=4_000, seed=0):
+    """Two columns of three codes that agree in the given share of rows, and one of noise."""
+    rng = np.random.default_rng(seed)
+    first, other = rng.integers(0, 3, (2, n))
+    second = np.where(rng.random(n) < agreeing, first, other)
+    return one_hot(np.stack([first, second, rng.integers(0, 2, n)], 1).astype(np.uint16), WIDTHS)
+
+
+def new_twins(agreeing=0.0, seed=0):
+    twins = Twins(WIDTHS, (16,), rows(agreeing), torch.Generator().manual_seed(seed))
+    twins.believed.fill_(1.0)
+    return twins
+
+
+def test_both_start_with_what_the_generator_knows_and_no_verdict():
+    twins = new_twins(agreeing=0.9)
+    assert twins.verdict(rows(0.9, 50)).tolist() == [0.0] * 50
+    agree = one_hot(np.array([[k, k, 0] for k in range(3)], dtype=np.uint16), WIDTHS)
+    found = prediction(twins.records, agree, BLOCKS[1].expand(3, -1)).exp()
+    assert found.tolist() == pytest.approx([0.9 + 0.1 / 3] * 3, abs=0.05)
+
+
+def test_one_follows_the_generator_and_the_other_stays():
+    twins, before = new_twins(), flatten(new_twins().records)
+    for _ in range(20):
+        twins.follow(rows(0.9, seed=1))
+    assert (flatten(twins.records) == before).all()
+    assert (flatten(twins.generator) != before).any()
+    assert float(twins.verdict(rows(0.9, seed=2)).mean()) < -0.5  # its rows agree, records did not
+
+
+def test_the_verdict_is_the_log_ratio_of_the_conditional_distributions():
+    records, generator = new_twins(agreeing=0.9, seed=1), new_twins()
+    load_flat(generator.records, flatten(records.records))
+    agree = one_hot(np.array([[1, 1, 0], [0, 2, 1]], dtype=np.uint16), WIDTHS)
+    same, other = np.log((0.9 + 0.1 / 3) * 3), np.log(0.1 / 3 * 3)
+    expected = [2 * same, 2 * other]  # each of the two columns says it once, the third nothing
+    assert generator.verdict(agree).tolist() == pytest.approx(expected, abs=0.5)
+    parts = sum(generator.ratio(agree, torch.full((2,), column)) for column in range(3))
+    torch.testing.assert_close(parts.detach(), generator.verdict(agree))
+
+
+def test_they_repeat_with_the_seed_alone():
+    ends = []
+    for global_seed in (1, 2):
+        torch.manual_seed(global_seed)
+        twins = new_twins()
+        twins.follow(rows(0.5))
+        ends.append(flatten(twins.generator))
+    assert (ends[0] == ends[1]).all()
+    assert not (flatten(new_twins(seed=1).generator) == flatten(new_twins().generator)).all()
