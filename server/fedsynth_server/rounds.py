@@ -38,7 +38,7 @@ ROWS = 20_000
 """Of the generator, drawn for its twin before every message."""
 JUDGED = 1_000
 """Of them, looked at for the curves of the report."""
-PULL, ALONE = 20.0, 0.1
+PULL, ALONE = 20.0, 0.5
 """λ with pairs, in standard deviations of their noise, and without (simulations/RESULTS.md)."""
 AGAINST = "its updates pointed against the other sites': it has other records, or sends wrong ones"
 
