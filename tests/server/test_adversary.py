@@ -3,16 +3,15 @@
 import numpy as np
 import pytest
 import torch
+from small_twins import twins_of_second_code
 
 from fedsynth_common.networks import (
     GeneratorNetwork,
     GeneratorShape,
     flatten,
-    one_hot,
 )
 from fedsynth_server.training.adversary import Adversary
 from fedsynth_server.training.settings import TrainingSettings
-from fedsynth_server.training.twins import Twins
 
 WIDTHS = (2, 3)
 SETTINGS = TrainingSettings(latents=32, adversarial_steps=5, adversarial_batch=64, ema=0.5)
@@ -22,19 +21,6 @@ def new_network():
     network = GeneratorNetwork(GeneratorShape(widths=WIDTHS, latents=32, latent_size=4, hidden=8))
     network.initialise(torch.tensor([0.5, 0.5, 0.4, 0.3, 0.3]), torch.Generator().manual_seed(0))
     return network
-
-
-def twins_of_first_code():
-    """Records have the second code of the first column in all rows, the generator in half of them."""
-    rows = one_hot(np.array([[0, 1], [1, 2]] * 50, dtype=np.uint16), WIDTHS)
-    twins = Twins(WIDTHS, (4,), rows, torch.Generator().manual_seed(0))
-    for network, bias in ((twins.generator, 0.0), (twins.records, 8.0)):
-        with torch.no_grad():
-            for parameter in network.parameters():
-                parameter.zero_()
-            network.heads.bias[1] = bias
-    twins.believed.fill_(1.0)
-    return twins
 
 
 def nothing(soft):
@@ -52,7 +38,7 @@ def test_the_generator_climbs_the_discriminator_which_stays_as_it_is():
             "adversarial_learning_rate": 0.01,
         }
     )
-    network, twins = new_network(), twins_of_first_code()
+    network, twins = new_network(), twins_of_second_code(WIDTHS, 8.0)
     before = [flatten(twin).copy() for twin in (twins.records, twins.generator)]
     adversary = Adversary(network, nothing, 1.0, settings)
     start = share(network)
@@ -69,7 +55,7 @@ def test_the_anchor_holds_it():
         return 1e4 * (soft.mean(0)[1] - 0.5).square()
 
     network = new_network()
-    Adversary(network, held, 1.0, settings).round(twins_of_first_code())
+    Adversary(network, held, 1.0, settings).round(twins_of_second_code(WIDTHS, 8.0))
     assert share(network) == pytest.approx(0.5, abs=0.03)
 
 
@@ -83,7 +69,7 @@ def test_what_is_released_is_the_moving_average():
         SETTINGS.model_copy(update={"adversarial_steps": 1}),
     )
     assert (flatten(adversary.release()) == start).all()
-    adversary.round(twins_of_first_code())
+    adversary.round(twins_of_second_code(WIDTHS, 8.0))
     released, last = flatten(adversary.release()), flatten(network)
     assert released == pytest.approx((start + last) / 2, abs=1e-6)
     assert not np.array_equal(last, start)
@@ -93,7 +79,7 @@ def test_the_control_without_adversary_draws_no_rows():
     network = new_network()
     adversary = Adversary(network, nothing, 0.0, SETTINGS)
     state = adversary.source.get_state()
-    adversary.round(twins_of_first_code())
+    adversary.round(twins_of_second_code(WIDTHS, 8.0))
     assert torch.equal(adversary.source.get_state(), state)
     assert flatten(network) == pytest.approx(flatten(new_network()))
 
@@ -104,7 +90,7 @@ def test_rounds_repeat_with_the_seed_alone():
         torch.manual_seed(global_seed)
         network = new_network()
         Adversary(network, nothing, SETTINGS.adversarial_weight, SETTINGS).round(
-            twins_of_first_code()
+            twins_of_second_code(WIDTHS, 8.0)
         )
         results.append(flatten(network))
     assert (results[0] == results[1]).all()

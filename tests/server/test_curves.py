@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import torch
 from small_study import ROUNDS, SETTINGS, make_small_plan, run_seeded
+from small_twins import twins_of_second_code
 
-from fedsynth_common.networks import flatten, one_hot
+from fedsynth_common.networks import flatten
 from fedsynth_common.report import StudyHistory
 from fedsynth_server.marginals import Marginal
 from fedsynth_server.rounds import _note_verdict
@@ -25,7 +26,6 @@ from fedsynth_server.training.curves import (
 )
 from fedsynth_server.training.fit import fit, new_generator
 from fedsynth_server.training.settings import TrainingSettings
-from fedsynth_server.training.twins import Twins
 
 WIDTHS = (2, 3)
 PAIR = np.array([[0.4, 0.05, 0.05], [0.05, 0.05, 0.4]])
@@ -142,19 +142,6 @@ def test_recording_changes_no_weight_and_draws_nothing():
     assert ends[0] == ends[1]
 
 
-def twins_of_first_code():
-    """Records: the first column's second code is 4 nats likelier than the generator has it."""
-    rows = one_hot(np.zeros((8, 2), dtype=np.uint16), WIDTHS)
-    twins = Twins(WIDTHS, (4,), rows, torch.Generator().manual_seed(0))
-    for network, bias in ((twins.generator, 0.0), (twins.records, 4.0)):
-        with torch.no_grad():
-            for parameter in network.parameters():
-                parameter.zero_()
-            network.heads.bias[1] = bias
-    twins.believed.fill_(1.0)
-    return twins
-
-
 def test_the_verdict_is_that_on_the_rows():
     logits = torch.tensor([4.0] * 2 + [-4.0] * 6)  # two of eight rows look real
     recorder, state = Recorder(), torch.get_rng_state()
@@ -172,7 +159,9 @@ def test_a_round_tells_its_losses(weight):
     network = new_generator(MEASURED[:2], WIDTHS, SMALL)
     anchor = Anchor(MEASURED, WIDTHS)
     start = float(anchor.loss(network.soft_rows().detach()))
-    losses = Adversary(network, anchor.softened, weight, SMALL).round(twins_of_first_code())
+    losses = Adversary(network, anchor.softened, weight, SMALL).round(
+        twins_of_second_code(WIDTHS, 4.0)
+    )
     assert len(losses) == 5
     assert losses[0].held / anchor.softening == pytest.approx(start, rel=1e-5)
     if weight:

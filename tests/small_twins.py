@@ -1,0 +1,22 @@
+"""Twins with a known opinion, for tests of what the coordinator makes of discriminators."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+
+from fedsynth_common.networks import one_hot
+from fedsynth_server.training.twins import Twins
+
+
+def twins_of_second_code(widths: Sequence[int], nats: float) -> Twins:
+    """Records, fully believed, have the first column's second code likelier by about this much."""
+    rows = one_hot(np.zeros((8, len(widths)), dtype=np.uint16), widths)
+    twins = Twins(widths, (4,), rows, torch.Generator().manual_seed(0))
+    for network, bias in ((twins.generator, 0.0), (twins.records, nats)):
+        with torch.no_grad():
+            for parameter in network.parameters():
+                parameter.zero_()
+            network.heads.bias[1] = bias
+    twins.believed.fill_(1.0)
+    return twins
