@@ -41,10 +41,9 @@ from fedsynth_common.networks import (
 )
 from fedsynth_common.privacy.randomness import Randomness
 from fedsynth_common.privacy.sampling import poisson_sample
-from fedsynth_common.protocol.plan import DiscriminatorPlan
+from fedsynth_common.protocol.plan import ADAM_BETAS, DiscriminatorPlan
 
 Floats = NDArray[np.float32]
-ADAM_BETAS = (0.5, 0.999)
 # Opacus hooks the first layer, whose inputs are records and need no gradient: nothing is missed
 warnings.filterwarnings("ignore", message="Full backward hook is firing")
 _LINE = 16  # float32 values in a cache line of 64 bytes

@@ -39,6 +39,10 @@ class MeasureStep(_Frozen):
     noise_multiplier: Positive
 
 
+ADAM_BETAS = (0.5, 0.999)
+"""Of the sites' Adam; the coordinator imagines the same training, so both must have the same."""
+
+
 class DiscriminatorPlan(_Frozen):
     """DP-SGD at the sites: all parameters are public constants (DESIGN 5.3).
 

@@ -13,13 +13,12 @@ sites are imagined, so that a large federation's noise is overstated.
 
 import torch
 from torch.func import functional_call, grad, vmap
+from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
 from fedsynth_common.networks import Discriminator, parameter_count, prediction
-from fedsynth_common.protocol.plan import DiscriminatorPlan
+from fedsynth_common.protocol.plan import ADAM_BETAS, DiscriminatorPlan
 
 BATCH, SITES = 64, 8
-BETAS = (0.5, 0.999)
-"""Adam's at the sites (`fedsynth_client.vault.discriminate`)."""
 
 
 class NullFederation:
@@ -40,10 +39,10 @@ class NullFederation:
 
     def message(self, rows: torch.Tensor) -> None:
         """One message to all sites and the average of their answers; rows (n, D) of the generator."""
-        start = torch.cat([p.detach().reshape(-1) for p in self.network.parameters()])
+        start = parameters_to_vector(self.network.parameters()).detach()
         ends = [self._site(rows, start, self.moments) for _ in range(self.sites)]
         weights, moments = (torch.stack(parts).mean(0) for parts in zip(*ends, strict=True))
-        torch.nn.utils.vector_to_parameters(weights, self.network.parameters())
+        vector_to_parameters(weights, self.network.parameters())
         self.moments, self.steps = moments, self.steps + self.plan.steps_per_message
 
     def _site(
@@ -53,10 +52,12 @@ class NullFederation:
         first, second = moments
         for step in range(self.steps + 1, self.steps + self.plan.steps_per_message + 1):
             gradient = self._noisy_gradient(rows, weights)
-            first = BETAS[0] * first + (1 - BETAS[0]) * gradient
-            second = BETAS[1] * second + (1 - BETAS[1]) * gradient.square()
-            scale = (second / (1 - BETAS[1] ** step)).sqrt() + 1e-8
-            weights = weights - self.plan.learning_rate * first / (1 - BETAS[0] ** step) / scale
+            first = ADAM_BETAS[0] * first + (1 - ADAM_BETAS[0]) * gradient
+            second = ADAM_BETAS[1] * second + (1 - ADAM_BETAS[1]) * gradient.square()
+            scale = (second / (1 - ADAM_BETAS[1] ** step)).sqrt() + 1e-8
+            weights = (
+                weights - self.plan.learning_rate * first / (1 - ADAM_BETAS[0] ** step) / scale
+            )
         return weights, torch.stack([first, second])
 
     def _noisy_gradient(self, rows: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:

@@ -86,15 +86,18 @@ class Twins:
         squares = []
         for block in self.blocks:
             blank = block.expand(len(rows), -1)
-            ratio = prediction(of, rows, blank) - prediction(self.generator, rows, blank)
-            squares.append(ratio.square().mean())
+            squares.append(self._difference(of, rows, blank).square().mean())
         return torch.stack(squares)
 
     def ratio(self, rows: torch.Tensor, columns: torch.Tensor) -> torch.Tensor:
         """What is believed of r of one column of each row (B,); differentiable in the rows (B, D)."""
-        blank = self.blocks[columns]
-        ratio = prediction(self.records, rows, blank) - prediction(self.generator, rows, blank)
-        return self.believed[columns] * ratio
+        return self.believed[columns] * self._difference(self.records, rows, self.blocks[columns])
+
+    def _difference(
+        self, of: Discriminator, rows: torch.Tensor, blank: torch.Tensor
+    ) -> torch.Tensor:
+        """Log-probability of each row's blanked column by `of`, less that by the generator's (B,)."""
+        return prediction(of, rows, blank) - prediction(self.generator, rows, blank)
 
     def verdict(self, rows: torch.Tensor) -> torch.Tensor:
         """The sum of what is believed over all columns of each row (B,): the discriminator's logit."""
