@@ -38,8 +38,8 @@ ROWS = 20_000
 """Of the generator, drawn for its twin before every message."""
 JUDGED = 1_000
 """Of them, looked at for the curves of the report."""
-PULL, ALONE = 20.0, 0.5
-"""λ with pairs, in standard deviations of their noise, and without (simulations/RESULTS.md)."""
+PULL, ALONE = 0.76, 0.5
+"""λ with pairs, by the root of their noise, and without (simulations/RESULTS.md)."""
 AGAINST = "its updates pointed against the other sites': it has other records, or sends wrong ones"
 
 
@@ -63,7 +63,7 @@ def adversarial_rounds(
     source = torch.Generator().manual_seed(settings.seed + 3)
     twins = Twins(widths, plan.hidden, _rows(network, rng), source)
     null = NullFederation(
-        copy.deepcopy(twins.records), plan, len(session.plan.sites), twins.blocks, source
+        copy.deepcopy(twins.records), plan, len(session.plan.sites), widths, source
     )
     adversary = Adversary(network, anchor.softened, adversarial_weight(settings, anchor), settings)
     size = parameter_count(twins.records)
@@ -94,13 +94,14 @@ def adversarial_rounds(
 
 
 def adversarial_weight(settings: TrainingSettings, anchor: Anchor) -> float:
-    """λ. Where pairs hold the generator, discriminators may pull as far as the pairs' noise reaches.
+    """λ. Where pairs hold the generator, discriminators pull by the root of the pairs' noise.
 
-    The anchor's pull grows with a cell's distance from what was measured, so that a weight in proportion
-    to the noise lets the rounds bend a cell by about the same number of its standard deviations whatever
-    ε, the sites and their records are. Without pairs the discriminators are all there is to learn from.
+    The anchor's pull grows with a cell's distance from what was measured: λ over the noise is by how
+    many of its standard deviations the rounds may bend a cell. The fewer of them there are to a step of
+    the truth (large ε, many records), the surer the discriminators are too, and the further they may.
+    Without pairs they are all there is to learn from.
     """
-    return settings.adversarial_weight * (PULL * anchor.noise if anchor.order > 1 else ALONE)
+    return settings.adversarial_weight * (PULL * anchor.noise**0.5 if anchor.order > 1 else ALONE)
 
 
 def _rows(network: GeneratorNetwork, rng: np.random.Generator) -> torch.Tensor:

@@ -15,6 +15,7 @@ from fedsynth_common.networks import (
     one_hot,
     parameter_count,
     prediction,
+    predictions,
 )
 from fedsynth_common.networks.generator import gumbel_rows
 
@@ -136,6 +137,25 @@ def test_a_prediction_sees_the_other_columns_alone():
     assert found[0] != found[2]
     alone = prediction(network, rows[1:2], blank[1:2])
     torch.testing.assert_close(alone, found[1:2])
+
+
+@pytest.mark.parametrize("hidden", [(5,), (5, 3)])
+def test_all_predictions_at_once_are_those_of_one_column_after_the_other(hidden):
+    torch.manual_seed(0)
+    network, blocks = Discriminator(8, hidden), column_blocks(WIDTHS)
+    codes = np.array([[0, 0, 1], [2, 0, 3], [1, 0, 0]], dtype=np.uint16)
+    grads = []
+    for together in (True, False):
+        rows = one_hot(codes, WIDTHS).requires_grad_()
+        if together:
+            found = predictions(network, rows, WIDTHS)
+        else:
+            alone = [prediction(network, rows, block.expand_as(rows)) for block in blocks]
+            torch.testing.assert_close(found, torch.stack(alone, dim=1))
+            found = torch.stack(alone, dim=1)
+        (found * torch.arange(1.0, 10.0).view(3, 3)).sum().backward()
+        grads.append(rows.grad)
+    torch.testing.assert_close(*grads)
 
 
 def test_predictions_of_a_column_add_up_to_one():

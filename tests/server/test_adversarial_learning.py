@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from fedsynth_common.artefact.drawing import cumulative_tables, draw_codes
-from fedsynth_common.networks import one_hot, prediction
+from fedsynth_common.networks import one_hot, predictions
 from fedsynth_server.marginals import Marginal
 from fedsynth_server.rounds import ALONE
 from fedsynth_server.training.adversary import Adversary
@@ -53,7 +53,7 @@ def test_a_discriminator_teaches_dependence(variance):
     for _ in range(25):
         for _ in range(12):
             rows = one_hot(real[rng.integers(0, len(real), 512)], WIDTHS)
-            loss = -prediction(twins.records, rows, twins.blocks[twins.columns(512)]).mean()
+            loss = -predictions(twins.records, rows, WIDTHS).mean()
             optimiser.zero_grad()
             loss.backward()
             optimiser.step()

@@ -9,12 +9,11 @@ from small_site import WIDTHS, make_plan
 
 from fedsynth_client.records import Records
 from fedsynth_client.vault.discriminate import Assignment, discriminate
-from fedsynth_common.networks import Discriminator, column_blocks, flatten, one_hot
+from fedsynth_common.networks import Discriminator, flatten, one_hot
 from fedsynth_common.privacy.randomness import SeededRandomness
 from fedsynth_server.training.null import NullFederation
 from fedsynth_server.training.twins import Twins
 
-BLOCKS = column_blocks(WIDTHS)
 ROW = np.array([[2, 1, 3]], dtype=np.uint16)
 
 
@@ -25,7 +24,7 @@ def discriminator_plan(**training):
 
 def null_of(start, plan, sites=1, seed=0):
     source = torch.Generator().manual_seed(seed)
-    return NullFederation(copy.deepcopy(start), plan, sites, BLOCKS, source)
+    return NullFederation(copy.deepcopy(start), plan, sites, WIDTHS, source)
 
 
 @pytest.mark.parametrize("clipping_norm", [1e-2, 100.0])

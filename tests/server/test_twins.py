@@ -4,11 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from fedsynth_common.networks import column_blocks, flatten, load_flat, one_hot, prediction
+from fedsynth_common.networks import flatten, load_flat, one_hot, predictions
 from fedsynth_server.training.twins import Twins
 
 WIDTHS = (3, 3, 2)
-BLOCKS = column_blocks(WIDTHS)
 
 
 def rows(agreeing, n=4_000, seed=0):
@@ -29,7 +28,7 @@ def test_both_start_with_what_the_generator_knows_and_no_verdict():
     twins = new_twins(agreeing=0.9)
     assert twins.verdict(rows(0.9, 50)).tolist() == [0.0] * 50
     agree = one_hot(np.array([[k, k, 0] for k in range(3)], dtype=np.uint16), WIDTHS)
-    found = prediction(twins.records, agree, BLOCKS[1].expand(3, -1)).exp()
+    found = predictions(twins.records, agree, WIDTHS)[:, 1].exp()
     assert found.tolist() == pytest.approx([0.9 + 0.1 / 3] * 3, abs=0.05)
 
 
@@ -49,8 +48,9 @@ def test_the_verdict_is_the_log_ratio_of_the_conditional_distributions():
     same, other = np.log((0.9 + 0.1 / 3) * 3), np.log(0.1 / 3 * 3)
     expected = [2 * same, 2 * other]  # each of the two columns says it once, the third nothing
     assert generator.verdict(agree).tolist() == pytest.approx(expected, abs=0.5)
-    parts = sum(generator.ratio(agree, torch.full((2,), column)) for column in range(3))
-    torch.testing.assert_close(parts.detach(), generator.verdict(agree))
+    torch.testing.assert_close(generator.ratios(agree).sum(1).detach(), generator.verdict(agree))
+    generator.believed[0] = 0.0
+    assert generator.verdict(agree).tolist() == pytest.approx([same, other], abs=0.5)
 
 
 def test_they_repeat_with_the_seed_alone():

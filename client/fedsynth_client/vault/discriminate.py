@@ -162,9 +162,11 @@ def _alone(layer: nn.Linear, rows: torch.Tensor) -> torch.Tensor:
     """
     copies = rows if rows.ndim == 3 else rows.unsqueeze(1)
     wide, tall = -layer.in_features % _LINE, -layer.out_features % _LINE
-    weight = pad(layer.weight.detach().t(), (0, tall, 0, wide)).expand(len(copies), -1, -1)
-    product = torch.bmm(pad(copies, (0, wide)), weight)[..., : layer.out_features] + layer.bias
-    return product.reshape(*rows.shape[:-1], layer.out_features)
+    weight = pad(layer.weight.detach().t(), (0, tall, 0, wide))
+    filled = pad(copies, (0, wide))
+    product = torch.stack([row @ weight for row in filled]) if len(filled) else filled @ weight
+    outputs = product[..., : layer.out_features] + layer.bias
+    return outputs.reshape(*rows.shape[:-1], layer.out_features)
 
 
 def _gradients(

@@ -1,6 +1,11 @@
 """The two networks of the study: the sites' discriminator and the coordinator's generator."""
 
-from fedsynth_common.networks.discriminator import Discriminator, column_blocks, prediction
+from fedsynth_common.networks.discriminator import (
+    Discriminator,
+    column_blocks,
+    prediction,
+    predictions,
+)
 from fedsynth_common.networks.generator import GeneratorNetwork, GeneratorShape
 from fedsynth_common.networks.onehot import one_hot
 from fedsynth_common.networks.parameters import flatten, load_flat, parameter_count
@@ -15,4 +20,5 @@ __all__ = [
     "one_hot",
     "parameter_count",
     "prediction",
+    "predictions",
 ]

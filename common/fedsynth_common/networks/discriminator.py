@@ -16,6 +16,7 @@ dropout, no buffers (they would leave a site without noise).
 
 from collections.abc import Callable, Sequence
 from itertools import pairwise
+from typing import cast
 
 import torch
 from torch import nn
@@ -80,3 +81,33 @@ def prediction(
     logits = discriminator(rows.masked_fill(blank, 0.0))
     inside = F.log_softmax(logits.masked_fill(~blank, -torch.inf), dim=-1)
     return (inside.masked_fill(~blank, 0.0) * rows).sum(-1)
+
+
+def predictions(
+    discriminator: Discriminator, rows: torch.Tensor, widths: Sequence[int]
+) -> torch.Tensor:
+    """Log-probability of every column of each row given its others: `prediction` of all at once.
+
+    The first layer is linear: computed once, less the part of the column to predict.
+
+    Args:
+        discriminator: not wrapped.
+        rows: (B, D) one-hot rows; differentiable in them too.
+        widths: codes of each column; they sum to D.
+
+    Returns:
+        (B, columns) log-probabilities.
+    """
+    first, rest = cast(nn.Linear, discriminator.features[0]), discriminator.features[1:]
+    heads, sizes = discriminator.heads, list(widths)
+    features, found = first(rows), []
+    for values, weight, head, bias in zip(
+        torch.split(rows, sizes, dim=1),
+        torch.split(first.weight, sizes, dim=1),
+        torch.split(heads.weight, sizes),
+        torch.split(heads.bias, sizes),
+        strict=True,
+    ):
+        inside = F.linear(rest(features - values @ weight.t()), head, bias)
+        found.append((F.log_softmax(inside, dim=1) * values).sum(1))
+    return torch.stack(found, dim=1)

@@ -49,7 +49,7 @@ def clip_and_sum(grad_samples: Sequence[Tensor], clipping_norm: float) -> list[T
     sums = [g.new_zeros(g.shape[1:].numel(), dtype=torch.float64) for g in grad_samples]
     for start in range(0, rows, _ROWS):
         part = (g[start : start + _ROWS].detach() for g in grad_samples)
-        _add_clipped([g.reshape(len(g), -1).double() for g in part], clipping_norm, sums)
+        _add_clipped([g.double().reshape(len(g), -1) for g in part], clipping_norm, sums)
     return [s.view(g.shape[1:]) for s, g in zip(sums, grad_samples, strict=True)]
 
 

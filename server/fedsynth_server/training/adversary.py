@@ -18,8 +18,6 @@ from fedsynth_server.training.twins import Twins
 
 Objective = Callable[[torch.Tensor], torch.Tensor]
 """The anchor's loss of soft rows (B, D)."""
-LOOKS = 4
-"""Columns of every row that a generator step looks at."""
 
 
 class Adversary:
@@ -67,8 +65,7 @@ class Adversary:
                 shape.latents, (settings.adversarial_batch,), generator=self.source
             )
             rows = gumbel_rows(self.generator(index), shape.widths, self.source)
-            looks = [twins.ratio(rows, twins.columns(len(rows))).mean() for _ in range(LOOKS)]
-            term = -len(shape.widths) * torch.stack(looks).mean()
+            term = -twins.ratios(rows).sum(1).mean()
             loss, against = loss + self.weight * term, term.item()
         self.optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped

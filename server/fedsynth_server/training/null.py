@@ -11,11 +11,13 @@ Less exact than the sites: a step takes `BATCH` rows, scaled to the expected bat
 sites are imagined, so that a large federation's noise is overstated.
 """
 
+from collections.abc import Sequence
+
 import torch
 from torch.func import functional_call, grad, vmap
 from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
-from fedsynth_common.networks import Discriminator, parameter_count, prediction
+from fedsynth_common.networks import Discriminator, column_blocks, parameter_count, prediction
 from fedsynth_common.protocol.plan import ADAM_BETAS, DiscriminatorPlan
 
 BATCH, SITES = 64, 8
@@ -29,10 +31,11 @@ class NullFederation:
         start: Discriminator,
         plan: DiscriminatorPlan,
         sites: int,
-        blocks: torch.Tensor,
+        widths: Sequence[int],
         source: torch.Generator,
     ) -> None:
-        self.network, self.plan, self.blocks, self.source = start, plan, blocks, source
+        self.network, self.plan, self.source = start, plan, source
+        self.blocks = column_blocks(widths)
         self.sites, self.steps = min(sites, SITES), 0
         self.moments = torch.zeros(2, parameter_count(start))
         self._gradients = vmap(grad(self._loss), in_dims=(None, 0, 0))

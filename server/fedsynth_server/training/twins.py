@@ -17,7 +17,7 @@ from collections.abc import Sequence
 
 import torch
 
-from fedsynth_common.networks import Discriminator, column_blocks, prediction
+from fedsynth_common.networks import Discriminator, predictions
 
 FIRST_STEPS, FIRST_RATE = 600, 5e-3
 """Adam steps, and their rate, that show both twins what the generator knows before the first message."""
@@ -39,7 +39,7 @@ class Twins:
         rows: torch.Tensor,
         source: torch.Generator,
     ) -> None:
-        self.blocks, self.source = column_blocks(widths), source
+        self.widths, self.source = list(widths), source
         self.generator = Discriminator(sum(widths), hidden)
         self.generator.initialise(rows.mean(0), len(widths), source)
         self._learn(rows, FIRST_STEPS, FIRST_RATE)
@@ -56,16 +56,12 @@ class Twins:
         schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
         for _ in range(steps):
             batch = rows[torch.randint(len(rows), (BATCH,), generator=self.source)]
-            loss = -prediction(network, batch, self.blocks[self.columns(BATCH)]).mean()
+            loss = -predictions(network, batch, self.widths).mean()
             optimiser.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
             optimiser.step()
             schedule.step()
         network.requires_grad_(False)
-
-    def columns(self, rows: int) -> torch.Tensor:
-        """A random column for each row (rows,)."""
-        return torch.randint(len(self.blocks), (rows,), generator=self.source)
 
     def weigh(self, null: Discriminator, rows: torch.Tensor) -> None:
         """Believe each column as far as it says more than noise alone would.
@@ -83,26 +79,17 @@ class Twins:
 
     def _squares(self, of: Discriminator, rows: torch.Tensor) -> torch.Tensor:
         """Mean square of the log ratio of `of` and the generator's, by column (columns,)."""
-        squares = []
-        for block in self.blocks:
-            blank = block.expand(len(rows), -1)
-            squares.append(self._difference(of, rows, blank).square().mean())
-        return torch.stack(squares)
+        return self._differences(of, rows).square().mean(0)
 
-    def ratio(self, rows: torch.Tensor, columns: torch.Tensor) -> torch.Tensor:
-        """What is believed of r of one column of each row (B,); differentiable in the rows (B, D)."""
-        return self.believed[columns] * self._difference(self.records, rows, self.blocks[columns])
+    def ratios(self, rows: torch.Tensor) -> torch.Tensor:
+        """What is believed of r, by row and column (B, columns); differentiable in the rows (B, D)."""
+        return self.believed * self._differences(self.records, rows)
 
-    def _difference(
-        self, of: Discriminator, rows: torch.Tensor, blank: torch.Tensor
-    ) -> torch.Tensor:
-        """Log-probability of each row's blanked column by `of`, less that by the generator's (B,)."""
-        return prediction(of, rows, blank) - prediction(self.generator, rows, blank)
+    def _differences(self, of: Discriminator, rows: torch.Tensor) -> torch.Tensor:
+        """Log-probability of each column by `of`, less that by the generator's (B, columns)."""
+        return predictions(of, rows, self.widths) - predictions(self.generator, rows, self.widths)
 
     def verdict(self, rows: torch.Tensor) -> torch.Tensor:
         """The sum of what is believed over all columns of each row (B,): the discriminator's logit."""
-        total = torch.zeros(len(rows))
         with torch.no_grad():
-            for column in range(len(self.blocks)):
-                total += self.ratio(rows, torch.full((len(rows),), column))
-        return total
+            return self.ratios(rows).sum(1)
