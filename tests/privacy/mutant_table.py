@@ -226,8 +226,8 @@ MUTANTS = (
         "norms in float32",
         5,
         f"{CORE}/clipping.py",
-        ".double() for g in part]",
-        ".float() for g in part]",
+        "[g.double().reshape",
+        "[g.float().reshape",
         (f"{P}clipping.py::test_huge_finite_gradients_are_clipped_not_lost",),
     ),
     Mutant(
@@ -256,7 +256,7 @@ MUTANTS = (
         f"{VAULT}/discriminate.py",
         "loss = -prediction(self.network, copies, blank).mean(dim=1)",
         "apart = [part.flatten(0, 1).unsqueeze(1) for part in (copies, blank)]\n"
-        "            loss = -prediction(self.network, *apart).mean(dim=1)",
+        "        loss = -prediction(self.network, *apart).mean(dim=1)",
         (f"{P}gate_vault.py::test_a_record_moves_the_sum_by_at_most_the_clipping_norm",),
     ),
     Mutant(
@@ -313,11 +313,11 @@ MUTANTS = (
         ),
     ),
     Mutant(
-        "threads share the products of one row",
+        "threads share the product of a lone row",
         11,
         f"{VAULT}/discriminate.py",
-        "with _one_thread():",
-        "if True:",
+        "return torch.stack(products) if products else torch.bmm(left, right)",
+        "return torch.bmm(left, right)",
         (
             f"{P}gate_vault.py::"
             "test_a_records_gradient_has_the_same_bits_whatever_else_is_in_the_batch",

@@ -9,14 +9,13 @@ Adam's moments travel with the weights: both are functions of noisy gradients on
 What returns has the length of what came, whatever the records are; if a non-finite number appears
 all the same, the incoming values return.
 
-Every row is computed by matrix products of its own (`_alone`). One product over the whole batch rounds
+Every row is computed by matrix products of its own (`_each`). One product over the whole batch rounds
 a row differently depending on how many others there are; weights crafted for cancellation turn that
 last bit into another gradient, and the removal of one record into a move of 2.9 C (measured).
 """
 
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 
@@ -122,9 +121,8 @@ class Trainer:
         rows = one_hot(piece.codes, self._order.widths).unsqueeze(1)
         blank = self._blocks[torch.from_numpy(piece.blanked)]
         copies = rows.expand(-1, piece.blanked.shape[1], -1)
-        with _one_thread():
-            loss = -prediction(self.network, copies, blank).mean(dim=1)
-            torch.autograd.backward(loss.sum())
+        loss = -prediction(self.network, copies, blank).mean(dim=1)
+        torch.autograd.backward(loss.sum())
         if piece.groups is not None:
             self.optimizer.set_groups(torch.from_numpy(piece.groups), piece.units)
 
@@ -142,17 +140,6 @@ class Trainer:
             yield Piece(codes, blanked, groups, len(sample[start : start + size]))
 
 
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """Several threads share a product of fewer rows than threads, and round it otherwise."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
-
-
 def _alone(layer: nn.Linear, rows: torch.Tensor) -> torch.Tensor:
     """`layer` of rows (B, fan in) or their copies (B, M, fan in), the same bits whatever else is there.
 
@@ -164,9 +151,18 @@ def _alone(layer: nn.Linear, rows: torch.Tensor) -> torch.Tensor:
     wide, tall = -layer.in_features % _LINE, -layer.out_features % _LINE
     weight = pad(layer.weight.detach().t(), (0, tall, 0, wide))
     filled = pad(copies, (0, wide))
-    product = torch.stack([row @ weight for row in filled]) if len(filled) else filled @ weight
+    product = _each(filled, weight.expand(len(filled), -1, -1))
     outputs = product[..., : layer.out_features] + layer.bias
     return outputs.reshape(*rows.shape[:-1], layer.out_features)
+
+
+def _each(left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
+    """Matrix products of left (B, k, m) and right (B, m, n), each row's by a call of its own.
+
+    A batched product is not that: fewer rows than threads are shared out otherwise, and round so.
+    """
+    products = [a @ b for a, b in zip(left, right, strict=True)]
+    return torch.stack(products) if products else torch.bmm(left, right)
 
 
 def _gradients(
@@ -179,7 +175,7 @@ def _gradients(
     """
     inputs = pad(activations[0], (0, _LINE - layer.in_features % _LINE), value=1.0)
     outputs = pad(backprops, (0, -layer.out_features % _LINE))
-    product = torch.bmm(outputs.transpose(1, 2), inputs)[:, : layer.out_features]
+    product = _each(outputs.transpose(1, 2), inputs)[:, : layer.out_features]
     bias = product[..., layer.in_features]
     return {layer.weight: product[..., : layer.in_features], layer.bias: bias}
 
