@@ -39,7 +39,7 @@ ROWS = 20_000
 JUDGED = 1_000
 """Of them, looked at for the curves of the report."""
 PULL, ALONE = 0.76, 0.5
-"""λ with pairs, by the root of their noise, and without (simulations/RESULTS.md)."""
+"""λ with pairs, over the root of their noise, and without (simulations/RESULTS.md)."""
 AGAINST = "its updates pointed against the other sites': it has other records, or sends wrong ones"
 
 
@@ -94,12 +94,12 @@ def adversarial_rounds(
 
 
 def adversarial_weight(settings: TrainingSettings, anchor: Anchor) -> float:
-    """λ. Where pairs hold the generator, discriminators pull by the root of the pairs' noise.
+    """λ: with pairs `PULL` times the root of their noise, without them `ALONE`.
 
-    The anchor's pull grows with a cell's distance from what was measured: λ over the noise is by how
-    many of its standard deviations the rounds may bend a cell. The fewer of them there are to a step of
-    the truth (large ε, many records), the surer the discriminators are too, and the further they may.
-    Without pairs they are all there is to learn from.
+    The anchor's pull grows with a cell's distance from what was measured, so λ over the noise says by
+    how many of its standard deviations the rounds may bend a cell. The root lets that number grow as
+    the noise shrinks, for then discriminators are surer too: 17, 28 and 48 at ε = 1, 3 and 10 with five
+    sites of 10,000 records and 14 columns. Without pairs discriminators are all there is to learn from.
     """
     return settings.adversarial_weight * (PULL * anchor.noise**0.5 if anchor.order > 1 else ALONE)
 

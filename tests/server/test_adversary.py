@@ -10,7 +10,10 @@ from fedsynth_common.networks import (
     GeneratorShape,
     flatten,
 )
+from fedsynth_server.marginals import Marginal
+from fedsynth_server.rounds import ALONE, adversarial_weight
 from fedsynth_server.training.adversary import Adversary
+from fedsynth_server.training.anchor import Anchor
 from fedsynth_server.training.settings import TrainingSettings
 
 WIDTHS = (2, 3)
@@ -94,3 +97,26 @@ def test_rounds_repeat_with_the_seed_alone():
         )
         results.append(flatten(network))
     assert (results[0] == results[1]).all()
+
+
+def anchor_of(order, noise):
+    shape = WIDTHS[:order]
+    uniform = np.full(shape, 1 / np.prod(shape))
+    return Anchor(
+        [Marginal(columns=tuple(range(order)), frequencies=uniform, variance=noise**2)], WIDTHS
+    )
+
+
+def test_the_weight_bends_a_cell_further_in_its_noise_the_less_noise_there_is():
+    noises = [0.03, 0.003, 0.0003]
+    weights = [adversarial_weight(SETTINGS, anchor_of(2, noise)) for noise in noises]
+    assert weights == sorted(weights, reverse=True)
+    bends = [weight / noise for weight, noise in zip(weights, noises, strict=True)]
+    assert bends == sorted(bends)
+    assert [b / a for a, b in zip(bends, bends[1:], strict=False)] == pytest.approx([10**0.5] * 2)
+
+
+def test_the_weight_without_pairs_and_of_the_control():
+    assert adversarial_weight(SETTINGS, anchor_of(1, 0.003)) == ALONE
+    control = SETTINGS.model_copy(update={"adversarial_weight": 0.0})
+    assert [adversarial_weight(control, anchor_of(order, 0.003)) for order in (1, 2)] == [0.0, 0.0]
