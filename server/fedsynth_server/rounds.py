@@ -37,7 +37,7 @@ from fedsynth_server.training.twins import Twins
 ROWS = 20_000
 """Of the generator, drawn for its twin before every message."""
 JUDGED = 1_000
-"""Of them, looked at for the curves of the report."""
+"""Of them, by which columns are believed (`Twins.weigh`) and the curves of the report drawn."""
 PULL, ALONE = 0.76, 0.5
 """λ with pairs, over the root of their noise, and without (simulations/RESULTS.md)."""
 AGAINST = "its updates pointed against the other sites': it has other records, or sends wrong ones"

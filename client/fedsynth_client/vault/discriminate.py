@@ -160,6 +160,7 @@ def _each(left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
     """Matrix products of left (B, k, m) and right (B, m, n), each row's by a call of its own.
 
     A batched product is not that: fewer rows than threads are shared out otherwise, and round so.
+    For no rows at all it serves: it gives the shape, and a path to the gradient.
     """
     products = [a @ b for a, b in zip(left, right, strict=True)]
     return torch.stack(products) if products else torch.bmm(left, right)
