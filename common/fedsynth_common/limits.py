@@ -18,8 +18,10 @@ MAX_MESSAGE_BYTES = 64 * MIB
 MAX_PLAN_BYTES = 32 * MIB
 MAX_SCHEMA_BYTES = 16 * MIB
 MAX_STATEMENT_BYTES = 64 * MIB
-MAX_SETTINGS_BYTES = MIB
+MAX_SETTINGS_BYTES = 256 * KIB
 """Of what a person writes: policy, configuration, `study.toml`."""
+MAX_LINE = KIB
+"""Bytes of a line of a TOML file that somebody else may have written."""
 MAX_RECEIPT_BYTES = 4 * MIB
 
 MAX_CELLS = 16_000_000
@@ -32,6 +34,9 @@ AXES_PER_COLUMN = 8
 """Different views of a column in a measure request, on average over the columns."""
 MAX_PARAMETERS = 5_000_000
 """Of a discriminator: its weights and Adam's moments, twelve bytes a parameter, fit into a message."""
+
+LARGEST_REQUEST_BYTES = 1024 * MIB
+"""Memory that a vault takes for any one request, besides its records: an upper bound, measured."""
 
 REQUEST_BYTES = {
     "enroll": MAX_PLAN_BYTES + KIB,
@@ -47,6 +52,30 @@ REPLY_BYTES = {
     "receipt": MAX_RECEIPT_BYTES + KIB,
 }
 """The longest reply of each method that a coordinator reads."""
+
+
+def within_lines(data: bytes, source: str) -> str:
+    """The text of a TOML file, if no line is longer than `MAX_LINE`.
+
+    A key of n parts stands on one line, and a reader of TOML takes time in n squared for it.
+
+    Raises:
+        InputError: a longer line.
+        UnicodeDecodeError: not UTF-8.
+    """
+    if max(map(len, data.split(b"\n"))) > MAX_LINE:
+        raise InputError(f"{source}: a line is longer than the {MAX_LINE:,} bytes that it may have")
+    return data.decode("utf-8")
+
+
+def printable(text: str, most: int = 500) -> str:
+    r"""A foreign text that is short and holds nothing that a terminal would obey.
+
+    >>> printable("north\x1b[2K"), printable("abcdef", most=4)
+    ('north?[2K', 'abcd…')
+    """
+    shown = "".join(character if character.isprintable() else "?" for character in text[:most])
+    return shown + "…" if len(text) > most else shown
 
 
 def read_limited(path: Path, most: int) -> bytes:

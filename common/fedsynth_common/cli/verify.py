@@ -125,7 +125,7 @@ def _fields(report: "Report") -> dict[str, Any]:
 
 
 def _table(report: "Report") -> Table:
-    from fedsynth_common.artefact.report import printable
+    from fedsynth_common.limits import printable
 
     table = Table("site", "status", "ε stated", "ε recomputed", "δ", "receipt")
     for site in report.sites:

@@ -15,13 +15,14 @@ plan in seconds.
 import hashlib
 import json
 import math
+from dataclasses import replace
 from itertools import pairwise
 from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from fedsynth_common.errors import InputError
-from fedsynth_common.limits import MAX_PARAMETERS, MAX_PLAN_BYTES
+from fedsynth_common.limits import MAX_PARAMETERS, MAX_PLAN_BYTES, MAX_VARIANCES, printable
 from fedsynth_common.privacy.events import DpSgdEvent, Event, GaussianEvent
 from fedsynth_common.schema import Schema
 
@@ -32,8 +33,12 @@ Step = Annotated[int, Field(ge=1, le=1_000_000)]
 Records = Annotated[int, Field(ge=1, le=10**12)]
 Width = Annotated[int, Field(ge=1, le=MAX_PARAMETERS)]
 SiteName = Annotated[str, Field(min_length=1, max_length=200)]
+MAX_SITES = 1_000
+MAX_MEASURES = 8
 MAX_STEPS = 1_000_000
 """Of DP-SGD in a study: as many as one event may hold."""
+MAX_MECHANISMS = MAX_MEASURES * MAX_VARIANCES + 2
+"""Different mechanisms that a site can be charged with in a study (`privacy.events.merged`)."""
 
 
 class _Frozen(BaseModel):
@@ -122,12 +127,12 @@ class Plan(_Frozen):
     format_version: Literal[1] = 1
     study: str = Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
     table: Schema
-    sites: tuple[SiteName, ...] = Field(min_length=1, max_length=1_000)
+    sites: tuple[SiteName, ...] = Field(min_length=1, max_length=MAX_SITES)
     records_per_site: Records
     epsilon: float = Field(gt=0, le=1e6)
     delta: float = Field(ge=1e-12, lt=1)
     trust: Literal["local"] = "local"
-    measure: tuple[MeasureStep, ...] = Field(max_length=8)
+    measure: tuple[MeasureStep, ...] = Field(max_length=MAX_MEASURES)
     discriminator: DiscriminatorPlan | None = None
 
     @model_validator(mode="after")
@@ -146,7 +151,8 @@ class Plan(_Frozen):
             GaussianEvent(noise_multiplier=m.noise_multiplier) for m in self.measure
         ]
         if self.discriminator:
-            events += [self.discriminator.message_event] * self.discriminator.messages
+            one = self.discriminator.message_event
+            events.append(replace(one, steps=one.steps * self.discriminator.messages))
         return tuple(events)
 
     def measure_step(self, step: int) -> MeasureStep | None:
@@ -177,7 +183,7 @@ class Plan(_Frozen):
         except ValidationError as error:
             fault = error.errors(include_input=False, include_url=False)[0]
             where = ".".join(str(part) for part in fault["loc"]) or "plan"
-            raise InputError(f"plan: {where}: {fault['msg']}") from None
+            raise InputError(printable(f"plan: {where}: {fault['msg']}")) from None
 
 
 def noise_multiplier(variances: list[int], sensitivity: int) -> float:
