@@ -27,7 +27,8 @@ from fedsynth_common.privacy.events import DpSgdEvent, Event, GaussianEvent
 from fedsynth_common.schema import Schema
 
 Purpose = Literal["histograms", "marginals"]
-Multiplier = Annotated[float, Field(ge=0.1, le=1e6)]
+LEAST_NOISE = 0.1
+Multiplier = Annotated[float, Field(ge=LEAST_NOISE, le=1e6)]
 """A noise multiplier, within what the accountant composes (`privacy.events`)."""
 Step = Annotated[int, Field(ge=1, le=1_000_000)]
 Records = Annotated[int, Field(ge=1, le=10**12)]
@@ -76,7 +77,7 @@ class DiscriminatorPlan(_Frozen):
     messages: int = Field(ge=1, le=10_000)
     steps_per_message: int = Field(ge=1, le=MAX_STEPS)
     sampling_rate: float = Field(ge=1e-9, le=1)
-    noise_multiplier: Multiplier
+    noise_multiplier: float = Field(gt=0, le=1e6)
     clipping_norm: float = Field(default=1.0, ge=1e-6, le=1e6)
     expected_batch: Records
     learning_rate: float = Field(default=2e-2, gt=0, le=1e3)
@@ -141,6 +142,8 @@ class Plan(_Frozen):
         training = self.discriminator.steps if self.discriminator else range(0)
         if len(set(numbers)) != len(numbers) or any(number in training for number in numbers):
             raise ValueError("plan: two messages have the same step number")
+        if self.discriminator and self.discriminator.noise_multiplier < LEAST_NOISE:
+            raise ValueError(f"discriminator.noise_multiplier must be at least {LEAST_NOISE}")
         if len(set(self.sites)) != len(self.sites):
             raise ValueError("plan: two sites have the same name")
         return self
