@@ -463,8 +463,8 @@ MUTANTS = (
         "a record counted twice",
         9,
         f"{VAULT}/measure.py",
-        "minlength=marginal.cells)",
-        "minlength=marginal.cells) * 2",
+        "minlength=end - start)",
+        "minlength=end - start) * 2",
         (f"{P}vault_counts.py::test_one_record_moves_one_cell_of_each_marginal_by_one",),
     ),
     Mutant(
