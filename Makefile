@@ -5,8 +5,8 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.set-up
 
-MEMBERS   := common client server simulations
-PACKAGES  := fedsynth_common fedsynth_client fedsynth_server fedsynth_simulations
+MEMBERS   := common common/release client server simulations
+PACKAGES  := fedsynth_common fedsynth_release fedsynth_client fedsynth_server fedsynth_simulations
 SOURCES   := $(join $(MEMBERS:%=%/),$(PACKAGES))
 MANIFESTS := constraints.txt pyproject.toml $(MEMBERS:%=%/pyproject.toml)
 PROTOCOL  := common/fedsynth_common/protocol
@@ -30,7 +30,7 @@ setup: $(STAMP) ## virtual environment in .venv with the tested versions; PYTHON
 $(STAMP): $(MANIFESTS)
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt \
-		-e common -e client -e server -e simulations -e '.[demo,dev]'
+		-e common -e common/release -e client -e server -e simulations -e '.[demo,dev]'
 	@touch $@
 
 demo: $(STAMP) ## four hospitals train one generator under ε = 1; writes ./demo-out

@@ -7,8 +7,6 @@ from torch.nn import functional as F  # noqa: N812
 
 from fedsynth_common.networks import (
     Discriminator,
-    GeneratorNetwork,
-    GeneratorShape,
     column_blocks,
     flatten,
     load_flat,
@@ -17,7 +15,7 @@ from fedsynth_common.networks import (
     prediction,
     predictions,
 )
-from fedsynth_common.networks.generator import gumbel_rows
+from fedsynth_release.generator_network import GeneratorNetwork, GeneratorShape, gumbel_rows
 
 WIDTHS = (3, 1, 4)
 
