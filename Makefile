@@ -20,7 +20,7 @@ BENCH  ?= adult
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test test-slow e2e certs check privacy bench proto clean
+.PHONY: help setup demo test test-slow e2e certs check privacy closure bench proto clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -60,6 +60,9 @@ check: $(STAMP) ## lint, format, types, trust boundaries, examples in docstrings
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(PYTEST) --doctest-modules --ignore-glob='*_pb2*' --ignore-glob='*mbi_driver.py' $(SOURCES)
+
+closure: $(STAMP) ## what a site installs and imports, in lines; ARGS=--files lists the files
+	$(BIN)/python tests/client/site_closure.py $(ARGS)
 
 bench: $(STAMP) ## benchmark of BENCH="table ...", resumed where it stopped; results in out/benchmark.json
 	@mkdir -p out

@@ -29,7 +29,7 @@ from fedsynth_common.tables import read_table, write_table
 from fedsynth_release.decoding import Codebook
 from fedsynth_release.generator import Generator
 from fedsynth_release.generator_network import GeneratorNetwork, GeneratorShape
-from fedsynth_release.sampling.condition_sets import allowed
+from fedsynth_release.sampling.condition_sets import condition_sets
 from fedsynth_release.sampling.conditions import Condition
 
 SCHEMA = Schema(
@@ -279,7 +279,7 @@ def test_a_condition_made_by_hand_is_checked(operator, values):
 def test_several_conditions_on_one_number_keep_its_atoms():
     texts = ("chol>=0", "chol<=99.9")
     conditions = [Condition.parse(text, SCHEMA) for text in texts]
-    here = allowed(conditions, SCHEMA)[1]
+    here = condition_sets(conditions, SCHEMA)[1]
     domain = domain_of(SCHEMA.modelled[1])
     assert here.cells[: domain.atoms].tolist() == [1.0, 1.0]
     assert here.cells[domain.missing] == 0.0

@@ -6,7 +6,7 @@ from pydantic import ValidationError
 
 from fedsynth_common.errors import InputError
 from fedsynth_common.schema import CategoricalColumn, Schema, domains
-from fedsynth_release.sampling.condition_sets import allowed
+from fedsynth_release.sampling.condition_sets import condition_sets
 from fedsynth_release.sampling.conditions import Condition
 from fedsynth_server.binning import MOST_CODES, build_codebook
 
@@ -76,23 +76,23 @@ def test_inside_a_group_codes_are_drawn_by_their_noisy_counts():
 
 
 def test_a_group_s_name_stands_for_its_codes_in_a_condition():
-    (found,) = allowed([Condition.parse("code in C,A001", SCHEMA)], SCHEMA).values()
+    (found,) = condition_sets([Condition.parse("code in C,A001", SCHEMA)], SCHEMA).values()
     held = {CODES[cell] for cell in np.flatnonzero(found.cells)}
     assert held == {code for code in CODES if code.startswith("C")} | {"A001"}
     with pytest.raises(InputError, match="'X' of column 'code' is not declared"):
-        allowed([Condition.parse("code=X", SCHEMA)], SCHEMA)
+        condition_sets([Condition.parse("code=X", SCHEMA)], SCHEMA)
 
 
 def test_ordered_categories_are_compared_by_their_place():
     column = CategoricalColumn(name="stage", categories=("I", "II", "III"), ordered=True)
     schema = Schema(name="s", columns=(column,))
-    (found,) = allowed([Condition.parse("stage>=II", schema)], schema).values()
+    (found,) = condition_sets([Condition.parse("stage>=II", schema)], schema).values()
     assert found.cells.tolist() == [0, 1, 1, 0]  # `other` has no place in the order
     (plain,) = domains(schema)
     assert plain.width == 4
     with pytest.raises(InputError, match="is for numbers"):
         unordered = Schema(name="s", columns=(column.model_copy(update={"ordered": False}),))
-        allowed([Condition.parse("stage>=II", unordered)], unordered)
+        condition_sets([Condition.parse("stage>=II", unordered)], unordered)
 
 
 def test_every_category_needs_a_group_if_any_has_one():

@@ -71,7 +71,7 @@ class Membership:
 
 
 @dataclass(frozen=True, eq=False)
-class Order:
+class CompiledInequality:
     """low * low_unit + gap <= high * high_unit, unless one is missing."""
 
     name: str
@@ -94,7 +94,7 @@ class Order:
 
 
 @dataclass(frozen=True, eq=False)
-class Implies:
+class CompiledImplication:
     """Where `when` holds, `then` holds."""
 
     name: str
@@ -112,7 +112,7 @@ class Implies:
 
 
 @dataclass(frozen=True, eq=False)
-class Combinations:
+class CompiledCombinations:
     """The cells of `places` are a row of `table` (K, columns)."""
 
     name: str
@@ -133,7 +133,7 @@ class Combinations:
         return known[row[len(self.table) :]]
 
 
-Compiled = Order | Implies | Combinations
+CompiledRule = CompiledInequality | CompiledImplication | CompiledCombinations
 
 
 class Declared(Protocol):
@@ -152,7 +152,7 @@ class Declared(Protocol):
         """The columns that are made up when records are drawn."""
 
 
-def compile_rules(schema: Declared) -> tuple[Compiled, ...]:
+def compile_rules(schema: Declared) -> tuple[CompiledRule, ...]:
     """The rules between modelled columns.
 
     Raises:
@@ -205,7 +205,7 @@ def _refuse(rule: Rule, fault: str) -> NoReturn:
     raise InputError(f"rule {rule.name!r}: {fault}")
 
 
-def _compile(rule: Rule, schema: Declared, columns_by_place: _LookedUp) -> Sequence[Compiled]:
+def _compile(rule: Rule, schema: Declared, columns_by_place: _LookedUp) -> Sequence[CompiledRule]:
     if isinstance(rule, Unique):
         if rule.column not in {column.name for column in schema.surrogates}:
             _refuse(rule, f"column {rule.column!r} is no id or text with a pattern or provider")
@@ -224,17 +224,19 @@ def _compile(rule: Rule, schema: Declared, columns_by_place: _LookedUp) -> Seque
             [_single(rule, text, column) for text, column in zip(row, looked_up, strict=True)]
             for row in rule.combinations
         ]
-        return (Combinations(rule.name, places, np.array(rows, dtype=np.int64)),)
+        return (CompiledCombinations(rule.name, places, np.array(rows, dtype=np.int64)),)
     if isinstance(rule, OneHot):
         if any(not isinstance(column, BooleanColumn) or column.nullable for column in columns):
             _refuse(rule, "every column must be boolean and not nullable")
-        return (Combinations(rule.name, places, np.eye(len(places), dtype=np.int64)),)
+        return (CompiledCombinations(rule.name, places, np.eye(len(places), dtype=np.int64)),)
     if isinstance(rule, Inequality):
         return (_order(rule, places, columns),)
     return _implications(rule, places, looked_up)
 
 
-def _order(rule: Inequality, places: tuple[int, ...], columns: tuple[ModelledColumn, ...]) -> Order:
+def _order(
+    rule: Inequality, places: tuple[int, ...], columns: tuple[ModelledColumn, ...]
+) -> CompiledInequality:
     low, high = columns
     if _grid(low) is None or _grid(low) != _grid(high):
         fault = "both columns must be numbers, or dates (times, durations) of one granularity"
@@ -245,7 +247,7 @@ def _order(rule: Inequality, places: tuple[int, ...], columns: tuple[ModelledCol
         ticks = domain_of(column).ticks
         if len(ticks) and max(abs(int(ticks[0])), abs(int(ticks[-1]))) * unit >= 2**61:
             _refuse(rule, "the columns' decimals are too far apart")
-    return Order(rule.name, places[0], places[1], int(rule.strict), units)
+    return CompiledInequality(rule.name, places[0], places[1], int(rule.strict), units)
 
 
 def _grid(column: ModelledColumn) -> object:
@@ -261,19 +263,19 @@ def _grid(column: ModelledColumn) -> object:
 
 def _implications(
     rule: RangeIf | MissingIf, places: tuple[int, ...], columns: tuple[_Column, ...]
-) -> tuple[Implies, ...]:
+) -> tuple[CompiledImplication, ...]:
     when = _membership(rule, rule.when, places[0], columns[0])
     if isinstance(rule, RangeIf):
         then = _membership(rule, rule.then, places[1], columns[1])
-        return (Implies(rule.name, when, Membership(places[1], then.held, True)),)
+        return (CompiledImplication(rule.name, when, Membership(places[1], then.held, True)),)
     if not columns[1].declared.nullable:
         _refuse(rule, f"column {columns[1].declared.name!r} is not nullable")
     nothing = TickSet([], [])
-    forms = [Implies(rule.name, when, Membership(places[1], nothing, True))]
+    forms = [CompiledImplication(rule.name, when, Membership(places[1], nothing, True))]
     if rule.only:
         otherwise = Membership(when.place, when.held, when.missing, negated=True)
         present = Membership(places[1], nothing, True, negated=True)
-        forms.append(Implies(rule.name, otherwise, present))
+        forms.append(CompiledImplication(rule.name, otherwise, present))
     return tuple(forms)
 
 

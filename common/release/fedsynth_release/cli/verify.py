@@ -17,7 +17,7 @@ from rich.text import Text
 from fedsynth_common.errors import InputError
 
 if TYPE_CHECKING:
-    from fedsynth_release.verification.verdict import Report
+    from fedsynth_release.verification.verdict import Verification
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -72,15 +72,15 @@ def verify(
 
     if release_id is not None and not _is_hex(release_id):
         raise InputError(f"--release-id {release_id}: expected 64 hexadecimal digits")
-    report = audit(generator, _keys(key or []), release_id)
+    result = audit(generator, _keys(key or []), release_id)
     if as_json:
-        typer.echo(json.dumps(_fields(report), ensure_ascii=False))
+        typer.echo(json.dumps(_fields(result), ensure_ascii=False))
     else:
-        Console().print(_table(report))
-        for finding in report.findings:
+        Console().print(_table(result))
+        for finding in result.findings:
             typer.echo(finding)
-        typer.echo("\n".join(report.lines))
-    if not report.consistent:
+        typer.echo("\n".join(result.lines))
+    if not result.consistent:
         raise typer.Exit(1)
 
 
@@ -105,30 +105,30 @@ def _is_hex(text: str) -> bool:
     return len(text) == 64 and not set(text.lower()) - set("0123456789abcdef")
 
 
-def _fields(report: "Report") -> dict[str, Any]:
-    said = report.statement
+def _fields(result: "Verification") -> dict[str, Any]:
+    said = result.statement
     return {
-        "consistent": report.consistent,
-        "verdict": report.verdict,
+        "consistent": result.consistent,
+        "verdict": result.verdict,
         "study": said.study,
         "private": said.private,
         "unit": said.unit,
         "epsilon": said.epsilon_if_people_are_at_one_site_only,
         "delta": said.delta,
         "release_id": said.release_id,
-        "release_id_matches": report.release_id_matches,
-        "origin": report.origin,
-        "findings": [asdict(finding) for finding in report.findings],
-        "sites": [asdict(site) for site in report.sites],
-        "not_guaranteed": report.not_guaranteed,
+        "release_id_matches": result.release_id_matches,
+        "origin": result.origin,
+        "findings": [asdict(finding) for finding in result.findings],
+        "sites": [asdict(site) for site in result.sites],
+        "not_guaranteed": result.not_guaranteed,
     }
 
 
-def _table(report: "Report") -> Table:
+def _table(result: "Verification") -> Table:
     from fedsynth_release.verification.verdict import printable
 
     table = Table("site", "status", "ε stated", "ε recomputed", "δ", "receipt")
-    for site in report.sites:
+    for site in result.sites:
         again = site.epsilon_recomputed
         table.add_row(
             Text(printable(site.site)),  # not markup

@@ -18,16 +18,16 @@ from fedsynth_common.schema.temporal import NUMPY_UNIT, DateColumn, DatetimeColu
 from fedsynth_release.evaluation.results import ColumnFidelity, Evaluation
 from fedsynth_release.generator import Generator
 from fedsynth_release.measurements import MeasuredColumn, Measurements
-from fedsynth_release.report.plots import Overlay, overlay
-from fedsynth_release.report.verdicts import (
+from fedsynth_release.report.judgements import (
+    Judgement,
     Light,
-    Verdict,
     measured_relations,
     measured_values,
     relations_of,
     values_of,
     worst,
 )
+from fedsynth_release.report.plots import Overlay, overlay
 from fedsynth_release.sampling.latents import column_probabilities
 
 Floats = NDArray[np.float64]
@@ -69,17 +69,19 @@ def column_views(
         words = code_labels(column, generator.codebook.views[j])
         if evaluation:
             shown = _real(column, evaluation.fidelity.columns[j])
-            verdicts = _judged(evaluation, j)
+            judgements = _judged(evaluation, j)
         elif measured:
             shown = _measured(measured.columns[j], shares[j], words, domain_of(column).ordered)
-            verdicts = (
+            judgements = (
                 measured_values(measured.columns[j], list(shares[j])),
                 measured_relations(j, measured.pairs),
             )
         else:
             alone = [float(share) for share in shares[j]]
             shown = Overlay(labels=words, reference=alone, generator=alone)
-            verdicts = (Verdict("unknown", "nothing to compare with: no measurements were kept"),)
+            judgements = (
+                Judgement("unknown", "nothing to compare with: no measurements were kept"),
+            )
         shown = _drawn(shown)
         views.append(
             ColumnView(
@@ -87,8 +89,8 @@ def column_views(
                 name=column.name,
                 kind=column.kind,
                 description=column.description,
-                light=worst(*verdicts),
-                reasons=tuple(verdict.reason for verdict in verdicts),
+                light=worst(*judgements),
+                reasons=tuple(judgement.reason for judgement in judgements),
                 overlay=shown,
                 plot=overlay(column.name, shown),
             )
@@ -145,7 +147,7 @@ def _number_text(value: float) -> str:
     return f"{value:.0f}" if 1000 <= abs(value) < 1e6 else f"{value:.4g}"
 
 
-def _judged(evaluation: Evaluation, index: int) -> tuple[Verdict, ...]:
+def _judged(evaluation: Evaluation, index: int) -> tuple[Judgement, ...]:
     fidelity = evaluation.fidelity
     return values_of(fidelity.columns[index]), relations_of(index, fidelity.pairs)
 

@@ -21,7 +21,7 @@ from fedsynth_release.evaluation.results import Evaluation
 from fedsynth_release.generator import Generator
 from fedsynth_release.generator_files import MEASUREMENTS
 from fedsynth_release.measurements import Measurements
-from fedsynth_release.report import sections, verdicts
+from fedsynth_release.report import judgements, sections
 from fedsynth_release.report.budget import bounds, budget_plot, budget_rows
 from fedsynth_release.report.columns import ColumnView, column_views
 from fedsynth_release.report.curves import panels
@@ -132,7 +132,7 @@ def _facts(sources: _Sources) -> dict[str, object]:
         "history": sources.history,
         "bounds": bounds(statement),
         "symbols": {"good": "●", "fair": "▲", "poor": "■", "unknown": "○"},
-        "thresholds": verdicts,
+        "thresholds": judgements,
     }
 
 

@@ -1,7 +1,7 @@
 """The figures of an evaluation as rows of tables: fidelity, utility, attacks.
 
 Nothing is computed from records here; every row repeats the evaluation with its references beside it,
-and the light that `verdicts.py` gives it.
+and the light that `judgements.py` gives it.
 """
 
 from collections.abc import Sequence
@@ -11,14 +11,14 @@ from markupsafe import Markup
 
 from fedsynth_release.evaluation.results import Attack, Evaluation, TableFigures, Utility
 from fedsynth_release.report import plots
-from fedsynth_release.report.verdicts import (
+from fedsynth_release.report.judgements import (
     FAR,
     HIDDEN,
     NEAR,
     VISIBLE,
+    Judgement,
     Light,
-    Verdict,
-    attack_verdict,
+    attack_judgement,
     between,
     graded,
 )
@@ -127,10 +127,10 @@ def utility_plots(utility: Utility) -> list[Markup]:
 
 @dataclass(frozen=True)
 class AttackView:
-    """An attack with its verdict and its drawing."""
+    """An attack with its judgement and its drawing."""
 
     attack: Attack
-    verdict: Verdict
+    judgement: Judgement
     plot: Markup
     roles: dict[str, str] = field(default_factory=lambda: ROLES)
 
@@ -151,6 +151,8 @@ def _attack(attack: Attack) -> AttackView:
         for t in attack.tables
     ]
     made = attack.on("synthetic")
-    verdict = attack_verdict(made, attack.on("leaky")) if made else Verdict("unknown", "not run")
+    judgement = (
+        attack_judgement(made, attack.on("leaky")) if made else Judgement("unknown", "not run")
+    )
     title = f"{attack.title}: advantage with 95 % intervals"
-    return AttackView(attack, verdict, plots.intervals(title, lines, zero=True))
+    return AttackView(attack, judgement, plots.intervals(title, lines, zero=True))

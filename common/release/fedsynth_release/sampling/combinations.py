@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from fedsynth_common.encoding.encoder import codes_of_ticks
 from fedsynth_common.errors import InputError
 from fedsynth_common.schema import ModelledColumn, Schema, domain_of
-from fedsynth_common.schema.compiled_rules import Combinations, Compiled
+from fedsynth_common.schema.compiled_rules import CompiledCombinations, CompiledRule
 from fedsynth_common.schema.domain import MISSING, Values
 from fedsynth_common.schema.rules import MAX_COMBINATIONS
 from fedsynth_release.decoding import Codebook
@@ -90,7 +90,7 @@ class Block:
 
 
 def blocks_of(
-    forms: Sequence[Compiled], schema: Schema, codebook: Codebook, soft: Sequence[Floats]
+    forms: Sequence[CompiledRule], schema: Schema, codebook: Codebook, soft: Sequence[Floats]
 ) -> tuple[Block, ...]:
     """The blocks of a schema's rules under a generator.
 
@@ -100,17 +100,17 @@ def blocks_of(
         codebook: Its shapes share a code's probability out among its cells.
         soft: Per column the probabilities of its codes given each latent.
     """
-    lists = [form for form in forms if isinstance(form, Combinations)]
+    lists = [form for form in forms if isinstance(form, CompiledCombinations)]
     return tuple(_block(form, schema, codebook, soft) for form in joined(lists))
 
 
-def joined(lists: Sequence[Combinations]) -> list[Combinations]:
+def joined(lists: Sequence[CompiledCombinations]) -> list[CompiledCombinations]:
     """Lists without common columns that say the same.
 
     Raises:
         InputError: two lists contradict each other, or say too many combinations together.
     """
-    done: list[Combinations] = []
+    done: list[CompiledCombinations] = []
     for form in lists:
         for other in [o for o in done if set(o.places) & set(form.places)]:
             done.remove(other)
@@ -119,17 +119,19 @@ def joined(lists: Sequence[Combinations]) -> list[Combinations]:
     return done
 
 
-def _join(one: Combinations, two: Combinations) -> Combinations:
+def _join(one: CompiledCombinations, two: CompiledCombinations) -> CompiledCombinations:
     name = f"{one.name} and {two.name}"
     frames = [pd.DataFrame(form.table, columns=list(form.places)) for form in (one, two)]
     both = frames[0].merge(frames[1], on=[p for p in one.places if p in two.places])
     if not 0 < len(both) <= MAX_COMBINATIONS:
         fault = f"allow {len(both)} combinations together, not 1 to {MAX_COMBINATIONS}"
         raise InputError(f"rules {name}: {fault}")
-    return Combinations(name, tuple(int(p) for p in both.columns), both.to_numpy(np.int64))
+    return CompiledCombinations(name, tuple(int(p) for p in both.columns), both.to_numpy(np.int64))
 
 
-def _block(form: Combinations, schema: Schema, codebook: Codebook, soft: Sequence[Floats]) -> Block:
+def _block(
+    form: CompiledCombinations, schema: Schema, codebook: Codebook, soft: Sequence[Floats]
+) -> Block:
     cells = np.column_stack(
         [
             cells_of_values(schema.modelled[place], form.table[:, index])

@@ -39,7 +39,7 @@ _CUT: dict[str, Callable[[Fraction], int]] = {  # the first tick of the upper of
 
 
 @dataclass(frozen=True, eq=False)
-class Allowed:
+class ConditionSet:
     """What a column may hold.
 
     Attributes:
@@ -52,14 +52,14 @@ class Allowed:
     ticks: TickSet | None
 
 
-def allowed(conditions: Sequence[Condition], schema: Schema) -> dict[int, Allowed]:
+def condition_sets(conditions: Sequence[Condition], schema: Schema) -> dict[int, ConditionSet]:
     """By index among the modelled columns: what all its conditions together allow.
 
     Raises:
         InputError: no such modelled column, an operator or value that does not suit it.
     """
     index = {name: place for place, name in enumerate(column_names(schema))}
-    found: dict[int, Allowed] = {}
+    found: dict[int, ConditionSet] = {}
     for condition in conditions:
         if condition.column not in index:
             fault = "is not modelled (an id, or not in the schema); expected one of "
@@ -76,9 +76,9 @@ def allowed(conditions: Sequence[Condition], schema: Schema) -> dict[int, Allowe
     return found
 
 
-def _both(one: Allowed, other: Allowed, domain: FineDomain) -> Allowed:
+def _both(one: ConditionSet, other: ConditionSet, domain: FineDomain) -> ConditionSet:
     if one.ticks is None or other.ticks is None:
-        return Allowed(one.cells * other.cells, None)
+        return ConditionSet(one.cells * other.cells, None)
     missing = domain.missing is not None and bool(one.cells[-1] * other.cells[-1])
     return _of_ticks(one.ticks & other.ticks, missing, domain)
 
@@ -95,18 +95,18 @@ def _wants_missing(condition: Condition, domain: FineDomain) -> bool:
 
 def _labels(
     condition: Condition, column: CategoricalColumn | BooleanColumn, domain: FineDomain
-) -> Allowed:
+) -> ConditionSet:
     cells = np.zeros(domain.width)
     if _wants_missing(condition, domain):
         cells[-1] = 1.0
-        return Allowed(cells, None)
+        return ConditionSet(cells, None)
     if condition.operator in _CUT:
-        return Allowed(_beyond(condition, column, domain), None)
+        return ConditionSet(_beyond(condition, column, domain), None)
     for value in condition.values:
         cells[_named(condition, value, column, domain)] = 1.0
     if condition.operator in ("!=", "not in", "is not missing"):
         cells[: len(domain.labels)] = 1.0 - cells[: len(domain.labels)]
-    return Allowed(cells, None)
+    return ConditionSet(cells, None)
 
 
 def _named(
@@ -143,7 +143,7 @@ def _beyond(
     return np.where(side & (order < len(column.categories)), 1.0, 0.0)
 
 
-def _numbers(condition: Condition, column: OrderedColumn, domain: FineDomain) -> Allowed:
+def _numbers(condition: Condition, column: OrderedColumn, domain: FineDomain) -> ConditionSet:
     low, high = int(domain.ticks[0]), int(domain.ticks[-1])
     missing = _wants_missing(condition, domain)
     every = TickSet([low], [low if missing else high])
@@ -174,7 +174,7 @@ def _in_ticks(condition: Condition, text: str, column: OrderedColumn) -> Fractio
     return tick
 
 
-def _of_ticks(ticks: TickSet, missing: bool, domain: FineDomain) -> Allowed:
+def _of_ticks(ticks: TickSet, missing: bool, domain: FineDomain) -> ConditionSet:
     values = leaf_values(domain)
     first, last = domain.ticks[:-1], domain.ticks[1:]
     held = values & ticks
@@ -182,4 +182,4 @@ def _of_ticks(ticks: TickSet, missing: bool, domain: FineDomain) -> Allowed:
     cells = [ticks.contains(domain.atom_ticks).astype(float), share]
     if domain.missing is not None:
         cells.append(np.array([float(missing)]))
-    return Allowed(np.concatenate(cells), ticks)
+    return ConditionSet(np.concatenate(cells), ticks)

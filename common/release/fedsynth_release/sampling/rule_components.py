@@ -8,7 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fedsynth_common.schema import Schema
-from fedsynth_common.schema.compiled_rules import Combinations, Compiled, Implies, Order
+from fedsynth_common.schema.compiled_rules import (
+    CompiledCombinations,
+    CompiledImplication,
+    CompiledInequality,
+    CompiledRule,
+)
 from fedsynth_common.schema.domain import Values
 from fedsynth_common.schema.tick_set import TickSet
 from fedsynth_release.sampling.combinations import Block
@@ -22,7 +27,7 @@ class Component:
     """Columns that rules connect, blocks taken whole, with these rules."""
 
     places: tuple[int, ...]
-    forms: tuple[Order | Implies, ...]
+    forms: tuple[CompiledInequality | CompiledImplication, ...]
 
     @property
     def names(self) -> str:
@@ -36,10 +41,10 @@ class Component:
 
 
 def components_of(
-    forms: Sequence[Compiled], blocks: Sequence[tuple[int, ...]]
+    forms: Sequence[CompiledRule], blocks: Sequence[tuple[int, ...]]
 ) -> tuple[Component, ...]:
     """The rules that blocks do not keep by themselves, those with common columns together."""
-    loose = [form for form in forms if not isinstance(form, Combinations)]
+    loose = [form for form in forms if not isinstance(form, CompiledCombinations)]
     groups: list[set[int]] = []
     for places in [*blocks, *(form.places for form in loose)]:
         group = set(places)

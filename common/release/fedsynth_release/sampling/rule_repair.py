@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from fedsynth_common.errors import InputError
 from fedsynth_common.schema.domain import Values
 from fedsynth_release.sampling.rule_components import ColumnSampler, Component
-from fedsynth_release.sampling.rule_values import construct
+from fedsynth_release.sampling.rule_values import build_values
 
 ROUNDS = 30
 DRAWS = 1 << 15
@@ -56,7 +56,7 @@ def keep_rules(
             _redraw(sampler, component, values, latent, bad, rng, fixed)
             bad = bad[~component.holds(values, bad)]
         if len(bad):
-            construct(sampler, component, values, latent, bad, rng, fixed)
+            build_values(sampler, component, values, latent, bad, rng, fixed)
             bad = bad[~component.holds(values, bad)]
         if len(bad):
             _borrow(component, values, latent, bad, rng, fixed)

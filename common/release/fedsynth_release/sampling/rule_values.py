@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fedsynth_common.schema import FineDomain, domain_of
-from fedsynth_common.schema.compiled_rules import Implies, Order
+from fedsynth_common.schema.compiled_rules import CompiledImplication, CompiledInequality
 from fedsynth_common.schema.domain import MISSING, Values
 from fedsynth_common.schema.tick_set import TickSet, leaf_values
 from fedsynth_release.sampling.rule_components import ColumnSampler, Component
@@ -22,7 +22,7 @@ Rows = NDArray[np.int64]
 Flags = NDArray[np.bool_]
 
 
-def construct(
+def build_values(
     sampler: ColumnSampler,
     component: Component,
     values: list[Values],
@@ -56,7 +56,7 @@ def _order(component: Component) -> list[int]:
     depth = dict.fromkeys(component.places, 0)
     for _ in component.places:
         for form in component.forms:
-            if isinstance(form, Implies):
+            if isinstance(form, CompiledImplication):
                 depth[form.then.place] = min(
                     max(depth[form.then.place], depth[form.when.place] + 1), len(depth)
                 )
@@ -94,7 +94,7 @@ def _interval(
     known: dict[int, Flags],
 ) -> tuple[Values, Values]:
     """Lowest and highest value that all inequalities leave a column, row by row."""
-    orders = [form for form in component.forms if isinstance(form, Order)]
+    orders = [form for form in component.forms if isinstance(form, CompiledInequality)]
     low, high = {}, {}
     for other in {place, *(p for form in orders for p in form.places)}:
         first, stop = _range(domain_of(sampler.schema.modelled[other]))
@@ -136,7 +136,7 @@ def _patterns(
     every = (TickSet([first], [stop]), domain.missing is not None)
     binding: list[tuple[Flags, tuple[TickSet, bool]]] = []
     for form in component.forms:
-        if not isinstance(form, Implies):
+        if not isinstance(form, CompiledImplication):
             continue
         when, then = form.when.place, form.then.place
         if then == place:

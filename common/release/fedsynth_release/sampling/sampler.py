@@ -32,7 +32,7 @@ from fedsynth_release.decoding.codebook import group_totals
 from fedsynth_release.decoding.decoder import column_of, values_of_cells
 from fedsynth_release.generator_network import GeneratorNetwork
 from fedsynth_release.sampling.combinations import Block, blocks_of
-from fedsynth_release.sampling.condition_sets import Allowed, allowed
+from fedsynth_release.sampling.condition_sets import ConditionSet, condition_sets
 from fedsynth_release.sampling.conditions import Condition
 from fedsynth_release.sampling.latents import (
     codes_given,
@@ -150,7 +150,7 @@ class Sampler:
         if not where:
             return self
         listed = [Condition.parse(c, self.schema) if isinstance(c, str) else c for c in where]
-        sets = allowed(listed, self.schema)
+        sets = condition_sets(listed, self.schema)
         soft = column_probabilities(network)
         weights, blocks = np.ones(len(soft[0])), []
         for block in self.blocks:
@@ -195,7 +195,7 @@ class Sampler:
 
 
 def _inside(
-    codebook: Codebook, place: int, here: Allowed
+    codebook: Codebook, place: int, here: ConditionSet
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """P(allowed | code) of each code of a column, and the shape of what is allowed in it."""
     view, shape = codebook.views[place], codebook.shapes[place]

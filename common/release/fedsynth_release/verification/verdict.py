@@ -49,7 +49,7 @@ class Finding:
 
 
 @dataclass(frozen=True, kw_only=True)
-class SiteReport:
+class SiteVerification:
     """One site: what is stated, and what its receipt or the plan adds up to.
 
     Attributes:
@@ -66,11 +66,11 @@ class SiteReport:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Report:
+class Verification:
     """The outcome of a verification; `release_id_known` is the id that the auditor gave, if any."""
 
     statement: PrivacyStatement
-    sites: tuple[SiteReport, ...]
+    sites: tuple[SiteVerification, ...]
     findings: tuple[Finding, ...]
     release_id_known: str | None = None
 

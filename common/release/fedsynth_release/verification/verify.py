@@ -36,7 +36,7 @@ from fedsynth_release.verification.statement_findings import (
     site_list_findings,
     statement_findings,
 )
-from fedsynth_release.verification.verdict import Report, SiteReport
+from fedsynth_release.verification.verdict import SiteVerification, Verification
 
 Line = tuple[SiteCost, Evidence, SiteCost | PrivacyError]
 """A site as stated, what its receipt proves, and its line computed again (or why it cannot be)."""
@@ -44,7 +44,7 @@ Line = tuple[SiteCost, Evidence, SiteCost | PrivacyError]
 
 def verify(
     folder: Path | str, keys: Mapping[str, str] | None = None, release_id: str | None = None
-) -> Report:
+) -> Verification:
     """Check a generator folder.
 
     Args:
@@ -71,8 +71,8 @@ def verify(
     findings += statement_findings(statement, _expected(plan, lines, drafted))
     findings += release_findings(statement, release_id)
     findings += file_findings(folder, statement, plan, schema)
-    sites = tuple(_site_report(*line, keys) for line in lines)
-    return Report(
+    sites = tuple(_site_verification(*line, keys) for line in lines)
+    return Verification(
         statement=statement, sites=sites, findings=tuple(findings), release_id_known=release_id
     )
 
@@ -112,11 +112,11 @@ def _expected(plan: Plan, lines: Sequence[Line], drafted: bool) -> PrivacyStatem
     )
 
 
-def _site_report(
+def _site_verification(
     cost: SiteCost, evidence: Evidence, again: SiteCost | PrivacyError, keys: Mapping[str, str]
-) -> SiteReport:
+) -> SiteVerification:
     receipt = "none" if cost.status == "lost" else "signed" if evidence.signed else "refused"
-    return SiteReport(
+    return SiteVerification(
         site=cost.site,
         status=cost.status,
         delta=cost.delta,

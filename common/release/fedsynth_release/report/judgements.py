@@ -35,16 +35,16 @@ SEEN = 0.02
 
 
 @dataclass(frozen=True)
-class Verdict:
+class Judgement:
     """A light and the reason for it, in one sentence without a full stop."""
 
     light: Light
     reason: str
 
 
-def worst(*verdicts: Verdict) -> Light:
+def worst(*judgements: Judgement) -> Light:
     """The least trustworthy light; `unknown` counts only where there is nothing else."""
-    return max((verdict.light for verdict in verdicts), key=ORDER.index)
+    return max((judgement.light for judgement in judgements), key=ORDER.index)
 
 
 def graded(value: float, good: float, fair: float) -> Light:
@@ -64,28 +64,28 @@ def between(value: float, floor: float, ceiling: float) -> Light:
     return "good" if way >= MOST else "fair" if way >= SOME else "poor"
 
 
-def values_of(column: ColumnFidelity) -> Verdict:
+def values_of(column: ColumnFidelity) -> Judgement:
     """Whether the values of one column are those of the real records."""
     light = graded(column.tvd, max(NEAR, 1.5 * column.tvd_ceiling), FAR)
-    return Verdict(
+    return Judgement(
         light,
         f"values: distance {column.tvd:.3f} from the real ones; "
         f"other real records have {column.tvd_ceiling:.3f}",
     )
 
 
-def relations_of(index: int, pairs: PairFidelity) -> Verdict:
+def relations_of(index: int, pairs: PairFidelity) -> Judgement:
     """Whether the column goes together with the others as it does in the real records."""
     real, made = pairs.association_real[index], pairs.association_synthetic[index]
     strong = [j for j, value in enumerate(real) if j != index and abs(value) >= STRONG]
     if not strong:
-        return Verdict("unknown", f"relations: none above {STRONG:g} in the real records")
+        return Judgement("unknown", f"relations: none above {STRONG:g} in the real records")
     lost = sum(min(abs(made[j] - real[j]), abs(real[j])) for j in strong)
     kept = 1 - lost / sum(abs(real[j]) for j in strong)
     return _kept(kept, f"the strength of {_many(len(strong))}")
 
 
-def measured_values(column: MeasuredColumn, generator: Sequence[float]) -> Verdict:
+def measured_values(column: MeasuredColumn, generator: Sequence[float]) -> Judgement:
     """The same at the coordinator: expected error of the measurement plus what was not learned.
 
     The expected error of a cell is sqrt(2 / pi) standard deviations; total variation is half its sum.
@@ -93,44 +93,44 @@ def measured_values(column: MeasuredColumn, generator: Sequence[float]) -> Verdi
     noise = 0.5 * math.sqrt(2 / math.pi) * column.error * len(column.frequencies)
     pairs = zip(column.frequencies, generator, strict=True)
     learned = 0.5 * sum(abs(p - q) for p, q in pairs)
-    return Verdict(
+    return Judgement(
         graded(noise + learned, NEAR, FAR),
         f"values: noise of the measurement about {min(noise, 1.0):.3f}, "
         f"generator {learned:.3f} from what was measured",
     )
 
 
-def measured_relations(index: int, pairs: MeasuredPairs | None) -> Verdict:
+def measured_relations(index: int, pairs: MeasuredPairs | None) -> Judgement:
     """Whether the generator learned the relations that stood out from the noise."""
     if pairs is None:
-        return Verdict("unknown", "relations: pairs of columns were not measured")
+        return Judgement("unknown", "relations: pairs of columns were not measured")
     row = pairs.dependence[index]
     seen = [j for j, value in enumerate(row) if j != index and value >= SEEN]
     if not seen:
-        return Verdict("unknown", "relations: none stood out from the noise")
+        return Judgement("unknown", "relations: none stood out from the noise")
     lost = sum(min(pairs.distance[index][j], row[j]) for j in seen)
     kept = 1 - lost / sum(row[j] for j in seen)
     return _kept(kept, f"the measured strength of {_many(len(seen))}")
 
 
-def attack_verdict(attacked: AttackedTable, leaky: AttackedTable | None) -> Verdict:
+def attack_judgement(attacked: AttackedTable, leaky: AttackedTable | None) -> Judgement:
     """Whether an attack works on the synthetic table better than on people it never saw."""
     a = attacked.advantage
     found = f"advantage {a.value:.3f} [{a.low:.3f}, {a.high:.3f}]"
     if attacked.within_claim is False:
-        return Verdict("poor", f"{found}: more than the claimed ε allows; do not release")
+        return Judgement("poor", f"{found}: more than the claimed ε allows; do not release")
     if attacked.flagged:
-        return Verdict("poor", f"{found}: above nothing beyond its interval")
+        return Judgement("poor", f"{found}: above nothing beyond its interval")
     if leaky is not None and not leaky.flagged:
-        return Verdict("unknown", f"{found}; the attack does not even find the leak on purpose")
+        return Judgement("unknown", f"{found}; the attack does not even find the leak on purpose")
     if attacked.attacks == 0:
-        return Verdict("unknown", "nothing to attack was found")
-    return Verdict("good", f"{found}: no more success than on records the table never saw")
+        return Judgement("unknown", "nothing to attack was found")
+    return Judgement("good", f"{found}: no more success than on records the table never saw")
 
 
-def _kept(kept: float, what: str) -> Verdict:
+def _kept(kept: float, what: str) -> Judgement:
     light: Light = "good" if kept >= KEPT else "fair" if kept >= PARTLY else "poor"
-    return Verdict(light, f"relations: {100 * max(0.0, kept):.0f} % of {what} kept")
+    return Judgement(light, f"relations: {100 * max(0.0, kept):.0f} % of {what} kept")
 
 
 def _many(count: int) -> str:

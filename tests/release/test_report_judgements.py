@@ -5,8 +5,8 @@ from small_evaluation import attacked, column, square
 
 from fedsynth_release.evaluation.results import PairFidelity
 from fedsynth_release.measurements import MeasuredColumn, MeasuredPairs
-from fedsynth_release.report import verdicts
-from fedsynth_release.report.verdicts import Verdict
+from fedsynth_release.report import judgements
+from fedsynth_release.report.judgements import Judgement
 
 
 def pairs(real, made):
@@ -26,10 +26,10 @@ def pairs(real, made):
 )
 def test_values_of_a_column(tvd, ceiling, light):
     fidelity = column("a", "categorical", ("x",), tvd).model_copy(update={"tvd_ceiling": ceiling})
-    verdict = verdicts.values_of(fidelity)
-    assert verdict.light == light
-    assert f"{tvd:.3f}" in verdict.reason
-    assert f"{ceiling:.3f}" in verdict.reason
+    judgement = judgements.values_of(fidelity)
+    assert judgement.light == light
+    assert f"{tvd:.3f}" in judgement.reason
+    assert f"{ceiling:.3f}" in judgement.reason
 
 
 @pytest.mark.parametrize(
@@ -44,17 +44,17 @@ def test_values_of_a_column(tvd, ceiling, light):
     ],
 )
 def test_relations_of_a_column(real, made, light):
-    verdict = verdicts.relations_of(1, pairs(real, made))
-    assert verdict.light == light
-    assert verdict.reason.startswith("relations: ")
+    judgement = judgements.relations_of(1, pairs(real, made))
+    assert judgement.light == light
+    assert judgement.reason.startswith("relations: ")
 
 
 def test_noise_of_the_measurement_counts_as_distance():
     quiet = MeasuredColumn(name="a", frequencies=(0.5, 0.5), error=0.001)
     loud = quiet.model_copy(update={"error": 0.3})
-    assert verdicts.measured_values(quiet, [0.5, 0.5]).light == "good"
-    assert verdicts.measured_values(quiet, [0.6, 0.4]).light == "fair"
-    assert verdicts.measured_values(loud, [0.5, 0.5]).light == "poor"
+    assert judgements.measured_values(quiet, [0.5, 0.5]).light == "good"
+    assert judgements.measured_values(quiet, [0.6, 0.4]).light == "fair"
+    assert judgements.measured_values(loud, [0.5, 0.5]).light == "poor"
 
 
 def test_relations_that_noise_hides_are_unknown():
@@ -62,35 +62,37 @@ def test_relations_that_noise_hides_are_unknown():
         made = MeasuredPairs(
             distance=square(2, distance, 0.0), dependence=square(2, dependence, 0.0)
         )
-        return verdicts.measured_relations(0, made).light
+        return judgements.measured_relations(0, made).light
 
     assert found(0.0, 0.0) == "unknown"
     assert (found(0.01, 0.2), found(0.1, 0.2), found(0.2, 0.2)) == ("good", "fair", "poor")
-    assert verdicts.measured_relations(0, None).light == "unknown"
+    assert judgements.measured_relations(0, None).light == "unknown"
 
 
 def test_the_worst_light_counts():
-    lights = [Verdict("good", ""), Verdict("unknown", ""), Verdict("fair", "")]
-    assert verdicts.worst(*lights) == "fair"
-    assert verdicts.worst(*lights[:2]) == "good"
-    assert verdicts.worst(lights[1]) == "unknown"
+    lights = [Judgement("good", ""), Judgement("unknown", ""), Judgement("fair", "")]
+    assert judgements.worst(*lights) == "fair"
+    assert judgements.worst(*lights[:2]) == "good"
+    assert judgements.worst(lights[1]) == "unknown"
 
 
 @pytest.mark.parametrize(("low", "high"), [(0.5, 0.9), (0.9, 0.5), (-0.2, 0.8)])
 def test_between_floor_and_ceiling(low, high):
-    at = [verdicts.between(low + share * (high - low), low, high) for share in (0.1, 0.3, 0.7, 1.2)]
+    at = [
+        judgements.between(low + share * (high - low), low, high) for share in (0.1, 0.3, 0.7, 1.2)
+    ]
     assert at == ["poor", "fair", "good", "good"]
-    assert verdicts.between(0.5, low, low) == "unknown"
+    assert judgements.between(0.5, low, low) == "unknown"
 
 
 def test_an_attack_is_good_only_if_it_finds_the_leak_on_purpose():
     quiet, leak, blind = attacked("synthetic", 0.0, False), attacked("leaky", 0.6, True), None
-    assert verdicts.attack_verdict(quiet, leak).light == "good"
-    assert verdicts.attack_verdict(quiet, blind).light == "good"
-    assert verdicts.attack_verdict(quiet, attacked("leaky", 0.0, False)).light == "unknown"
-    assert verdicts.attack_verdict(attacked("synthetic", 0.2, True), leak).light == "poor"
+    assert judgements.attack_judgement(quiet, leak).light == "good"
+    assert judgements.attack_judgement(quiet, blind).light == "good"
+    assert judgements.attack_judgement(quiet, attacked("leaky", 0.0, False)).light == "unknown"
+    assert judgements.attack_judgement(attacked("synthetic", 0.2, True), leak).light == "poor"
     beyond = attacked("synthetic", 0.0, False, within_claim=False)
-    assert verdicts.attack_verdict(beyond, leak).light == "poor"
-    assert verdicts.attack_verdict(attacked("synthetic", 0.0, False, attacks=0), leak).light == (
-        "unknown"
-    )
+    assert judgements.attack_judgement(beyond, leak).light == "poor"
+    assert judgements.attack_judgement(
+        attacked("synthetic", 0.0, False, attacks=0), leak
+    ).light == ("unknown")
