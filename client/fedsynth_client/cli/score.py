@@ -8,6 +8,8 @@ noise and a charge on the ledger; fedsynth does not make one.
 All records of the site were in the study, so they are cut in two halves: one stands for what the
 site would have without the study (the ceiling), the other tests. Attacks need people who were *not*
 in the study, which only the site can provide (`--control`).
+
+It needs the package fedsynth-release, which a site that does not score may leave out.
 """
 
 from pathlib import Path
