@@ -4,7 +4,6 @@ Everything here follows from the plan and from the public limits that the vault 
 so the lines are upper bounds: most requests take a small part of it. Nothing looks at a record.
 """
 
-from fedsynth_common.encoding import domains
 from fedsynth_common.limits import (
     LARGEST_REQUEST_BYTES,
     MAX_CELLS,
@@ -14,7 +13,7 @@ from fedsynth_common.limits import (
     printable,
 )
 from fedsynth_common.protocol.plan import DiscriminatorPlan, Plan
-from fedsynth_common.schema import Schema
+from fedsynth_common.schema import Schema, domains
 
 Line = tuple[str, str]
 """What is spoken of, and what the plan may take of it."""

@@ -17,7 +17,6 @@ from small_study import make_small_plan
 
 from fedsynth_client.plan_resources import resources
 from fedsynth_client.receipts import receipt_json
-from fedsynth_common.encoding import domains
 from fedsynth_common.errors import InputError
 from fedsynth_common.limits import (
     LARGEST_REQUEST_BYTES,
@@ -52,6 +51,7 @@ from fedsynth_common.schema import (
     Schema,
     TextColumn,
     When,
+    domains,
 )
 from fedsynth_release.statement.privacy_statement import SiteCost
 from fedsynth_release.statement.receipt_evidence import evidence_of
