@@ -36,7 +36,7 @@ MAX_PARAMETERS = 5_000_000
 """Of a discriminator: its weights and Adam's moments, twelve bytes a parameter, fit into a message."""
 
 LARGEST_REQUEST_BYTES = 1024 * MIB
-"""Memory that a vault takes for any one request, besides its records: an upper bound, measured."""
+"""Memory that a vault takes for a request besides its records; a slow test holds `measure` below it."""
 
 REQUEST_BYTES = {
     "enroll": MAX_PLAN_BYTES + KIB,
