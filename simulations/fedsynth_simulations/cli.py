@@ -20,8 +20,8 @@ from fedsynth_common.encoding.encoder import check_columns
 from fedsynth_common.errors import InputError
 from fedsynth_common.schema import Schema
 from fedsynth_common.schema.draft import draft_schema
-from fedsynth_common.table_writer import TableWriter
 from fedsynth_common.tables import read_table
+from fedsynth_release.table_writer import TableWriter
 from fedsynth_server.cli.options import VARIANT_HELP, VariantName
 from fedsynth_simulations.closed_file import NOTICE, write_closed
 
@@ -126,7 +126,7 @@ def simulate(
     and with --site-column or --sites 1: all else takes something from the records that no noise
     covers, and every file says so.
     """
-    from fedsynth_common.report import write_report
+    from fedsynth_release.report import write_report
     from fedsynth_simulations import simulate as simulations  # torch and Flower: not for --help
 
     if not 0 <= holdout < 1:
@@ -223,8 +223,8 @@ def _split(
     """Rows for the sites and rows kept from them, by person where the schema names one."""
     if holdout == 0:
         return frame, None
-    from fedsynth_common.evaluation.evaluate_table import MIN_ROWS
-    from fedsynth_common.evaluation.split import split_rows
+    from fedsynth_release.evaluation.evaluate_table import MIN_ROWS
+    from fedsynth_release.evaluation.split import split_rows
 
     rng = np.random.default_rng(0 if seed is None else seed)
     try:
@@ -313,8 +313,8 @@ def _evaluation(
     What cannot be evaluated (no column to predict, hardly any rows) costs the evaluation, not the
     study.
     """
-    from fedsynth_common.cli.evaluate import progress, write_private
-    from fedsynth_common.evaluation import evaluate_table
+    from fedsynth_release.cli.evaluate import progress, write_private
+    from fedsynth_release.evaluation import evaluate_table
 
     statement = result.generator.statement
     made = read_table(next(draft.glob("synthetic.*")))
@@ -370,7 +370,7 @@ def _show(summary: dict[str, Any], evaluation: Any, as_json: bool) -> None:
     console.print(sites)
     console.print(NOTICE, style="bold", highlight=False, soft_wrap=True)
     if evaluation is not None:
-        from fedsynth_common.evaluation.summary import show
+        from fedsynth_release.evaluation.summary import show
 
         show(evaluation, console)
     for note in summary["notes"]:

@@ -1,10 +1,11 @@
 """`fedsynth demo`: a complete study on a real table, in about two minutes and with one command.
 
 Four hospitals hold the RAND Health Insurance Experiment (`demo_data`); a fifth of the *people* is
-kept from all of them, by a checksum of each person's own number. Real vaults, ledgers and couriers run in this process, the noise comes from
-the operating system, and what is printed afterwards compares the generator's records with the real
-ones: plain figures against the rows the hospitals held, models against the people they never saw.
-Columns drawn independently of each other stand beside as the floor, real rows as the ceiling.
+kept from all of them, by a checksum of each person's own number. Real vaults, ledgers and couriers
+run in this process, the noise comes from the operating system, and what is printed afterwards
+compares the generator's records with the real ones: plain figures against the rows the hospitals
+held, models against the people they never saw. Columns drawn independently of each other stand
+beside as the floor, real rows as the ceiling.
 
 The privacy unit is one person-year by default. Protecting whole people (`--people`) leaves a
 hospital one row of each, a thousand in all: measured at the same ε, single columns were twice as far
@@ -31,7 +32,7 @@ from fedsynth_simulations.closed_file import write_closed
 from fedsynth_simulations.demo_figures import FIGURES
 
 if TYPE_CHECKING:
-    from fedsynth_common.artefact import Generator
+    from fedsynth_release.generator import Generator
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -61,7 +62,7 @@ def demo(
     quick: Annotated[bool, typer.Option(help="Few training steps: a smoke test.")] = False,
 ) -> None:
     """Train one generator over four hospitals and compare its records with the real ones."""
-    from fedsynth_common.report import write_report
+    from fedsynth_release.report import write_report
     from fedsynth_simulations import simulate as simulations  # torch and Flower: not for --help
     from fedsynth_simulations.demo_data import demo_schema, demo_table
 
@@ -127,8 +128,8 @@ def _compare(
     pooled: pd.DataFrame, held: pd.DataFrame, synthetic: pd.DataFrame, schema: Schema
 ) -> dict[str, dict[str, dict[str, float | None]]]:
     """Figures and quality of the real rows, of the synthetic ones and of the floor."""
-    from fedsynth_common.evaluation.references import independent_columns
-    from fedsynth_common.evaluation.scorecard import evaluate
+    from fedsynth_release.evaluation.references import independent_columns
+    from fedsynth_release.evaluation.scorecard import evaluate
 
     tables = {
         "real": pooled,

@@ -8,13 +8,13 @@ from typing import Literal
 
 import pandas as pd
 
-from fedsynth_common.artefact import Generator
-from fedsynth_common.artefact.promises import REHEARSAL
 from fedsynth_common.errors import InputError
 from fedsynth_common.protocol.plan import Plan
-from fedsynth_common.report import StudyHistory
-from fedsynth_common.report.history import HISTORY
 from fedsynth_common.schema import Schema
+from fedsynth_release.generator import Generator
+from fedsynth_release.report import StudyHistory
+from fedsynth_release.report.history import HISTORY
+from fedsynth_release.statement.promises import REHEARSAL
 from fedsynth_server.export import export
 from fedsynth_server.outcome import Outcome
 from fedsynth_server.planning import Choice, Rounds, make_plan
@@ -62,7 +62,6 @@ class Result:
         plan: what the sites agreed to.
         outcome: the coordinator's side of what happened.
         history: the same as `history.json` has it.
-        rows: how many synthetic records are like the real table: the noisy number, not the count.
         seconds: wall time from the first message to the export.
     """
 
@@ -74,6 +73,7 @@ class Result:
 
     @property
     def rows(self) -> int:
+        """How many synthetic records are like the real tables: a noisy number, not their count."""
         return max(1, round(self.outcome.records))
 
 

@@ -62,7 +62,11 @@ def filter_order(cap: float, delta: float) -> float:
     >>> filter_order(3.0, 1e-5), filter_order(1.0, 1e-5)
     (7.5, 18)
     """
-    return max(ORDERS, key=lambda order: (cap - conversion(order, delta)) / order)
+
+    def room(order: float) -> float:
+        return (cap - conversion(order, delta)) / order
+
+    return max(ORDERS, key=room)
 
 
 def share_of_budget(events: tuple[Event, ...], cap: float, delta: float) -> float:

@@ -15,7 +15,7 @@ from fedsynth_simulations.benchmarks.options import DataFolder
 from fedsynth_simulations.closed_file import NOTICE
 
 if TYPE_CHECKING:
-    from fedsynth_common.evaluation.results import Estimate
+    from fedsynth_release.evaluation.results import Estimate
     from fedsynth_simulations.benchmarks.shadow import Played
 
 TOO_WEAK = (
@@ -66,7 +66,7 @@ def shadow(
 
       fedsynth benchmark shadow adult --epsilon 1 --epsilon 50 --variant marginals --variant both
     """
-    from fedsynth_common.cli.evaluate import progress
+    from fedsynth_release.cli.evaluate import progress
     from fedsynth_simulations.benchmarks.shadow import play_all, too_weak
     from fedsynth_simulations.benchmarks.shadow_games import Wanted
     from fedsynth_simulations.benchmarks.tables import find, load

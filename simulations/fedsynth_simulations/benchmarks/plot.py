@@ -11,9 +11,9 @@ from typing import Any
 
 from fedsynth_common.durable import write_durably
 from fedsynth_common.errors import InputError
-from fedsynth_simulations.closed_file import OWNER_ONLY
 from fedsynth_simulations.benchmarks.cells import FIGURES, Results
 from fedsynth_simulations.benchmarks.report import Group, groups
+from fedsynth_simulations.closed_file import OWNER_ONLY
 
 IMAGES = (".png", ".svg", ".pdf")
 
