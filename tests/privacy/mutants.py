@@ -40,6 +40,7 @@ from mutant_table import MUTANTS, Mutant  # noqa: E402 - found through the line 
 
 PACKAGES = (
     "common/fedsynth_common",
+    "common/release/fedsynth_release",
     "client/fedsynth_client",
     "server/fedsynth_server",
     "simulations/fedsynth_simulations",

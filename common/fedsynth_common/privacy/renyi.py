@@ -25,7 +25,7 @@ from fedsynth_common.privacy.events import CountsEvent, DpSgdEvent, Event, Gauss
 
 _ADD_OR_REMOVE = dp_accounting.NeighboringRelation.ADD_OR_REMOVE_ONE
 # Orders below 2 win only for ε above about 100, and their series do not always converge.
-ORDERS = (*(x / 10 for x in range(20, 110)), *range(11, 64), 128, 256, 512, 1024)
+ORDERS: tuple[float, ...] = (*(x / 10 for x in range(20, 110)), *range(11, 64), 128, 256, 512, 1024)
 
 
 @lru_cache(maxsize=256)
@@ -62,11 +62,7 @@ def filter_order(cap: float, delta: float) -> float:
     >>> filter_order(3.0, 1e-5), filter_order(1.0, 1e-5)
     (7.5, 18)
     """
-
-    def room(order: float) -> float:
-        return (cap - conversion(order, delta)) / order
-
-    return max(ORDERS, key=room)
+    return max(ORDERS, key=lambda order: (cap - conversion(order, delta)) / order)
 
 
 def share_of_budget(events: tuple[Event, ...], cap: float, delta: float) -> float:
