@@ -11,7 +11,7 @@ from fedsynth_client.account import Total
 from fedsynth_client.ledger import Charge
 from fedsynth_client.policy import Policy
 from fedsynth_client.vault.admission import admit_cost, admit_plan, first_study_leaves_room
-from fedsynth_common.errors import ErrorCode, RefusalError
+from fedsynth_common.errors import ErrorCode, FedsynthError, RefusalError
 from fedsynth_common.privacy import PrivacyError
 from fedsynth_common.privacy.accounting import epsilon
 from fedsynth_common.privacy.events import DpSgdEvent, Event, GaussianEvent
@@ -54,8 +54,15 @@ def review(plan: Plan, policy: Policy, schema: Schema, charges: Sequence[Charge]
     """The costs of a plan and the vault's verdict, were it approved.
 
     Raises:
-        PrivacyError: if the plan's events cannot be accounted for.
+        FedsynthError: the costs of the plan, or of what was charged before, cannot be computed.
     """
+    try:
+        return _review(plan, policy, schema, charges)
+    except PrivacyError as error:
+        raise FedsynthError(f"the cost of the plan cannot be computed: {error}") from None
+
+
+def _review(plan: Plan, policy: Policy, schema: Schema, charges: Sequence[Charge]) -> Review:
     planned = plan.planned_events()
     others = [charge for charge in charges if charge.study != plan.study]
     before = [event for charge in others for event in charge.events]

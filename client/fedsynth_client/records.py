@@ -77,6 +77,11 @@ class Records:
             raise ValueError("these records have no person key")
         return self.person
 
+    def sort_persons(self) -> None:
+        """Sort the rows by person now, so that no request takes memory for good."""
+        if self.person is not None:
+            _ = self._order, self._starts
+
     def rows_of(self, units: Index) -> tuple[Index, Index | None]:
         """All rows of some units: row numbers, and for each row the position of its unit.
 

@@ -28,8 +28,11 @@ MAX_CELLS = 16_000_000
 """Counts of a measure request: four bytes each, they fit into a reply."""
 MAX_MARGINALS = 1 << 17
 """Of a measure request: all pairs of 500 columns."""
-MAX_VARIANCES = 4
-"""Different noise variances of a measure request: to account for each of them takes seconds."""
+MAX_MEASURES, MAX_VARIANCES = 4, 2
+"""Measure requests of a study, and different noise variances of one of them.
+
+Each variance is a mechanism of its own, and to account for one takes up to four seconds. A study of
+fedsynth has two requests of one variance each."""
 AXES_PER_COLUMN = 8
 """Different views of a column in a measure request, on average over the columns."""
 MAX_PARAMETERS = 5_000_000

@@ -50,9 +50,13 @@ def check(
         from fedsynth_client.cli.approve import show_plan
         from fedsynth_client.plan_review import review
 
-        reviewed = review(asked, policy, schema, account.charges)
-        show_plan(asked, policy, reviewed)
-        problems += [f"plan {plan}: {reason}" for reason in reviewed.refusals]
+        try:
+            reviewed = review(asked, policy, schema, account.charges)
+        except FedsynthError as error:
+            problems.append(f"plan {plan}: {error}")
+        else:
+            show_plan(asked, policy, reviewed)
+            problems += [f"plan {plan}: {reason}" for reason in reviewed.refusals]
     for note in result.notes:
         typer.echo(f"note: {note}")
     for problem in problems:

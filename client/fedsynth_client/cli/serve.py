@@ -12,6 +12,10 @@ from fedsynth_common.errors import ErrorCode, FedsynthError, InputError, Refusal
 
 if TYPE_CHECKING:
     from fedsynth_client.ledger import Ledger
+    from fedsynth_client.policy import Policy
+    from fedsynth_client.records import Records
+    from fedsynth_common.privacy.randomness import Randomness
+    from fedsynth_common.schema import Schema
 
 _log = logging.getLogger("fedsynth.vault")
 LEDGER_REFUSED = (
@@ -56,10 +60,10 @@ def serve(
 def _serve(site: SiteConfig, source: Path | None) -> None:
     # torch and pandas are loaded only here: `--help` and `ledger` stay fast
     from fedsynth_client.policy import Policy
-    from fedsynth_client.preflight import Inspection
-    from fedsynth_client.reading import site_source
     from fedsynth_client.receipts import load_or_create_key
     from fedsynth_client.vault.dumps import forbid_dumps
+    from fedsynth_client.vault.memory import memory_needed, prove_memory
+    from fedsynth_client.vault.server import WAITING_BYTES
     from fedsynth_client.vault.server import serve as serve_vault
     from fedsynth_client.vault.service import Vault
     from fedsynth_common.privacy.randomness import Randomness
@@ -74,23 +78,36 @@ def _serve(site: SiteConfig, source: Path | None) -> None:
     try:
         signing_key = load_or_create_key(site.key)
         randomness = Randomness()
-        inspection = Inspection(
-            schema,
-            policy,
-            site.waived,
-            max_repaired=site.max_repaired,
-            scratch=site.ledger.parent,
-            keep=True,
-        )
-        inspection.read(site_source(site))
-        inspection.result().require_fit()
-        records = inspection.records.finish(randomness)
+        records = _read(site, schema, policy, randomness)
         _log.info("encoded records: SHA-256 %s", records.digest)
         vault = Vault(records, schema, policy, charges, randomness, signing_key)
+        prove_memory(memory_needed(len(records), WAITING_BYTES))
         typer.echo(f"vault: serving on {site.socket}")
         serve_vault(vault, site.socket)
     finally:
         charges.close()
+
+
+def _read(
+    site: SiteConfig, schema: "Schema", policy: "Policy", randomness: "Randomness"
+) -> "Records":
+    """The records, checked and encoded; what the checks remembered of them is dropped."""
+    from fedsynth_client.preflight import Inspection
+    from fedsynth_client.reading import site_source
+
+    inspection = Inspection(
+        schema,
+        policy,
+        site.waived,
+        max_repaired=site.max_repaired,
+        scratch=site.ledger.parent,
+        keep=True,
+    )
+    inspection.read(site_source(site))
+    inspection.result().require_fit()
+    records = inspection.records.finish(randomness)
+    records.sort_persons()
+    return records
 
 
 def _open_ledger(site: SiteConfig, dataset: str) -> "Ledger":

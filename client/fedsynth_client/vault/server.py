@@ -3,7 +3,8 @@
 The socket lies in a directory that only the courier's group may enter, and is itself closed to
 everybody else; there is no network port. Requests are computed one at a time (the vault's own
 lock), while health checks go on being answered: couriers may fill all but a few of the threads, and
-one too many is turned away (RESOURCE_EXHAUSTED), which costs nothing and can be repeated. SIGTERM
+one too many is turned away (RESOURCE_EXHAUSTED), which costs nothing and can be repeated. The threads
+are few, since each may hold a message, and all that they can hold must fit (`vault.memory`). SIGTERM
 lets the running call finish.
 """
 
@@ -22,9 +23,12 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
 from fedsynth_client.vault.client import CHANNEL_OPTIONS, REPLIES, SERVICE, VaultCaller
 from fedsynth_common.errors import InputError
+from fedsynth_common.limits import MAX_MESSAGE_BYTES
 
-_THREADS = 16
-_COURIERS = 12  # requests computed or waiting at once; the other threads answer health checks
+_THREADS = 5
+_COURIERS = 3  # requests computed or waiting at once; the other threads answer health checks
+WAITING_BYTES = 2 * _THREADS * MAX_MESSAGE_BYTES
+"""Memory of requests and replies on their way: gRPC holds each once, and this process once."""
 _GRACE_SECONDS = 600.0
 
 

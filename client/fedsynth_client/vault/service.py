@@ -11,7 +11,7 @@ import hashlib
 import logging
 import traceback
 from collections.abc import Callable, Sequence
-from threading import Lock
+from threading import RLock
 from typing import Any, TypeVar
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -56,7 +56,7 @@ class Vault:
     ) -> None:
         self._records, self._schema, self._policy = records, schema, policy
         self._ledger, self._randomness, self._key = ledger, randomness, signing_key
-        self._turn = Lock()
+        self._turn = RLock()
 
     def call(self, method: str, request: bytes) -> bytes:
         """Serialised request of `method` ("enroll", "measure"...) to serialised reply."""
@@ -69,12 +69,13 @@ class Vault:
         kind, answer = methods[method]
         if len(request) > REQUEST_BYTES[method]:
             return refusal(method, ErrorCode.PAYLOAD)
-        try:
-            message = kind.FromString(request)
-        except DecodeError:
-            return refusal(method, ErrorCode.PAYLOAD)
-        reply: bytes = answer(message).SerializeToString()
-        return reply
+        with self._turn:  # a request that waits is bytes and nothing more
+            try:
+                message = kind.FromString(request)
+            except DecodeError:
+                return refusal(method, ErrorCode.PAYLOAD)
+            reply: bytes = answer(message).SerializeToString()
+            return reply
 
     def enroll(self, request: pb.EnrollRequest) -> pb.EnrollReply:
         """Accept a plan, or refuse it. Charges nothing."""

@@ -149,7 +149,7 @@ def _rounded_up(value: float) -> float:
     return math.ceil(value / ROUNDING) / round(1 / ROUNDING)
 
 
-@lru_cache(maxsize=8)  # up to tens of MB each
+@lru_cache(maxsize=16)  # all of a study; up to tens of MB each
 def _composed(event: Event, grid: float) -> pld.PrivacyLossDistribution:
     """Return the privacy loss distribution of all repetitions of one event."""
     match event:

@@ -22,7 +22,13 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from fedsynth_common.errors import InputError
-from fedsynth_common.limits import MAX_PARAMETERS, MAX_PLAN_BYTES, MAX_VARIANCES, printable
+from fedsynth_common.limits import (
+    MAX_MEASURES,
+    MAX_PARAMETERS,
+    MAX_PLAN_BYTES,
+    MAX_VARIANCES,
+    printable,
+)
 from fedsynth_common.privacy.events import DpSgdEvent, Event, GaussianEvent
 from fedsynth_common.schema import Schema
 
@@ -35,7 +41,6 @@ Records = Annotated[int, Field(ge=1, le=10**12)]
 Width = Annotated[int, Field(ge=1, le=MAX_PARAMETERS)]
 SiteName = Annotated[str, Field(min_length=1, max_length=200)]
 MAX_SITES = 1_000
-MAX_MEASURES = 8
 MAX_STEPS = 1_000_000
 """Of DP-SGD in a study: as many as one event may hold."""
 MAX_MECHANISMS = MAX_MEASURES * MAX_VARIANCES + 2

@@ -32,6 +32,8 @@ from fedsynth_common.schema.domain import FineDomain, domain_of
 from fedsynth_common.schema.rules import Rule, columns_of
 
 Origin = Literal["declared", "drafted from data"]
+MAX_ROWS_PER_PERSON = 1_000
+"""As many as the accountant takes (`privacy.events.CountsEvent.sensitivity`)."""
 _SHOWN_FAULTS = 20  # each looks its column up in the text
 
 
@@ -50,7 +52,7 @@ class Schema(BaseModel):
     columns: Annotated[tuple[Column, ...], Field(min_length=1, max_length=2000)]
     target: Name | None = None
     person_key: Name | None = None
-    rows_per_person: Annotated[int, Field(ge=1, le=1_000_000)] = 1
+    rows_per_person: Annotated[int, Field(ge=1, le=MAX_ROWS_PER_PERSON)] = 1
     origin: Origin = "declared"
     site_column: Name | None = None
     rules: Annotated[tuple[Rule, ...], Field(max_length=200)] = ()

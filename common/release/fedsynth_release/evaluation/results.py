@@ -19,6 +19,7 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from fedsynth_common.errors import InputError
+from fedsynth_common.limits import MAX_STATEMENT_BYTES, read_limited
 
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 Matrix = tuple[tuple[Finite, ...], ...]
@@ -341,10 +342,10 @@ class Evaluation(_Part):
         """Read `evaluation.json`.
 
         Raises:
-            InputError: missing, unreadable or not an evaluation.
+            InputError: missing, unreadable, too long or not an evaluation.
         """
         try:
-            text = Path(path).read_text(encoding="utf-8")
+            text = read_limited(Path(path), MAX_STATEMENT_BYTES).decode("utf-8")
         except (OSError, UnicodeDecodeError) as error:
             reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
             raise InputError(f"{path}: cannot be read ({reason})") from None

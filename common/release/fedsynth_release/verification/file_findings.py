@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from fedsynth_common.errors import InputError
-from fedsynth_common.limits import MAX_STATEMENT_BYTES, read_limited
+from fedsynth_common.limits import MAX_PLAN_BYTES, MAX_STATEMENT_BYTES, read_limited
 from fedsynth_common.privacy import PrivacyError
 from fedsynth_common.privacy.accounting import ROUNDING, epsilon
 from fedsynth_common.protocol.plan import Plan
@@ -31,7 +31,7 @@ from fedsynth_release.verification.verdict import Finding
 
 def plan_findings(folder: Path, plan: Plan) -> Iterator[Finding]:
     """Whether the plan is the text that sites approved, and costs no more than it says."""
-    if (folder / PLAN).read_bytes() != plan.to_json():
+    if read_limited(folder / PLAN, MAX_PLAN_BYTES) != plan.to_json():
         problem = "not canonical, so its SHA-256 is not the digest that sites approved"
         yield Finding(file=PLAN, field="text", problem=problem)
     try:
@@ -53,7 +53,8 @@ def file_findings(
         yield Finding(file=MEASUREMENTS, field="columns", problem=fault)
     if schema != plan.table:
         yield Finding(file=SCHEMA, field="columns", problem=f"not the table of {PLAN}")
-    if (folder / STATEMENT).read_bytes() != statement.to_json().encode():
+    written = read_limited(folder / STATEMENT, MAX_STATEMENT_BYTES)
+    if written != statement.to_json().encode():
         problem = "not as fedsynth writes it (repeated, reordered or retyped fields)"
         yield Finding(file=STATEMENT, field="text", problem=problem)
     if fault := _card_fault(folder / CARD, model_card(schema, statement)):

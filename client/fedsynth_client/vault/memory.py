@@ -1,0 +1,50 @@
+"""Proof, before a vault answers anybody, that the largest request fits beside the records.
+
+The records take memory that grows with their number. Were a vault to start with less left than a request
+may take, a coordinator could ask for more and more until one fails, and read off how much was left, and
+so about how many records there are. Hence all of it is asked for once, at the start, and given back.
+"""
+
+import mmap
+import os
+from contextlib import suppress
+
+from fedsynth_common.errors import FedsynthError
+from fedsynth_common.limits import LARGEST_REQUEST_BYTES, MIB
+
+SAMPLED_BYTES = 80
+"""Of a record that DP-SGD draws: its number and person while a step lasts; a slow test holds it."""
+
+
+def memory_needed(rows: int, waiting: int = 0) -> int:
+    """Bytes that a vault with `rows` records may take for requests, `waiting` bytes of them unread."""
+    return LARGEST_REQUEST_BYTES + waiting + SAMPLED_BYTES * rows
+
+
+def prove_memory(needed: int) -> None:
+    """Allocate that many bytes, write to every page, and give them back.
+
+    A child process does it: where memory ends, the system ends that and not the vault.
+
+    Raises:
+        FedsynthError: there is not so much memory; says how much is needed.
+    """
+    child = os.fork()
+    if not child:
+        _touch(needed)
+    _, status = os.waitpid(child, 0)
+    if status:
+        raise FedsynthError(
+            f"not enough memory: besides its records this vault needs {-(-needed // MIB):,} MiB for "
+            "requests; raise its limit (VAULT_MEMORY in compose.site.yml), or use a larger computer"
+        )
+
+
+def _touch(size: int) -> None:
+    """Write to every page of `size` bytes and leave this process; status 0 if they are there."""
+    status = 1
+    with suppress(BaseException):
+        with mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS) as room:
+            room[:: mmap.PAGESIZE] = bytes(-(-size // mmap.PAGESIZE))
+        status = 0
+    os._exit(status)
