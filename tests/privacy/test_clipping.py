@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fedsynth_common.privacy import PrivacyError
-from fedsynth_common.privacy.clipping import clip_and_sum, group_sum
+from fedsynth_common.privacy.clipping import clip_and_sum, clip_and_sum_factored
 
 pytestmark = pytest.mark.privacy
 
@@ -177,32 +177,35 @@ def test_differing_rows_are_refused():
         clip_and_sum([torch.zeros(2, 3), torch.zeros(3, 3)], 1.0)
 
 
-def test_persons_are_clipped_as_a_whole():
-    grads = random_grads(6)
-    groups = torch.tensor([0, 2, 0, 2, 2, 1])
-    persons = group_sum(grads, groups, 4)
-    for person in range(4):
-        for g, summed in zip(grads, persons, strict=True):
-            assert torch.allclose(summed[person], g[groups == person].double().sum(0))
-    assert all(moved(persons, person, 1.0) <= 1 + SLACK for person in range(4))
+class Formed:
+    """Gradients that are formed after all, behind the interface of those that are not."""
+
+    def __init__(self, grads):
+        self.rows = torch.cat([g.flatten(1) for g in grads], dim=1).double()
+
+    def squared_norms(self):
+        return self.rows.square().sum(1)
+
+    def zero(self, rows):
+        self.rows[rows] = 0.0
+
+    def weighted_sum(self, weights):
+        return [weights @ self.rows]
 
 
-@pytest.mark.parametrize("values", [(HUGE, HUGE), (HUGE, -HUGE), (math.inf, -math.inf), (1, 2)])
-def test_persons_with_extreme_rows(values):
-    grads = [torch.tensor([[v, 1.0] for v in values])]
-    persons = group_sum(grads, torch.tensor([0, 0]), 1)
-    result = clip_and_sum(persons, 1.0)
-    assert norm(result) <= 1 + SLACK
-    expected = 0.0 if math.isinf(values[0]) else 1.0
-    assert norm(result) == pytest.approx(expected)
+@pytest.mark.parametrize("value", [*NASTY, *BROKEN])
+def test_factored_gradients_are_clipped_alike(value):
+    """Also beside a unit that is not finite; and what fills up a piece adds nothing."""
+    grads = random_grads(70)
+    grads[1][66, 2] = value
+    expected = torch.cat([s.flatten() for s in clip_and_sum(without(grads, 69), 1.0)])
+    used = torch.ones(70, dtype=torch.float64)
+    used[69] = 0.0
+    [found] = clip_and_sum_factored(Formed(grads), used, 1.0)
+    torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-12)
 
 
-def test_group_sum_of_nobody():
-    persons = group_sum(random_grads(0), torch.zeros(0, dtype=torch.long), 0)
-    assert [tuple(s.shape) for s in clip_and_sum(persons, 1.0)] == [(4, 3), (4,), (2, 1, 5)]
-
-
-@pytest.mark.parametrize("groups", [[0], [0, 1, 2], [0, 2], [-1, 0]])
-def test_bad_groups_are_refused(groups):
-    with pytest.raises(PrivacyError, match="groups"):
-        group_sum([torch.ones(2, 3)], torch.tensor(groups), 2)
+@pytest.mark.parametrize("clipping_norm", [0.0, math.nan])
+def test_bad_clipping_norms_of_factored_gradients_are_refused(clipping_norm):
+    with pytest.raises(PrivacyError, match="clipping_norm"):
+        clip_and_sum_factored(Formed(random_grads(2)), torch.ones(2), clipping_norm)

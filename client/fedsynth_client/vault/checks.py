@@ -12,7 +12,7 @@ from itertools import pairwise
 
 from fedsynth_client.code_store import Codes
 from fedsynth_client.policy import Policy
-from fedsynth_client.vault.discriminate import Assignment
+from fedsynth_client.vault.discriminate import Assignment, within_rounding
 from fedsynth_client.vault.measure import Axis, Marginal, Measurement
 from fedsynth_common.encoding import domains
 from fedsynth_common.errors import ErrorCode, InputError, RefusalError
@@ -113,7 +113,7 @@ def assignment_of(request: pb.DiscriminateRequest, plan: Plan, schema: Schema) -
 
     Raises:
         RefusalError: ERR_PLAN for a step that the plan does not have, ERR_PAYLOAD for wrong
-            lengths, non-finite or huge weights.
+            lengths, non-finite or huge weights, or weights whose rounding nothing bounds.
     """
     training = plan.discriminator
     if training is None or request.step not in training.steps:
@@ -124,14 +124,18 @@ def assignment_of(request: pb.DiscriminateRequest, plan: Plan, schema: Schema) -
     views = tuple(unpack_view(v, width) for v, width in zip(request.views, fine, strict=True))
     widths = tuple(_groups(view) for view in views)
     size = parameter_count(widths, training)
-    return Assignment(
+    order = Assignment(
         plan=training,
         views=views,
         widths=widths,
         weights=unpack_floats(request.weights, size, WEIGHT_LIMIT),
         moments=unpack_floats(request.moments, 2 * size, MOMENT_LIMIT),
         message=request.step - training.first_step,
+        rows_per_person=schema.rows_per_person,
     )
+    if not within_rounding(order):
+        raise RefusalError(ErrorCode.PAYLOAD)
+    return order
 
 
 def parameter_count(widths: Sequence[int], training: DiscriminatorPlan) -> int:

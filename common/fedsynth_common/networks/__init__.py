@@ -3,6 +3,7 @@
 from fedsynth_common.networks.discriminator import (
     Discriminator,
     column_blocks,
+    layers_of,
     prediction,
     predictions,
 )
@@ -16,6 +17,7 @@ __all__ = [
     "GeneratorShape",
     "column_blocks",
     "flatten",
+    "layers_of",
     "load_flat",
     "one_hot",
     "parameter_count",

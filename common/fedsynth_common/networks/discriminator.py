@@ -31,7 +31,7 @@ class Discriminator(nn.Module):
         sizes = [width, *hidden]
         layers: list[nn.Module] = []
         for fan_in, fan_out in pairwise(sizes):
-            layers += [nn.Linear(fan_in, fan_out), nn.LeakyReLU(0.2)]
+            layers += [nn.Linear(fan_in, fan_out), nn.Tanh()]
         self.features = nn.Sequential(*layers)
         self.heads = nn.Linear(sizes[-1], width)
 
@@ -53,6 +53,12 @@ class Discriminator(nn.Module):
         """Logits of the rows."""
         logits: torch.Tensor = self.heads(self.features(rows))
         return logits
+
+
+def layers_of(network: Discriminator) -> list[tuple[torch.Tensor, torch.Tensor]]:
+    """Weight (out, in) and bias (out,) of each layer, in order: first, hidden ones, heads."""
+    linear = [layer for layer in network.features if isinstance(layer, nn.Linear)]
+    return [(layer.weight.detach(), layer.bias.detach()) for layer in (*linear, network.heads)]
 
 
 def column_blocks(widths: Sequence[int]) -> torch.Tensor:

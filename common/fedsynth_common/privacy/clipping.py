@@ -23,6 +23,7 @@ decisions carry it:
 
 import math
 from collections.abc import Sequence
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -43,8 +44,6 @@ def clip_and_sum(grad_samples: Sequence[Tensor], clipping_norm: float) -> list[T
     Returns:
         One float64 tensor of the parameter's shape for each parameter: sensitivity C.
     """
-    if not (math.isfinite(clipping_norm) and clipping_norm > 0):
-        raise PrivacyError(f"clipping_norm: {clipping_norm!r} is not a positive number")
     rows = _rows(grad_samples)
     sums = [g.new_zeros(g.shape[1:].numel(), dtype=torch.float64) for g in grad_samples]
     for start in range(0, rows, _ROWS):
@@ -53,11 +52,21 @@ def clip_and_sum(grad_samples: Sequence[Tensor], clipping_norm: float) -> list[T
     return [s.view(g.shape[1:]) for s, g in zip(sums, grad_samples, strict=True)]
 
 
+def clipping_factors(norms: Tensor, clipping_norm: float) -> tuple[Tensor, Tensor]:
+    """min(1, C / norm) of each unit (n,), zero where the norm is not finite; and where it is.
+
+    NaN and infinity pass through a norm, so that one test speaks for all entries of a gradient.
+    """
+    if not (math.isfinite(clipping_norm) and clipping_norm > 0):
+        raise PrivacyError(f"clipping_norm: {clipping_norm!r} is not a positive number")
+    finite = torch.isfinite(norms)
+    return torch.where(finite, clipping_norm / norms.clamp(min=clipping_norm), 0.0), finite
+
+
 def _add_clipped(block: list[Tensor], clipping_norm: float, sums: list[Tensor]) -> None:
     """Add the clipped rows of one block to the sums."""
     norms = torch.stack([torch.linalg.vector_norm(g, dim=1) for g in block]).norm(dim=0)
-    finite = torch.isfinite(norms)  # NaN and infinity pass through a norm: one test for all entries
-    factors = torch.where(finite, clipping_norm / norms.clamp(min=clipping_norm), 0.0)
+    factors, finite = clipping_factors(norms, clipping_norm)
     if not bool(finite.all()):
         # 0 x NaN is NaN: such rows must be zeroed, not only weighted by zero
         block = [gradients.masked_fill(~finite.unsqueeze(1), 0.0) for gradients in block]
@@ -65,28 +74,33 @@ def _add_clipped(block: list[Tensor], clipping_norm: float, sums: list[Tensor]) 
         total += factors @ gradients
 
 
-def group_sum(grad_samples: Sequence[Tensor], groups: Tensor, n_groups: int) -> list[Tensor]:
-    """Sum the rows of each person, so that `clip_and_sum` bounds persons instead of records.
+class FactoredGradients(Protocol):
+    """Gradients of n privacy units that are never formed, only measured and summed."""
+
+    def squared_norms(self) -> Tensor:
+        """Squared norm of each unit's gradient over all parameters (n,)."""
+
+    def zero(self, rows: Tensor) -> None:
+        """Make the gradients of some units (n,), True for them, zero: NaN included."""
+
+    def weighted_sum(self, weights: Tensor) -> list[Tensor]:
+        """Sum of weight (n,) times gradient, one tensor for each parameter."""
+
+
+def clip_and_sum_factored(
+    gradients: FactoredGradients, used: Tensor, clipping_norm: float
+) -> list[Tensor]:
+    """`clip_and_sum` of gradients in factored form (ghost clipping: Li et al. 2021).
 
     Args:
-        grad_samples: as in `clip_and_sum`.
-        groups: (B,) index of the person of each row, in [0, n_groups).
-        n_groups: number of persons in the batch.
-
-    Returns:
-        float64 tensors (n_groups, *parameter shape): sums of float32 rows cannot overflow, and a
-        person with a non-finite row stays non-finite, to be zeroed by `clip_and_sum`.
+        gradients: unit i's from the rows of unit i alone.
+        used: (n,) 1 for a unit, 0 for what only fills up the piece.
+        clipping_norm: C, public.
     """
-    if groups.shape != (_rows(grad_samples),):
-        raise PrivacyError("groups: expected one index for each row of the gradients")
-    if len(groups) and not 0 <= int(groups.min()) <= int(groups.max()) < n_groups:
-        raise PrivacyError(f"groups: an index is not in [0, {n_groups})")
-    return [
-        g.new_zeros((n_groups, *g.shape[1:]), dtype=torch.float64).index_add_(
-            0, groups.to(g.device), g.detach().double()
-        )
-        for g in grad_samples
-    ]
+    factors, finite = clipping_factors(gradients.squared_norms().sqrt(), clipping_norm)
+    if not bool(finite.all()):
+        gradients.zero(~finite)
+    return gradients.weighted_sum(factors * used)
 
 
 def _rows(grad_samples: Sequence[Tensor]) -> int:
