@@ -199,8 +199,7 @@ def test_factored_gradients_are_clipped_alike(value):
     grads = random_grads(70)
     grads[1][66, 2] = value
     expected = torch.cat([s.flatten() for s in clip_and_sum(without(grads, 69), 1.0)])
-    used = torch.ones(70, dtype=torch.float64)
-    used[69] = 0.0
+    used = torch.arange(70) < 69
     [found] = clip_and_sum_factored(Formed(grads), used, 1.0)
     torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-12)
 
@@ -208,4 +207,6 @@ def test_factored_gradients_are_clipped_alike(value):
 @pytest.mark.parametrize("clipping_norm", [0.0, math.nan])
 def test_bad_clipping_norms_of_factored_gradients_are_refused(clipping_norm):
     with pytest.raises(PrivacyError, match="clipping_norm"):
-        clip_and_sum_factored(Formed(random_grads(2)), torch.ones(2), clipping_norm)
+        clip_and_sum_factored(
+            Formed(random_grads(2)), torch.ones(2, dtype=torch.bool), clipping_norm
+        )

@@ -354,7 +354,7 @@ def test_noise_covers_what_rounding_may_add(monkeypatch):
     for rows, clipping_norm in ((1, 1.0), (60, 1.0), (1, 1e-3)):
         order = assignment(rows_per_person=rows, clipping_norm=clipping_norm, noise_multiplier=2.0)
         Trainer(order, Randomness()).private_gradient(nobody)
-        share = slack(order.plan.expected_batch, rows, clipping_norm)
+        share = slack(order.plan.expected_batch, rows, order.weights.size, clipping_norm)
         units = 8 * order.plan.expected_batch + 1
         assert share >= max(1e-6, 2 * units * rows * ROW_ERROR / clipping_norm)
         assert asked.pop() == 2.0 * clipping_norm * (1 + share)

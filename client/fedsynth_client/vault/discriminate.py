@@ -18,6 +18,7 @@ larger by as much.
 
 import math
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -81,7 +82,7 @@ class Sizes:
         """Rows in a piece; and where persons have several rows, how many persons' gradients are held."""
         hidden, width = order.plan.hidden, sum(order.widths)
         copies = order.masked * (6 * sum(hidden) + 2 * max(order.widths))
-        formed = sum(2 * a * b for a, b in zip(hidden, hidden[1:], strict=False))
+        formed = sum(2 * a * b for a, b in pairwise(hidden))
         most = max(1, _VALUES // (width + copies + formed))
         units = max(1, min(_UNITS, _VALUES // order.weights.size))
         if order.rows_per_person > 1:
@@ -110,7 +111,7 @@ class Trainer:
             noise_multiplier=plan.noise_multiplier,
             clipping_norm=plan.clipping_norm,
             expected_batch=plan.expected_batch,
-            slack=slack(plan.expected_batch, order.rows_per_person, plan.clipping_norm),
+            slack=slack_of(order),
             randomness=randomness,
         )
 
@@ -166,7 +167,7 @@ class Trainer:
         if self._joint is None:
             used = torch.arange(size) < len(piece.rows)
             gradients = self._gradients(records, piece.rows, generator)
-            return clip_and_sum_factored(gradients, used.double(), clipping_norm)
+            return clip_and_sum_factored(gradients, used, clipping_norm)
         units = int(piece.groups.max(initial=-1)) + 1
         held = [buffer[: units + 1].zero_() for buffer in self._joint]
         for start in range(0, len(piece.rows), size):
@@ -190,7 +191,20 @@ class Trainer:
 def rounding_of(network: Discriminator, order: Assignment) -> float:
     """Bound of what rounding does to a row's gradient under these weights (`rounding.row_error`)."""
     layers = [(weight.numpy(), bias.numpy()) for weight, bias in layers_of(network)]
-    return row_error(layers, len(order.widths), order.masked, max(order.widths))
+    return row_error(
+        layers,
+        columns=len(order.widths),
+        masked=order.masked,
+        widest=max(order.widths),
+        rows=order.rows_per_person,
+    )
+
+
+def slack_of(order: Assignment) -> float:
+    """What the noise is larger by, for what rounding may add to the sensitivity (`rounding.slack`)."""
+    plan = order.plan
+    rows, parameters = order.rows_per_person, order.weights.size
+    return slack(plan.expected_batch, rows, parameters, plan.clipping_norm)
 
 
 def within_rounding(order: Assignment) -> bool:

@@ -94,7 +94,7 @@ def clip_and_sum_factored(
 
     Args:
         gradients: unit i's from the rows of unit i alone.
-        used: (n,) 1 for a unit, 0 for what only fills up the piece.
+        used: (n,) True for a unit, False for what only fills up the piece.
         clipping_norm: C, public.
     """
     factors, finite = clipping_factors(gradients.squared_norms().sqrt(), clipping_norm)

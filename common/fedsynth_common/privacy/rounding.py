@@ -27,11 +27,15 @@ ROW_ERROR = 2.0**-34
 """Largest accepted error of a row's gradient, in L2 (5.8e-11; clipping norms are near 1)."""
 FIRST_LIMIT = 2.0**14
 """Largest weight of the first layer: up to it, sums of its rows on a grid of 2^-24 are exact."""
-_CROWD = 8
-"""Batches up to so many times the expected one are covered in full."""
+MOST_COLUMNS = 2**15 - 1
+"""Beyond it such sums have more than 53 bits."""
+CROWD = 8
+"""Batches of up to so many expected ones are covered in full by `slack`."""
 
 
-def row_error(layers: Sequence[Layer], columns: int, masked: int, widest: int) -> float:
+def row_error(
+    layers: Sequence[Layer], *, columns: int, masked: int, widest: int, rows: int
+) -> float:
     """Bound of the L2 distance between computed and exact gradient of a row; infinite if unknown.
 
     Args:
@@ -39,49 +43,59 @@ def row_error(layers: Sequence[Layer], columns: int, masked: int, widest: int) -
         columns: d, columns of a row; a row of the first layer is added for each.
         masked: M, columns predicted of a row; its loss is their mean.
         widest: k, codes of the widest column.
+        rows: most rows of a unit, whose gradients are added before they are clipped.
     """
     first, *between, heads = layers
-    largest = max(float(np.abs(part).max(initial=0.0)) for part in first)
-    if not largest <= FIRST_LIMIT or columns + 1 > 2.0**15:
+    exact = all(bool((np.abs(part) <= FIRST_LIMIT).all()) for part in first)  # false for NaN
+    if not exact or columns > MOST_COLUMNS:
         return math.inf
-    feature = FUNCTION * math.sqrt(len(first[1]))  # the pre-activations are exact
-    features, lengths = [feature], [math.sqrt(len(first[1]))]
-    for weight, bias in between:
-        length = float(np.linalg.norm(weight))
-        linear = gamma(weight.shape[1] + 1) * (length * lengths[-1] + float(np.linalg.norm(bias)))
-        lengths.append(math.sqrt(len(bias)))
-        features.append(length * features[-1] + linear + FUNCTION * lengths[-1])
-    reach = float(np.linalg.norm(heads[0], axis=1).max())
-    fan_in, last = heads[0].shape[1], lengths[-1]
-    logit = reach * (features[-1] + (gamma(fan_in) + UNIT) * last)
-    logit += UNIT * float(np.abs(heads[1]).max())
-    error = logit + (2 * widest + 25) * UNIT
+    lengths, features = _features(layers[:-1])
+    fan_in, reach = heads[0].shape[1], float(np.linalg.norm(heads[0], axis=1).max())
+    logit = reach * (features[-1] + (gamma(fan_in) + UNIT) * lengths[-1])
+    error = logit + UNIT * float(np.abs(heads[1]).max()) + (2 * widest + 25) * UNIT
     total = error * math.sqrt(fan_in + 1) + math.sqrt(2) * features[-1]
+    norm = math.sqrt(2) * math.sqrt(fan_in + 1)
     size, back = 2 * reach, reach * error + 2 * gamma(widest) * reach
-    for number in range(len(features) - 1, -1, -1):
-        slope = back + size * (2 * features[number] + 5 * UNIT)
-        if number == 0:
-            return 1.01 * (total + math.sqrt(columns + 1) * (slope + 2 * gamma(masked + 1) * size))
+    for number in range(len(between), 0, -1):
+        slope, before = back + size * (2 * features[number] + 5 * UNIT), lengths[number - 1] + 1
+        total += slope * before + size * (features[number - 1] + gamma(masked) * before)
+        norm += size * before
         weight = between[number - 1][0]
-        length, before = float(np.linalg.norm(weight)), lengths[number - 1]
-        total += slope * (before + 1) + size * (features[number - 1] + gamma(masked) * (before + 1))
-        back = length * (slope + gamma(len(weight)) * size)
-        size *= length
-    raise AssertionError("unreachable: the first layer returns")
+        length = float(np.linalg.norm(weight))
+        size, back = size * length, length * (slope + gamma(len(weight)) * size)
+    slope = back + size * (2 * features[0] + 5 * UNIT)
+    total += math.sqrt(columns + 1) * (slope + 2 * gamma(masked + 1) * size)
+    norm += math.sqrt(columns + 1) * 2 * size
+    return 1.01 * (total + gamma(rows) * norm)
 
 
-def slack(expected_batch: int, rows_per_unit: int, clipping_norm: float) -> float:
+def _features(layers: Sequence[Layer]) -> tuple[list[float], list[float]]:
+    """Largest length of each layer's features and bound of their error; the first adds up exactly."""
+    (_, bias), *between = layers
+    lengths = [math.sqrt(len(bias))]
+    errors = [FUNCTION * lengths[0]]
+    for weight, bias in between:
+        norm = float(np.linalg.norm(weight))
+        linear = norm * lengths[-1] + float(np.linalg.norm(bias))
+        lengths.append(math.sqrt(len(bias)))
+        rounded = gamma(weight.shape[1] + 1) * linear + FUNCTION * lengths[-1]
+        errors.append(norm * errors[-1] + rounded)
+    return lengths, errors
+
+
+def slack(expected_batch: int, rows: int, parameters: int, clipping_norm: float) -> float:
     """What rounding may add to the sensitivity of a step, as a share of the clipping norm.
 
-    A batch of B units of k rows differs from the exact sum by at most B (k ROW_ERROR + γ C), and two
-    neighbouring batches from each other by C and twice that. Covered up to B = 8 expected batches.
+    The computed sum of B units of up to `rows` rows is at most B (rows ROW_ERROR + γ C) from the exact
+    one, where γ counts what is added up in a norm and in the sum. Two neighbouring batches are
+    therefore at most C and twice that apart. Covered in full up to B = 8 times the expected batch.
 
-    >>> slack(500, 1, 1.0)
+    >>> slack(500, 1, 40_000, 1.0)
     1e-06
     """
-    units = _CROWD * expected_batch + 1
-    rows = rows_per_unit * ROW_ERROR / clipping_norm + gamma(units * rows_per_unit + 2048)
-    return max(1e-6, 2 * units * rows)
+    units = CROWD * expected_batch + 1
+    unit = rows * ROW_ERROR / clipping_norm + gamma(units * rows + parameters + 100)
+    return max(1e-6, 2 * units * unit)
 
 
 def gamma(terms: int) -> float:

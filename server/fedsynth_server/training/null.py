@@ -86,6 +86,7 @@ class NullFederation:
                 min(plan.masked_columns, len(self.widths)),
                 self.widths,
             )
-            sums = clip_and_sum_factored(gradients, torch.ones(size), plan.clipping_norm)
+            used = torch.ones(size, dtype=torch.bool)
+            sums = clip_and_sum_factored(gradients, used, plan.clipping_norm)
             total += torch.cat([part.reshape(-1) for part in sums])
         return total / plan.expected_batch
