@@ -255,7 +255,7 @@ def scaled(order, share):
 
 
 @pytest.mark.usefixtures("two_threads")
-@pytest.mark.parametrize("piece", [1, 16, 512])
+@pytest.mark.parametrize("piece", [4, 512])
 @pytest.mark.parametrize("widths", [(4,), (11, 11, 11)])
 def test_crafted_rounding_moves_the_sum_no_further(monkeypatch, widths, piece):
     """In float32, one matrix product for the whole batch, seed 60 moved three columns' sum by 2.9 C."""
@@ -363,7 +363,7 @@ def test_noise_covers_what_rounding_may_add(monkeypatch):
 def test_a_step_needs_as_much_memory_for_one_row_as_for_many():
     """The largest tensors of a step: of the same size, whoever is in the table."""
     peaks = {}
-    for rows, per_person in ((1, 1), (5_000, 1), (1, 60), (5_000, 60)):
+    for rows, per_person in ((1, 1), (2_000, 1), (1, 60), (2_000, 60)):
         order = assignment(hidden=(64,), rows_per_person=per_person, expected_batch=400)
         person = None if per_person == 1 else np.arange(rows) // 60
         trainer, records = Trainer(order, Randomness()), Records(make_records(rows).codes, person)
