@@ -16,7 +16,7 @@ from fedsynth_client.vault.discriminate import (
     discriminate,
     get_moments,
     set_moments,
-    within_rounding,
+    within_bounds,
 )
 from fedsynth_common.networks import (
     Discriminator,
@@ -27,7 +27,6 @@ from fedsynth_common.networks import (
     prediction,
 )
 from fedsynth_common.privacy import PrivacyError
-from fedsynth_common.privacy.clipping import clip_and_sum
 from fedsynth_common.privacy.randomness import Randomness, SeededRandomness
 
 VIEWS = tuple(np.arange(width, dtype=np.uint16) for width in WIDTHS)
@@ -70,8 +69,9 @@ def expected_gradient(order, records, units=None):
         rows = [gradient_of_record(order, records.codes[i]) for i in unit]
         samples.append([sum(parts) for parts in zip(*rows, strict=True)])
     stacked = [torch.stack(parts) for parts in zip(*samples, strict=True)]
-    sums = clip_and_sum(stacked, order.plan.clipping_norm)
-    return torch.cat([s.reshape(-1) for s in sums]).numpy() / order.plan.expected_batch
+    flat = torch.cat([part.flatten(1) for part in stacked], dim=1)
+    factors = (order.plan.clipping_norm / flat.norm(dim=1)).clamp(max=1.0)
+    return (factors @ flat).numpy() / order.plan.expected_batch
 
 
 TINY_NOISE = {"noise_multiplier": 0.3, "sampling_rate": 1.0, "clipping_norm": 0.5}
@@ -121,7 +121,7 @@ def gradients_of(order, records):
 @pytest.mark.parametrize("piece", [(1, 1), (2, 64), (4, 2), (128, 64)])
 @pytest.mark.parametrize("hidden", [(4,), (5, 3)])
 def test_a_persons_rows_are_clipped_together(monkeypatch, piece, hidden):
-    """Also where a person has more rows than are computed at once."""
+    """Whatever the size of a piece, which holds at least a person."""
     monkeypatch.setattr(module, "_ROWS_OF_UNITS", piece[0])
     monkeypatch.setattr(module, "_UNITS", piece[1])
     order = assignment(rows_per_person=3, hidden=hidden, **TINY_NOISE)
@@ -146,18 +146,18 @@ def test_pieces_have_a_public_size(rows_per_person):
         person = None if rows_per_person == 1 else np.arange(rows) // 60
         trainer, records = Trainer(order, Randomness()), Records(make_records(rows).codes, person)
         for piece in trainer._pieces(records):
-            assert len(piece.rows) <= max(trainer.sizes.rows, rows_per_person)
+            assert len(piece.rows) <= trainer.sizes.rows
             assert piece.groups.max(initial=0) < trainer.sizes.units
-            chunk = piece.rows[: trainer.sizes.rows]
-            sizes.add(trainer._gradients(records, chunk, np.random.default_rng(0)).rows)
+            sizes.add(trainer._gradients(records, piece.rows, np.random.default_rng(0)).rows)
     assert len(sizes) == 1
 
 
-def test_memory_for_a_piece_follows_from_the_plan():
-    """A network of 2.9 million parameters: a few rows, one person's gradients."""
-    wide = Sizes.of(replace(assignment(rows_per_person=60, hidden=(150_000,)), rows_per_person=60))
-    assert wide.units == 1
-    assert wide.rows * 2 * 150_000 * 8 < 1 << 26
+def test_a_person_whose_rows_would_not_fit_into_memory_is_refused_whoever_is_there():
+    """From the plan alone: 60 rows for a network of 2.9 million parameters."""
+    order = assignment(hidden=(150_000,))
+    assert within_bounds(order)
+    assert Sizes.of(order).values <= 1 << 22
+    assert not within_bounds(replace(order, rows_per_person=60))
 
 
 @pytest.mark.parametrize("masked", [1, 2])
@@ -241,7 +241,7 @@ def test_a_step_beyond_the_bound_of_rounding_is_undone():
 def test_weights_at_the_edge_of_float32_give_finite_results():
     order = assignment()
     order = replace(order, weights=np.full_like(order.weights, np.finfo(np.float32).max))
-    assert not within_rounding(order)
+    assert not within_bounds(order)
     weights, moments = discriminate(make_records(20), order, Randomness())
     assert np.isfinite(weights).all()
     assert np.isfinite(moments).all()

@@ -12,7 +12,7 @@ from itertools import pairwise
 
 from fedsynth_client.code_store import Codes
 from fedsynth_client.policy import Policy
-from fedsynth_client.vault.discriminate import Assignment, within_rounding
+from fedsynth_client.vault.discriminate import Assignment, within_bounds
 from fedsynth_client.vault.measure import Axis, Marginal, Measurement
 from fedsynth_common.encoding import domains
 from fedsynth_common.errors import ErrorCode, InputError, RefusalError
@@ -113,7 +113,8 @@ def assignment_of(request: pb.DiscriminateRequest, plan: Plan, schema: Schema) -
 
     Raises:
         RefusalError: ERR_PLAN for a step that the plan does not have, ERR_PAYLOAD for wrong
-            lengths, non-finite or huge weights, or weights whose rounding nothing bounds.
+            lengths, non-finite or huge weights, weights whose rounding nothing
+            bounds, or more than a site has memory for.
     """
     training = plan.discriminator
     if training is None or request.step not in training.steps:
@@ -133,7 +134,7 @@ def assignment_of(request: pb.DiscriminateRequest, plan: Plan, schema: Schema) -
         message=request.step - training.first_step,
         rows_per_person=schema.rows_per_person,
     )
-    if not within_rounding(order):
+    if not within_bounds(order):
         raise RefusalError(ErrorCode.PAYLOAD)
     return order
 

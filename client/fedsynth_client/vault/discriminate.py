@@ -29,18 +29,16 @@ from fedsynth_client.person_keys import Index
 from fedsynth_client.records import Records
 from fedsynth_client.vault.dpsgd import GuardedDPOptimizer
 from fedsynth_common.networks import Discriminator, flatten, layers_of, load_flat
-from fedsynth_common.networks.gradients import RowGradients, from_units, unit_buffers
+from fedsynth_common.networks.gradients import RowGradients, Space, UnitGradients
 from fedsynth_common.privacy import PrivacyError
-from fedsynth_common.privacy.clipping import clip_and_sum, clip_and_sum_factored
+from fedsynth_common.privacy.clipping import clip_and_sum
 from fedsynth_common.privacy.randomness import Randomness
 from fedsynth_common.privacy.rounding import ROW_ERROR, row_error, slack
 from fedsynth_common.privacy.sampling import poisson_sample
 from fedsynth_common.protocol.plan import ADAM_BETAS, DiscriminatorPlan
 
 Floats = NDArray[np.float32]
-_VALUES = (
-    1 << 22
-)  # float64 values held for a piece of rows, and again for a piece of persons: 32 MB
+_VALUES, _MOST_VALUES = 1 << 22, 1 << 25  # float64 values of a piece; more if one person needs it
 _ROWS, _ROWS_OF_UNITS, _UNITS = 512, 128, 64  # most in a piece: more is no faster
 
 
@@ -76,20 +74,24 @@ class Sizes:
 
     rows: int
     units: int
+    values: int
+    """Float64 values that the gradients of one piece need."""
 
     @staticmethod
     def of(order: Assignment) -> "Sizes":
-        """Rows in a piece; and where persons have several rows, how many persons' gradients are held."""
-        hidden, width = order.plan.hidden, sum(order.widths)
-        copies = order.masked * (6 * sum(hidden) + 2 * max(order.widths))
-        formed = sum(2 * a * b for a, b in pairwise(hidden))
-        most = max(1, _VALUES // (width + copies + formed))
-        units = max(1, min(_UNITS, _VALUES // order.weights.size))
-        if order.rows_per_person > 1:
-            return Sizes(min(most, _ROWS_OF_UNITS), units)
-        usual = math.ceil(order.plan.expected_batch + 3 * math.sqrt(order.plan.expected_batch))
-        rows = math.ceil(usual / math.ceil(usual / min(most, _ROWS)))
-        return Sizes(rows, rows)
+        """Rows and persons in a piece. All rows of a person fit into one."""
+        hidden, width, widest = order.plan.hidden, sum(order.widths), max(order.widths)
+        copies = order.masked * (6 * sum(hidden) + 2 * widest)
+        row = width + copies + sum(2 * a * b for a, b in pairwise(hidden))
+        if order.rows_per_person == 1:
+            usual = math.ceil(order.plan.expected_batch + 3 * math.sqrt(order.plan.expected_batch))
+            most = max(1, min(_ROWS, _VALUES // row))
+            rows = math.ceil(usual / math.ceil(usual / most))
+            return Sizes(rows, rows, rows * row)
+        row += widest * (hidden[-1] + 1)
+        rows = max(order.rows_per_person, min(_ROWS_OF_UNITS, _VALUES // row))
+        units = max(1, min(_UNITS, _VALUES // (widest * (hidden[-1] + 1))))
+        return Sizes(rows, units, rows * row)
 
 
 class Trainer:
@@ -100,9 +102,7 @@ class Trainer:
         self.network = Discriminator(sum(order.widths), order.plan.hidden).double()
         load_flat(self.network, order.weights)
         self.sizes = Sizes.of(order)
-        self._joint = None
-        if order.rows_per_person > 1:
-            self._joint = unit_buffers(self.network, order.widths, self.sizes.units + 1)
+        self._space = Space()
         plan, parameters = order.plan, self.network.parameters()
         adam = torch.optim.Adam(parameters, lr=plan.learning_rate, betas=ADAM_BETAS)
         set_moments(adam, order.moments, order.message * plan.steps_per_message)
@@ -146,7 +146,7 @@ class Trainer:
         rows, groups = records.rows_of(sample)
         if groups is None:
             groups = np.arange(len(rows))
-        if self._joint is None and len(rows) > len(sample):
+        if np.bincount(groups).max(initial=0) > self._order.rows_per_person:
             raise PrivacyError("a person has more rows than the schema allows")
         ends, last, first = [0], 0, 0
         sizes = np.bincount(groups, minlength=len(sample)).cumsum()
@@ -163,19 +163,15 @@ class Trainer:
         self, records: Records, piece: Piece, generator: np.random.Generator
     ) -> list[torch.Tensor]:
         """Sum of the clipped gradients of a piece, in the shapes of the parameters."""
-        size, clipping_norm = self.sizes.rows, self._order.plan.clipping_norm
-        if self._joint is None:
-            used = torch.arange(size) < len(piece.rows)
-            gradients = self._gradients(records, piece.rows, generator)
-            return clip_and_sum_factored(gradients, used, clipping_norm)
-        units = int(piece.groups.max(initial=-1)) + 1
-        held = [buffer[: units + 1].zero_() for buffer in self._joint]
-        for start in range(0, len(piece.rows), size):
-            rows, owners = piece.rows[start : start + size], np.zeros(size, np.int64)
-            owners[: len(rows)] = piece.groups[start : start + size] + 1  # 0 is for filled-up rows
-            self._gradients(records, rows, generator).add_to(held, torch.from_numpy(owners))
-        sums = clip_and_sum([unit[1:] for unit in held], clipping_norm)
-        return from_units(sums, len(self._order.widths))
+        order, gradients = self._order, self._gradients(records, piece.rows, generator)
+        groups = np.zeros(self.sizes.rows, np.int64)  # nobody: rows that fill up the piece
+        groups[: len(piece.rows)] = piece.groups + 1
+        if order.rows_per_person == 1:
+            used = torch.from_numpy(groups > 0)
+            return clip_and_sum(gradients, used, order.plan.clipping_norm)
+        units = self.sizes.units + 1  # nobody, and persons: those without rows add zero
+        together = UnitGradients(gradients, groups, units)
+        return clip_and_sum(together, torch.arange(units) > 0, order.plan.clipping_norm)
 
     def _gradients(
         self, records: Records, rows: Index, generator: np.random.Generator
@@ -185,7 +181,7 @@ class Trainer:
         codes = np.zeros(shape, np.uint16)
         codes[: len(rows)] = _through(order.views, records.take(rows))
         chosen = generator.random(shape).argsort(axis=1)
-        return RowGradients(self.network, codes, chosen, order.masked, order.widths)
+        return RowGradients(self.network, codes, chosen, order.masked, order.widths, self._space)
 
 
 def rounding_of(network: Discriminator, order: Assignment) -> float:
@@ -207,8 +203,10 @@ def slack_of(order: Assignment) -> float:
     return slack(plan.expected_batch, rows, parameters, plan.clipping_norm)
 
 
-def within_rounding(order: Assignment) -> bool:
-    """Whether the weights that came keep the rounding of a row's gradient within its bound."""
+def within_bounds(order: Assignment) -> bool:
+    """Whether the weights keep rounding within its bound, and a person's rows fit into memory."""
+    if Sizes.of(order).values > _MOST_VALUES:
+        return False
     network = Discriminator(sum(order.widths), order.plan.hidden).double()
     load_flat(network, order.weights)
     return rounding_of(network, order) <= ROW_ERROR

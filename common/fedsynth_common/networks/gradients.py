@@ -25,6 +25,20 @@ GRID_BITS = 24
 """The first layer is rounded to multiples of 2^-24, so that float64 adds its rows without rounding."""
 
 
+class Space:
+    """Memory that one piece after the other uses: allocated once, and of the same size for all."""
+
+    def __init__(self) -> None:
+        self._held: dict[str, torch.Tensor] = {}
+
+    def take(self, name: str, rows: int, like: torch.Tensor) -> torch.Tensor:
+        """A tensor (rows, k), its content undefined, for rows of the size and type of `like` (_, k)."""
+        held = self._held.get(name)
+        if held is None or held.shape != (rows, like.shape[1]) or held.dtype != like.dtype:
+            held = self._held[name] = like.new_empty(rows, like.shape[1])
+        return held
+
+
 class RowGradients:
     """Gradients of the loss of n rows, each the mean of -log p(column | others) over its M columns.
 
@@ -38,6 +52,7 @@ class RowGradients:
         order: NDArray[np.int64],
         masked: int,
         widths: Sequence[int],
+        space: Space | None = None,
     ) -> None:
         """Forward and backward pass.
 
@@ -47,11 +62,13 @@ class RowGradients:
             order: (n, d) a permutation of the columns of each row; the first M are predicted.
             masked: M.
             widths: number of codes of each column.
+            space: memory to work in; gradients that used it before are lost.
         """
         self.rows, self.columns = codes.shape
-        self.masked, self.widths = masked, list(widths)
+        self.masked, self.widths, self._space = masked, list(widths), space or Space()
         offsets = np.concatenate([[0], np.cumsum(widths)[:-1]]).astype(np.int64)
-        placed = np.take_along_axis(codes.astype(np.int64) + offsets, order, axis=1)
+        self.codes = torch.from_numpy(codes.astype(np.int64))
+        placed = np.take_along_axis(self.codes.numpy() + offsets, order, axis=1)
         blanked = order[:, :masked].reshape(-1)
         # the copies, (n M), column by column; 16 bits are sorted fastest
         by_column = np.argsort(blanked.astype(np.uint16), kind="stable")
@@ -70,10 +87,12 @@ class RowGradients:
         weight = on_grid(first).t().contiguous()
         zeros = weight.new_zeros(self.rows, len(weight))
         self._one_hot = zeros.scatter_(1, self._shown, 1.0)  # of what is not predicted
-        blanked = weight.index_select(0, self.place)
+        copies, take = len(self.owner), self._space.take
+        blanked = torch.index_select(weight, 0, self.place, out=take("apart", copies, weight))
         whole = torch.addmm(on_grid(bias), self._one_hot, weight)
         whole.index_add_(0, self.owner, blanked)
-        self.inputs = [whole.index_select(0, self.owner).sub_(blanked).tanh_()]
+        shown = torch.index_select(whole, 0, self.owner, out=take("inputs", copies, whole))
+        self.inputs = [shown.sub_(blanked).tanh_()]
         for layer in deeper:
             self.inputs.append(F.linear(self.inputs[-1], *layer).tanh_())
 
@@ -81,13 +100,13 @@ class RowGradients:
         """Errors of the heads, and gradients of every pre-activation."""
         *hidden, heads = layers_of(network)
         features, self.errors = self.inputs[-1], list[torch.Tensor]()
-        back = torch.empty_like(features)
+        back = self._space.take("back", len(features), features)
         for weight, bias, part, truth, into in zip(
             torch.split(heads[0], self.widths),
             torch.split(heads[1], self.widths),
-            torch.split(features, self._sizes),
-            torch.split(self._truth, self._sizes),
-            torch.split(back, self._sizes),
+            self.by_column(features),
+            self.by_column(self._truth),
+            self.by_column(back),
             strict=True,
         ):
             error = torch.softmax((part @ weight.t()).add_(bias), dim=1)
@@ -95,11 +114,17 @@ class RowGradients:
             error /= self.masked
             torch.mm(error, weight, out=into)
             self.errors.append(error)
-        self.slopes = [_through_tanh(back, features)]
+        self.slopes = [_through_tanh(back, features, into=back)]
         for (weight, _), output in zip(hidden[:0:-1], self.inputs[-2::-1], strict=True):
             self.slopes.insert(0, _through_tanh(self.slopes[0] @ weight, output))
         self.total = self._by_row(self.slopes[0])
-        self.others = self.total.index_select(0, self.owner).sub_(self.slopes[0])
+        apart = self._space.take("apart", len(self.owner), self.total)
+        torch.index_select(self.total, 0, self.owner, out=apart)
+        self.others = apart.sub_(self.slopes[0])  # G - g_m of each copy
+
+    def by_column(self, copies: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """The copies' values (n M, ...), split by the column that is predicted."""
+        return torch.split(copies, self._sizes)
 
     def _by_row(self, copies: torch.Tensor) -> torch.Tensor:
         """Sum of the copies' values (n M, ...) over the copies of each row (n, ...)."""
@@ -111,7 +136,7 @@ class RowGradients:
         copies *= _squares(self.inputs[-1]).add_(1.0)
         norms = self._by_row(copies.add_(_squares(self.others)))
         norms += (self.columns - self.masked + 1) * _squares(self.total)
-        for weight, bias in self._between():
+        for weight, bias in self.between():
             norms += _squares(weight.flatten(1)) + _squares(bias)
         return norms
 
@@ -120,7 +145,7 @@ class RowGradients:
         copies = rows[self.owner].unsqueeze(1)
         for values in (*self.inputs, *self.slopes, self.others):
             values.masked_fill_(copies, 0.0)
-        for error, part in zip(self.errors, torch.split(copies, self._sizes), strict=True):
+        for error, part in zip(self.errors, self.by_column(copies), strict=True):
             error.masked_fill_(part, 0.0)
         self.total.masked_fill_(rows.unsqueeze(1), 0.0)
 
@@ -128,22 +153,20 @@ class RowGradients:
         """Sum of weight (n,) times gradient, in the order and shapes of `network.parameters()`."""
         owned, total = weights[self.owner].unsqueeze(1), weights.unsqueeze(1) * self.total
         first = self._one_hot.t() @ total
-        first.index_add_(0, self.place, owned * self.others)
+        scaled = torch.mul(owned, self.others, out=self._space.take("scaled", len(owned), total))
+        first.index_add_(0, self.place, scaled)
         sums = [first.t(), total.sum(0)]
-        for weight, bias in self._between():
+        for weight, bias in self.between():
             sums += [torch.einsum("n,nij->ij", weights, weight), weights @ bias]
         parts = zip(
-            self.errors,
-            torch.split(owned, self._sizes),
-            torch.split(self.inputs[-1], self._sizes),
-            strict=True,
+            self.errors, self.by_column(owned), self.by_column(self.inputs[-1]), strict=True
         )
-        scaled = [(error * part, features) for error, part, features in parts]
-        sums.append(torch.cat([error.t() @ features for error, features in scaled]))
-        sums.append(torch.cat([error.sum(0) for error, _ in scaled]))
+        errors = [(error * part, features) for error, part, features in parts]
+        sums.append(torch.cat([error.t() @ features for error, features in errors]))
+        sums.append(torch.cat([error.sum(0) for error, _ in errors]))
         return sums
 
-    def _between(self) -> list[tuple[torch.Tensor, torch.Tensor]]:
+    def between(self) -> list[tuple[torch.Tensor, torch.Tensor]]:
         """Gradients of the layers between first and heads, formed for each row."""
         found = []
         by_row = torch.argsort(self.owner, stable=True)
@@ -153,39 +176,65 @@ class RowGradients:
             found.append((left.transpose(1, 2) @ right, left.sum(1)))
         return found
 
-    def add_to(self, units: Sequence[torch.Tensor], groups: torch.Tensor) -> None:
-        """Add each row's gradient to that of its unit.
+
+class UnitGradients:
+    """Gradients of persons, each the sum of those of the person's rows.
+
+    Only their norms need the sums, and those are formed block by block: of all persons, one column's
+    heads or one column's part of the first layer at a time.
+    """
+
+    def __init__(self, rows: RowGradients, groups: NDArray[np.int64], units: int) -> None:
+        """Group rows by person.
 
         Args:
-            units: as made by `unit_buffers`.
-            groups: (n,) the unit of each row.
+            rows: with all rows of each person.
+            groups: (n,) the person of each row, 0..units-1.
+            units: number of persons.
         """
-        first, bias, *between = units
-        flat, width = first.view(-1, first.shape[-1]), first.shape[1]
-        shown = (groups.unsqueeze(1) * width + self._shown).reshape(-1)
-        flat.index_add_(0, shown, self.total.repeat_interleave(self._shown.shape[1], dim=0))
-        owned = groups[self.owner]
-        flat.index_add_(0, owned * width + self.place, self.others)
-        bias.index_add_(0, groups, self.total)
-        for number, parts in enumerate(self._between()):
-            for unit, part in zip(between[2 * number : 2 * number + 2], parts, strict=True):
-                unit.index_add_(0, groups, part)
-        heads = between[2 * (len(self.inputs) - 1) :]
-        for weight, error, features, unit in zip(
-            heads,
-            self.errors,
-            torch.split(self.inputs[-1], self._sizes),
-            torch.split(owned, self._sizes),
-            strict=True,
-        ):
-            ones = F.pad(features, (0, 1), value=1.0)
-            weight.index_add_(0, unit, error.unsqueeze(2) * ones.unsqueeze(1))
+        self._rows, self._units = rows, units
+        self._groups = torch.from_numpy(groups)
+
+    def squared_norms(self) -> torch.Tensor:
+        """Squared norm of each person's gradient over all parameters (units,)."""
+        rows, groups = self._rows, self._groups
+        norms = self._norms(rows.total)
+        for weight, bias in rows.between():
+            norms += self._norms(weight.flatten(1)) + self._norms(bias)
+        codes = zip(rows.codes.t(), rows.widths, rows.by_column(rows.owner), strict=True)
+        others, features = rows.by_column(rows.others), rows.by_column(rows.inputs[-1])
+        parts = zip(codes, others, features, rows.errors, strict=True)
+        for (code, width, owner), apart, feature, error in parts:
+            first = rows.total.index_copy(0, owner, apart)
+            norms += self._norms(first, groups * width + code, width)
+            outer = error.unsqueeze(2) * F.pad(feature, (0, 1), value=1.0).unsqueeze(1)
+            norms += self._norms(outer.flatten(1), groups[owner])
+        return norms
+
+    def _norms(
+        self, values: torch.Tensor, places: torch.Tensor | None = None, each: int = 1
+    ) -> torch.Tensor:
+        """Squared norms (units,) of sums of rows' values (n, k), `each` places to a person."""
+        sums = values.new_zeros(self._units * each, values.shape[1])
+        sums.index_add_(0, self._groups if places is None else places, values)
+        return _squares(sums.view(self._units, -1))
+
+    def zero(self, units: torch.Tensor) -> None:
+        """Make the gradients of some persons (units,), True for them, zero: NaN included."""
+        self._rows.zero(units[self._groups])
+
+    def weighted_sum(self, weights: torch.Tensor) -> list[torch.Tensor]:
+        """Sum of weight (units,) times gradient, in the order and shapes of `network.parameters()`."""
+        return self._rows.weighted_sum(weights[self._groups])
 
 
-def _through_tanh(back: torch.Tensor, output: torch.Tensor) -> torch.Tensor:
+def _through_tanh(
+    back: torch.Tensor, output: torch.Tensor, into: torch.Tensor | None = None
+) -> torch.Tensor:
     """Gradient of what went into tanh: back (1 - output²), in one pass."""
-    slope: torch.Tensor = torch.ops.aten.tanh_backward(back, output)
-    return slope
+    into = torch.empty_like(back) if into is None else into
+    torch.ops.aten.tanh_backward(back, output, grad_input=into)
+    return into
 
 
 def _squares(rows: torch.Tensor) -> torch.Tensor:
@@ -196,22 +245,3 @@ def _squares(rows: torch.Tensor) -> torch.Tensor:
 def on_grid(values: torch.Tensor) -> torch.Tensor:
     """The nearest multiples of 2^-`GRID_BITS`: float64 adds a thousand of up to 2^14 exactly."""
     return torch.round(values * 2.0**GRID_BITS) * 2.0**-GRID_BITS
-
-
-def unit_buffers(network: Discriminator, widths: Sequence[int], units: int) -> list[torch.Tensor]:
-    """Zeros for the gradients of some units: first layer (units, D, H) and its bias, ..., heads.
-
-    The heads' block of each column is a tensor (units, codes, H + 1) of its own, bias last.
-    """
-    (first, bias), *between = layers_of(network)[:-1]
-    shapes: list[tuple[int, ...]] = [tuple(first.t().shape), tuple(bias.shape)]
-    shapes += [tuple(part.shape) for layer in between for part in layer]
-    shapes += [(width, network.heads.in_features + 1) for width in widths]
-    return [first.new_zeros(units, *shape) for shape in shapes]
-
-
-def from_units(sums: Sequence[torch.Tensor], columns: int) -> list[torch.Tensor]:
-    """Sums over the units of `unit_buffers`, in the order and shapes of `network.parameters()`."""
-    heads = torch.cat(list(sums[-columns:]))
-    first, *between = sums[:-columns]
-    return [first.t(), *between, heads[:, :-1], heads[:, -1]]

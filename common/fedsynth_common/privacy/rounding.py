@@ -29,6 +29,8 @@ FIRST_LIMIT = 2.0**14
 """Largest weight of the first layer: up to it, sums of its rows on a grid of 2^-24 are exact."""
 MOST_COLUMNS = 2**15 - 1
 """Beyond it such sums have more than 53 bits."""
+PIECE = 1024
+"""Most rows that are weighted and added at once, but for those of one unit."""
 CROWD = 8
 """Batches of up to so many expected ones are covered in full by `slack`."""
 
@@ -66,7 +68,7 @@ def row_error(
     slope = back + size * (2 * features[0] + 5 * UNIT)
     total += math.sqrt(columns + 1) * (slope + 2 * gamma(masked + 1) * size)
     norm += math.sqrt(columns + 1) * 2 * size
-    return 1.01 * (total + gamma(rows) * norm)
+    return 1.01 * (total + gamma(rows + PIECE) * norm)
 
 
 def _features(layers: Sequence[Layer]) -> tuple[list[float], list[float]]:

@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
 from fedsynth_common.networks import Discriminator, parameter_count
-from fedsynth_common.networks.gradients import RowGradients
-from fedsynth_common.privacy.clipping import clip_and_sum_factored
+from fedsynth_common.networks.gradients import RowGradients, Space
+from fedsynth_common.privacy.clipping import clip_and_sum
 from fedsynth_common.protocol.plan import ADAM_BETAS, DiscriminatorPlan
 
 SITES = 8
@@ -41,6 +41,7 @@ class NullFederation:
     ) -> None:
         self.network, self.plan, self.source = start, plan, source
         self.widths, self._site_network = list(widths), copy.deepcopy(start)
+        self._space = Space()
         self.sites, self.steps = min(sites, SITES), 0
         self.moments = torch.zeros(2, parameter_count(start))
 
@@ -85,8 +86,9 @@ class NullFederation:
                 chance.argsort(dim=1).numpy(),
                 min(plan.masked_columns, len(self.widths)),
                 self.widths,
+                self._space,
             )
             used = torch.ones(size, dtype=torch.bool)
-            sums = clip_and_sum_factored(gradients, used, plan.clipping_norm)
+            sums = clip_and_sum(gradients, used, plan.clipping_norm)
             total += torch.cat([part.reshape(-1) for part in sums])
         return total / plan.expected_batch
