@@ -335,7 +335,7 @@ MUTANTS = (
         "steps beyond the bound of rounding are kept",
         11,
         f"{VAULT}/discriminate.py",
-        "if not rounding_of(self.network, self._order) <= ROW_ERROR / 2:",
+        "if not rounding_of(self.network, self._order) <= row_limit(plan.hidden) / 2:",
         "if False:",
         (f"{C}discriminate.py::test_a_step_beyond_the_bound_of_rounding_is_undone",),
     ),

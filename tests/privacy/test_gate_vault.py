@@ -14,12 +14,12 @@ from torch.profiler import profile
 from fedsynth_client.ledger import Ledger
 from fedsynth_client.records import Records
 from fedsynth_client.vault import discriminate as module
-from fedsynth_client.vault.discriminate import Assignment, Trainer, rounding_of
+from fedsynth_client.vault.discriminate import Assignment, Trainer, rounding_of, slack_of
 from fedsynth_common.errors import ErrorCode
 from fedsynth_common.networks import Discriminator, flatten, layers_of, load_flat
 from fedsynth_common.networks.gradients import RowGradients
 from fedsynth_common.privacy.randomness import Randomness, SeededRandomness
-from fedsynth_common.privacy.rounding import ROW_ERROR, slack
+from fedsynth_common.privacy.rounding import row_limit
 from fedsynth_common.protocol import PROTOCOL_VERSION
 from fedsynth_common.protocol import vault_pb2 as pb
 
@@ -249,7 +249,7 @@ def scaled(order, share):
         middle = (low + high) / 2
         network = Discriminator(sum(order.widths), order.plan.hidden).double()
         load_flat(network, order.weights * np.float32(middle))
-        fits = rounding_of(network, order) <= share * ROW_ERROR
+        fits = rounding_of(network, order) <= share * row_limit(order.plan.hidden)
         low, high = (middle, high) if fits else (low, middle)
     return replace(order, weights=(order.weights * np.float32(low)).astype(np.float32))
 
@@ -354,9 +354,9 @@ def test_noise_covers_what_rounding_may_add(monkeypatch):
     for rows, clipping_norm in ((1, 1.0), (60, 1.0), (1, 1e-3)):
         order = assignment(rows_per_person=rows, clipping_norm=clipping_norm, noise_multiplier=2.0)
         Trainer(order, Randomness()).private_gradient(nobody)
-        share = slack(order.plan.expected_batch, rows, order.weights.size, clipping_norm)
+        share = slack_of(order)
         units = 8 * order.plan.expected_batch + 1
-        assert share >= max(1e-6, 2 * units * rows * ROW_ERROR / clipping_norm)
+        assert share >= max(1e-6, 2 * units * rows * row_limit([4]) / clipping_norm)
         assert asked.pop() == 2.0 * clipping_norm * (1 + share)
 
 

@@ -33,7 +33,7 @@ from fedsynth_common.networks.gradients import RowGradients, Space, UnitGradient
 from fedsynth_common.privacy import PrivacyError
 from fedsynth_common.privacy.clipping import clip_and_sum
 from fedsynth_common.privacy.randomness import Randomness
-from fedsynth_common.privacy.rounding import ROW_ERROR, row_error, slack
+from fedsynth_common.privacy.rounding import row_error, row_limit, slack
 from fedsynth_common.privacy.sampling import poisson_sample
 from fedsynth_common.protocol.plan import ADAM_BETAS, DiscriminatorPlan
 
@@ -120,10 +120,11 @@ class Trainer:
 
         To look at the new weights costs nothing: they follow from noisy gradients.
         """
+        plan = self._order.plan
         before = [parameter.detach().clone() for parameter in self.network.parameters()]
         self.private_gradient(records)
         self.optimizer.original_optimizer.step()
-        if not rounding_of(self.network, self._order) <= ROW_ERROR / 2:
+        if not rounding_of(self.network, self._order) <= row_limit(plan.hidden) / 2:
             with torch.no_grad():
                 for parameter, value in zip(self.network.parameters(), before, strict=True):
                     parameter.copy_(value)
@@ -198,9 +199,13 @@ def rounding_of(network: Discriminator, order: Assignment) -> float:
 
 def slack_of(order: Assignment) -> float:
     """What the noise is larger by, for what rounding may add to the sensitivity (`rounding.slack`)."""
-    plan = order.plan
-    rows, parameters = order.rows_per_person, order.weights.size
-    return slack(plan.expected_batch, rows, parameters, plan.clipping_norm)
+    return slack(
+        order.plan.hidden,
+        expected_batch=order.plan.expected_batch,
+        rows=order.rows_per_person,
+        parameters=order.weights.size,
+        clipping_norm=order.plan.clipping_norm,
+    )
 
 
 def within_bounds(order: Assignment) -> bool:
@@ -209,7 +214,7 @@ def within_bounds(order: Assignment) -> bool:
         return False
     network = Discriminator(sum(order.widths), order.plan.hidden).double()
     load_flat(network, order.weights)
-    return rounding_of(network, order) <= ROW_ERROR
+    return rounding_of(network, order) <= row_limit(order.plan.hidden)
 
 
 def discriminate(

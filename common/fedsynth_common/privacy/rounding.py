@@ -3,7 +3,7 @@
 Float64 sums round in an order that depends on how many rows there are, on threads and on the library,
 so a row's computed gradient may depend on who else is in the batch. `row_error` bounds its distance
 from the exact gradient, whatever the row, the batch and the order; `PRIVACY.md` derives it ("Rounding").
-The vault refuses weights beyond `ROW_ERROR`, and `slack` is what the noise must then be larger by.
+The vault refuses weights beyond `row_limit`, and `slack` is what the noise must then be larger by.
 
 Standard model of floating-point arithmetic (Higham 2002, "Accuracy and Stability of Numerical
 Algorithms", 2nd ed., chapters 2 and 3): a sum or dot product of n terms in any order errs by at most
@@ -23,8 +23,6 @@ Layer = tuple[Floats, Floats]
 UNIT = 2.0**-53
 FUNCTION = 8 * UNIT
 """Error of one tanh (of at most 1), and relative error of one exponential: 4 ulp."""
-ROW_ERROR = 2.0**-34
-"""Largest accepted error of a row's gradient, in L2 (5.8e-11; clipping norms are near 1)."""
 FIRST_LIMIT = 2.0**14
 """Largest weight of the first layer: up to it, sums of its rows on a grid of 2^-24 are exact."""
 MOST_COLUMNS = 2**15 - 1
@@ -71,6 +69,15 @@ def row_error(
     return 1.01 * (total + gamma(rows + PIECE) * norm)
 
 
+def row_limit(hidden: Sequence[int]) -> float:
+    """Largest accepted `row_error`: what training reaches stays below a third of it.
+
+    >>> row_limit([64]) == 2.0**-34
+    True
+    """
+    return 2.0**-34 * max(1.0, sum(hidden) / 64) ** 2
+
+
 def _features(layers: Sequence[Layer]) -> tuple[list[float], list[float]]:
     """Largest length of each layer's features and bound of their error; the first adds up exactly."""
     (_, bias), *between = layers
@@ -85,18 +92,20 @@ def _features(layers: Sequence[Layer]) -> tuple[list[float], list[float]]:
     return lengths, errors
 
 
-def slack(expected_batch: int, rows: int, parameters: int, clipping_norm: float) -> float:
-    """What rounding may add to the sensitivity of a step, as a share of the clipping norm.
+def slack(
+    hidden: Sequence[int], *, expected_batch: int, rows: int, parameters: int, clipping_norm: float
+) -> float:
+    """What rounding may add to the sensitivity of a step, as a share of the clipping norm C.
 
-    The computed sum of B units of up to `rows` rows is at most B (rows ROW_ERROR + γ C) from the exact
+    The computed sum of B units of up to `rows` rows is at most B (rows row_limit + γ C) from the exact
     one, where γ counts what is added up in a norm and in the sum. Two neighbouring batches are
     therefore at most C and twice that apart. Covered in full up to B = 8 times the expected batch.
 
-    >>> slack(500, 1, 40_000, 1.0)
+    >>> slack([64], expected_batch=500, rows=1, parameters=40_000, clipping_norm=1.0)
     1e-06
     """
     units = CROWD * expected_batch + 1
-    unit = rows * ROW_ERROR / clipping_norm + gamma(units * rows + parameters + 100)
+    unit = rows * row_limit(hidden) / clipping_norm + gamma(units * rows + parameters + 100)
     return max(1e-6, 2 * units * unit)
 
 
