@@ -39,7 +39,7 @@ from fedsynth_common.protocol.plan import ADAM_BETAS, DiscriminatorPlan
 
 Floats = NDArray[np.float32]
 _VALUES, _MOST_VALUES = 1 << 22, 1 << 25  # float64 values of a piece; more if one person needs it
-_ROWS, _ROWS_OF_UNITS, _UNITS = 512, 128, 64  # most in a piece: more is no faster
+_ROWS, _ROWS_OF_UNITS, _UNITS = 1024, 256, 128  # most in a piece: more is no faster
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,7 +84,7 @@ class Sizes:
         copies = order.masked * (6 * sum(hidden) + 2 * widest)
         row = width + copies + sum(2 * a * b for a, b in pairwise(hidden))
         if order.rows_per_person == 1:
-            usual = math.ceil(order.plan.expected_batch + 3 * math.sqrt(order.plan.expected_batch))
+            usual = math.ceil(order.plan.expected_batch + 2 * math.sqrt(order.plan.expected_batch))
             most = max(1, min(_ROWS, _VALUES // row))
             rows = math.ceil(usual / math.ceil(usual / most))
             return Sizes(rows, rows, rows * row)
@@ -170,7 +170,7 @@ class Trainer:
         if order.rows_per_person == 1:
             used = torch.from_numpy(groups > 0)
             return clip_and_sum(gradients, used, order.plan.clipping_norm)
-        units = self.sizes.units + 1  # nobody, and persons: those without rows add zero
+        units = int(groups.max()) + 1  # persons, and nobody
         together = UnitGradients(gradients, groups, units)
         return clip_and_sum(together, torch.arange(units) > 0, order.plan.clipping_norm)
 

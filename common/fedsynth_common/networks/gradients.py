@@ -168,6 +168,8 @@ class RowGradients:
 
     def between(self) -> list[tuple[torch.Tensor, torch.Tensor]]:
         """Gradients of the layers between first and heads, formed for each row."""
+        if len(self.slopes) == 1:
+            return []
         found = []
         by_row = torch.argsort(self.owner, stable=True)
         for slope, inputs in zip(self.slopes[1:], self.inputs, strict=False):
