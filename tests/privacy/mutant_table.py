@@ -378,8 +378,8 @@ MUTANTS = (
         "cross terms of a person's heads forgotten",
         11,
         "common/fedsynth_common/networks/gradients.py",
-        "norms += self._norms(outer.flatten(1), groups[owner])",
-        "norms += torch.zeros_like(norms).index_add_(0, groups[owner], _squares(outer.flatten(1)))",
+        "norms += _squares((back.transpose(1, 2) @ there).flatten(1))",
+        "norms += (back.square().sum(2) * there.square().sum(2)).sum(1)",
         (f"{C}discriminate.py::test_a_persons_rows_are_clipped_together",),
     ),
     Mutant(

@@ -39,7 +39,7 @@ from fedsynth_common.protocol.plan import ADAM_BETAS, DiscriminatorPlan
 
 Floats = NDArray[np.float32]
 _VALUES, _MOST_VALUES = 1 << 22, 1 << 25  # float64 values of a piece; more if one person needs it
-_ROWS, _ROWS_OF_UNITS, _UNITS = 1024, 256, 128  # most in a piece: more is no faster
+_ROWS, _ROWS_OF_UNITS, _UNITS = 1024, 512, 256  # most in a piece: more is no faster
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -204,14 +204,35 @@ class UnitGradients:
         for weight, bias in rows.between():
             norms += self._norms(weight.flatten(1)) + self._norms(bias)
         codes = zip(rows.codes.t(), rows.widths, rows.by_column(rows.owner), strict=True)
-        others, features = rows.by_column(rows.others), rows.by_column(rows.inputs[-1])
-        parts = zip(codes, others, features, rows.errors, strict=True)
-        for (code, width, owner), apart, feature, error in parts:
+        for (code, width, owner), apart in zip(codes, rows.by_column(rows.others), strict=True):
             first = rows.total.index_copy(0, owner, apart)
             norms += self._norms(first, groups * width + code, width)
-            outer = error.unsqueeze(2) * F.pad(feature, (0, 1), value=1.0).unsqueeze(1)
-            norms += self._norms(outer.flatten(1), groups[owner])
+        places, most = self._places()
+        features = rows.by_column(rows.inputs[-1])
+        parts = zip(rows.errors, features, rows.by_column(places), most, strict=True)
+        for error, feature, place, each in parts:
+            ones = F.pad(feature, (0, 1), value=1.0)
+            back, there = (self._spread(part, place, each) for part in (error, ones))
+            norms += _squares((back.transpose(1, 2) @ there).flatten(1))
         return norms
+
+    def _places(self) -> tuple[torch.Tensor, list[int]]:
+        """Where each copy goes among all persons' copies of its column; the most that a person has."""
+        predicted, owner = self._rows.predicted, self._groups.numpy()[self._rows.owner.numpy()]
+        key = predicted * self._units + owner
+        order = np.argsort(key, kind="stable")
+        first = np.searchsorted(key[order], key)  # of the same person and column
+        rank = np.empty_like(key)
+        rank[order] = np.arange(len(key))
+        rank -= first
+        most = np.ones(self._rows.columns, np.int64)
+        np.maximum.at(most, predicted, rank + 1)
+        return torch.from_numpy(owner * most[predicted] + rank), most.tolist()
+
+    def _spread(self, values: torch.Tensor, place: torch.Tensor, each: int) -> torch.Tensor:
+        """A column's copies (n, k), `each` places for a person: (units, each, k), zero where none is."""
+        spread = values.new_zeros(self._units * each, values.shape[1])
+        return spread.index_copy_(0, place, values).view(self._units, each, -1)
 
     def _norms(
         self, values: torch.Tensor, places: torch.Tensor | None = None, each: int = 1
