@@ -11,7 +11,9 @@ the noise of a synthetic row beside it.
 
 Small on purpose. The norm of the noise in a DP-SGD step grows like sqrt(p) with the number p of
 parameters while the clipped gradient's norm stays at most C. No BatchNorm (it mixes records), no
-dropout, no buffers (they would leave a site without noise).
+dropout, no buffers (they would leave a site without noise). tanh, because it is bounded and smooth: at a
+kink the last bit of a number decides about a gradient, and without a bound features grow with weights
+(`privacy/rounding.py`).
 """
 
 from collections.abc import Callable, Sequence
