@@ -8,15 +8,14 @@ import torch
 from small_site import WIDTHS, make_plan, make_records
 
 from fedsynth_client.records import Records
+from fedsynth_client.vault import assignment as assigned
 from fedsynth_client.vault import discriminate as module
+from fedsynth_client.vault.assignment import Assignment, Sizes, within_bounds
 from fedsynth_client.vault.discriminate import (
-    Assignment,
-    Sizes,
     Trainer,
     discriminate,
     get_moments,
     set_moments,
-    within_bounds,
 )
 from fedsynth_common.networks import (
     Discriminator,
@@ -89,7 +88,7 @@ def average_gradient(order, records, repeats=1):
 @pytest.mark.parametrize("masked", [3, 64])
 def test_gradients_are_those_of_single_records(monkeypatch, rows, piece, masked, hidden):
     """Also where the plan asks for more columns than there are: all are blanked, each once."""
-    monkeypatch.setattr(module, "_ROWS", piece)
+    monkeypatch.setattr(assigned, "_ROWS", piece)
     order = assignment(masked_columns=masked, hidden=hidden, **TINY_NOISE)
     records = make_records(rows)
     expected = expected_gradient(order, records) if rows else 0.0
@@ -122,8 +121,8 @@ def gradients_of(order, records):
 @pytest.mark.parametrize("hidden", [(4,), (5, 3)])
 def test_a_persons_rows_are_clipped_together(monkeypatch, piece, hidden):
     """Whatever the size of a piece, which holds at least a person."""
-    monkeypatch.setattr(module, "_ROWS_OF_UNITS", piece[0])
-    monkeypatch.setattr(module, "_UNITS", piece[1])
+    monkeypatch.setattr(assigned, "_ROWS_OF_UNITS", piece[0])
+    monkeypatch.setattr(assigned, "_UNITS", piece[1])
     order = assignment(rows_per_person=3, hidden=hidden, **TINY_NOISE)
     person = np.array([2, 0, 1, 0, 2, 0], np.int64)
     records = Records(make_records(6).codes, person)

@@ -13,8 +13,9 @@ from torch.profiler import profile
 
 from fedsynth_client.ledger import Ledger
 from fedsynth_client.records import Records
-from fedsynth_client.vault import discriminate as module
-from fedsynth_client.vault.discriminate import Assignment, Trainer, rounding_of, slack_of
+from fedsynth_client.vault import assignment as assigned
+from fedsynth_client.vault.assignment import Assignment, rounding_of, slack_of
+from fedsynth_client.vault.discriminate import Trainer
 from fedsynth_common.errors import ErrorCode
 from fedsynth_common.networks import Discriminator, flatten, layers_of, load_flat
 from fedsynth_common.networks.gradients import RowGradients
@@ -259,7 +260,7 @@ def scaled(order, share):
 @pytest.mark.parametrize("widths", [(4,), (11, 11, 11)])
 def test_crafted_rounding_moves_the_sum_no_further(monkeypatch, widths, piece):
     """In float32, one matrix product for the whole batch, seed 60 moved three columns' sum by 2.9 C."""
-    monkeypatch.setattr(module, "_ROWS", piece)
+    monkeypatch.setattr(assigned, "_ROWS", piece)
     codes = np.zeros((17, len(widths)), np.uint16)
     for seed in (35, 38, 45, 60, 77, *range(5)):
         order = assignment(hidden=(32,), widths=widths, clipping_norm=1e-3, expected_batch=8)

@@ -8,7 +8,8 @@ import torch
 from small_site import WIDTHS, make_plan
 
 from fedsynth_client.records import Records
-from fedsynth_client.vault.discriminate import Assignment, discriminate
+from fedsynth_client.vault.assignment import Assignment
+from fedsynth_client.vault.discriminate import discriminate
 from fedsynth_common.networks import Discriminator, flatten, one_hot
 from fedsynth_common.privacy.randomness import SeededRandomness
 from fedsynth_server.training.null import NullFederation

@@ -12,7 +12,7 @@ from itertools import pairwise
 
 from fedsynth_client.code_store import Codes
 from fedsynth_client.policy import Policy
-from fedsynth_client.vault.discriminate import Assignment, within_bounds
+from fedsynth_client.vault.assignment import Assignment, within_bounds
 from fedsynth_client.vault.measure import Axis, Marginal, Measurement
 from fedsynth_common.errors import ErrorCode, InputError, RefusalError
 from fedsynth_common.protocol import PROTOCOL_VERSION

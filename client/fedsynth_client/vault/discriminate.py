@@ -16,9 +16,7 @@ gradient, which may depend on the rest of the batch, is bounded (`privacy/roundi
 larger by as much.
 """
 
-import math
 from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
 import torch
@@ -27,37 +25,19 @@ from numpy.typing import NDArray
 from fedsynth_client.code_store import Codes
 from fedsynth_client.person_keys import Index
 from fedsynth_client.records import Records
+from fedsynth_client.vault.assignment import Assignment, Sizes, rounding_of, slack_of
 from fedsynth_client.vault.dpsgd import GuardedDPOptimizer
-from fedsynth_common.networks import Discriminator, flatten, layers_of, load_flat
-from fedsynth_common.networks.gradients import RowGradients, Space, UnitGradients
+from fedsynth_common.networks import Discriminator, flatten, load_flat
+from fedsynth_common.networks.gradients import RowGradients, Space
+from fedsynth_common.networks.unit_gradients import UnitGradients
 from fedsynth_common.privacy import PrivacyError
 from fedsynth_common.privacy.clipping import clip_and_sum
 from fedsynth_common.privacy.randomness import Randomness
-from fedsynth_common.privacy.rounding import row_error, row_limit, slack
+from fedsynth_common.privacy.rounding import row_limit
 from fedsynth_common.privacy.sampling import poisson_sample
-from fedsynth_common.protocol.plan import ADAM_BETAS, DiscriminatorPlan
+from fedsynth_common.protocol.plan import ADAM_BETAS
 
 Floats = NDArray[np.float32]
-_VALUES, _MOST_VALUES = 1 << 22, 1 << 25  # float64 values of a piece; more if one person needs it
-_ROWS, _ROWS_OF_UNITS, _UNITS = 1024, 512, 256  # most in a piece: more is no faster
-
-
-@dataclass(frozen=True, kw_only=True)
-class Assignment:
-    """A checked request. `message` counts the discriminate messages of the study from 0."""
-
-    plan: DiscriminatorPlan
-    views: tuple[Codes, ...]
-    widths: tuple[int, ...]
-    weights: Floats
-    moments: Floats
-    message: int
-    rows_per_person: int = 1
-
-    @property
-    def masked(self) -> int:
-        """Columns predicted of each row."""
-        return min(self.plan.masked_columns, len(self.widths))
 
 
 @dataclass(frozen=True)
@@ -66,32 +46,6 @@ class Piece:
 
     rows: Index
     groups: Index
-
-
-@dataclass(frozen=True)
-class Sizes:
-    """How much is computed at once, from public quantities only: memory and cache, not privacy."""
-
-    rows: int
-    units: int
-    values: int
-    """Float64 values that the gradients of one piece need."""
-
-    @staticmethod
-    def of(order: Assignment) -> "Sizes":
-        """Rows and persons in a piece. All rows of a person fit into one."""
-        hidden, width, widest = order.plan.hidden, sum(order.widths), max(order.widths)
-        copies = order.masked * (6 * sum(hidden) + 2 * widest)
-        row = width + copies + sum(2 * a * b for a, b in pairwise(hidden))
-        if order.rows_per_person == 1:
-            usual = math.ceil(order.plan.expected_batch + 2 * math.sqrt(order.plan.expected_batch))
-            most = max(1, min(_ROWS, _VALUES // row))
-            rows = math.ceil(usual / math.ceil(usual / most))
-            return Sizes(rows, rows, rows * row)
-        row += widest * (hidden[-1] + 1)
-        rows = max(order.rows_per_person, min(_ROWS_OF_UNITS, _VALUES // row))
-        units = max(1, min(_UNITS, _VALUES // (widest * (hidden[-1] + 1))))
-        return Sizes(rows, units, rows * row)
 
 
 class Trainer:
@@ -183,38 +137,6 @@ class Trainer:
         codes[: len(rows)] = _through(order.views, records.take(rows))
         chosen = generator.random(shape).argsort(axis=1)
         return RowGradients(self.network, codes, chosen, order.masked, order.widths, self._space)
-
-
-def rounding_of(network: Discriminator, order: Assignment) -> float:
-    """Bound of what rounding does to a row's gradient under these weights (`rounding.row_error`)."""
-    layers = [(weight.numpy(), bias.numpy()) for weight, bias in layers_of(network)]
-    return row_error(
-        layers,
-        columns=len(order.widths),
-        masked=order.masked,
-        widest=max(order.widths),
-        rows=order.rows_per_person,
-    )
-
-
-def slack_of(order: Assignment) -> float:
-    """What the noise is larger by, for what rounding may add to the sensitivity (`rounding.slack`)."""
-    return slack(
-        order.plan.hidden,
-        expected_batch=order.plan.expected_batch,
-        rows=order.rows_per_person,
-        parameters=order.weights.size,
-        clipping_norm=order.plan.clipping_norm,
-    )
-
-
-def within_bounds(order: Assignment) -> bool:
-    """Whether the weights keep rounding within its bound, and a person's rows fit into memory."""
-    if Sizes.of(order).values > _MOST_VALUES:
-        return False
-    network = Discriminator(sum(order.widths), order.plan.hidden).double()
-    load_flat(network, order.weights)
-    return rounding_of(network, order) <= row_limit(order.plan.hidden)
 
 
 def discriminate(

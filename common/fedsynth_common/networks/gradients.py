@@ -8,8 +8,8 @@ errors δ_m of block m, features f_m, gradients g_m of the first pre-activation 
 
     |heads|² = Σ |δ_m|² (|f_m|² + 1),    |first layer|² = (d - M + 1) |G|² + Σ |G - g_m|²,
 
-the 1 in d - M + 1 being the bias. Layers between the two are small and rare: theirs is formed, a few
-rows at a time, because a norm from products of copies would lose digits where the copies cancel.
+the 1 in d - M + 1 being the bias. Layers between the two are small and rare: theirs is formed for each
+row, because a norm from products of copies would lose digits where the copies cancel.
 """
 
 from collections.abc import Sequence
@@ -132,12 +132,12 @@ class RowGradients:
 
     def squared_norms(self) -> torch.Tensor:
         """Squared norm of each row's gradient over all parameters (n,)."""
-        copies = torch.cat([_squares(error) for error in self.errors])
-        copies *= _squares(self.inputs[-1]).add_(1.0)
-        norms = self._by_row(copies.add_(_squares(self.others)))
-        norms += (self.columns - self.masked + 1) * _squares(self.total)
+        copies = torch.cat([squared_lengths(error) for error in self.errors])
+        copies *= squared_lengths(self.inputs[-1]).add_(1.0)
+        norms = self._by_row(copies.add_(squared_lengths(self.others)))
+        norms += (self.columns - self.masked + 1) * squared_lengths(self.total)
         for weight, bias in self.between():
-            norms += _squares(weight.flatten(1)) + _squares(bias)
+            norms += squared_lengths(weight.flatten(1)) + squared_lengths(bias)
         return norms
 
     def zero(self, rows: torch.Tensor) -> None:
@@ -179,78 +179,6 @@ class RowGradients:
         return found
 
 
-class UnitGradients:
-    """Gradients of persons, each the sum of those of the person's rows.
-
-    Only their norms need the sums, and those are formed block by block: of all persons, one column's
-    heads or one column's part of the first layer at a time.
-    """
-
-    def __init__(self, rows: RowGradients, groups: NDArray[np.int64], units: int) -> None:
-        """Group rows by person.
-
-        Args:
-            rows: with all rows of each person.
-            groups: (n,) the person of each row, 0..units-1.
-            units: number of persons.
-        """
-        self._rows, self._units = rows, units
-        self._groups = torch.from_numpy(groups)
-
-    def squared_norms(self) -> torch.Tensor:
-        """Squared norm of each person's gradient over all parameters (units,)."""
-        rows, groups = self._rows, self._groups
-        norms = self._norms(rows.total)
-        for weight, bias in rows.between():
-            norms += self._norms(weight.flatten(1)) + self._norms(bias)
-        codes = zip(rows.codes.t(), rows.widths, rows.by_column(rows.owner), strict=True)
-        for (code, width, owner), apart in zip(codes, rows.by_column(rows.others), strict=True):
-            first = rows.total.index_copy(0, owner, apart)
-            norms += self._norms(first, groups * width + code, width)
-        places, most = self._places()
-        features = rows.by_column(rows.inputs[-1])
-        parts = zip(rows.errors, features, rows.by_column(places), most, strict=True)
-        for error, feature, place, each in parts:
-            ones = F.pad(feature, (0, 1), value=1.0)
-            back, there = (self._spread(part, place, each) for part in (error, ones))
-            norms += _squares((back.transpose(1, 2) @ there).flatten(1))
-        return norms
-
-    def _places(self) -> tuple[torch.Tensor, list[int]]:
-        """Where each copy goes among all persons' copies of its column; the most that a person has."""
-        predicted, owner = self._rows.predicted, self._groups.numpy()[self._rows.owner.numpy()]
-        key = predicted * self._units + owner
-        order = np.argsort(key, kind="stable")
-        first = np.searchsorted(key[order], key)  # of the same person and column
-        rank = np.empty_like(key)
-        rank[order] = np.arange(len(key))
-        rank -= first
-        most = np.ones(self._rows.columns, np.int64)
-        np.maximum.at(most, predicted, rank + 1)
-        return torch.from_numpy(owner * most[predicted] + rank), most.tolist()
-
-    def _spread(self, values: torch.Tensor, place: torch.Tensor, each: int) -> torch.Tensor:
-        """A column's copies (n, k), `each` places for a person: (units, each, k), zero where none is."""
-        spread = values.new_zeros(self._units * each, values.shape[1])
-        return spread.index_copy_(0, place, values).view(self._units, each, -1)
-
-    def _norms(
-        self, values: torch.Tensor, places: torch.Tensor | None = None, each: int = 1
-    ) -> torch.Tensor:
-        """Squared norms (units,) of sums of rows' values (n, k), `each` places to a person."""
-        sums = values.new_zeros(self._units * each, values.shape[1])
-        sums.index_add_(0, self._groups if places is None else places, values)
-        return _squares(sums.view(self._units, -1))
-
-    def zero(self, units: torch.Tensor) -> None:
-        """Make the gradients of some persons (units,), True for them, zero: NaN included."""
-        self._rows.zero(units[self._groups])
-
-    def weighted_sum(self, weights: torch.Tensor) -> list[torch.Tensor]:
-        """Sum of weight (units,) times gradient, in the order and shapes of `network.parameters()`."""
-        return self._rows.weighted_sum(weights[self._groups])
-
-
 def _through_tanh(
     back: torch.Tensor, output: torch.Tensor, into: torch.Tensor | None = None
 ) -> torch.Tensor:
@@ -260,7 +188,7 @@ def _through_tanh(
     return into
 
 
-def _squares(rows: torch.Tensor) -> torch.Tensor:
+def squared_lengths(rows: torch.Tensor) -> torch.Tensor:
     """Squared norm of each row (n, k) -> (n,), without a copy of the rows."""
     return torch.linalg.vector_norm(rows, dim=1).square_()
 

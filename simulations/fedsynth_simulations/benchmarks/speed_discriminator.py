@@ -14,7 +14,8 @@ import numpy as np
 import torch
 
 from fedsynth_client.records import Records
-from fedsynth_client.vault.discriminate import Assignment, Trainer
+from fedsynth_client.vault.assignment import Assignment
+from fedsynth_client.vault.discriminate import Trainer
 from fedsynth_common.networks import Discriminator, flatten, one_hot, predictions
 from fedsynth_common.privacy.noise import gaussian
 from fedsynth_common.privacy.randomness import Randomness
