@@ -8,7 +8,8 @@ import torch
 from small_site import WIDTHS, make_plan
 
 from fedsynth_client.records import Records
-from fedsynth_client.vault.discriminate import Assignment, discriminate
+from fedsynth_client.vault.assignment import Assignment
+from fedsynth_client.vault.discriminate import discriminate
 from fedsynth_common.networks import Discriminator, flatten, one_hot
 from fedsynth_common.privacy.randomness import SeededRandomness
 from fedsynth_server.training.null import NullFederation
@@ -80,7 +81,7 @@ def agreeing(share, n=4_000):
 def believed(of, seed=0, messages=6):
     """What the coordinator believes of discriminators trained, with noise, on the rows `of`."""
     plan = discriminator_plan(
-        noise_multiplier=10.0, steps_per_message=12, expected_batch=500, hidden=(8,)
+        noise_multiplier=2.0, steps_per_message=12, expected_batch=100, hidden=(8,)
     )
     made = agreeing(0.5)
     twins = Twins(WIDTHS, plan.hidden, made, torch.Generator().manual_seed(seed))

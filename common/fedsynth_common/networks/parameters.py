@@ -15,7 +15,7 @@ def flatten(module: nn.Module) -> NDArray[np.float32]:
     """All parameters, in the order of `module.parameters()`, as float32 (p,)."""
     with torch.no_grad():
         vector: NDArray[np.float32] = torch.cat(
-            [p.reshape(-1) for p in module.parameters()]
+            [p.reshape(-1).float() for p in module.parameters()]
         ).numpy()
     return vector
 
