@@ -10,10 +10,13 @@ import os
 import resource
 import subprocess
 import sys
+import traceback
 
+import numpy as np
 import pytest
-from small_site import WIDTHS, Site, make_plan, make_records
+from small_site import SCHEMA, WIDTHS, Site, make_plan, make_policy, make_records
 
+from fedsynth_client.records import Records
 from fedsynth_client.vault.checks import measurement_of
 from fedsynth_common.limits import (
     AXES_PER_COLUMN,
@@ -24,7 +27,8 @@ from fedsynth_common.limits import (
     REQUEST_BYTES,
 )
 from fedsynth_common.protocol import vault_pb2 as pb
-from fedsynth_common.protocol.codec import pack_views
+from fedsynth_common.protocol.codec import pack, pack_views
+from fedsynth_common.schema import CategoricalColumn, IdColumn
 
 pytestmark = pytest.mark.privacy
 TABLES = (1, 3_000, 3_001, 200_000)
@@ -44,18 +48,78 @@ def pairs(site, many):
     return site.measure_request(marginals=marginals, views=views)
 
 
+def of_wide_columns(rows):
+    """Three columns whose joint marginal has as many counts as a request may ask for."""
+    names = tuple(f"c{k}" for k in range(251))
+    columns = tuple(
+        CategoricalColumn(name=name, categories=names, other=False) for name in ("x", "y", "z")
+    )
+    schema = SCHEMA.model_copy(update={"columns": columns})
+    codes = np.random.default_rng(0).integers(0, 251, (rows, 3)).astype(np.uint16)
+    plan = make_plan(table=schema, discriminator=None)
+    return Site(plan=plan, schema=schema, records=Records(codes)).enrolled()
+
+
 def widest(site):
-    """As many counts as a reply can hold."""
-    one = [pb.Axis(column=c, view=-1) for c in range(3)]
-    many = min(MAX_MARGINALS, MAX_CELLS // 24)
-    return site.measure_request(marginals=[pb.Marginal(axes=one, noise_variance=HUGE)] * many)
+    one = pb.Marginal(axes=[pb.Axis(column=c, view=-1) for c in range(3)], noise_variance=12)
+    assert MAX_CELLS - 251**2 < 251**3 < MAX_CELLS
+    return site.measure_request(marginals=[one])
 
 
+def of_records(rows, **changes):
+    policy = make_policy(max_sampling_rate=1.0)
+    return Site(records=make_records(rows), policy=policy, **changes).enrolled()
+
+
+def of_one_person(rows, hidden=(4,), per_person=60):
+    """Three persons of one row each, and one of as many rows as are given."""
+    key = IdColumn(name="pid")
+    fields = {"columns": (key, *SCHEMA.columns), "person_key": "pid", "rows_per_person": per_person}
+    schema = SCHEMA.model_copy(update=fields)
+    codes = np.concatenate([make_records(3).codes, make_records(rows, 7).codes])
+    records = Records(codes, np.r_[0:3, np.full(rows, 3)].astype(np.int64))
+    records.sort_persons()
+    plan = make_plan(table=schema, training=LARGE | {"hidden": hidden})
+    policy = make_policy(max_sampling_rate=1.0)
+    return Site(plan=plan, schema=schema, records=records, policy=policy).enrolled()
+
+
+def of_large(hidden):
+    return lambda rows: of_records(rows, plan=make_plan(training=LARGE | {"hidden": hidden}))
+
+
+def discriminating(site):
+    """Weights so small that the bound of rounding holds whatever the width."""
+    size = site.parameters
+    weights = np.random.default_rng(5).normal(0, 1e-4, size)
+    return site.discriminate_request(weights=pack(weights, "f4"))
+
+
+LARGE = {"steps_per_message": 1, "sampling_rate": 1.0, "noise_multiplier": 4.0}
+"""Everybody is drawn, so that no chance decides what is computed."""
+WIDE, DEEP = (263_000,), (2_230, 2_200)  # nearly as many parameters as a request may have
 REQUESTS = {
-    "measure: an ordinary request": Site.measure_request,
-    "measure: many marginals": lambda site: pairs(site, 2_000),
+    "measure: an ordinary request": (of_records, Site.measure_request),
+    "measure: many marginals": (of_records, lambda site: pairs(site, 2_000)),
+    "discriminate: one person": (
+        lambda rows: of_one_person(rows, (10_000,)),
+        discriminating,
+    ),
+    "discriminate: records": (of_large((64,)), discriminating),
 }
-LARGEST = {"measure: the most marginals": widest}
+LARGEST = {
+    "measure: the most counts": (of_wide_columns, widest),
+    "discriminate: the widest network": (of_large(WIDE), discriminating),
+    "discriminate: the widest network, a person of many rows": (
+        lambda rows: of_one_person(rows, WIDE, per_person=5),
+        discriminating,
+    ),
+    "discriminate: the largest network of two layers": (of_large(DEEP), discriminating),
+    "discriminate: two layers, a person of many rows": (
+        lambda rows: of_one_person(rows, DEEP, per_person=3),
+        discriminating,
+    ),
+}
 
 
 def measured(names, tables, limit=None):
@@ -94,13 +158,16 @@ def forked(name, rows, limit):
         return answer
     try:
         os.write(write, json.dumps(one(name, rows, limit)).encode())
+    except Exception:
+        traceback.print_exc()
     finally:
         os._exit(0)
 
 
 def one(name, rows, limit):
-    site = Site(records=make_records(rows)).enrolled()
-    method, body = name.partition(":")[0], (REQUESTS | LARGEST)[name](site).SerializeToString()
+    site_of, request_of = (REQUESTS | LARGEST)[name]
+    site = site_of(rows)
+    method, body = name.partition(":")[0], request_of(site).SerializeToString()
     if limit:
         resource.setrlimit(resource.RLIMIT_AS, (virtual_size() + limit,) * 2)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
