@@ -19,6 +19,11 @@ from small_site import SCHEMA, make_plan
 from fedsynth_client.ledger import Ledger
 from fedsynth_client.policy import Policy
 from fedsynth_client.vault.client import SocketVault
+from fedsynth_client.vault.memory import memory_needed
+from fedsynth_client.vault.server import WAITING_BYTES
+from fedsynth_common.errors import FedsynthError
+from fedsynth_common.limits import LARGEST_REQUEST_BYTES
+from fedsynth_common.privacy import PrivacyError
 from fedsynth_common.privacy.accounting import epsilon, epsilon_rdp, share_of_cap
 from fedsynth_common.privacy.events import GaussianEvent
 from fedsynth_common.protocol import PROTOCOL_VERSION
@@ -166,6 +171,53 @@ def test_check_shows_what_a_plan_would_be_charged(site):
     refused = run(site, "check", "--plan", site / "big.json")
     assert refused.returncode == 1
     assert "more than the 1 that it says" in refused.stderr
+
+
+@pytest.mark.parametrize("arguments", [("check", "--plan"), ("approve", "--yes")])
+def test_a_person_sees_what_a_plan_may_take_of_the_computer(site, arguments):
+    plan = make_plan(training={"hidden": (300, 200), "sampling_rate": 0.125})
+    (site / "big.json").write_bytes(plan.to_json())
+    lines = [line.split() for line in run(site, *arguments, site / "big.json").stdout.splitlines()]
+    parameters = 10 * 300 + 301 * 200 + 201 * 9
+    for line in (
+        "counts 2 requests, each for at most 16,000,000 noisy counts",
+        f"network 2 hidden layers of 300, 200; up to {parameters:,} parameters, fewer where the study "
+        "merges codes",
+        "training 2 messages of 2 steps, 4 steps in all; each looks at about 12.5% of the records or "
+        "persons",
+        "predicts 2 of the 3 columns of every record it looks at",
+        "messages at most 64 MiB each, either way",
+        f"memory at most {LARGEST_REQUEST_BYTES // 2**20:,} MiB for a request, besides the records",
+    ):
+        assert line.split() in lines
+
+
+def test_a_plan_whose_cost_cannot_be_computed_is_one_problem_among_others(site, monkeypatch):
+    def epsilon(*_):
+        raise PrivacyError("accountants disagree")
+
+    monkeypatch.setattr("fedsynth_client.plan_review.epsilon", epsilon)
+    (site / "s" / "site.key").chmod(0o644)
+    checked = run(site, "check", "--plan", site / "plan.json")
+    assert checked.returncode == 1
+    assert "others may use it" in checked.stderr
+    assert "the cost of the plan cannot be computed: accountants disagree" in checked.stderr
+    approved = run(site, "approve", site / "plan.json", "--yes")
+    assert (approved.returncode, "accountants disagree" in approved.stderr) == (1, True)
+
+
+def test_a_vault_does_not_start_without_memory_for_the_largest_request(site, monkeypatch):
+    needed = []
+
+    def prove(size):
+        needed.append(size)
+        raise FedsynthError("not enough memory")
+
+    monkeypatch.setattr("fedsynth_client.vault.memory.prove_memory", prove)
+    ended = run(site, "serve")
+    assert (ended.returncode, "not enough memory" in ended.stderr) == (1, True)
+    assert needed == [memory_needed(len(ROWS), WAITING_BYTES)]
+    assert not list((site / "s").glob("*.sock"))
 
 
 def test_approving_a_plan_shows_its_cost_and_adds_its_digest(site):

@@ -8,6 +8,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from fedsynth_common.errors import InputError
+from fedsynth_common.privacy import PrivacyError
+from fedsynth_common.privacy.events import CountsEvent
 from fedsynth_common.schema import (
     BooleanColumn,
     CategoricalColumn,
@@ -16,6 +18,7 @@ from fedsynth_common.schema import (
     NumericColumn,
     Schema,
 )
+from fedsynth_common.schema.schema import MAX_ROWS_PER_PERSON
 
 COLUMNS = (
     IdColumn(name="patient"),
@@ -78,6 +81,10 @@ def test_schema_and_columns_are_hashable_and_frozen():
         ({"person_key": "age"}, "person_key 'age' is not a column of kind 'id'"),
         ({"rows_per_person": 2}, "needs a person_key"),
         ({"rows_per_person": 0, "person_key": "patient"}, "rows_per_person"),
+        (
+            {"rows_per_person": MAX_ROWS_PER_PERSON + 1, "person_key": "patient"},
+            f"equal to {MAX_ROWS_PER_PERSON}",
+        ),
         ({"colums": ()}, "colums"),
         ({"format_version": 2}, "format_version"),
     ],
@@ -85,6 +92,18 @@ def test_schema_and_columns_are_hashable_and_frozen():
 def test_inconsistent_roles_are_refused(fields, fault):
     with pytest.raises(ValidationError, match=fault):
         schema(**fields)
+
+
+def test_a_person_may_have_as_many_rows_as_the_accountant_takes():
+    assert schema(person_key="patient", rows_per_person=MAX_ROWS_PER_PERSON)
+    assert CountsEvent(scale=1.0, sensitivity=MAX_ROWS_PER_PERSON, blocks=1)
+    with pytest.raises(PrivacyError, match="sensitivity"):
+        CountsEvent(scale=1.0, sensitivity=MAX_ROWS_PER_PERSON + 1, blocks=1)
+    fields = json.loads(schema(person_key="patient").to_json()) | {
+        "rows_per_person": MAX_ROWS_PER_PERSON + 1
+    }
+    with pytest.raises(InputError, match=r"rows_per_person: .*less than or equal to 1000"):
+        Schema.from_json(json.dumps(fields))
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ from small_site import SCHEMA, WIDTHS, Site, make_plan, make_policy, make_record
 
 from fedsynth_client.records import Records
 from fedsynth_client.vault.checks import measurement_of
+from fedsynth_client.vault.memory import SAMPLED_BYTES, memory_needed
 from fedsynth_common.limits import (
     AXES_PER_COLUMN,
     LARGEST_REQUEST_BYTES,
@@ -26,12 +27,14 @@ from fedsynth_common.limits import (
     MAX_VARIANCES,
     REQUEST_BYTES,
 )
+from fedsynth_common.networks.unit_gradients import _VALUES
 from fedsynth_common.protocol import vault_pb2 as pb
 from fedsynth_common.protocol.codec import pack, pack_views
 from fedsynth_common.schema import CategoricalColumn, IdColumn
 
 pytestmark = pytest.mark.privacy
 TABLES = (1, 3_000, 3_001, 200_000)
+PERSON = (1, 59, 60)  # rows of one person among others
 NOISE = 1 << 20  # bytes; two processes that do the same seldom differ at all
 HUGE = 10**7  # variance that satisfies the plan for as many marginals
 
@@ -62,7 +65,7 @@ def of_wide_columns(rows):
 
 def widest(site):
     one = pb.Marginal(axes=[pb.Axis(column=c, view=-1) for c in range(3)], noise_variance=12)
-    assert MAX_CELLS - 251**2 < 251**3 < MAX_CELLS
+    assert 251**3 < MAX_CELLS < 252**3
     return site.measure_request(marginals=[one])
 
 
@@ -82,6 +85,15 @@ def of_one_person(rows, hidden=(4,), per_person=60):
     plan = make_plan(table=schema, training=LARGE | {"hidden": hidden})
     policy = make_policy(max_sampling_rate=1.0)
     return Site(plan=plan, schema=schema, records=records, policy=policy).enrolled()
+
+
+def of_uneven_persons(rows):
+    """One person of so many rows, and others of one row each, 152 rows in all."""
+    site = of_one_person(rows, (10_000,), per_person=152)
+    codes = make_records(152, 7).codes
+    records = Records(codes, np.maximum(0, np.arange(152) - rows + 1).astype(np.int64))
+    records.sort_persons()
+    return Site(site.plan, site.policy, records, schema=site.schema).enrolled()
 
 
 def of_large(hidden):
@@ -107,6 +119,7 @@ REQUESTS = {
     ),
     "discriminate: records": (of_large((64,)), discriminating),
 }
+UNEVEN = {"discriminate: uneven persons": (of_uneven_persons, discriminating)}
 LARGEST = {
     "measure: the most counts": (of_wide_columns, widest),
     "discriminate: the widest network": (of_large(WIDE), discriminating),
@@ -116,7 +129,7 @@ LARGEST = {
     ),
     "discriminate: the largest network of two layers": (of_large(DEEP), discriminating),
     "discriminate: two layers, a person of many rows": (
-        lambda rows: of_one_person(rows, DEEP, per_person=3),
+        lambda rows: of_one_person(min(rows, 3), DEEP, per_person=3),
         discriminating,
     ),
 }
@@ -165,7 +178,7 @@ def forked(name, rows, limit):
 
 
 def one(name, rows, limit):
-    site_of, request_of = (REQUESTS | LARGEST)[name]
+    site_of, request_of = (REQUESTS | UNEVEN | LARGEST)[name]
     site = site_of(rows)
     method, body = name.partition(":")[0], request_of(site).SerializeToString()
     if limit:
@@ -182,12 +195,21 @@ def virtual_size():
         return int(file.read().split()[0]) * resource.getpagesize()
 
 
-def test_the_peak_of_a_request_is_the_same_for_any_number_of_records():
-    found = measured(REQUESTS, TABLES)
+@pytest.mark.parametrize("name", REQUESTS)
+def test_the_peak_of_a_request_is_the_same_for_any_number_of_records(name):
+    tables = PERSON if name.endswith("one person") else TABLES
+    found = measured([name], tables)
     assert {status for status, _ in found.values()} == {"OK"}
-    for name in REQUESTS:
-        peaks = [found[name, rows][1] for rows in TABLES]
-        assert max(peaks) - min(peaks) < NOISE, found
+    drawn = name.startswith("discriminate") * (tables[-1] - tables[0])
+    peaks = [found[name, rows][1] for rows in tables]
+    assert max(peaks) - min(peaks) < NOISE + SAMPLED_BYTES * drawn, found
+
+
+def test_persons_of_very_different_rows_take_no_more_than_is_set_aside_for_them():
+    name = "discriminate: uneven persons"
+    found = measured([name], (1, 77))
+    assert found[name, 77][0] == "OK"
+    assert found[name, 77][1] - found[name, 1][1] < 8 * _VALUES + NOISE
 
 
 def test_a_limit_of_memory_does_not_tell_how_many_records_there_are():
@@ -196,10 +218,51 @@ def test_a_limit_of_memory_does_not_tell_how_many_records_there_are():
     assert {status for status, _ in found.values()} == {"OK"}
 
 
+def test_a_limit_of_memory_does_not_tell_how_many_rows_a_person_has():
+    """No limit between failing and passing tells one row from sixty."""
+    for limit in (16 << 20, 64 << 20, 256 << 20, 1 << 30):
+        found = measured(["discriminate: one person"], PERSON, limit=limit)
+        assert len({status for status, _ in found.values()}) == 1, (limit, found)
+    assert found["discriminate: one person", 60][0] == "OK"
+
+
+def proven(size, limit=None):
+    """Whether a process of its own finds the memory, and the most that it or its child took."""
+    code = (
+        "import json, resource, sys; sys.path[:0] = ['tests', 'tests/privacy']\n"
+        "from fedsynth_client.vault.memory import prove_memory\n"
+        "from fedsynth_common.errors import FedsynthError\n"
+        f"if {limit!r}: resource.setrlimit(resource.RLIMIT_AS, ({limit!r}, {limit!r}))\n"
+        "try: prove_memory(int(sys.argv[1])); told = ''\n"
+        "except FedsynthError as error: told = str(error)\n"
+        "taken = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss\n"
+        "print(json.dumps([told, 1024 * taken]))\n"
+    )
+    command = [sys.executable, "-c", code, str(size)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    return json.loads(done.stdout)
+
+
+def test_memory_is_really_taken_before_a_vault_serves():
+    told, taken = proven(300 << 20)
+    assert told == ""
+    assert taken > 300 << 20
+
+
+def test_a_vault_that_lacks_memory_says_how_much_it_needs():
+    told, _ = proven(900 << 20, limit=800 << 20)
+    assert "this vault needs 900 MiB for requests" in told
+
+
+def test_what_must_be_free_grows_with_the_records_that_can_be_drawn():
+    assert memory_needed(10**6, 5) == LARGEST_REQUEST_BYTES + 5 + 80 * 10**6
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", LARGEST)
 def test_the_largest_request_stays_below_what_is_announced(name):
-    status, peak = measured([name], [200_000])[name, 200_000]
+    rows = 5 if "person" in name else 3  # none beyond what the schema allows one person
+    status, peak = measured([name], [rows])[name, rows]
     assert status == "OK"
     assert peak < LARGEST_REQUEST_BYTES
 

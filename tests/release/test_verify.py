@@ -359,6 +359,16 @@ def test_an_event_that_nobody_knows_is_not_composed(lost):
     assert found(lost) == site_fields("north", "receipt", "events")
 
 
+def test_what_takes_too_long_to_account_for_is_a_finding(folder, monkeypatch):
+    events = len(json.loads((folder / STATEMENT).read_text())["sites"][0]["events"])
+    monkeypatch.setattr("fedsynth_release.verification.verify.MAX_ACCOUNTED", events)
+    assert found(folder) == set()  # the sites have the same events, which are accounted for once
+    tamper(folder, put("sites", 0, "receipt", ""))
+    tamper(folder, put("sites", 0, "events", [{"kind": "gaussian", "noise_multiplier": 2.0}]))
+    for site in SITES[1:]:
+        assert f"sites[{site}].events" in found(folder)
+
+
 def test_a_lost_site_cannot_have_a_receipt(folder):
     tamper(folder, put("sites", 0, "status", "lost"))
     expected = site_fields("north", "receipt", "signature", "receipt_key", "events")

@@ -7,6 +7,9 @@ from torch.nn import functional as F  # noqa: N812 - torch's own name for it
 
 from fedsynth_common.networks.gradients import RowGradients, squared_lengths
 
+_VALUES = 1 << 22
+"""Float64 values (32 MiB) for the copies of the persons that are multiplied at a time."""
+
 
 class UnitGradients:
     """Gradients of persons, each the sum of those of the person's rows.
@@ -36,32 +39,38 @@ class UnitGradients:
         for (code, width, owner), apart in zip(codes, rows.by_column(rows.others), strict=True):
             first = rows.total.index_copy(0, owner, apart)
             norms += self._norms(first, groups * width + code, width)
-        places, most = self._places()
-        features = rows.by_column(rows.inputs[-1])
-        parts = zip(rows.errors, features, rows.by_column(places), most, strict=True)
-        for error, feature, place, each in parts:
-            ones = F.pad(feature, (0, 1), value=1.0)
-            back, there = (self._spread(part, place, each) for part in (error, ones))
-            norms += squared_lengths((back.transpose(1, 2) @ there).flatten(1))
+        features, owners = rows.by_column(rows.inputs[-1]), rows.by_column(rows.owner)
+        for error, feature, owner in zip(rows.errors, features, owners, strict=True):
+            norms += self._head_norms(error, feature, self._groups[owner])
         return norms
 
-    def _places(self) -> tuple[torch.Tensor, list[int]]:
-        """Where each copy goes among all persons' copies of its column; the most that a person has."""
-        predicted, owner = self._rows.predicted, self._groups.numpy()[self._rows.owner.numpy()]
-        key = predicted * self._units + owner
-        order = np.argsort(key, kind="stable")
-        first = np.searchsorted(key[order], key)  # of the same person and column
-        rank = np.empty_like(key)
-        rank[order] = np.arange(len(key))
-        rank -= first
-        most = np.ones(self._rows.columns, np.int64)
-        np.maximum.at(most, predicted, rank + 1)
-        return torch.from_numpy(owner * most[predicted] + rank), most.tolist()
+    def _head_norms(
+        self, back: torch.Tensor, features: torch.Tensor, units: torch.Tensor
+    ) -> torch.Tensor:
+        """Squared norms (units,) of the gradients of one column's heads, from its copies (n, ...).
 
-    def _spread(self, values: torch.Tensor, place: torch.Tensor, each: int) -> torch.Tensor:
-        """A column's copies (n, k), `each` places for a person: (units, each, k), zero where none is."""
-        spread = values.new_zeros(self._units * each, values.shape[1])
-        return spread.index_copy_(0, place, values).view(self._units, each, -1)
+        Each person's copies are multiplied together, filled up with zeros to as many as the person with
+        the most has. As many persons at a time as memory is set aside for: the product of both numbers
+        could be a thousand times the rows of a piece.
+        """
+        there = F.pad(features, (0, 1), value=1.0)
+        order = torch.argsort(units, stable=True)
+        counts = torch.bincount(units, minlength=self._units)
+        ends = torch.cumsum(counts, 0)
+        each = max(1, int(counts.max()))
+        block = max(1, _VALUES // (each * (back.shape[1] + there.shape[1])))
+        norms = back.new_zeros(self._units)
+        for start in range(0, self._units, block):
+            end = min(start + block, self._units)
+            chosen = order[int(ends[start] - counts[start]) : int(ends[end - 1])]
+            unit = units[chosen]
+            rank = torch.arange(len(chosen)) - (
+                ends[unit] - counts[unit] - ends[start] + counts[start]
+            )
+            place = (unit - start) * each + rank
+            left, right = (_spread(v[chosen], place, end - start, each) for v in (back, there))
+            norms[start:end] = squared_lengths((left.transpose(1, 2) @ right).flatten(1))
+        return norms
 
     def _norms(
         self, values: torch.Tensor, places: torch.Tensor | None = None, each: int = 1
@@ -78,3 +87,9 @@ class UnitGradients:
     def weighted_sum(self, weights: torch.Tensor) -> list[torch.Tensor]:
         """Sum of weight (units,) times gradient, in the order and shapes of `network.parameters()`."""
         return self._rows.weighted_sum(weights[self._groups])
+
+
+def _spread(values: torch.Tensor, place: torch.Tensor, units: int, each: int) -> torch.Tensor:
+    """Copies (n, k), `each` places for a person: (units, each, k), zero where none is."""
+    spread = values.new_zeros(units * each, values.shape[1])
+    return spread.index_copy_(0, place, values).view(units, each, -1)
