@@ -29,7 +29,16 @@ def resources(plan: Plan) -> list[Line]:
         lines += _training(plan.discriminator, plan.table)
     lines.append(("messages", f"at most {MAX_MESSAGE_BYTES // MIB} MiB each, either way"))
     memory = f"at most {LARGEST_REQUEST_BYTES // MIB:,} MiB for a request, besides the records"
-    return [*lines, ("memory", memory)]
+    return [*lines, ("memory", memory), ("disk", _kept(plan))]
+
+
+def _kept(plan: Plan) -> str:
+    """Replies are kept in the ledger, so that a repeated request runs nothing."""
+    size = 4 * MAX_CELLS * len(plan.measure)
+    if training := plan.discriminator:
+        width = sum(domain.width for domain in domains(plan.table))
+        size += 12 * min(training.parameters(width), MAX_PARAMETERS) * training.messages
+    return f"at most {-(-size // MIB):,} MiB of replies, which the ledger keeps"
 
 
 def _training(training: DiscriminatorPlan, table: Schema) -> list[Line]:

@@ -1,5 +1,6 @@
 """The vault behind its socket: the same answers, closed permissions, health, a clean end."""
 
+import contextlib
 import signal
 import stat
 import subprocess
@@ -15,8 +16,9 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from small_site import SCHEMA, Site, make_plan
 
 from fedsynth_client.vault.client import SERVICE, LocalVault, SocketVault
-from fedsynth_client.vault.server import start_server
+from fedsynth_client.vault.server import WAITING_BYTES, start_server
 from fedsynth_common.errors import InputError
+from fedsynth_common.limits import MAX_MESSAGE_BYTES
 from fedsynth_common.protocol import PROTOCOL_VERSION
 from fedsynth_common.protocol import vault_pb2 as pb
 
@@ -137,3 +139,48 @@ def test_the_command_serves_until_sigterm_and_finishes_the_running_call(tmp_path
     assert pb.DiscriminateReply.FromString(replies[0]).status == "OK"
     assert process.wait(timeout=30) == 0
     assert not (tmp_path / "vault.sock").exists()
+
+
+SLOW = """
+import sys, time
+from pathlib import Path
+from fedsynth_client.vault.server import serve
+class Slow:
+    def call(self, method, request):
+        time.sleep(0.0 if method == "receipt" else 6.0)
+        return b""
+serve(Slow(), Path(sys.argv[1]))
+"""
+
+
+def test_only_a_few_requests_are_in_memory_while_others_wait(tmp_path):
+    """Twelve couriers send 32 MiB each; most of it stays with them while three are computed."""
+    path = str(tmp_path / "vault.sock")
+    process = subprocess.Popen([sys.executable, "-c", SLOW, path])
+    size = 32 << 20
+    try:
+        for _ in range(600):
+            with contextlib.suppress(grpc.RpcError):
+                SocketVault(path).call("receipt", b"")
+                break
+            time.sleep(0.1)
+        before = resident(process.pid)
+        couriers = [
+            threading.Thread(target=SocketVault(path).call, args=("discriminate", bytes(size)))
+            for _ in range(12)
+        ]
+        for courier in couriers:
+            courier.start()
+        most = 0
+        while any(courier.is_alive() for courier in couriers):
+            most = max(most, resident(process.pid) - before)
+            time.sleep(0.05)
+    finally:
+        process.send_signal(signal.SIGTERM)
+    assert process.wait(timeout=60) == 0
+    assert 3 * size < most < 2 * 3 * size + (16 << 20)
+    assert 2 * 3 * MAX_MESSAGE_BYTES == WAITING_BYTES
+
+
+def resident(pid):
+    return 4096 * int(Path(f"/proc/{pid}/statm").read_text().split()[1])

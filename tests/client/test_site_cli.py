@@ -187,6 +187,8 @@ def test_a_person_sees_what_a_plan_may_take_of_the_computer(site, arguments):
         "persons",
         "predicts 2 of the 3 columns of every record it looks at",
         "messages at most 64 MiB each, either way",
+        f"disk at most {-(-(2 * 64_000_000 + 2 * 12 * parameters) // 2**20)} MiB of replies, which the "
+        "ledger keeps",
         f"memory at most {LARGEST_REQUEST_BYTES // 2**20:,} MiB for a request, besides the records",
     ):
         assert line.split() in lines

@@ -23,6 +23,8 @@ PROTOCOL, VAULT = "common/fedsynth_common/protocol", "client/fedsynth_client/vau
 SIMULATIONS = "simulations/fedsynth_simulations"
 P, C, S = "tests/privacy/test_", "tests/client/test_", "tests/simulations/test_"
 
+PEAK = f"{P}vault_memory.py::test_the_peak_of_a_request_is_the_same_for_any_number_of_records"
+
 MUTANTS = (
     # 1: randomness
     Mutant(
@@ -1037,7 +1039,7 @@ MUTANTS = (
         f"{VAULT}/measure.py",
         "rows = max(1, min(_ROWS, _LOOKED_UP // len(place)))",
         "rows = max(1, len(codes))",
-        (f"{P}vault_memory.py::test_the_peak_of_a_request_is_the_same_for_any_number_of_records",),
+        (PEAK,),
     ),
     Mutant(
         "arrays of counts that fill up with the records",
@@ -1045,7 +1047,69 @@ MUTANTS = (
         f"{VAULT}/measure.py",
         "np.full((len(place), rows), 0, np.uint16)",
         "np.zeros((len(place), rows), np.uint16)",
-        (f"{P}vault_memory.py::test_the_peak_of_a_request_is_the_same_for_any_number_of_records",),
+        (PEAK,),
+    ),
+    Mutant(
+        "a vault starts without memory for the largest request",
+        15,
+        f"{SITE}/cli/serve.py",
+        "        prove_memory(memory_needed(len(records), WAITING_BYTES))\n",
+        "",
+        (f"{C}site_cli.py::test_a_vault_does_not_start_without_memory_for_the_largest_request",),
+    ),
+    Mutant(
+        "every request that waits is in memory",
+        15,
+        f"{VAULT}/server.py",
+        "_READ = 3 ",
+        "_READ = 12 ",
+        (f"{C}server.py::test_only_a_few_requests_are_in_memory_while_others_wait",),
+    ),
+    Mutant(
+        "memory is asked for and never taken",
+        15,
+        f"{VAULT}/memory.py",
+        "room[:: mmap.PAGESIZE] = bytes(-(-size // mmap.PAGESIZE))",
+        "pass",
+        (f"{P}vault_memory.py::test_memory_is_really_taken_before_a_vault_serves",),
+    ),
+    Mutant(
+        "memory that is not there passes",
+        15,
+        f"{VAULT}/memory.py",
+        "    if status:",
+        "    if False:",
+        (f"{P}vault_memory.py::test_a_vault_that_lacks_memory_says_how_much_it_needs",),
+    ),
+    Mutant(
+        "memory of a sample is not counted",
+        15,
+        f"{VAULT}/memory.py",
+        " + SAMPLED_BYTES * rows",
+        "",
+        (f"{P}vault_memory.py::test_what_must_be_free_grows_with_the_records_that_can_be_drawn",),
+    ),
+    Mutant(
+        "pieces of a batch are all kept",
+        15,
+        f"{VAULT}/discriminate.py",
+        "for a, b in pairwise(ends):",
+        "for a, b in [(np.array(a), np.array(b)) for a, b in pairwise(ends)]:",
+        (
+            f"{P}vault_memory.py::"
+            "test_a_record_that_is_drawn_takes_no_more_memory_than_is_set_aside",
+        ),
+    ),
+    Mutant(
+        "memory follows the most rows that a person has",
+        15,
+        "common/fedsynth_common/networks/unit_gradients.py",
+        "block = max(1, _VALUES // (each * (back.shape[1] + there.shape[1])))",
+        "block = self._units",
+        (
+            f"{P}vault_memory.py::"
+            "test_persons_of_very_different_rows_take_no_more_than_is_set_aside_for_them",
+        ),
     ),
     Mutant(
         "views without end are looked up",

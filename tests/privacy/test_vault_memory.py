@@ -11,13 +11,15 @@ import resource
 import subprocess
 import sys
 import traceback
+import tracemalloc
 
 import numpy as np
 import pytest
 from small_site import SCHEMA, WIDTHS, Site, make_plan, make_policy, make_records
 
 from fedsynth_client.records import Records
-from fedsynth_client.vault.checks import measurement_of
+from fedsynth_client.vault.checks import assignment_of, measurement_of
+from fedsynth_client.vault.discriminate import Trainer
 from fedsynth_client.vault.memory import SAMPLED_BYTES, memory_needed
 from fedsynth_common.limits import (
     AXES_PER_COLUMN,
@@ -28,6 +30,7 @@ from fedsynth_common.limits import (
     REQUEST_BYTES,
 )
 from fedsynth_common.networks.unit_gradients import _VALUES
+from fedsynth_common.privacy.randomness import Randomness
 from fedsynth_common.protocol import vault_pb2 as pb
 from fedsynth_common.protocol.codec import pack, pack_views
 from fedsynth_common.schema import CategoricalColumn, IdColumn
@@ -252,6 +255,21 @@ def test_memory_is_really_taken_before_a_vault_serves():
 def test_a_vault_that_lacks_memory_says_how_much_it_needs():
     told, _ = proven(900 << 20, limit=800 << 20)
     assert "this vault needs 900 MiB for requests" in told
+
+
+@pytest.mark.parametrize("hidden", [(64,), WIDE])
+def test_a_record_that_is_drawn_takes_no_more_memory_than_is_set_aside(hidden):
+    """Also where networks are so large that every row is a piece of its own."""
+    rows, site = 200_000, of_large(hidden)(1)
+    order = assignment_of(discriminating(site), site.plan, site.schema)
+    trainer = Trainer(order, Randomness())
+    records = Records(np.zeros((rows, len(WIDTHS)), np.uint16))
+    tracemalloc.start()
+    try:
+        assert sum(len(piece.rows) for piece in trainer._pieces(records)) == rows
+        assert tracemalloc.get_traced_memory()[1] < SAMPLED_BYTES * rows
+    finally:
+        tracemalloc.stop()
 
 
 def test_what_must_be_free_grows_with_the_records_that_can_be_drawn():

@@ -16,7 +16,10 @@ gradient, which may depend on the rest of the batch, is bounded (`privacy/roundi
 larger by as much.
 """
 
+from array import array
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -46,6 +49,7 @@ class Piece:
 
     rows: Index
     groups: Index
+    last: bool
 
 
 class Trainer:
@@ -86,16 +90,18 @@ class Trainer:
     def private_gradient(self, records: Records) -> NDArray[np.float64]:
         """(clipped sum over a Poisson sample + noise) / L, also left in each parameter's `grad`."""
         self.optimizer.zero_grad()
-        pieces = list(self._pieces(records))
         generator = self._randomness.generator()
-        for number, piece in enumerate(pieces, start=1):
-            self.optimizer.add(self._clipped(records, piece, generator), last=number == len(pieces))
-            if number < len(pieces):
+        for piece in self._pieces(records):
+            self.optimizer.add(self._clipped(records, piece, generator), last=piece.last)
+            if not piece.last:
                 self.optimizer.zero_grad()
         return torch.cat([p.grad.reshape(-1) for p in self.optimizer.params]).numpy()
 
-    def _pieces(self, records: Records) -> list[Piece]:
-        """A Poisson sample in pieces of whole units; one empty piece if nobody was drawn."""
+    def _pieces(self, records: Records) -> Iterator[Piece]:
+        """A Poisson sample in pieces of whole units; one empty piece if nobody was drawn.
+
+        Takes at most `memory.SAMPLED_BYTES` a record, which the vault made sure of at its start.
+        """
         rate = self._order.plan.sampling_rate
         sample = poisson_sample(records.units, rate, self._randomness)
         rows, groups = records.rows_of(sample)
@@ -103,7 +109,7 @@ class Trainer:
             groups = np.arange(len(rows))
         if np.bincount(groups).max(initial=0) > self._order.rows_per_person:
             raise PrivacyError("a person has more rows than the schema allows")
-        ends, last, first = [0], 0, 0
+        ends, last, first = array("q", [0]), 0, 0
         sizes = np.bincount(groups, minlength=len(sample)).cumsum()
         for unit, end in enumerate(sizes.tolist()):
             full = end - ends[-1] > self.sizes.rows or unit - first == self.sizes.units
@@ -111,8 +117,9 @@ class Trainer:
                 ends.append(last)
                 first = unit
             last = end
-        bounds = zip(ends, [*ends[1:], len(rows)], strict=True)
-        return [Piece(rows[a:b], groups[a:b] - groups[a : a + 1]) for a, b in bounds]
+        ends.append(len(rows))
+        for a, b in pairwise(ends):
+            yield Piece(rows[a:b], groups[a:b] - groups[a : a + 1], last=b == len(rows))
 
     def _clipped(
         self, records: Records, piece: Piece, generator: np.random.Generator

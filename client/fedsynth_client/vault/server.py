@@ -3,9 +3,9 @@
 The socket lies in a directory that only the courier's group may enter, and is itself closed to
 everybody else; there is no network port. Requests are computed one at a time (the vault's own
 lock), while health checks go on being answered: couriers may fill all but a few of the threads, and
-one too many is turned away (RESOURCE_EXHAUSTED), which costs nothing and can be repeated. The threads
-are few, since each may hold a message, and all that they can hold must fit (`vault.memory`). SIGTERM
-lets the running call finish.
+one too many is turned away (RESOURCE_EXHAUSTED), which costs nothing and can be repeated. Only a few
+requests are read while others wait, since all that is in memory at once must fit (`vault.memory`).
+SIGTERM lets the running call finish.
 """
 
 import os
@@ -25,9 +25,10 @@ from fedsynth_client.vault.client import CHANNEL_OPTIONS, REPLIES, SERVICE, Vaul
 from fedsynth_common.errors import InputError
 from fedsynth_common.limits import MAX_MESSAGE_BYTES
 
-_THREADS = 5
-_COURIERS = 3  # requests computed or waiting at once; the other threads answer health checks
-WAITING_BYTES = 2 * _THREADS * MAX_MESSAGE_BYTES
+_THREADS = 16
+_COURIERS = 12  # requests computed or waiting at once; the other threads answer health checks
+_READ = 3  # requests whose bytes are in memory at once; the others are still with their couriers
+WAITING_BYTES = 2 * _READ * MAX_MESSAGE_BYTES
 """Memory of requests and replies on their way: gRPC holds each once, and this process once."""
 _GRACE_SECONDS = 600.0
 
@@ -66,19 +67,24 @@ def serve(vault: VaultCaller, socket: Path, mode: int = 0o660) -> None:
 
 
 def _handlers(vault: VaultCaller) -> "grpc.GenericRpcHandler[bytes, bytes]":
-    """The four methods on raw bytes, so that malformed messages also get a code of ours."""
-    places = threading.Semaphore(_COURIERS)
+    """The four methods on raw bytes, so that malformed messages also get a code of ours.
 
-    def answer(method: str, request: bytes, context: grpc.ServicerContext) -> bytes:
+    They are declared as streams of requests, of which a courier sends one: gRPC reads a single request
+    before it asks us, but a stream only when it is asked for the next.
+    """
+    places, read = threading.Semaphore(_COURIERS), threading.Semaphore(_READ)
+
+    def answer(method: str, requests: Iterator[bytes], context: grpc.ServicerContext) -> bytes:
         if not places.acquire(blocking=False):
             context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, "too many requests at once")
         try:
-            return vault.call(method, request)
+            with read:
+                return vault.call(method, next(requests, b""))
         finally:
             places.release()
 
     methods = {
-        name.capitalize(): grpc.unary_unary_rpc_method_handler(
+        name.capitalize(): grpc.stream_unary_rpc_method_handler(
             partial(answer, name), request_deserializer=bytes, response_serializer=bytes
         )
         for name in REPLIES
