@@ -37,6 +37,8 @@ def text_of(value: object) -> str | None:
         return value.strip() or None
     if isinstance(value, bool | np.bool_):
         return "true" if value else "false"
+    if isinstance(value, np.timedelta64):  # which numpy counts among the whole numbers
+        return _text_of_object(value)
     if isinstance(value, int | np.integer):
         return str(int(value))
     if isinstance(value, float | np.floating):

@@ -18,6 +18,7 @@ import pyarrow.compute as pc
 from fedsynth_common.tables.cell_text import text_of
 from fedsynth_common.tables.storage import stored
 
+_BLANKS = "".join(filter(str.isspace, map(chr, range(0x3001))))  # those that `str.strip` removes
 _NUMBER = r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?$"
 
 
@@ -80,7 +81,7 @@ def _parsed(texts: pa.Array | pa.ChunkedArray) -> npt.NDArray[np.float64]:
         # what Arrow reads beyond our grammar ("inf", "nan") is not finite: NaN in the end
         numbers = pc.cast(texts, pa.float64())
     except pa.ArrowInvalid:
-        bare = pc.ascii_trim_whitespace(texts)
+        bare = pc.utf8_trim(texts, _BLANKS)
         bare = pc.if_else(pc.match_substring_regex(bare, _NUMBER), bare, None)
         numbers = pc.cast(pc.ascii_ltrim(bare, "+"), pa.float64())
     return np.asarray(numbers.to_numpy(zero_copy_only=False), dtype=np.float64)
