@@ -1,4 +1,4 @@
-"""Cells of every kind, columns of every kind, and what a column makes of a cell: for tests of claim 9."""
+"""Odd cells, columns of every kind, and what a column makes of a cell: for tests of claim 9."""
 
 import datetime
 import decimal
@@ -34,9 +34,7 @@ COLUMNS = {
     "swapped date": DateColumn(
         name="x", minimum="1900-01-01", maximum="2030-12-31", format="%Y-%d-%m", nullable=True
     ),
-    "year": DateColumn(
-        name="x", minimum="1900", maximum="2030", granularity="year", nullable=True
-    ),
+    "year": DateColumn(name="x", minimum="1900", maximum="2030", granularity="year", nullable=True),
     "datetime": DatetimeColumn(
         name="x", minimum="1600-01-01T00:00", maximum="9999-12-31T23:59", nullable=True
     ),
@@ -45,12 +43,37 @@ COLUMNS = {
 }
 TEXTS = [
     *("1", "1.0", "1.00", "+1", "-0", " 1 ", "1e0", "1e999", "1e-999", "9" * 400, "0x10", "1,5"),
-    *("007", "true", "True", "yes", "no", "a", " a ", "A", "inf", "nan", "NaN", "NaT", "None", "null"),
+    *(
+        "007",
+        "true",
+        "True",
+        "yes",
+        "no",
+        "a",
+        " a ",
+        "A",
+        "inf",
+        "nan",
+        "NaN",
+        "NaT",
+        "None",
+        "null",
+    ),
     *("2020-01-31", "2020-01-31 00:00:00", "2020-01-31T08:15:00.123456789", "20200131", "2020"),
     *("31.01.2020", "2020-13-01", "9999-12-31T23:59:59-05:00", "0001-01-01T00:00:00+05:00"),
     *("infinity", "0044-03-15 BC", "12020-01-01", "now", "today", "1600-01-01T00:00:00.1234567"),
     *("P1D", "PT36H", "P-1D", "PT0.5S", "P1M", "P300000Y", "P" + "9" * 30 + "D", "1 day"),
-    *("", "   ", "\u00a01\u00a0", "\u0661", "Stra\u00dfe", "x\0y", "\U0001f600", "[1, 2]", '{"a": 1}'),
+    *(
+        "",
+        "   ",
+        "\u00a01\u00a0",
+        "\u0661",
+        "Stra\u00dfe",
+        "x\0y",
+        "\U0001f600",
+        "[1, 2]",
+        '{"a": 1}',
+    ),
 ]
 OBJECTS = [
     *(True, False, 0, 1, -3, 2, 2020, 20200131, 2**53 + 1, 2**63, -(2**70), 10**400),
@@ -61,8 +84,13 @@ OBJECTS = [
     *(datetime.date(2020, 1, 31), datetime.datetime(2020, 1, 31), datetime.date(1, 1, 1)),
     datetime.datetime(2020, 1, 31, 8, 15, 30, 5, tzinfo=datetime.UTC),
     datetime.datetime(1, 1, 1, tzinfo=datetime.timezone(datetime.timedelta(hours=5))),
-    datetime.datetime(9999, 12, 31, 23, 59, 59, tzinfo=datetime.timezone(-datetime.timedelta(hours=5))),
-    *(pd.Timestamp("1960-05-05 00:00:00.123456789"), pd.Timestamp("2020-01-31", tz="Europe/Berlin")),
+    datetime.datetime(
+        9999, 12, 31, 23, 59, 59, tzinfo=datetime.timezone(-datetime.timedelta(hours=5))
+    ),
+    *(
+        pd.Timestamp("1960-05-05 00:00:00.123456789"),
+        pd.Timestamp("2020-01-31", tz="Europe/Berlin"),
+    ),
     *(np.datetime64("2020-01-31"), np.datetime64("2020", "Y"), np.datetime64(10**13, "s")),
     *(np.datetime64("NaT"), np.timedelta64("NaT"), np.timedelta64(90, "m"), np.timedelta64(1, "Y")),
     *(datetime.timedelta(days=1), datetime.timedelta(hours=-2, microseconds=1)),
@@ -82,7 +110,7 @@ def code_alone(cell: object, column) -> int:
 
 
 def codes_of(series: pd.Series, column) -> list[int]:
-    """The codes of a column's cells, those that are refused left out before they are encoded together."""
+    """The codes of a column's cells; those that are refused are left out of the table."""
     try:
         return encode_column(series, column)[0].tolist()
     except InputError:

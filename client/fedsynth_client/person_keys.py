@@ -16,7 +16,7 @@ from fedsynth_common.tables import factorise, whole_number
 Index = NDArray[np.int64]
 
 
-class UnkeyedRows(InputError):
+class MissingKeyError(InputError):
     """Rows whose person is not known."""
 
 
@@ -40,15 +40,15 @@ class PersonKeys:
         """Append the rows of a chunk.
 
         Raises:
-            UnkeyedRows: the key is not in the table, or missing in some rows.
+            MissingKeyError: the key is not in the table, or missing in some rows.
         """
         if self._key not in frame.columns:
-            raise UnkeyedRows(
+            raise MissingKeyError(
                 f"column {self._key!r}: the schema's person key is missing from the table"
             )
         cells, texts = factorise(frame[self._key])
         if missing := int((cells < 0).sum()):
-            raise UnkeyedRows(
+            raise MissingKeyError(
                 f"column {self._key!r}: {missing} rows have no person key; give every row one, or "
                 "remove them"
             )

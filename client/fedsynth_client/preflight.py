@@ -16,7 +16,7 @@ from pathlib import Path
 import pandas as pd
 
 from fedsynth_client.column_check import ColumnCheck, ColumnReport
-from fedsynth_client.person_keys import UniqueCells, UnkeyedRows
+from fedsynth_client.person_keys import MissingKeyError, UniqueCells
 from fedsynth_client.policy import Policy
 from fedsynth_client.reading import without_values
 from fedsynth_client.records import RecordsBuilder
@@ -133,7 +133,7 @@ class Inspection:
     def _encoded(self, chunk: pd.DataFrame) -> EncodedTable | None:
         try:
             return self.records.add(chunk)
-        except UnkeyedRows as error:
+        except MissingKeyError as error:
             self._unkeyed = self._unkeyed or str(error)
         except InputError:  # what is wrong is found out column by column
             pass

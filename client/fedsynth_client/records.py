@@ -108,7 +108,7 @@ class RecordsBuilder:
         """Encode a chunk and append it. Every record of a vault or a simulation comes in here.
 
         Raises:
-            UnkeyedRows: a row without a person key.
+            MissingKeyError: a row without a person key.
             InputError: the columns are not those of the schema, or cells cannot be repaired.
         """
         encoded = encode(frame, self._schema)

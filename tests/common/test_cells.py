@@ -1,4 +1,4 @@
-"""A cell is read by itself: neither the cells beside it nor the storage of its column change its code."""
+"""A cell is read by itself: no cell beside it and no storage of its column changes its code."""
 
 import datetime
 import decimal
@@ -137,7 +137,16 @@ def equal_cells():
     yield ["0", 0, -0.0, decimal.Decimal("-0.00"), decimal.Decimal("0E-8"), "0.0"]
     yield [0.00000001, decimal.Decimal("0.00000001"), decimal.Decimal("1E-8"), "0.00000001"]
     yield [2**70, float(2**70), str(2**70), decimal.Decimal(2**70)]
-    yield [None, pd.NA, pd.NaT, "", "  ", float("nan"), decimal.Decimal("NaN"), np.datetime64("NaT")]
+    yield [
+        None,
+        pd.NA,
+        pd.NaT,
+        "",
+        "  ",
+        float("nan"),
+        decimal.Decimal("NaN"),
+        np.datetime64("NaT"),
+    ]
     moment = datetime.datetime(2020, 1, 31, 8, 15)
     yield [
         *(moment, pd.Timestamp(moment), np.datetime64(moment), moment.replace(tzinfo=utc)),
@@ -162,7 +171,9 @@ def test_equal_cells_of_different_types_have_one_code(name, cells):
 def test_a_boolean_says_the_same_wherever_it_is_declared(name):
     column = COLUMNS[name]
     said = {"boolean": "true", "yes and no": "yes"}.get(name, "1")
-    assert code_alone(True, column) == code_alone(np.bool_(True), column) == code_alone(said, column)
+    assert (
+        code_alone(True, column) == code_alone(np.bool_(True), column) == code_alone(said, column)
+    )
     assert code_alone(True, column) != code_alone(False, column)
 
 
@@ -171,6 +182,12 @@ def test_a_declared_text_means_itself():
     assert code[0] == code[1] == code[2]
     assert len({code[0], code[3], code[4], code[5]}) == 4  # 7 is not 007
     assert whole_number("-0.0") == "0"
+
+
+def test_blanks_around_a_number_are_the_same_in_any_company():
+    for blank in filter(str.isspace, map(chr, range(0x3001))):
+        cell = f"{blank}1{blank}"
+        assert code_alone(cell, COLUMNS["integer"]) == code_alone("1", COLUMNS["integer"])
 
 
 def test_types_of_arrow_read_as_the_cells_in_them():

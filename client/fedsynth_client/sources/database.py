@@ -15,7 +15,7 @@ the driver's text, which quotes cells.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import repeat
+from itertools import count, repeat
 from typing import TYPE_CHECKING, Any, NoReturn
 from urllib.parse import quote
 
@@ -112,14 +112,17 @@ class DatabaseSource:
         names = [str(key).strip() for key in result.keys()]  # noqa: SIM118 - a result is no mapping
         check_names(names, self.name)
         if postgresql:
-            described = result.cursor.description if result.cursor else ()
+            described: Any = result.cursor.description if result.cursor else ()
             kinds = [kind_of_number(column.type_code) for column in described]
+        kinds = kinds or list(repeat("text", len(names)))
         some = False
         for rows in result.partitions(ROWS):
             some = True
             columns = [
                 printed(cells, kind, place, self.name) if postgresql else held(cells, kind)
-                for place, (cells, kind) in enumerate(zip(zip(*rows), kinds or repeat("text")), 1)
+                for place, cells, kind in zip(
+                    count(1), zip(*rows, strict=True), kinds, strict=False
+                )
             ]
             yield pd.concat(columns, axis=1, keys=names)
         if not some:
@@ -128,7 +131,7 @@ class DatabaseSource:
     def _statement(
         self, connection: "Connection"
     ) -> "tuple[Select[Any] | TextClause, Sequence[Kind]]":
-        """What is asked, and how the columns of a SQLite table are read (of a query nothing is declared)."""
+        """What is asked, and how a SQLite table's columns are declared; nothing for a query."""
         import sqlalchemy
         from sqlalchemy.exc import NoSuchTableError
 
@@ -148,7 +151,7 @@ class DatabaseSource:
                 f"{self.name}: no table {self.table!r} that this user can see"
             ) from None
         # columns without a type, so that SQLAlchemy hands over what the database holds
-        columns = [sqlalchemy.column(column.name) for column in found.columns]
+        columns: list[Any] = [sqlalchemy.column(column.name) for column in found.columns]
         rows = sqlalchemy.select(*columns).select_from(found).order_by(*found.primary_key.columns)
         return rows, [kind_of_type(column.type) for column in found.columns]
 

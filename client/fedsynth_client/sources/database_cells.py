@@ -8,7 +8,7 @@ SQLite has a type for every cell, whatever the column declares.
 |---|---|
 | boolean, integers, double precision, real | the same (a real: the double that prints so) |
 | numeric | its digits as a text |
-| date, timestamp, with a time zone or without | moments in UTC; `infinity` and years before Christ stay texts |
+| date, timestamp | moments in UTC; `infinity`, years before Christ and beyond 9999 stay texts |
 | interval | a text in ISO 8601 (`P3DT4H`); months and years have no fixed length |
 | json, jsonb | a text, number or boolean that it consists of; lists and objects are texts |
 | uuid, arrays, enumerations, ranges, money, everything else | a text as PostgreSQL prints it |
@@ -44,7 +44,9 @@ _KINDS: dict[int, Kind] = {
     **dict.fromkeys((1082, 1114, 1184), "moment"),
     1700: "decimal",
 }
-_MOMENT = r"^([0-9]{4}-[0-9]{2}-[0-9]{2}(?: [0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,6})?)?)(?:\+00)?$"
+_MOMENT = (
+    r"^([0-9]{4}-[0-9]{2}-[0-9]{2}(?: [0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,6})?)?)(?:\+00)?$"
+)
 
 
 def kind_of_number(number: int) -> Kind:
@@ -103,7 +105,9 @@ def held(cells: Sequence[object], kind: Kind) -> pd.Series:
 def _moments(series: pd.Series) -> pd.Series:
     """Texts that are moments as moments; all other cells as they are."""
     if series.dtype == object:  # of several types: one by one, each as it would be read among texts
-        cells = [_moments(pd.Series([c], dtype="str"))[0] if isinstance(c, str) else c for c in series]
+        cells = [
+            _moments(pd.Series([c], dtype="str"))[0] if isinstance(c, str) else c for c in series
+        ]
         return pd.Series(cells, dtype=object)
     if series.dtype != "str":
         return series

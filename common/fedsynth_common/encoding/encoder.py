@@ -156,7 +156,9 @@ def _encode_labels(
     return _with_missing(codes, missing, domain), RepairCounts(unknown=found)
 
 
-def _codes_of_texts(column: CategoricalColumn | BooleanColumn, domain: FineDomain) -> dict[str, int]:
+def _codes_of_texts(
+    column: CategoricalColumn | BooleanColumn, domain: FineDomain
+) -> dict[str, int]:
     """The code of each declared text, and of what says the same in another type.
 
     Declared `1.0` is also 1. A boolean is true or false whatever the column calls it, and where it calls

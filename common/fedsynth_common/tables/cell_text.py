@@ -1,4 +1,4 @@
-"""One canonical text for one cell, whatever type holds it: a function of the cell alone.
+r"""One canonical text for one cell, whatever type holds it: a function of the cell alone.
 
 | cell | its text |
 |---|---|

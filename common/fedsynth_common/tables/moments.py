@@ -54,13 +54,15 @@ def in_calendar(moments: Moments) -> Moments:
     unit = np.datetime_data(moments.dtype)[0]
     if unit in ("generic", "ns", "ps", "fs", "as"):  # all of them near 1970
         return moments.astype("datetime64[us]")
-    first, last = (np.datetime64(day).astype(moments.dtype) for day in ("0001-01-01", "10000-01-01"))
+    first, last = (
+        np.datetime64(day).astype(moments.dtype) for day in ("0001-01-01", "10000-01-01")
+    )
     inside = (moments >= first) & (moments < last)
-    return np.where(inside, moments, np.datetime64("NaT", unit)).astype("datetime64[us]")
+    return np.where(inside, moments, np.array("NaT", moments.dtype)).astype("datetime64[us]")
 
 
 def _moment(cell: datetime.date | np.datetime64) -> np.datetime64:
-    if cell is pd.NaT:
+    if pd.isna(cell):
         return np.datetime64("NaT", "us")
     if isinstance(cell, pd.Timestamp):
         cell = cell.asm8  # in UTC
@@ -83,7 +85,7 @@ def _seconds(lengths: npt.NDArray[np.timedelta64]) -> npt.NDArray[np.float64]:
 def _length(cell: datetime.timedelta | np.timedelta64) -> float:
     if isinstance(cell, datetime.timedelta) and not isinstance(cell, pd.Timedelta):
         return cell.days * 86_400 + cell.seconds + cell.microseconds / 10**6
-    if cell is pd.NaT:
+    if pd.isna(cell):
         return float("nan")
     length = cell.asm8 if isinstance(cell, pd.Timedelta) else cell
     unit = np.datetime_data(length.dtype)[0]

@@ -7,6 +7,8 @@ storages below gives what `text_of`, `as_number` and the readers of moments give
 (`tests/common/test_cells.py` compares them).
 """
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -44,7 +46,7 @@ def stored(series: pd.Series) -> pd.Series:
 def _alike(series: pd.Series) -> pd.Series:
     """Python objects in the storage of their type, if it is exactly one and holds all of them."""
     kinds = set(map(type, series.to_numpy(dtype=object).tolist())) - {type(None)}
-    storages = {str: "str", bool: "boolean", int: "Int64", float: "float64"}
+    storages: dict[type, Any] = {str: "str", bool: "boolean", int: "Int64", float: "float64"}
     if not kinds:
         return series.astype("str")
     if len(kinds) > 1 or (kind := kinds.pop()) not in storages:

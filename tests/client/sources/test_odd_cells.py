@@ -18,6 +18,7 @@ from small_site import make_policy
 from fedsynth_client.preflight import Inspection
 from fedsynth_client.records import load_records
 from fedsynth_client.sources import DatabaseSource, FolderSource, FrameSource, open_source
+from fedsynth_client.sources.database_cells import printed
 from fedsynth_common.errors import InputError
 from fedsynth_common.privacy.randomness import Randomness, SeededRandomness
 from fedsynth_common.schema import CategoricalColumn, IdColumn, Schema
@@ -151,7 +152,7 @@ POSTGRESQL = {
     "double precision": (["0.1", "1", None], ["NaN", "-Infinity", "1e300", "-0.0"]),
     "numeric": (["1.00", "2.50", None], ["NaN", "Infinity", "1e1000", "1e-1000", "9" * 60]),
     "boolean": (["true", "false", None], ["true"]),
-    "text": (["1", "a", None], [text for text in TEXTS if "\0" not in text]),
+    "text": (["1", "a", None], [text for text in TEXTS[::5] if "\0" not in text]),
     "char(3)": (["1", "a", None], ["", "xyz"]),
     "date": (["2020-01-31", "1960-05-05", None], ["infinity", "0044-03-15 BC", "5874897-12-31"]),
     "timestamp": (
@@ -171,6 +172,22 @@ POSTGRESQL = {
     "money": (["1", None], ["-1000"]),
     "int4range": (["[1,3)", None], ["empty"]),
 }
+
+
+@pytest.mark.parametrize(
+    ("kind", "usual", "odds"),
+    [
+        ("json", ["true", "false", None], ["1", "null", "[true]", '"true"']),
+        ("moment", ["2020-01-31", "2020-01-31 08:15:00.5", None], ["infinity", "0044-03-15 BC"]),
+        ("decimal", ["1.00", "2.50", None], ["NaN", "Infinity"]),
+    ],
+)
+def test_one_odd_cell_of_postgresql_changes_no_other(kind, usual, odds):
+    """The same without a server, from the texts that it prints."""
+    alone = printed(usual, kind, 1, "t")
+    for odd in odds:
+        assert_others_unchanged(alone, printed([*usual, odd], kind, 1, "t"), len(usual))
+        assert_others_unchanged(alone, printed([odd, *usual], kind, 1, "t"), 0)
 
 
 @pytest.fixture(scope="module")
@@ -229,7 +246,10 @@ def test_equal_cells_of_different_types_of_postgresql(server, x, same):
 
 def test_the_servers_own_settings_change_nothing(server):
     url, engine = server
-    query = "SELECT '1 day 2 hours'::interval AS x, '2020-01-31 12:00+00'::timestamptz AS y, 0.1::float8 AS z"
+    cells = (
+        "'1 day 2 hours'::interval AS x, '2020-01-31 12:00+00'::timestamptz AS y, 0.1::float8 AS z"
+    )
+    query = f"SELECT {cells}"
     expected = next(DatabaseSource(url=url, query=query).chunks())
     with engine.connect() as connection:
         for name, value in {
@@ -280,4 +300,6 @@ def test_serving_and_simulations_read_a_table_alike(tmp_path):
 
 def test_a_uuid_names_a_person(server):
     query = "SELECT md5((n / 2)::text)::uuid AS who, 'a' AS x FROM generate_series(0, 9) AS n"
-    assert load_records(DatabaseSource(url=server[0], query=query), PERSONS, Randomness()).units == 5
+    assert (
+        load_records(DatabaseSource(url=server[0], query=query), PERSONS, Randomness()).units == 5
+    )
