@@ -6,6 +6,7 @@ objects moments stand beside texts, and each is read as it would be among its ow
 """
 
 import datetime
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -61,7 +62,7 @@ def in_calendar(moments: Moments) -> Moments:
     return np.where(inside, moments, np.array("NaT", moments.dtype)).astype("datetime64[us]")
 
 
-def _moment(cell: datetime.date | np.datetime64) -> np.datetime64:
+def _moment(cell: Any) -> np.datetime64:
     if pd.isna(cell):
         return np.datetime64("NaT", "us")
     if isinstance(cell, pd.Timestamp):
@@ -82,7 +83,7 @@ def _seconds(lengths: npt.NDArray[np.timedelta64]) -> npt.NDArray[np.float64]:
     return np.where(np.isnat(lengths), np.nan, seconds)
 
 
-def _length(cell: datetime.timedelta | np.timedelta64) -> float:
+def _length(cell: Any) -> float:
     if isinstance(cell, datetime.timedelta) and not isinstance(cell, pd.Timedelta):
         return cell.days * 86_400 + cell.seconds + cell.microseconds / 10**6
     if pd.isna(cell):

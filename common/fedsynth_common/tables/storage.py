@@ -32,7 +32,7 @@ def stored(series: pd.Series) -> pd.Series:
     if isinstance(kind, pd.StringDtype):
         return series.astype("str")
     if isinstance(kind, pd.DatetimeTZDtype):
-        return series.dt.tz_convert("UTC").dt.tz_localize(None)
+        return pd.Series(series.dt.tz_convert("UTC").dt.tz_localize(None))
     if kind in (np.float16, np.float32, pd.Float32Dtype()):
         singles = series.to_numpy(dtype=np.float32, na_value=np.nan)
         return pd.Series(doubles(pa.array(singles)).to_numpy(zero_copy_only=False), series.index)
