@@ -177,6 +177,12 @@ def test_a_boolean_says_the_same_wherever_it_is_declared(name):
     assert code_alone(True, column) != code_alone(False, column)
 
 
+@pytest.mark.parametrize("name", ["integer", "numeric", "duration"])
+def test_a_boolean_is_a_number_in_any_company(name):
+    alone = [code_alone(flag, COLUMNS[name]) for flag in (True, False)]
+    assert codes_of(pd.Series([True, "x", False], dtype=object), COLUMNS[name])[::2] == alone
+
+
 def test_a_declared_text_means_itself():
     code = [code_alone(text, COLUMNS["categorical"]) for text in ("3", "3.0", 3, "1", "007", "7")]
     assert code[0] == code[1] == code[2]

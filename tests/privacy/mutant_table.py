@@ -556,10 +556,7 @@ MUTANTS = (
         f"{TABLES}/cells.py",
         "if isinstance(cell, bool | np.bool_):",
         "if False:",
-        (
-            "tests/common/test_cells.py::test_equal_cells_of_different_types_have_one_code",
-            "tests/common/test_cells.py::test_any_mixture_reads_as_its_cells_do",
-        ),
+        ("tests/common/test_cells.py::test_a_boolean_is_a_number_in_any_company",),
     ),
     Mutant(
         "moments are texts beside other cells",

@@ -51,7 +51,7 @@ def write_texts(path, cells):
 @pytest.mark.parametrize("suffix", [".csv", ".csv.gz"])
 def test_texts_of_a_file(tmp_path, suffix):
     usual = cells_of(write_texts(tmp_path / f"t{suffix}", USUAL))
-    for number, odd in enumerate(text for text in TEXTS if "\0" not in text):
+    for number, odd in enumerate(text for text in TEXTS[::3] if "\0" not in text):
         place = PLACES[number % 3]
         cells = [*USUAL[:place], odd, *USUAL[place:]]
         beside = cells_of(write_texts(tmp_path / f"t{suffix}", cells))
@@ -89,20 +89,24 @@ def write_parts(folder, *parts):
     return FolderSource(folder)
 
 
-@pytest.mark.parametrize("kind", PARTS)
-def test_a_part_of_another_type_in_a_folder(tmp_path, kind):
+def test_parts_of_every_type_in_a_folder(tmp_path):
+    chunks = [c["x"] for c in write_parts(tmp_path / "parts", *PARTS.values()).chunks()]
+    joined = pd.concat(chunks, ignore_index=True)
+    for name, column in COLUMNS.items():
+        expected = [
+            codes_of(cells_of(write_parts(tmp_path / "parts", cells)), column)
+            for cells in PARTS.values()
+        ]
+        assert [codes_of(chunk, column) for chunk in chunks] == expected, name
+        assert codes_of(joined, column) == [code for codes in expected for code in codes], name
+
+
+@pytest.mark.parametrize("kind", SAME)
+def test_a_part_that_declares_another_type_for_equal_cells(tmp_path, kind):
     alone = cells_of(write_parts(tmp_path / "parts", PARTS[kind]))
-    for other in PARTS.values():
-        chunks = list(write_parts(tmp_path / "parts", other, PARTS[kind], other).chunks())
-        for name, column in COLUMNS.items():
-            assert codes_of(chunks[1]["x"], column) == codes_of(alone, column), name
-            joined = pd.concat([chunk["x"] for chunk in chunks], ignore_index=True)
-            found = codes_of(joined, column)[len(other) : len(other) + len(alone)]
-            assert found == codes_of(alone, column), name
-    if kind in SAME:
-        again = cells_of(write_parts(tmp_path / "parts", SAME[kind]))
-        for name, column in COLUMNS.items():
-            assert codes_of(again, column) == codes_of(alone, column), name
+    again = cells_of(write_parts(tmp_path / "parts", SAME[kind]))
+    for name, column in COLUMNS.items():
+        assert codes_of(again, column) == codes_of(alone, column), name
 
 
 def test_a_file_without_a_missing_cell_has_another_type_and_the_same_codes(tmp_path):
@@ -135,13 +139,13 @@ def test_any_type_of_cell_in_sqlite(tmp_path, declared, usual):
         connection.commit()
         source = DatabaseSource(url=f"sqlite:///{tmp_path}/t.db", table="t")
         alone = cells_of(source)
-        for odd in DYNAMIC:
-            for nr, place in ((-1, 0), (0.5, 1), (99, len(usual))):
-                connection.execute("INSERT INTO t VALUES (?, ?)", (nr, odd))
-                connection.commit()
-                assert_others_unchanged(alone, cells_of(source), place)
-                connection.execute("DELETE FROM t WHERE nr = ?", (nr,))
-                connection.commit()
+        for number, odd in enumerate(DYNAMIC):
+            nr, place = ((-1, 0), (0.5, 1), (99, len(usual)))[number % 3]
+            connection.execute("INSERT INTO t VALUES (?, ?)", (nr, odd))
+            connection.commit()
+            assert_others_unchanged(alone, cells_of(source), place)
+            connection.execute("DELETE FROM t WHERE nr = ?", (nr,))
+            connection.commit()
     connection.close()
 
 
