@@ -21,8 +21,8 @@ LOCKS = ROOT / "locks"
 ROLES: dict[str, tuple[tuple[str, ...], str]] = {
     "vault": (("common", "client"), "flwr"),  # the process with the records never loads Flower
     "courier": (("client",), "opacus"),  # the process with the network never loads PyTorch
-    "coordinator": (("common", "server"), ""),
-    "analyst": (("common",), ""),
+    "coordinator": (("common", "common/release", "server"), ""),
+    "analyst": (("common", "common/release"), ""),
 }
 """The members whose dependencies a role installs, and the one dependency that it does without."""
 

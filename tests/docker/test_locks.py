@@ -17,8 +17,8 @@ LOCKS = {path.stem: path for path in (ROOT / "locks").glob("*.txt")}
 MEMBERS = {
     "vault": ("common", "client"),
     "courier": ("client",),
-    "coordinator": ("common", "server"),
-    "analyst": ("common",),
+    "coordinator": ("common", "common/release", "server"),
+    "analyst": ("common", "common/release"),
 }
 UNUSED = {"vault": {"flwr"}, "courier": {"opacus"}}
 HERE = {"python_version": "3.11", "python_full_version": "3.11.7", "sys_platform": "linux"}
@@ -186,7 +186,11 @@ def test_documented_installs_take_hashes_and_locks_that_exist(page):
 def test_no_file_of_an_install_names_a_registry():
     files = [*LOCKS.values(), *(ROOT / page for page in PAGES), ROOT / "Makefile"]
     files += [path for path in (ROOT / "docker").glob("*") if path.is_file()]
-    files += [ROOT / "constraints.txt", *ROOT.glob("*/pyproject.toml"), ROOT / "pyproject.toml"]
+    files += [
+        ROOT / "constraints.txt",
+        *(ROOT / member / "pyproject.toml" for member in MEMBERS["coordinator"]),
+        ROOT / "pyproject.toml",
+    ]
     files += [ROOT / "locks/renew.py"]
     named = re.compile(
         r"pypi\.org|pythonhosted|pytorch\.org|docker\.(io|com)|ghcr\.io|index-url +http"
