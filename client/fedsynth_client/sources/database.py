@@ -1,6 +1,6 @@
 """Records in a database: one SELECT, streamed, in a transaction that cannot write.
 
-PostgreSQL and SQLite, through SQLAlchemy (`pip install fedsynth-client[sql]`). PostgreSQL reads a
+PostgreSQL and SQLite, through SQLAlchemy (the extra `sql`, locks/sql.txt). PostgreSQL reads a
 single snapshot (REPEATABLE READ, READ ONLY) through a server-side cursor, so neither side holds the
 whole answer; SQLite opens the file in mode `ro`. A whole table is read in the order of its primary
 key: the same rows give the same codes each time.
@@ -44,7 +44,7 @@ SETTINGS = {
     "timezone": "UTC",
     "extra_float_digits": "1",  # the shortest digits that give a number back
 }
-INSTALL = "databases need SQLAlchemy and a driver: pip install 'fedsynth-client[sql]'"
+INSTALL = "databases need SQLAlchemy and a driver: pip install --require-hashes -r locks/sql.txt"
 
 
 @dataclass(frozen=True, kw_only=True)
