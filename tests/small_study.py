@@ -11,11 +11,11 @@ from fedsynth_common.encoding import Codebook, domains
 from fedsynth_common.networks import GeneratorNetwork, GeneratorShape
 from fedsynth_common.protocol.plan import Plan
 from fedsynth_common.schema import BooleanColumn, CategoricalColumn, IntegerColumn, Schema
-from fedsynth_server.exchange import Timing
-from fedsynth_server.outcome import Outcome
-from fedsynth_server.planning import Rounds, make_plan
+from fedsynth_server.messages.exchange import Timing
 from fedsynth_server.progress import StudyProgress
-from fedsynth_server.study import Study
+from fedsynth_server.study.planning import Rounds, make_plan
+from fedsynth_server.study.result import Outcome
+from fedsynth_server.study.study import Study
 from fedsynth_server.training.settings import TrainingSettings
 from fedsynth_simulations.federation import in_process
 

@@ -27,9 +27,9 @@ from fedsynth_common.cli.main import QUIET
 from fedsynth_common.errors import FedsynthError
 from fedsynth_common.protocol.plan import Plan
 from fedsynth_common.tables import read_table
-from fedsynth_server.outcome import Outcome
 from fedsynth_server.progress import StudyProgress
-from fedsynth_server.study import Study
+from fedsynth_server.study.result import Outcome
+from fedsynth_server.study.study import Study
 from fedsynth_server.training.settings import TrainingSettings
 from fedsynth_simulations.federation import make_vault
 

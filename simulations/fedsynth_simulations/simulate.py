@@ -14,11 +14,11 @@ from fedsynth_common.protocol.plan import Plan
 from fedsynth_common.report import StudyHistory
 from fedsynth_common.report.history import HISTORY
 from fedsynth_common.schema import Schema
-from fedsynth_server.export import export
-from fedsynth_server.outcome import Outcome
-from fedsynth_server.planning import Choice, Rounds, make_plan
 from fedsynth_server.progress import StudyProgress
-from fedsynth_server.study import Study
+from fedsynth_server.release.export import export
+from fedsynth_server.study.planning import Choice, Rounds, make_plan
+from fedsynth_server.study.result import Outcome
+from fedsynth_server.study.study import Study
 from fedsynth_server.training.settings import TrainingSettings
 from fedsynth_simulations.federation import in_process
 

@@ -14,7 +14,7 @@ from fedsynth_common.report import Curve, StudyHistory, write_report
 from fedsynth_common.report.budget import budget_rows
 from fedsynth_common.report.page import render
 from fedsynth_common.schema import BooleanColumn, CategoricalColumn, NumericColumn, Schema
-from fedsynth_server.export import export
+from fedsynth_server.release.export import export
 
 HOSTILE = "\"><script>alert(1)</script><img src=x onerror=alert(2)>'&{{7*7}}"
 VOID = {"meta", "link", "img", "br"}

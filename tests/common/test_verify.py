@@ -21,8 +21,8 @@ from fedsynth_common.artefact.verify import verify
 from fedsynth_common.errors import InputError
 from fedsynth_common.privacy.events import DpSgdEvent, GaussianEvent, from_dict, to_dict
 from fedsynth_common.schema import Schema
-from fedsynth_server.export import export
-from fedsynth_server.planning import make_plan
+from fedsynth_server.release.export import export
+from fedsynth_server.study.planning import make_plan
 
 STATEMENT, PLAN, CARD = "privacy_statement.json", "plan.json", "MODEL_CARD.md"
 WEIGHTS = "generator.safetensors"

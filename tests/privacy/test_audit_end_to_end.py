@@ -24,7 +24,7 @@ from fedsynth_common.privacy.events import from_dict
 from fedsynth_common.protocol import vault_pb2 as pb
 from fedsynth_common.protocol.codec import unpack_counts
 from fedsynth_common.schema import CategoricalColumn, Schema
-from fedsynth_server.planning import Rounds, make_plan
+from fedsynth_server.study.planning import Rounds, make_plan
 from fedsynth_simulations.federation import make_vault
 from fedsynth_simulations.grid import InProcessGrid
 

@@ -21,7 +21,7 @@ def test_totals_of_runs_allow_more_bins_at_the_same_noise():
 
 def test_noise_of_a_sum_of_leaves_matches_measured_runs():
     """Least-squares leaves given both levels: the bound is not below what sums really vary by."""
-    from fedsynth_server.histograms import consistent
+    from fedsynth_server.aggregation.histograms import consistent
 
     rng, view = np.random.default_rng(1), np.arange(256) // 16
     sums = {n: [] for n in (4, 16, 64, 200)}

@@ -9,7 +9,7 @@ from fedsynth_common.encoding import domains
 from fedsynth_common.protocol import PROTOCOL_VERSION
 from fedsynth_common.protocol import vault_pb2 as pb
 from fedsynth_common.protocol.codec import unpack_counts
-from fedsynth_server.orders import histogram_order
+from fedsynth_server.aggregation.marginal_queries import histogram_order
 from fedsynth_simulations.federation import in_process, make_vault
 
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from fedsynth_server.marginals import Marginal
+from fedsynth_server.aggregation.marginals import Marginal
 
 VARIANCE_FLOOR = 1e-4**2
 """Frequencies are not fitted to better than this: a sample of 10,000 rows would not show it."""

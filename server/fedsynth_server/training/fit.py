@@ -11,7 +11,7 @@ import torch
 from torch.optim.lr_scheduler import CosineAnnealingLR
 
 from fedsynth_common.networks import GeneratorNetwork, GeneratorShape
-from fedsynth_server.marginals import Marginal
+from fedsynth_server.aggregation.marginals import Marginal
 from fedsynth_server.training.anchor import Anchor
 from fedsynth_server.training.settings import TrainingSettings
 

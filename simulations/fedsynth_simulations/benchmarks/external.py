@@ -38,8 +38,8 @@ from fedsynth_common.errors import FedsynthError, InputError
 from fedsynth_common.privacy.randomness import SeededRandomness
 from fedsynth_common.protocol.plan import MeasureStep
 from fedsynth_common.schema import Schema
-from fedsynth_server.histograms import read_histograms
-from fedsynth_server.orders import histogram_order
+from fedsynth_server.aggregation.histograms import read_histograms
+from fedsynth_server.aggregation.marginal_queries import histogram_order
 from fedsynth_simulations.benchmarks.memory import peak_megabytes
 
 Codes = npt.NDArray[np.uint16]
