@@ -17,7 +17,7 @@ from fedsynth_common.schema import Schema
 from fedsynth_server.progress import StudyProgress
 from fedsynth_server.release.export import export
 from fedsynth_server.study.planning import Choice, Rounds, make_plan
-from fedsynth_server.study.result import Outcome
+from fedsynth_server.study.result import StudyResult
 from fedsynth_server.study.study import Study
 from fedsynth_server.training.settings import TrainingSettings
 from fedsynth_simulations.federation import in_process
@@ -53,7 +53,7 @@ class Result:
 
     generator: Generator
     plan: Plan
-    outcome: Outcome
+    outcome: StudyResult
     history: StudyHistory
     seconds: float
 

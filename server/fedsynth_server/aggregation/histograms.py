@@ -10,13 +10,19 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from fedsynth_common.array_types import Float64Array
 from fedsynth_common.encoding import Codebook, FineDomain, build_codebook
 from fedsynth_common.schema import Schema
-from fedsynth_server.aggregation.marginal_queries import COARSE, Order, coarse_view
-from fedsynth_server.aggregation.marginals import Floats, Marginal, pooled_total
+from fedsynth_server.aggregation.marginal_queries import (
+    COARSE,
+    MarginalQueries,
+    coarse_view,
+    summed,
+)
+from fedsynth_server.aggregation.marginals import MarginalEstimate, SizeEstimate, estimated_size
 
 
-def consistent(fine: Floats, coarse: Floats, view: np.ndarray) -> Floats:
+def consistent(fine: Float64Array, coarse: Float64Array, view: np.ndarray) -> Float64Array:
     """Least-squares fine counts given fine and coarse counts of equal noise.
 
     A group of b cells has two estimates of its sum: s with variance b, c with variance 1. Their best
@@ -27,7 +33,7 @@ def consistent(fine: Floats, coarse: Floats, view: np.ndarray) -> Floats:
     """
     size = np.bincount(view, minlength=coarse.size)
     gap = coarse - np.bincount(view, weights=fine, minlength=coarse.size)
-    corrected: Floats = fine + (gap / (size + 1))[view]
+    corrected: Float64Array = fine + (gap / (size + 1))[view]
     return corrected
 
 
@@ -38,79 +44,80 @@ class Histograms:
     Attributes:
         codebook: bins and merged categories of every column, with in-bin shapes.
         records: noisy number of records over all sites.
-        weights: per site, its noisy share of the records, at least a tenth of an even share.
-        first: one-way marginals in codes, per column.
+        shares: per site, its noisy share of the records, at least a tenth of an even share.
+        one_way: one-way marginals in codes, per column.
     """
 
     codebook: Codebook
     records: float
-    weights: dict[str, float]
-    first: list[Marginal]
+    shares: dict[str, float]
+    one_way: list[MarginalEstimate]
 
 
 def read_histograms(
     schema: Schema,
     domains: Sequence[FineDomain],
-    order: Order,
-    replies: Mapping[str, bytes],
-    pairs: int = 0,
+    queries: MarginalQueries,
+    counts: Mapping[str, Sequence[Float64Array]],
+    sizes: Mapping[str, SizeEstimate],
+    pair_variance: int = 0,
 ) -> Histograms:
-    """Everything that follows from the sites' histogram replies.
+    """Everything that follows from the sites' histograms.
 
     Args:
         schema: the study's.
         domains: of its modelled columns.
-        order: what was asked for.
-        replies: noisy counts by site.
-        pairs: variance of each site's noise in a cell of the pairs to come; 0 if none will be measured.
+        queries: what was asked for.
+        counts: noisy counts by site, an array per query.
+        sizes: of the same sites, estimated from these counts.
+        pair_variance: variance of each site's noise in a cell of the pairs that will be measured
+            later; 0 if none will be.
     """
-    pooled = order.pool(replies)
-    variance = float(order.variance * len(replies))
-    fine = _fine_counts(domains, order, pooled)
+    pooled = summed(counts.values())
+    variance = float(queries.variance * len(counts))
+    fine = _fine_counts(domains, queries, pooled)
     codebook = build_codebook(
         schema,
         fine,
         [variance**0.5] * len(domains),
         runs=COARSE,
-        pairs=(pairs * len(replies)) ** 0.5,
+        pairs=(pair_variance * len(counts)) ** 0.5,
     )
-    records = pooled_total(pooled, [variance] * len(pooled))
-    return Histograms(
-        codebook, records, _weights(order, replies), _first(codebook, fine, records, variance)
-    )
+    records = max(1.0, estimated_size(pooled, variance).records)
+    one_way = _one_way(codebook, fine, records, variance)
+    return Histograms(codebook, records, _shares(sizes), one_way)
 
 
 def _fine_counts(
-    domains: Sequence[FineDomain], order: Order, pooled: Sequence[Floats]
-) -> list[Floats]:
+    domains: Sequence[FineDomain], queries: MarginalQueries, pooled: Sequence[Float64Array]
+) -> list[Float64Array]:
     fine = list(pooled[: len(domains)])
-    for item, coarse in zip(order.items[len(domains) :], pooled[len(domains) :], strict=True):
-        column = item.columns[0]
+    for query, coarse in zip(
+        queries.marginals[len(domains) :], pooled[len(domains) :], strict=True
+    ):
+        column = query.columns[0]
         fine[column] = consistent(fine[column], coarse, coarse_view(domains[column]).astype(int))
     return fine
 
 
-def _first(
-    codebook: Codebook, fine: Sequence[Floats], records: float, variance: float
-) -> list[Marginal]:
+def _one_way(
+    codebook: Codebook, fine: Sequence[Float64Array], records: float, variance: float
+) -> list[MarginalEstimate]:
     marginals = []
     for j, (view, counts) in enumerate(zip(codebook.views, fine, strict=True)):
         grouped = np.bincount(view, weights=counts, minlength=codebook.widths[j])
         cells = view.size / codebook.widths[j]
         marginals.append(
-            Marginal(
+            MarginalEstimate(
                 columns=(j,), frequencies=grouped / records, variance=variance * cells / records**2
             )
         )
     return marginals
 
 
-def _weights(order: Order, replies: Mapping[str, bytes]) -> dict[str, float]:
-    """Public weights of the sites from their own noisy totals (post-processing)."""
-    totals = {}
-    for site, counts in replies.items():
-        parts = order.read(counts)
-        totals[site] = pooled_total(parts, [float(order.variance)] * len(parts))
-    floor = 0.1 * sum(totals.values()) / len(totals)
-    floored = {site: max(total, floor) for site, total in totals.items()}
-    return {site: total / sum(floored.values()) for site, total in floored.items()}
+def _shares(sizes: Mapping[str, SizeEstimate]) -> dict[str, float]:
+    """Public weights of the sites from their own noisy sizes (post-processing)."""
+    records = {site: max(1.0, size.records) for site, size in sizes.items()}
+    floor = 0.1 * sum(records.values()) / len(records)
+    floored = {site: max(own, floor) for site, own in records.items()}
+    return {site: own / sum(floored.values()) for site, own in floored.items()}

@@ -9,6 +9,7 @@ another number is enrolled again before the next message.
 
 import time
 from collections.abc import Iterable, Mapping
+from functools import partial
 
 import httpx
 from cryptography.exceptions import InvalidSignature
@@ -19,7 +20,7 @@ from fedsynth_common.errors import FedsynthError
 from fedsynth_common.protocol import PROTOCOL_VERSION, enrolment_text
 from fedsynth_common.protocol import vault_pb2 as pb
 from fedsynth_common.protocol.plan import Plan
-from fedsynth_server.messages.exchange import Exchange, Timing, require_quorum
+from fedsynth_server.messages.exchange import Exchange, Timing, answered, require_quorum
 from fedsynth_server.messages.journal import NoJournal
 from fedsynth_server.progress import StudyProgress
 
@@ -131,7 +132,7 @@ class Enrolment:
             "enroll",
             dict.fromkeys(addresses, request),
             addresses.get,
-            pb.EnrollReply.FromString,
+            partial(answered, pb.EnrollReply),
         ).run(needed=len(nodes))
         for address, node in addresses.items():
             self._refused.pop(node, None)

@@ -16,13 +16,13 @@ for until the deadline, others only `patience` seconds longer than those.
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, Protocol, Self, TypeVar
 
 import httpx
 from flwr.app import ConfigRecord, Message, RecordDict
 from flwr.serverapp import Grid
 
-from fedsynth_common.errors import ErrorCode, FedsynthError
+from fedsynth_common.errors import ErrorCode, FedsynthError, RefusalError
 
 KINDS = {
     "enroll": "query.enroll",
@@ -47,11 +47,27 @@ class Reply(Protocol):
 
     status: str
 
-    def SerializeToString(self) -> bytes:  # noqa: N802 - protobuf's name for it
-        """The reply's bytes."""
+    @classmethod
+    def FromString(cls, data: bytes) -> Self:  # noqa: N802 - protobuf's name for it
+        """The reply that these bytes are."""
 
 
 R = TypeVar("R", bound=Reply)
+T = TypeVar("T")
+
+
+def answered(kind: type[R], data: bytes) -> R:
+    """The reply in these bytes, if the vault did what it was asked.
+
+    Raises:
+        RefusalError: the code that the vault gave; ERR_PAYLOAD for a status that is no code.
+        DecodeError: the bytes are no reply of this kind.
+    """
+    reply = kind.FromString(data)
+    if reply.status == ErrorCode.OK:
+        return reply
+    known = reply.status in set(ErrorCode)
+    raise RefusalError(ErrorCode(reply.status) if known else ErrorCode.PAYLOAD)
 
 
 @dataclass(frozen=True)
@@ -78,10 +94,10 @@ class Timing:
 
 
 @dataclass
-class Answers(Generic[R]):
-    """Good replies by site, in the order of the request; and the code of every other site."""
+class Answers(Generic[T]):
+    """What the sites answered, in the order of the request; and the code of every other site."""
 
-    good: dict[str, R] = field(default_factory=dict)
+    good: dict[str, T] = field(default_factory=dict)
     failed: dict[str, str] = field(default_factory=dict)
 
 
@@ -97,7 +113,7 @@ class _Open:
     reason: str = NO_REPLY
 
 
-class Exchange(Generic[R]):
+class Exchange(Generic[T]):
     """The same kind of message to several sites.
 
     Args:
@@ -106,7 +122,8 @@ class Exchange(Generic[R]):
         method: a key of `KINDS`.
         bodies: request by site.
         node_of: the node of a site, or None while it is not connected; asked before every attempt.
-        parse: reply bytes to reply; whatever it raises makes the reply unusable.
+        parse: turns a reply's bytes into what is used of it, once, when it arrives. A RefusalError is
+            the site's failure of that code; whatever else it raises makes the reply unusable.
         keep: called with a good reply's bytes before anything else is done with it.
     """
 
@@ -117,19 +134,19 @@ class Exchange(Generic[R]):
         method: str,
         bodies: Mapping[str, bytes],
         node_of: Callable[[str], int | None],
-        parse: Callable[[bytes], R],
+        parse: Callable[[bytes], T],
         keep: Callable[[str, bytes], None] = lambda site, reply: None,
     ) -> None:
         self._grid, self._timing, self._method, self._bodies = grid, timing, method, bodies
         self._node_of, self._parse, self._keep = node_of, parse, keep
         self._open = {site: _Open() for site in bodies}
         self._under_way: dict[str, str] = {}
-        self._good: dict[str, R] = {}
+        self._good: dict[str, T] = {}
         self._failed: dict[str, str] = {}
         self._enough_since: float | None = None
         self._end = time.monotonic() + timing.deadline
 
-    def run(self, needed: int, reliable: Iterable[str] = ()) -> Answers[R]:
+    def run(self, needed: int, reliable: Iterable[str] = ()) -> Answers[T]:
         """Ask until every site has answered or failed, enough have, or the deadline.
 
         Args:
@@ -204,13 +221,24 @@ class Exchange(Generic[R]):
                 self._take(site, message)
 
     def _take(self, site: str, message: Message) -> None:
-        body, reply = _read(message, self._parse)
-        if isinstance(reply, str):
-            self._put_off(site, reply) if reply in PASSING else self._fail(site, reply)
+        if message.has_error():
+            self._no_answer(site, f"flower error {message.error.code}")
             return
-        self._keep(site, body)
-        self._good[site] = reply
-        del self._open[site]
+        try:
+            body = _body(message)
+            parsed = self._parse(body)
+        except RefusalError as refused:
+            self._no_answer(site, refused.code.value)
+        except Exception:  # whatever a site sends must not stop the study
+            self._no_answer(site, ErrorCode.PAYLOAD.value)
+        else:
+            self._keep(site, body)
+            self._good[site] = parsed
+            del self._open[site]
+
+    def _no_answer(self, site: str, reason: str) -> None:
+        """Ask again later if the reason may pass by itself; otherwise the site has failed."""
+        self._put_off(site, reason) if reason in PASSING else self._fail(site, reason)
 
     def _put_off(self, site: str, reason: str) -> None:
         """Ask again later, or give up if this study does not ask again."""
@@ -240,18 +268,9 @@ def require_quorum(
         raise FedsynthError(f"{method}: {good} of {asked} sites answered ({reasons})")
 
 
-def _read(message: Message, parse: Callable[[bytes], R]) -> tuple[bytes, R | str]:
-    """The reply's bytes and the reply, or why there is none. A node's free text is not repeated."""
-    if message.has_error():
-        return b"", f"flower error {message.error.code}"
-    try:
-        body = message.content.config_records["reply"]["body"]
-        if not isinstance(body, bytes):  # bytes(number) would allocate as much as a site likes
-            return b"", ErrorCode.PAYLOAD.value
-        reply = parse(body)
-    except Exception:  # whatever a site sends must not stop the study
-        return b"", ErrorCode.PAYLOAD.value
-    if reply.status == ErrorCode.OK:
-        return body, reply
-    known = reply.status in set(ErrorCode)
-    return b"", reply.status if known else ErrorCode.PAYLOAD.value
+def _body(message: Message) -> bytes:
+    """The reply's bytes; an exception if there are none. A node's free text is not looked at."""
+    body = message.content.config_records["reply"]["body"]
+    if not isinstance(body, bytes):  # bytes(number) would allocate as much as a site likes
+        raise TypeError("the reply is not made of bytes")
+    return body

@@ -7,22 +7,32 @@ end up in the papers.
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
+from typing import Generic, NamedTuple
 
 from flwr.serverapp import Grid
 
-from fedsynth_common.errors import ErrorCode, FedsynthError
+from fedsynth_common.array_types import Float64Array
+from fedsynth_common.errors import FedsynthError
 from fedsynth_common.privacy.accounting import epsilon
 from fedsynth_common.privacy.events import Event, GaussianEvent
 from fedsynth_common.protocol import vault_pb2 as pb
 from fedsynth_common.protocol.plan import Plan
-from fedsynth_server.aggregation.marginal_queries import Order
+from fedsynth_server.aggregation.marginal_queries import MarginalQueries
 from fedsynth_server.messages.enrolment import Enrolment
-from fedsynth_server.messages.exchange import Answers, Exchange, R, Timing, require_quorum
+from fedsynth_server.messages.exchange import Answers, Exchange, T, Timing, answered, require_quorum
 from fedsynth_server.messages.journal import Closed, NoJournal
 from fedsynth_server.progress import StudyProgress
 
 LONGEST_RECEIPT = 600.0
 """Seconds to wait for receipts: by then everything has been measured and paid for."""
+
+
+class _Parsed(NamedTuple, Generic[T]):
+    """A reply as it is used, and how many bytes it had."""
+
+    content: T
+    size: int
 
 
 class Session:
@@ -96,33 +106,42 @@ class Session:
         self.notes += self.enrolment.enroll()
 
     def ask(
-        self, method: str, step: int, request: bytes, parse: Callable[[bytes], R]
-    ) -> dict[str, R]:
-        """Put the same request to every enrolled site; good replies in the plan's order.
+        self, method: str, step: int, request: bytes, parse: Callable[[bytes], T]
+    ) -> dict[str, T]:
+        """Put the same request to every enrolled site; parsed replies in the plan's order.
 
         Replies in the journal are taken as they are. An exchange that the journal closed is not
         opened again: only a reply that was merged and got lost is asked for.
+
+        Args:
+            method: a key of `exchange.KINDS`.
+            step: number of the message in the plan.
+            request: the serialised request.
+            parse: see `Exchange`.
 
         Raises:
             FedsynthError: when fewer sites than the quorum answer well.
         """
         self.step = step
         body = self._journaled(method, step, request)
+
+        def sized(reply: bytes) -> _Parsed[T]:
+            return _Parsed(parse(reply), len(reply))
+
         good = {
-            site: parse(reply)
+            site: sized(reply)
             for site, reply in self.journal.replies(method, step).items()
             if site not in self.left_out
         }
         end = self.journal.closed(method, step)
         if end is not None:
-            self._recover(method, step, body, parse, good, end)
+            self._recover(method, step, body, sized, good, end)
         else:
-            end = self._finish(method, step, body, parse, good)
+            end = self._finish(method, step, body, sized, good)
         self.notes += [f"step {step}: {site}: {code}" for site, code in end.failed.items()]
         merged = {site: good[site] for site in end.merged}
-        self._bytes += len(body) * len(merged)
-        self._bytes += sum(len(reply.SerializeToString()) for reply in merged.values())
-        return merged
+        self._bytes += sum(len(body) + reply.size for reply in merged.values())
+        return {site: reply.content for site, reply in merged.items()}
 
     def _journaled(self, method: str, step: int, request: bytes) -> bytes:
         """The request as it was sent first: a site was charged for those bytes and no others."""
@@ -139,7 +158,7 @@ class Session:
         return body
 
     def _finish(
-        self, method: str, step: int, body: bytes, parse: Callable[[bytes], R], good: dict[str, R]
+        self, method: str, step: int, body: bytes, parse: Callable[[bytes], T], good: dict[str, T]
     ) -> Closed:
         """Ask those who have not answered, add their replies to `good`, close the exchange."""
         self.enrolment.welcome_latecomers()
@@ -159,8 +178,8 @@ class Session:
         method: str,
         step: int,
         body: bytes,
-        parse: Callable[[bytes], R],
-        good: dict[str, R],
+        parse: Callable[[bytes], T],
+        good: dict[str, T],
         end: Closed,
     ) -> None:
         """Ask again for replies that were merged before and whose journal entry was damaged."""
@@ -179,10 +198,10 @@ class Session:
         method: str,
         step: int,
         body: bytes,
-        parse: Callable[[bytes], R],
+        parse: Callable[[bytes], T],
         sites: list[str],
         needed: int,
-    ) -> Answers[R]:
+    ) -> Answers[T]:
         return Exchange(
             self._grid,
             self.timing,
@@ -193,18 +212,19 @@ class Session:
             lambda site, reply: self.journal.keep(method, step, site, reply),
         ).run(needed, self._reliable)
 
-    def measure(self, order: Order, index: int) -> dict[str, bytes]:
-        """The noisy counts of an order by site; a reply of another length is a failed site."""
+    def measure(self, queries: MarginalQueries, index: int) -> dict[str, list[Float64Array]]:
+        """Each site's noisy counts, an array per query; a reply of another length is a failed site."""
         step = self.plan.measure[index]
 
-        def parse(data: bytes) -> pb.MeasureReply:
-            reply = pb.MeasureReply.FromString(data)
-            if reply.status == ErrorCode.OK:
-                order.read(reply.counts)
-            return reply
+        def counts(reply: bytes) -> list[Float64Array]:
+            return queries.read(answered(pb.MeasureReply, reply).counts)
 
-        replies = self.ask("measure", step.step, order.request(self.plan, step), parse)
-        return {site: reply.counts for site, reply in replies.items()}
+        return self.ask("measure", step.step, queries.request(self.plan, step), counts)
+
+    def discriminate(self, request: pb.DiscriminateRequest) -> dict[str, pb.DiscriminateReply]:
+        """Each site's discriminator after the steps of this message."""
+        body = request.SerializeToString(deterministic=True)
+        return self.ask("discriminate", request.step, body, partial(answered, pb.DiscriminateReply))
 
     def receipts(self) -> dict[str, pb.ReceiptReply]:
         """The signed receipts of the sites that answer; a silent site is noted, whatever the quorum."""
@@ -217,7 +237,7 @@ class Session:
             "receipt",
             dict.fromkeys(sites, body),
             self.enrolment.node_of,
-            pb.ReceiptReply.FromString,
+            partial(answered, pb.ReceiptReply),
         ).run(min(timing.quorum or len(sites), len(sites)), self._reliable)
         self.notes += [f"receipt: {site}: {why}" for site, why in answers.failed.items()]
         return answers.good

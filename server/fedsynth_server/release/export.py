@@ -20,7 +20,7 @@ from fedsynth_common.artefact.receipts import Receipt
 from fedsynth_common.privacy.events import merged, to_dict
 from fedsynth_common.protocol import vault_pb2 as pb
 from fedsynth_common.protocol.plan import Plan
-from fedsynth_server.study.result import Outcome
+from fedsynth_server.study.result import StudyResult
 
 
 def site_cost(
@@ -49,11 +49,11 @@ def site_cost(
 
 
 def privacy_statement(
-    plan: Plan, outcome: Outcome, contact: str = "", expires: str = ""
+    plan: Plan, result: StudyResult, contact: str = "", expires: str = ""
 ) -> PrivacyStatement:
     """The statement of a finished study; contact and expiry as the coordinator words them."""
     costs = [
-        site_cost(plan, site, outcome.receipts.get(site), outcome.keys.get(site, b""))
+        site_cost(plan, site, result.receipts.get(site), result.keys.get(site, b""))
         for site in plan.sites
     ]
     drafted = plan.table.origin == "drafted from data"
@@ -72,31 +72,30 @@ def privacy_statement(
 
 
 def export(
-    plan: Plan, outcome: Outcome, folder: Path, contact: str = "", expires: str = ""
+    plan: Plan, result: StudyResult, folder: Path, contact: str = "", expires: str = ""
 ) -> Generator:
     """Write `folder` (created if needed): weights, schema, plan, measurements, statement, card.
 
     Returns:
         The generator as it was written.
     """
-    statement = privacy_statement(plan, outcome, contact, expires)
-    generator = Generator(outcome.network, outcome.codebook, plan.table, statement)
+    statement = privacy_statement(plan, result, contact, expires)
+    generator = Generator(result.network, result.codebook, plan.table, statement)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / PLAN).write_bytes(plan.to_json())  # these bytes have the digest that sites approved
-    _write_measurements(plan, outcome, folder / MEASUREMENTS)
+    _write_measurements(plan, result, folder / MEASUREMENTS)
     generator.save(folder)
-    card = model_card(plan.table, generator.statement, outcome.notes)
+    card = model_card(plan.table, generator.statement, result.notes)
     (folder / CARD).write_text(card, encoding="utf-8")
     return generator
 
 
-def _write_measurements(plan: Plan, outcome: Outcome, path: Path) -> None:
-    """What the generator was held against, or nothing where the outcome has no measurements."""
+def _write_measurements(plan: Plan, result: StudyResult, path: Path) -> None:
+    """What the generator was held against, or nothing where it has no measurements."""
     path.unlink(missing_ok=True)  # of an earlier export
-    measured = getattr(outcome, "measured", [])
-    if not measured:
+    if not result.measured:
         return
     with torch.no_grad():
-        soft = outcome.network.soft_rows().double().numpy()
-    made = Measurements.of(plan.table, outcome.records, measured, soft)
-    path.write_text(made.to_json(), encoding="utf-8")
+        soft = result.network.soft_rows().double().numpy()
+    measurements = Measurements.of(plan.table, result.records, result.measured, soft)
+    path.write_text(measurements.to_json(), encoding="utf-8")

@@ -7,11 +7,11 @@ from fedsynth_common.encoding import Codebook
 from fedsynth_common.networks import GeneratorNetwork
 from fedsynth_common.protocol import vault_pb2 as pb
 from fedsynth_common.report import Curve, StudyHistory
-from fedsynth_server.aggregation.marginals import Marginal
+from fedsynth_server.aggregation.marginals import MarginalEstimate
 
 
 @dataclass
-class Outcome:
+class StudyResult:
     """What a study leaves behind.
 
     Attributes:
@@ -35,7 +35,7 @@ class Outcome:
     notes: list[str] = field(default_factory=list)
     bytes_per_site: int = 0
     records: float = 1.0
-    measured: list[Marginal] = field(default_factory=list)
+    measured: list[MarginalEstimate] = field(default_factory=list)
     curves: tuple[Curve, ...] = ()
 
     def history(self, seconds: Mapping[str, float] | None = None) -> StudyHistory:

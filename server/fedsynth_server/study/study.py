@@ -5,11 +5,12 @@ refit -> calibration -> receipts. Every number that comes in is already differen
 is post-processing and deterministic given the replies and the training settings' seed.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import torch
 from flwr.serverapp import Grid
 
+from fedsynth_common.array_types import Float64Array
 from fedsynth_common.encoding import domains
 from fedsynth_common.errors import FedsynthError
 from fedsynth_common.networks import GeneratorNetwork
@@ -17,26 +18,29 @@ from fedsynth_common.protocol.plan import Plan
 from fedsynth_server.aggregation.denoising import denoise
 from fedsynth_server.aggregation.histograms import Histograms, read_histograms
 from fedsynth_server.aggregation.marginal_queries import (
-    Order,
-    added,
+    MarginalQueries,
     all_pairs,
-    histogram_order,
-    marginal_order,
+    histogram_queries,
+    marginal_queries,
+    summed,
     variance_for,
 )
-from fedsynth_server.aggregation.marginals import Marginal
-from fedsynth_server.aggregation.pairs_by_site import Sites, one_site, read_sites
-from fedsynth_server.aggregation.plausibility import Size, inconsistent, oversized, size_of
+from fedsynth_server.aggregation.marginals import MarginalEstimate, SizeEstimate, estimated_size
+from fedsynth_server.aggregation.pairs_by_site import PairsBySite, pairs_by_site, single_site
+from fedsynth_server.aggregation.plausibility import inconsistent, oversized
 from fedsynth_server.messages.exchange import Timing
 from fedsynth_server.messages.journal import NoJournal
 from fedsynth_server.messages.session import Session
 from fedsynth_server.progress import StudyProgress
-from fedsynth_server.study.result import Outcome
+from fedsynth_server.study.result import StudyResult
 from fedsynth_server.training.anchor import Anchor
 from fedsynth_server.training.curves import FIT, REFIT, Recorder
 from fedsynth_server.training.fit import calibrate, fit, new_generator
 from fedsynth_server.training.rounds import adversarial_rounds
 from fedsynth_server.training.settings import TrainingSettings
+
+CountsBySite = Mapping[str, Sequence[Float64Array]]
+"""Noisy counts of each site, an array per marginal."""
 
 
 class Study:
@@ -55,9 +59,9 @@ class Study:
         self.session = Session(plan, grid, timing or Timing(), journal, progress)
         self.domains = domains(plan.table)
         self.recorder = Recorder()
-        self._sizes: dict[str, Size] = {}
+        self._sizes: dict[str, SizeEstimate] = {}
 
-    def run(self) -> Outcome:
+    def run(self) -> StudyResult:
         """The whole study.
 
         Raises:
@@ -67,11 +71,11 @@ class Study:
         self.session.enroll()
         histograms = self.measure_histograms()
         widths = histograms.codebook.widths
-        marginals, sites = self.measure_marginals(histograms)
-        cleaned = denoise(marginals, widths, sites)
-        first = cleaned.marginals[: len(widths)]
-        anchor = Anchor(cleaned.marginals, widths, self.settings.goal_for(cleaned.doubt))
-        network = new_generator(first, widths, self.settings)
+        marginals, by_site = self.measure_marginals(histograms)
+        cleaned = denoise(marginals, widths, by_site)
+        one_way = cleaned.marginals[: len(widths)]
+        anchor = Anchor(cleaned.marginals, widths, self.settings.goal_for(cleaned.expected_loss))
+        network = new_generator(one_way, widths, self.settings)
         before = fit(
             network,
             anchor,
@@ -87,8 +91,8 @@ class Study:
             self._refit(network, anchor)
         with torch.no_grad():
             after = float(anchor.loss(network.soft_rows()))
-        calibrate(network, first)
-        return Outcome(
+        calibrate(network, one_way)
+        return StudyResult(
             network=network,
             codebook=histograms.codebook,
             receipts=self.session.receipts(),
@@ -116,17 +120,22 @@ class Study:
 
     def measure_histograms(self) -> Histograms:
         """Step one: the fine histograms of every column."""
-        order = histogram_order(self.domains, self.plan.measure[0], self.plan.table.rows_per_person)
-        replies = self._measure(order, 0)
-        sizes = {site: size_of(order, counts) for site, counts in replies.items()}
-        replies = self._plausible(order, replies, sizes)
+        queries = histogram_queries(
+            self.domains, self.plan.measure[0], self.plan.table.rows_per_person
+        )
+        counts = self._measure(queries, 0)
+        variance = float(queries.variance)
+        sizes = {site: estimated_size(tables, variance) for site, tables in counts.items()}
+        counts = self._plausible(queries, counts, sizes)
         for site, why in oversized(sizes, self.plan.records_per_site).items():
-            if replies.pop(site, None) is not None:
+            if counts.pop(site, None) is not None:
                 self.session.leave_out(site, why)
-        if not replies:
+        if not counts:
             raise FedsynthError("measure: no site sent counts that can be true")
-        self._sizes = {site: sizes[site] for site in replies}
-        return read_histograms(self.plan.table, self.domains, order, replies, self._pair_variance())
+        self._sizes = {site: sizes[site] for site in counts}
+        return read_histograms(
+            self.plan.table, self.domains, queries, counts, self._sizes, self._pair_variance()
+        )
 
     def _pair_variance(self) -> int:
         """Variance of a site's noise in a cell of the pairs that the plan measures; 0 without."""
@@ -135,56 +144,57 @@ class Study:
         pairs = len(all_pairs(len(self.domains)))
         return variance_for(pairs, self.plan.measure[1], self.plan.table.rows_per_person)
 
-    def measure_marginals(self, histograms: Histograms) -> tuple[list[Marginal], Sites]:
+    def measure_marginals(
+        self, histograms: Histograms
+    ) -> tuple[list[MarginalEstimate], PairsBySite]:
         """The one-way marginals at hand and, if the plan measures them, all pairs of columns.
 
-        With the pairs come the same by site.
+        The pairs come twice: pooled in the list, and by site.
         """
         if not self._pair_variance():
-            return histograms.first, one_site([], histograms.codebook.widths)
-        order = marginal_order(
+            return histograms.one_way, single_site([], histograms.codebook.widths)
+        queries = marginal_queries(
             histograms.codebook,
             all_pairs(len(self.domains)),
             self.plan.measure[1],
             self.plan.table.rows_per_person,
         )
-        replies = self._plausible(order, self._measure(order, 1), self._sizes)
-        return _read_pairs(order, replies, histograms)
+        counts = self._plausible(queries, self._measure(queries, 1), self._sizes)
+        return _pooled_and_by_site(queries, counts, histograms)
 
     def _plausible(
-        self, order: Order, replies: Mapping[str, bytes], sizes: Mapping[str, Size]
-    ) -> dict[str, bytes]:
-        """The replies of sites whose size is known and fits; others are left out of the study."""
+        self, queries: MarginalQueries, counts: CountsBySite, sizes: Mapping[str, SizeEstimate]
+    ) -> dict[str, Sequence[Float64Array]]:
+        """The counts that fit their site's size, where it is known; other sites are left out."""
         kept = {}
-        for site, counts in replies.items():
-            if why := inconsistent(order, counts, sizes[site]) if site in sizes else "":
+        variance = float(queries.variance)
+        for site, tables in counts.items():
+            if why := inconsistent(tables, variance, sizes[site]) if site in sizes else "":
                 self.session.leave_out(site, why)
             else:
-                kept[site] = counts
+                kept[site] = tables
         return kept
 
-    def _measure(self, order: Order, index: int) -> dict[str, bytes]:
+    def _measure(self, queries: MarginalQueries, index: int) -> CountsBySite:
         phase = f"measure {self.plan.measure[index].purpose}"
         self.progress.update(phase, 0, 1)
-        replies = self.session.measure(order, index)
+        counts = self.session.measure(queries, index)
         step = self.plan.measure[index].step
         self.progress.update(phase, 1, 1, self.session.spent(step) if self.progress.shown else "")
-        return replies
+        return counts
 
 
-def _read_pairs(
-    order: Order, replies: Mapping[str, bytes], histograms: Histograms
-) -> tuple[list[Marginal], Sites]:
-    """One-way marginals and pooled replies as frequencies of the records of the sites that replied.
+def _pooled_and_by_site(
+    queries: MarginalQueries, counts: CountsBySite, histograms: Histograms
+) -> tuple[list[MarginalEstimate], PairsBySite]:
+    """One-way marginals and pooled pairs as frequencies of the records of the sites that replied.
 
     A site whose histograms are missing is left out: nobody knows how many records it has.
     """
-    counts = {
-        site: order.read(reply) for site, reply in replies.items() if site in histograms.weights
-    }
-    if not counts:
+    known = {site: tables for site, tables in counts.items() if site in histograms.shares}
+    if not known:
         raise FedsynthError("measure: no site answered both for histograms and for marginals")
-    sizes = {site: histograms.records * histograms.weights[site] for site in counts}
-    pairs = order.marginals(added(list(counts.values())), sum(sizes.values()), len(counts))
-    sites = read_sites(order, counts, sizes, histograms.codebook.widths)
-    return [*histograms.first, *pairs], sites
+    records = {site: histograms.records * histograms.shares[site] for site in known}
+    pooled = queries.estimates(summed(known.values()), sum(records.values()), len(known))
+    by_site = pairs_by_site(queries, known, records, histograms.codebook.widths)
+    return [*histograms.one_way, *pooled], by_site

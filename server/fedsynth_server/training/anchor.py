@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from fedsynth_server.aggregation.marginals import Marginal
+from fedsynth_server.aggregation.marginals import MarginalEstimate
 
 VARIANCE_FLOOR = 1e-4**2
 """Frequencies are not fitted to better than this: a sample of 10,000 rows would not show it."""
@@ -28,7 +28,7 @@ class Anchor:
     """
 
     def __init__(
-        self, marginals: Sequence[Marginal], widths: Sequence[int], goal: float = 0.0
+        self, marginals: Sequence[MarginalEstimate], widths: Sequence[int], goal: float = 0.0
     ) -> None:
         self.goal = goal
         self.starts = [int(s) for s in np.concatenate([[0], np.cumsum(widths)[:-1]])]
@@ -43,7 +43,7 @@ class Anchor:
         for marginal in marginals:
             self._add(marginal)
 
-    def _add(self, marginal: Marginal) -> None:
+    def _add(self, marginal: MarginalEstimate) -> None:
         values = torch.from_numpy(marginal.frequencies).float()
         precision = 1.0 / max(marginal.variance, VARIANCE_FLOOR)
         parts = tuple(

@@ -11,7 +11,7 @@ import torch
 from torch.optim.lr_scheduler import CosineAnnealingLR
 
 from fedsynth_common.networks import GeneratorNetwork, GeneratorShape
-from fedsynth_server.aggregation.marginals import Marginal
+from fedsynth_server.aggregation.marginals import MarginalEstimate
 from fedsynth_server.training.anchor import Anchor
 from fedsynth_server.training.settings import TrainingSettings
 
@@ -22,7 +22,7 @@ Record = Callable[[int, float], None]
 
 
 def new_generator(
-    first: Sequence[Marginal], widths: Sequence[int], settings: TrainingSettings
+    first: Sequence[MarginalEstimate], widths: Sequence[int], settings: TrainingSettings
 ) -> GeneratorNetwork:
     """A generator of independent columns with the measured one-way marginals."""
     shape = GeneratorShape(
@@ -78,7 +78,9 @@ def fit(
     return last
 
 
-def calibrate(generator: GeneratorNetwork, first: Sequence[Marginal], rounds: int = 20) -> None:
+def calibrate(
+    generator: GeneratorNetwork, first: Sequence[MarginalEstimate], rounds: int = 20
+) -> None:
     """Shift the head's bias until the generator's one-way marginals are the measured ones.
 
     Each round adds log(target / current) per code: iterative proportional fitting on the bias. A code

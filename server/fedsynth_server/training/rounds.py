@@ -77,7 +77,7 @@ def adversarial_rounds(
             weights=pack(state.weights, "f4"),
             moments=pack(state.moments, "f4"),
         )
-        state = _round(session, request, histograms.weights, state.weights, state.moments)
+        state = _round(session, request, histograms.shares, state.weights, state.moments)
         agreement.see(state.updates)
         load_flat(twins.records, state.weights)
         rows = _rows(network, rng)
@@ -116,9 +116,7 @@ def _round(
     weights: Vector,
     moments: Vector,
 ) -> Average:
-    body = request.SerializeToString(deterministic=True)
-    replies = session.ask("discriminate", request.step, body, pb.DiscriminateReply.FromString)
-    result = average(replies, shares, weights, moments)
+    result = average(session.discriminate(request), shares, weights, moments)
     session.notes += [f"step {request.step}: {site} left out" for site in result.excluded]
     session.notes += [f"step {request.step}: {site} scaled down" for site in result.scaled]
     return result

@@ -16,8 +16,9 @@ from fedsynth_common.artefact import Generator
 from fedsynth_common.errors import FedsynthError
 from fedsynth_common.protocol import vault_pb2 as pb
 from fedsynth_server.aggregation.discriminators import AGAINST, Agreement, agreement
-from fedsynth_server.aggregation.marginal_queries import Item, Order
-from fedsynth_server.aggregation.plausibility import Size, inconsistent, oversized, size_of
+from fedsynth_server.aggregation.marginal_queries import MarginalQueries, MarginalQuery
+from fedsynth_server.aggregation.marginals import SizeEstimate, estimated_size
+from fedsynth_server.aggregation.plausibility import inconsistent, oversized
 from fedsynth_server.messages.exchange import Timing
 from fedsynth_server.progress import StudyProgress
 from fedsynth_server.study.planning import Rounds, make_plan
@@ -251,29 +252,34 @@ def test_without_enough_good_sites_the_study_ends():
         study.run()
 
 
-def order_of(*widths, variance=100):
-    items = tuple(Item(((column, -1),), (width,)) for column, width in enumerate(widths))
-    return Order((), items, variance)
+def queries_of(*widths, variance=100):
+    asked = tuple(MarginalQuery(((column, -1),), (width,)) for column, width in enumerate(widths))
+    return MarginalQueries((), asked, variance)
 
 
 def test_honest_counts_are_plausible_whatever_the_site_is():
     """2,000 honest replies of sites from 0 to 100,000 records, at little and at much noise."""
     rng = np.random.default_rng(3)
     for _ in range(2000):
-        order = order_of(2, 30, 400, variance=int(10 ** rng.uniform(0, 8)))
+        queries = queries_of(2, 30, 400, variance=int(10 ** rng.uniform(0, 8)))
         records = int(10 ** rng.uniform(0, 5)) - 1
         tables = [
             rng.multinomial(records, rng.dirichlet(np.full(width, 0.2))) for width in (2, 30, 400)
         ]
-        noise = rng.normal(0, order.variance**0.5, 432).round()
+        noise = rng.normal(0, queries.variance**0.5, 432).round()
         counts = (np.concatenate(tables) + noise).astype("<i4").tobytes()
-        size = size_of(order, counts)
-        assert inconsistent(order, counts, size) == ""
+        read = queries.read(counts)
+        size = estimated_size(read, queries.variance)
+        assert inconsistent(read, queries.variance, size) == ""
         assert abs(size.records - records) < 8 * size.variance**0.5
 
 
 def test_size_is_judged_beside_the_plan_and_the_others():
-    sizes = {"a": Size(100.0, 1.0), "b": Size(120.0, 1.0), "c": Size(60_000.0, 1.0)}
+    sizes = {
+        "a": SizeEstimate(100.0, 1.0),
+        "b": SizeEstimate(120.0, 1.0),
+        "c": SizeEstimate(60_000.0, 1.0),
+    }
     assert list(oversized(sizes, declared=1000)) == ["c"]
     assert oversized(sizes, declared=5000) == {}
-    assert oversized({"a": Size(900.0, 1.0)}, declared=1000) == {}
+    assert oversized({"a": SizeEstimate(900.0, 1.0)}, declared=1000) == {}

@@ -6,14 +6,14 @@ import pytest
 from fedsynth_server.aggregation.denoising import (
     ROUNDS,
     denoise,
+    denoised_one_way,
     first_prior,
     improved,
-    margins,
     posterior,
     shrinkage,
 )
-from fedsynth_server.aggregation.marginals import Marginal
-from fedsynth_server.aggregation.pairs_by_site import one_site
+from fedsynth_server.aggregation.marginals import MarginalEstimate
+from fedsynth_server.aggregation.pairs_by_site import single_site
 
 WIDTHS = (6, 5, 8)
 
@@ -34,7 +34,9 @@ def measured(truth, std, seed=0):
         others = tuple({0, 1, 2} - set(columns))
         exact = truth.sum(others)
         noisy = exact + rng.normal(0, std, exact.shape)
-        found.append(Marginal(columns=columns, frequencies=noisy, variance=max(std, 1e-9) ** 2))
+        found.append(
+            MarginalEstimate(columns=columns, frequencies=noisy, variance=max(std, 1e-9) ** 2)
+        )
     return found
 
 
@@ -91,17 +93,20 @@ def test_margins_are_averaged_over_everything_measured():
     for seed in range(30):
         noisy = measured(truth, 0.01, seed)
         exact = truth.sum((1, 2))
-        alone.append(np.abs(margins(noisy[:3], WIDTHS)[0].frequencies - exact).sum())
-        all_of_it.append(np.abs(margins(noisy, WIDTHS)[0].frequencies - exact).sum())
+        alone.append(np.abs(denoised_one_way(noisy[:3], WIDTHS)[0].frequencies - exact).sum())
+        all_of_it.append(np.abs(denoised_one_way(noisy, WIDTHS)[0].frequencies - exact).sum())
     assert np.mean(all_of_it) < np.mean(alone)
-    assert margins(noisy, WIDTHS)[0].variance < margins(noisy[:3], WIDTHS)[0].variance
+    assert (
+        denoised_one_way(noisy, WIDTHS)[0].variance
+        < denoised_one_way(noisy[:3], WIDTHS)[0].variance
+    )
 
 
 def test_columns_of_one_code_and_single_columns_pass():
-    one = [Marginal(columns=(0,), frequencies=np.array([1.01]), variance=1e-4)]
+    one = [MarginalEstimate(columns=(0,), frequencies=np.array([1.01]), variance=1e-4)]
     assert denoise(one, (1,)).marginals[0].frequencies == pytest.approx([1.0])
-    pair = Marginal(columns=(0, 1), frequencies=np.array([[0.6, 0.41]]), variance=1e-4)
-    second = Marginal(columns=(1,), frequencies=np.array([0.6, 0.4]), variance=1e-4)
+    pair = MarginalEstimate(columns=(0, 1), frequencies=np.array([[0.6, 0.41]]), variance=1e-4)
+    second = MarginalEstimate(columns=(1,), frequencies=np.array([0.6, 0.4]), variance=1e-4)
     cleaned = denoise([*one, second, pair], (1, 2)).marginals
     assert cleaned[2].frequencies.sum() == pytest.approx(1.0, abs=1e-6)
 
@@ -162,11 +167,13 @@ def test_independent_columns_keep_little_of_the_noise():
     widths, rng = (24, 10, 24, 17, 16, 8, 16, 7), np.random.default_rng(1)
     first = [rng.dirichlet(np.full(w, 2.0)) for w in widths]
     columns = [(a, b) for a in range(8) for b in range(a + 1, 8)]
-    measured = [Marginal(columns=(j,), frequencies=f, variance=1e-6) for j, f in enumerate(first)]
+    measured = [
+        MarginalEstimate(columns=(j,), frequencies=f, variance=1e-6) for j, f in enumerate(first)
+    ]
     for a, b in columns:
         noise = rng.normal(0, 2e-3, (widths[a], widths[b]))
         pair = np.outer(first[a], first[b]) + noise
-        measured.append(Marginal(columns=(a, b), frequencies=pair, variance=4e-6))
+        measured.append(MarginalEstimate(columns=(a, b), frequencies=pair, variance=4e-6))
     cleaned = denoise(measured, widths).marginals
     before = after = 0.0
     for raw, clean in zip(measured[8:], cleaned[8:], strict=True):
@@ -181,9 +188,9 @@ def test_more_rounds_do_no_harm_where_there_is_little_noise(std):
     """Scale counted in a strength and in both covariances swings, and ends by denying all dependence."""
     truth = joint()
     noisy = measured(truth, std)
-    first = margins(noisy, WIDTHS)
+    first = denoised_one_way(noisy, WIDTHS)
     known = {m.columns: m for m in noisy if len(m.columns) == 2}
-    sites = one_site(list(known.values()), WIDTHS)
+    sites = single_site(list(known.values()), WIDTHS)
     pairs = {c: sites.within(m, first)[0] / std for c, m in known.items()}
     prior = first_prior(pairs, WIDTHS)
     for _ in range(40):

@@ -1,4 +1,4 @@
-"""Orders: what is asked is what the vault's own checks accept, and answers are read back in place."""
+"""Marginal queries: the vault's own checks accept them, and answers are read back in place."""
 
 import math
 
@@ -21,8 +21,9 @@ from fedsynth_server.aggregation.marginal_queries import (
     COARSE,
     all_pairs,
     coarse_view,
-    histogram_order,
-    marginal_order,
+    histogram_queries,
+    marginal_queries,
+    summed,
     variance_for,
 )
 
@@ -37,9 +38,9 @@ def records():
     return Records(encode(make_frame(), SCHEMA).codes)
 
 
-def orders(plan):
-    fine = histogram_order(domains(SCHEMA), plan.measure[0], 1)
-    pairs = marginal_order(
+def queries_of(plan):
+    fine = histogram_queries(domains(SCHEMA), plan.measure[0], 1)
+    pairs = marginal_queries(
         Codebook.identity(SCHEMA), [(0, 1), (1, 3), (0, 2, 3)], plan.measure[1], 1
     )
     return [(fine, plan.measure[0]), (pairs, plan.measure[1])]
@@ -47,29 +48,29 @@ def orders(plan):
 
 @pytest.mark.parametrize("which", [0, 1])
 def test_a_site_accepts_the_order_and_its_exact_answer_reads_back(plan, records, which):
-    order, step = orders(plan)[which]
-    request = pb.MeasureRequest.FromString(order.request(plan, step))
+    queries, step = queries_of(plan)[which]
+    request = pb.MeasureRequest.FromString(queries.request(plan, step))
     assert request.plan_digest.hex() == plan.digest
     measurement = measurement_of(request, plan, SCHEMA)
     exact = contingency(records.codes, measurement.views, measurement.marginals)
     answer = pack_counts(np.concatenate(exact))
-    for item, counts in zip(order.items, order.read(answer), strict=True):
-        assert counts.shape == item.shape
+    for query, counts in zip(queries.marginals, queries.read(answer), strict=True):
+        assert counts.shape == query.shape
         assert counts.sum() == len(records)
     views = Codebook.identity(SCHEMA).apply(records.codes)
-    for item, counts in zip(order.items, order.read(answer), strict=True):
-        if item.shape != (COARSE,) and len(item.columns) > 1:
-            brute = np.zeros(item.shape)
-            np.add.at(brute, tuple(views[:, c] for c in item.columns), 1)
+    for query, counts in zip(queries.marginals, queries.read(answer), strict=True):
+        if query.shape != (COARSE,) and len(query.columns) > 1:
+            brute = np.zeros(query.shape)
+            np.add.at(brute, tuple(views[:, c] for c in query.columns), 1)
             assert (counts == brute).all()
 
 
 @pytest.mark.parametrize("which", [0, 1])
 def test_the_noise_is_the_least_that_the_plan_allows(plan, which):
-    order, step = orders(plan)[which]
-    spent = noise_multiplier([order.variance] * len(order.items), 1)
+    queries, step = queries_of(plan)[which]
+    spent = noise_multiplier([queries.variance] * len(queries.marginals), 1)
     assert spent >= step.noise_multiplier * (1 - 1e-9)
-    less = noise_multiplier([order.variance - 1] * len(order.items), 1)
+    less = noise_multiplier([queries.variance - 1] * len(queries.marginals), 1)
     assert less < step.noise_multiplier
 
 
@@ -81,17 +82,16 @@ def test_variance_never_undercuts_the_plan(items, rows, multiplier):
     assert variance <= math.ceil(items * rows**2 * multiplier**2)
 
 
-def test_pooling_adds_the_sites(plan):
-    order, _ = orders(plan)[0]
-    size = sum(math.prod(item.shape) for item in order.items)
-    replies = {site: pack_counts(np.full(size, k)) for k, site in enumerate("abc", start=1)}
-    assert all((counts == 6).all() for counts in order.pool(replies))
+def test_the_sum_adds_the_sites(plan):
+    queries, _ = queries_of(plan)[0]
+    answers = [[np.full(query.shape, k) for query in queries.marginals] for k in (1, 2, 3)]
+    assert all((counts == 6).all() for counts in summed(answers))
 
 
 @pytest.mark.parametrize("wrong", [b"", b"\x00" * 4])
 def test_an_answer_of_another_length_is_refused(plan, wrong):
     with pytest.raises(RefusalError):
-        orders(plan)[0][0].read(wrong)
+        queries_of(plan)[0][0].read(wrong)
 
 
 @pytest.mark.parametrize(

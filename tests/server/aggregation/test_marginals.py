@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
-from fedsynth_server.aggregation.marginals import pooled_total, project_to_simplex
+from fedsynth_server.aggregation.marginals import estimated_size, project_to_simplex
 
 numbers = st.floats(-5, 5, allow_nan=False)
 
@@ -30,20 +30,19 @@ def test_a_distribution_is_left_alone(values):
         assert project_to_simplex(values) == pytest.approx(values, abs=1e-12)
 
 
-def test_the_total_weighs_estimates_by_their_noise():
-    # sums 100 (4 cells, variance 1) and 108 (1 cell, variance 4): equal weights
-    assert pooled_total([np.full(4, 25.0), np.array([108.0])], [1.0, 4.0]) == 104.0
+def test_the_size_weighs_sums_by_their_noise():
+    # sums 100 (4 cells of variance 2) and 105 (1 cell of variance 2): weights 1/8 and 1/2
+    size = estimated_size([np.full(4, 25.0), np.array([105.0])], 2.0)
+    assert size.records == pytest.approx(104.0)
+    assert size.variance == pytest.approx(1 / (1 / 8 + 1 / 2))
 
 
-def test_a_total_is_at_least_one():
-    assert pooled_total([np.array([-50.0, 3.0])], [1.0]) == 1.0
-
-
-def test_the_total_is_closer_than_any_single_histogram():
+def test_the_size_is_closer_than_any_single_histogram():
     rng = np.random.default_rng(0)
     errors = []
     for _ in range(200):
         noisy = [np.full(20, 50.0) + rng.normal(0, 10, 20) for _ in range(10)]
-        errors.append((pooled_total(noisy, [100.0] * 10) - 1000, noisy[0].sum() - 1000))
+        errors.append((estimated_size(noisy, 100.0).records - 1000, noisy[0].sum() - 1000))
     pooled, single = np.std(errors, axis=0)
     assert pooled == pytest.approx(single / 10**0.5, rel=0.25)
+    assert pooled**2 == pytest.approx(estimated_size(noisy, 100.0).variance, rel=0.5)

@@ -4,15 +4,15 @@ import numpy as np
 import pytest
 
 from fedsynth_common.protocol.codec import pack_counts
-from fedsynth_server.aggregation.denoising import denoise, margins
-from fedsynth_server.aggregation.marginal_queries import Item, Order
-from fedsynth_server.aggregation.marginals import Marginal
+from fedsynth_server.aggregation.denoising import denoise, denoised_one_way
+from fedsynth_server.aggregation.marginal_queries import MarginalQueries, MarginalQuery, summed
+from fedsynth_server.aggregation.marginals import MarginalEstimate
 from fedsynth_server.aggregation.pairs_by_site import (
-    Sites,
+    PairsBySite,
     best_weights,
     centred,
-    one_site,
-    read_sites,
+    pairs_by_site,
+    single_site,
 )
 
 WIDTHS = (3, 4, 2)
@@ -20,10 +20,12 @@ PAIRS = ((0, 1), (0, 2), (1, 2))
 
 
 def read(tables, std, seed=0):
-    """`Sites`, pooled marginals and pooled truth of sites with the given counts (3, 4, 2)."""
+    """`PairsBySite`, pooled marginals and pooled truth of sites with the given counts (3, 4, 2)."""
     rng = np.random.default_rng(seed)
-    items = tuple(Item(tuple((c, c) for c in p), tuple(WIDTHS[c] for c in p)) for p in PAIRS)
-    order = Order((), items, max(1, round(std**2)))
+    asked = tuple(
+        MarginalQuery(tuple((c, c) for c in p), tuple(WIDTHS[c] for c in p)) for p in PAIRS
+    )
+    queries = MarginalQueries((), asked, max(1, round(std**2)))
     replies = {}
     for number, table in enumerate(tables):
         exact = [table.sum(tuple({0, 1, 2} - set(pair))) for pair in PAIRS]
@@ -31,14 +33,14 @@ def read(tables, std, seed=0):
         replies[f"site-{number}"] = pack_counts(noisy.round().astype(np.int64))
     sizes = {site: table.sum() for site, table in zip(replies, tables, strict=True)}
     whole, total = sum(tables), sum(sizes.values())
+    counts = {site: queries.read(reply) for site, reply in replies.items()}
     pooled = [
-        Marginal(
-            columns=pair, frequencies=c / total, variance=order.variance * len(tables) / total**2
+        MarginalEstimate(
+            columns=pair, frequencies=c / total, variance=queries.variance * len(tables) / total**2
         )
-        for pair, c in zip(PAIRS, order.pool(replies), strict=True)
+        for pair, c in zip(PAIRS, summed(counts.values()), strict=True)
     ]
-    counts = {site: order.read(reply) for site, reply in replies.items()}
-    return read_sites(order, counts, sizes, WIDTHS), pooled, whole / total
+    return pairs_by_site(queries, counts, sizes, WIDTHS), pooled, whole / total
 
 
 def product(size, *frequencies):
@@ -81,7 +83,7 @@ def test_equal_sites_weigh_the_same():
     """Then the best estimate is the plain sum."""
     table = np.random.default_rng(0).dirichlet(np.ones(24)).reshape(WIDTHS) * 5000
     sites, pooled, _ = read([table] * 3, 0.0)
-    first = margins(pooled, WIDTHS)
+    first = denoised_one_way(pooled, WIDTHS)
     for pair in pooled:
         found, variance = sites.within(pair, first)
         assert found == pytest.approx(plain_dependence(pair, first), abs=1e-9)
@@ -97,7 +99,7 @@ def test_a_site_that_does_not_know_a_column_adds_no_noise_to_its_pairs():
     ratios, errors, plain = [], [], []
     for seed in range(20):
         sites, pooled, truth = read([linked, blind, blind, blind], 40.0, seed)
-        first = margins(pooled, WIDTHS)
+        first = denoised_one_way(pooled, WIDTHS)
         for pair in pooled[1:]:
             within, variance = sites.within(pair, first)
             exact = centred(dependence(pairs_of(truth)[pair.columns]))
@@ -122,7 +124,7 @@ def test_links_that_differ_between_sites_are_not_averaged_away():
     link = np.einsum("ij,k->ijk", np.eye(3, 4) + 0.05, [0.5, 0.5])
     turned = link[:, ::-1]
     sites, pooled, truth = read([link / link.sum() * 3e5, turned / turned.sum() * 1e5], 30.0)
-    first = margins(pooled, WIDTHS)
+    first = denoised_one_way(pooled, WIDTHS)
     within, variance = sites.within(pooled[0], first)
     exact = centred(dependence(pairs_of(truth)[0, 1])) - centred(sites.between(0, 1))
     assert np.abs(within - exact).max() < 2e-3
@@ -131,8 +133,8 @@ def test_links_that_differ_between_sites_are_not_averaged_away():
 
 def test_sites_known_by_their_sum_alone_give_the_pooled_dependence():
     _, pooled, _ = read([product(500, *LOW)] * 2, 3.0)
-    first = margins(pooled, WIDTHS)
-    found, variance = one_site(pooled, WIDTHS).within(pooled[0], first)
+    first = denoised_one_way(pooled, WIDTHS)
+    found, variance = single_site(pooled, WIDTHS).within(pooled[0], first)
     assert found == pytest.approx(plain_dependence(pooled[0], first), abs=1e-12)
     assert variance == pytest.approx(pooled[0].variance)
 
@@ -171,9 +173,13 @@ def test_denoising_with_sites_that_differ_comes_closer_to_the_truth():
 
 def test_cells_of_no_difference_are_handled():
     """Columns of one code, and sites without a single record in a pair."""
-    sites = Sites(np.array([0.5, 0.5]), [np.zeros((2, 1))] * 2, {(0, 1): np.full((2, 1, 1), 0.5)})
-    one = Marginal(columns=(0, 1), frequencies=np.ones((1, 1)), variance=1e-4)
-    first = [Marginal(columns=(j,), frequencies=np.ones(1), variance=1e-4) for j in range(2)]
+    sites = PairsBySite(
+        np.array([0.5, 0.5]), [np.zeros((2, 1))] * 2, {(0, 1): np.full((2, 1, 1), 0.5)}
+    )
+    one = MarginalEstimate(columns=(0, 1), frequencies=np.ones((1, 1)), variance=1e-4)
+    first = [
+        MarginalEstimate(columns=(j,), frequencies=np.ones(1), variance=1e-4) for j in range(2)
+    ]
     within, variance = sites.within(one, first)
     assert within == pytest.approx(np.zeros((1, 1)))
     assert np.isfinite(variance)

@@ -1,6 +1,7 @@
 """Exchange: replies go to who sent them, late ones nowhere, and failures keep their codes."""
 
 import time
+from functools import partial
 
 import httpx
 import pytest
@@ -10,7 +11,7 @@ from flwr.supercore.task_identity import TaskIdentity
 
 from fedsynth_common.errors import FedsynthError
 from fedsynth_common.protocol import vault_pb2 as pb
-from fedsynth_server.messages.exchange import KINDS, Exchange, Timing, require_quorum
+from fedsynth_server.messages.exchange import KINDS, Exchange, Timing, answered, require_quorum
 
 NODES = {"north": 11, "south": 12, "west": 13}
 
@@ -89,7 +90,7 @@ def exchange(answers, method="measure", wire=None, **options):
         method,
         dict.fromkeys(NODES, b"request"),
         NODES.get,
-        pb.MeasureReply.FromString,
+        partial(answered, pb.MeasureReply),
     )
 
 

@@ -13,7 +13,7 @@ from fedsynth_common.privacy.accounting import epsilon
 from fedsynth_common.privacy.events import GaussianEvent
 from fedsynth_common.protocol import vault_pb2 as pb
 from fedsynth_server.release.export import export, privacy_statement, site_cost
-from fedsynth_server.study.result import Outcome
+from fedsynth_server.study.result import StudyResult
 
 KEY = Ed25519PrivateKey.generate()
 PUBLIC = KEY.public_key().public_bytes_raw()
@@ -55,7 +55,7 @@ def test_a_seed_at_any_site_voids_the_guarantee(plan):
 def outcome(receipts):
     generator = make_generator()
     keys = dict.fromkeys(receipts, PUBLIC)
-    return Outcome(generator.network, generator.codebook, receipts, keys, (1.0, 1.0))
+    return StudyResult(generator.network, generator.codebook, receipts, keys, (1.0, 1.0))
 
 
 def bad_receipts(plan):

@@ -11,7 +11,7 @@ import torch
 
 from fedsynth_common.artefact.drawing import cumulative_tables, draw_codes
 from fedsynth_common.networks import one_hot, predictions
-from fedsynth_server.aggregation.marginals import Marginal
+from fedsynth_server.aggregation.marginals import MarginalEstimate
 from fedsynth_server.training.adversary import Adversary
 from fedsynth_server.training.anchor import Anchor
 from fedsynth_server.training.fit import new_generator
@@ -38,7 +38,9 @@ def test_a_discriminator_teaches_dependence(variance):
     rng = np.random.default_rng(0)
     real = np.repeat(rng.integers(0, 3, (4_000, 1)), 2, axis=1).astype(np.uint16)
     first = [
-        Marginal(columns=(j,), frequencies=np.bincount(real[:, j]) / len(real), variance=variance)
+        MarginalEstimate(
+            columns=(j,), frequencies=np.bincount(real[:, j]) / len(real), variance=variance
+        )
         for j in (0, 1)
     ]
     anchor = Anchor(first, WIDTHS)

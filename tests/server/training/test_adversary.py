@@ -10,7 +10,7 @@ from fedsynth_common.networks import (
     GeneratorShape,
     flatten,
 )
-from fedsynth_server.aggregation.marginals import Marginal
+from fedsynth_server.aggregation.marginals import MarginalEstimate
 from fedsynth_server.training.adversary import Adversary
 from fedsynth_server.training.anchor import Anchor
 from fedsynth_server.training.rounds import ALONE, adversarial_weight
@@ -103,7 +103,8 @@ def anchor_of(order, noise):
     shape = WIDTHS[:order]
     uniform = np.full(shape, 1 / np.prod(shape))
     return Anchor(
-        [Marginal(columns=tuple(range(order)), frequencies=uniform, variance=noise**2)], WIDTHS
+        [MarginalEstimate(columns=tuple(range(order)), frequencies=uniform, variance=noise**2)],
+        WIDTHS,
     )
 
 

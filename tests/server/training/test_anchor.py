@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from fedsynth_server.aggregation.marginals import Marginal
+from fedsynth_server.aggregation.marginals import MarginalEstimate
 from fedsynth_server.training.anchor import VARIANCE_FLOOR, Anchor
 
 WIDTHS = (2, 3, 4)
@@ -31,7 +31,7 @@ def marginals(seed=1, variance=1e-3):
     rng = np.random.default_rng(seed)
     sets = [(0,), (1,), (2,), (0, 1), (0, 2), (1, 2)]
     return [
-        Marginal(
+        MarginalEstimate(
             columns=columns,
             frequencies=rng.dirichlet(np.ones(int(np.prod([WIDTHS[c] for c in columns])))).reshape(
                 [WIDTHS[c] for c in columns]
@@ -57,7 +57,7 @@ def test_the_truth_under_its_own_noise_scores_about_one():
     found = []
     for _ in range(40):
         noisy = [
-            Marginal(
+            MarginalEstimate(
                 columns=m.columns,
                 frequencies=expected(soft, m.columns)
                 + rng.normal(0, variance**0.5, m.frequencies.shape),
@@ -72,7 +72,9 @@ def test_the_truth_under_its_own_noise_scores_about_one():
 def test_exact_marginals_have_no_loss_and_a_gradient_that_is_finite():
     soft = soft_rows().requires_grad_()
     exact = [
-        Marginal(columns=m.columns, frequencies=expected(soft.detach(), m.columns), variance=0.0)
+        MarginalEstimate(
+            columns=m.columns, frequencies=expected(soft.detach(), m.columns), variance=0.0
+        )
         for m in marginals()
     ]
     loss = Anchor(exact, WIDTHS).loss(soft)
@@ -84,7 +86,7 @@ def test_exact_marginals_have_no_loss_and_a_gradient_that_is_finite():
 
 
 def test_marginals_of_three_columns_are_refused():
-    wide = Marginal(columns=(0, 1, 2), frequencies=np.zeros(WIDTHS), variance=1.0)
+    wide = MarginalEstimate(columns=(0, 1, 2), frequencies=np.zeros(WIDTHS), variance=1.0)
     with pytest.raises(ValueError, match="1 or 2"):
         Anchor([wide], WIDTHS)
 

@@ -10,7 +10,7 @@ from small_twins import twins_of_second_code
 
 from fedsynth_common.networks import flatten
 from fedsynth_common.report import StudyHistory
-from fedsynth_server.aggregation.marginals import Marginal
+from fedsynth_server.aggregation.marginals import MarginalEstimate
 from fedsynth_server.training.adversary import Adversary
 from fedsynth_server.training.anchor import Anchor
 from fedsynth_server.training.curves import (
@@ -30,7 +30,7 @@ from fedsynth_server.training.settings import TrainingSettings
 WIDTHS = (2, 3)
 PAIR = np.array([[0.4, 0.05, 0.05], [0.05, 0.05, 0.4]])
 MEASURED = [
-    Marginal(columns=columns, frequencies=frequencies, variance=1e-6)
+    MarginalEstimate(columns=columns, frequencies=frequencies, variance=1e-6)
     for columns, frequencies in (((0,), PAIR.sum(1)), ((1,), PAIR.sum(0)), ((0, 1), PAIR))
 ]
 SMALL = TrainingSettings(

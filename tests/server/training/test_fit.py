@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from fedsynth_server.aggregation.marginals import Marginal
+from fedsynth_server.aggregation.marginals import MarginalEstimate
 from fedsynth_server.training.anchor import Anchor
 from fedsynth_server.training.fit import calibrate, fit, new_generator
 from fedsynth_server.training.settings import TrainingSettings
@@ -16,7 +16,7 @@ PAIR = np.array([[0.4, 0.05, 0.05], [0.05, 0.05, 0.4]])
 
 def measured(variance=1e-6):
     rows = [((0,), PAIR.sum(1)), ((1,), PAIR.sum(0)), ((0, 1), PAIR)]
-    return [Marginal(columns=c, frequencies=f, variance=variance) for c, f in rows]
+    return [MarginalEstimate(columns=c, frequencies=f, variance=variance) for c, f in rows]
 
 
 def pair_of(network):
@@ -85,8 +85,8 @@ def test_calibration_brings_the_margins_back():
 
 def test_a_code_that_was_never_seen_stays_rare_and_finite():
     first = [
-        Marginal(columns=(0,), frequencies=np.array([1.0, 0.0]), variance=1e-4),
-        Marginal(columns=(1,), frequencies=np.array([0.5, 0.5, 0.0]), variance=1e-4),
+        MarginalEstimate(columns=(0,), frequencies=np.array([1.0, 0.0]), variance=1e-4),
+        MarginalEstimate(columns=(1,), frequencies=np.array([0.5, 0.5, 0.0]), variance=1e-4),
     ]
     network = new_generator(first, WIDTHS, SETTINGS)
     calibrate(network, first)
