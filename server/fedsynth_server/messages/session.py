@@ -5,6 +5,7 @@ out replies that do not fit, take from the journal what was answered before, and
 end up in the papers.
 """
 
+from bisect import bisect_right
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -15,7 +16,6 @@ from flwr.serverapp import Grid
 from fedsynth_common.array_types import Float64Array
 from fedsynth_common.errors import FedsynthError
 from fedsynth_common.privacy.accounting import epsilon
-from fedsynth_common.privacy.events import Event, GaussianEvent
 from fedsynth_common.protocol import vault_pb2 as pb
 from fedsynth_common.protocol.plan import Plan
 from fedsynth_server.aggregation.marginal_queries import MarginalQueries
@@ -82,10 +82,8 @@ class Session:
 
     def epsilon_spent(self, step: int) -> float:
         """What the plan has cost each site up to and including a step."""
-        events = [m.noise_multiplier for m in self.plan.measure if m.step <= step]
-        charged: list[Event] = [GaussianEvent(noise_multiplier=z) for z in events]
-        if d := self.plan.discriminator:
-            charged += [d.message_event for number in d.steps if number <= step]
+        sent = [(run, bisect_right(run.numbers, step)) for run in self.plan.message_runs]
+        charged = [run.event_of(messages) for run, messages in sent if messages]
         return epsilon(charged, self.plan.delta) if charged else 0.0
 
     def spent(self, step: int) -> str:

@@ -172,32 +172,33 @@ class Cost(BaseModel):
 
 def explain(plan: Plan) -> list[Cost]:
     """The budget of a plan step by step: mechanism, noise, its ε alone, its share of μ²."""
-    lines: list[tuple[str, str, str, Event]] = [
-        (
-            f"{m.step} {m.purpose}",
-            "discrete Gaussian on counts",
-            f"noise multiplier {m.noise_multiplier:.3f}",
-            GaussianEvent(noise_multiplier=m.noise_multiplier),
-        )
-        for m in plan.measure
-    ]
-    if d := plan.discriminator:
-        event = DpSgdEvent(
-            sampling_rate=d.sampling_rate,
-            noise_multiplier=d.noise_multiplier,
-            steps=d.messages * d.steps_per_message,
-        )
-        name = f"{d.first_step}-{d.steps[-1]} discriminator"
-        noise = f"noise multiplier {d.noise_multiplier:.3f}, q={d.sampling_rate:g}, T={event.steps}"
-        lines.append((name, "DP-SGD (Poisson, flat clipping)", noise, event))
-    whole = total_mu(line[3] for line in lines) ** 2
+    events = plan.planned_events()
+    whole = total_mu(events) ** 2
     return [
         Cost(
-            step=step,
-            mechanism=mechanism,
-            noise=noise,
+            step=f"{run.label} {run.purpose}",
+            mechanism=_MECHANISM[type(event)],
+            noise=_noise(event),
             epsilon_alone=epsilon_of([event], plan.delta),
             share=mu_of(event) ** 2 / whole,
         )
-        for step, mechanism, noise, event in lines
+        for run, event in zip(plan.message_runs, events, strict=True)
     ]
+
+
+_MECHANISM: dict[type[Event], str] = {
+    GaussianEvent: "discrete Gaussian on counts",
+    DpSgdEvent: "DP-SGD (Poisson, flat clipping)",
+}
+
+
+def _noise(event: Event) -> str:
+    """The noise multiplier and, of DP-SGD, the sampling rate q and the number of steps T."""
+    match event:
+        case GaussianEvent():
+            return f"noise multiplier {event.noise_multiplier:.3f}"
+        case DpSgdEvent():
+            training = f"q={event.sampling_rate:g}, T={event.steps}"
+            return f"noise multiplier {event.noise_multiplier:.3f}, {training}"
+        case _:
+            raise TypeError(f"a plan has no {type(event).__name__}")
