@@ -20,8 +20,8 @@ from fedsynth_common.encoding.encoder import check_columns
 from fedsynth_common.errors import InputError
 from fedsynth_common.schema import Schema
 from fedsynth_common.schema.draft import draft_schema
-from fedsynth_common.table_writer import TableWriter
 from fedsynth_common.tables import read_table
+from fedsynth_release.table_writer import TableWriter
 from fedsynth_server.cli.options import VARIANT_HELP, VariantName
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
@@ -111,7 +111,7 @@ def simulate(
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
 ) -> None:
     """Run a federated study on one machine: split a table over sites, train, export, sample."""
-    from fedsynth_common.report import write_report
+    from fedsynth_release.report import write_report
     from fedsynth_simulations import simulate as simulations  # torch and Flower: not for --help
 
     if not 0 <= holdout < 1:
@@ -202,8 +202,8 @@ def _split(
     """Rows for the sites and rows kept from them, by person where the schema names one."""
     if holdout == 0:
         return frame, None
-    from fedsynth_common.evaluation.evaluate_table import MIN_ROWS
-    from fedsynth_common.evaluation.split import split_rows
+    from fedsynth_release.evaluation.evaluate_table import MIN_ROWS
+    from fedsynth_release.evaluation.split import split_rows
 
     rng = np.random.default_rng(0 if seed is None else seed)
     try:
@@ -292,8 +292,8 @@ def _evaluation(
     What cannot be evaluated (no column to predict, hardly any rows) costs the evaluation, not the
     study.
     """
-    from fedsynth_common.cli.evaluate import progress, write_private
-    from fedsynth_common.evaluation import evaluate_table
+    from fedsynth_release.cli.evaluate import progress, write_private
+    from fedsynth_release.evaluation import evaluate_table
 
     statement = result.generator.statement
     made = read_table(next(draft.glob("synthetic.*")))
@@ -348,7 +348,7 @@ def _show(summary: dict[str, Any], evaluation: Any, as_json: bool) -> None:
         sites.add_row(escape(site), f"{cost['records']:,}", f"{cost['epsilon']:.4f}")
     console.print(sites)
     if evaluation is not None:
-        from fedsynth_common.evaluation.summary import show
+        from fedsynth_release.evaluation.summary import show
 
         show(evaluation, console)
     for note in summary["notes"]:

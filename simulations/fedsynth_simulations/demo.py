@@ -30,7 +30,7 @@ from fedsynth_common.tables import write_table
 from fedsynth_simulations.demo_figures import FIGURES
 
 if TYPE_CHECKING:
-    from fedsynth_common.artefact import Generator
+    from fedsynth_release.generator import Generator
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -58,7 +58,7 @@ def demo(
     quick: Annotated[bool, typer.Option(help="Few training steps: a smoke test.")] = False,
 ) -> None:
     """Train one generator over four hospitals and compare its records with the real ones."""
-    from fedsynth_common.report import write_report
+    from fedsynth_release.report import write_report
     from fedsynth_simulations import simulate as simulations  # torch and Flower: not for --help
     from fedsynth_simulations.demo_data import demo_schema, demo_table
     from fedsynth_simulations.holdout import person_split
@@ -113,8 +113,8 @@ def _compare(
     pooled: pd.DataFrame, held: pd.DataFrame, synthetic: pd.DataFrame, schema: Schema
 ) -> dict[str, dict[str, dict[str, float | None]]]:
     """Figures and quality of the real rows, of the synthetic ones and of the floor."""
-    from fedsynth_common.evaluation.references import independent_columns
-    from fedsynth_common.evaluation.scorecard import evaluate
+    from fedsynth_release.evaluation.references import independent_columns
+    from fedsynth_release.evaluation.scorecard import evaluate
 
     tables = {
         "real": pooled,

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from fedsynth_common.array_types import Float64Array
-from fedsynth_common.encoding import Codebook, FineDomain, build_codebook
-from fedsynth_common.schema import Schema
+from fedsynth_common.schema import FineDomain, Schema
+from fedsynth_release.decoding import Codebook
+from fedsynth_server.aggregation.binning import build_codebook
 from fedsynth_server.aggregation.marginal_queries import (
     COARSE,
     MarginalQueries,

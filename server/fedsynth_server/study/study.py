@@ -11,10 +11,10 @@ import torch
 from flwr.serverapp import Grid
 
 from fedsynth_common.array_types import Float64Array
-from fedsynth_common.encoding import domains
 from fedsynth_common.errors import FedsynthError
-from fedsynth_common.networks import GeneratorNetwork
 from fedsynth_common.protocol.plan import Plan
+from fedsynth_common.schema import domains
+from fedsynth_release.generator_network import GeneratorNetwork
 from fedsynth_server.aggregation.denoising import denoise
 from fedsynth_server.aggregation.histograms import Histograms, read_histograms
 from fedsynth_server.aggregation.marginal_queries import (

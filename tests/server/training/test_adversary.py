@@ -5,11 +5,8 @@ import pytest
 import torch
 from small_twins import twins_of_second_code
 
-from fedsynth_common.networks import (
-    GeneratorNetwork,
-    GeneratorShape,
-    flatten,
-)
+from fedsynth_common.networks import flatten
+from fedsynth_release.generator_network import GeneratorNetwork, GeneratorShape
 from fedsynth_server.aggregation.marginals import MarginalEstimate
 from fedsynth_server.training.adversary import Adversary
 from fedsynth_server.training.anchor import Anchor

@@ -9,7 +9,7 @@ from small_study import ROUNDS, SETTINGS, make_small_plan, run_seeded
 from small_twins import twins_of_second_code
 
 from fedsynth_common.networks import flatten
-from fedsynth_common.report import StudyHistory
+from fedsynth_release.report import StudyHistory
 from fedsynth_server.aggregation.marginals import MarginalEstimate
 from fedsynth_server.training.adversary import Adversary
 from fedsynth_server.training.anchor import Anchor
