@@ -19,7 +19,7 @@ class StudyResult:
         codebook: the codes it speaks.
         receipts: the signed receipts by site.
         keys: the receipts' public keys by site.
-        anchor_loss: loss on the measured marginals before and after the adversarial rounds.
+        marginal_losses: on the measured marginals, before and after the adversarial rounds.
         notes: per round, the sites that did not answer, were left out or scaled down.
         bytes_per_site: bytes sent and received per site, over all messages.
         records: noisy number of records of the sites that were measured.
@@ -31,7 +31,7 @@ class StudyResult:
     codebook: Codebook
     receipts: dict[str, pb.ReceiptReply]
     keys: dict[str, bytes]
-    anchor_loss: tuple[float, float]
+    marginal_losses: tuple[float, float]
     notes: list[str] = field(default_factory=list)
     bytes_per_site: int = 0
     records: float = 1.0

@@ -33,9 +33,9 @@ from fedsynth_server.messages.journal import NoJournal
 from fedsynth_server.messages.session import Session
 from fedsynth_server.progress import StudyProgress
 from fedsynth_server.study.result import StudyResult
-from fedsynth_server.training.anchor import Anchor
 from fedsynth_server.training.curves import FIT, REFIT, Recorder
 from fedsynth_server.training.fit import calibrate, fit, new_generator
+from fedsynth_server.training.marginal_loss import MarginalLoss
 from fedsynth_server.training.rounds import adversarial_rounds
 from fedsynth_server.training.settings import TrainingSettings
 
@@ -74,30 +74,38 @@ class Study:
         marginals, by_site = self.measure_marginals(histograms)
         cleaned = denoise(marginals, widths, by_site)
         one_way = cleaned.marginals[: len(widths)]
-        anchor = Anchor(cleaned.marginals, widths, self.settings.goal_for(cleaned.expected_loss))
+        marginal_loss = MarginalLoss(
+            cleaned.marginals, widths, self.settings.target_loss_for(cleaned.expected_loss)
+        )
         network = new_generator(one_way, widths, self.settings)
         before = fit(
             network,
-            anchor,
+            marginal_loss,
             self.settings.steps_for(self.plan.epsilon),
             self.settings.learning_rate,
             lambda i, n: self.progress.update("fit generator", i, n),
             lambda i, loss: self.recorder.add(FIT, i, loss),
         )
         network = adversarial_rounds(
-            self.session, network, anchor, histograms, self.settings, self.progress, self.recorder
+            self.session,
+            network,
+            marginal_loss,
+            histograms,
+            self.settings,
+            self.progress,
+            self.recorder,
         )
-        if self.plan.discriminator is not None and anchor.order > 1:
-            self._refit(network, anchor)
+        if self.plan.discriminator is not None and marginal_loss.has_pairs:
+            self._refit(network, marginal_loss)
         with torch.no_grad():
-            after = float(anchor.loss(network.soft_rows()))
+            after = float(marginal_loss.loss(network.soft_rows()))
         calibrate(network, one_way)
         return StudyResult(
             network=network,
             codebook=histograms.codebook,
             receipts=self.session.receipts(),
             keys=self.session.keys,
-            anchor_loss=(before, after),
+            marginal_losses=(before, after),
             notes=self.session.notes,
             bytes_per_site=self.session.bytes_per_site,
             records=histograms.records,
@@ -105,13 +113,13 @@ class Study:
             curves=self.recorder.curves(),
         )
 
-    def _refit(self, network: GeneratorNetwork, anchor: Anchor) -> None:
+    def _refit(self, network: GeneratorNetwork, marginal_loss: MarginalLoss) -> None:
         """Put back the marginals that the rounds bent; what no marginal sees stays as it was learned."""
         rounds = self.plan.discriminator.messages if self.plan.discriminator else 0
         start = rounds * self.settings.adversarial_steps
         fit(
             network,
-            anchor,
+            marginal_loss,
             self.settings.refit_steps_for(self.plan.epsilon),
             self.settings.refit_learning_rate,
             lambda i, n: self.progress.update("refit generator", i, n),

@@ -16,7 +16,6 @@ from fedsynth_server.aggregation.histograms import Histograms
 from fedsynth_server.messages.session import Session
 from fedsynth_server.progress import StudyProgress
 from fedsynth_server.training.adversary import Adversary
-from fedsynth_server.training.anchor import Anchor
 from fedsynth_server.training.curves import (
     ACCURACY,
     ADVERSARIAL,
@@ -25,14 +24,15 @@ from fedsynth_server.training.curves import (
     Losses,
     Recorder,
 )
-from fedsynth_server.training.null import NullFederation
+from fedsynth_server.training.log_ratio import LogRatio
+from fedsynth_server.training.marginal_loss import MarginalLoss
+from fedsynth_server.training.null_training import NullTraining
 from fedsynth_server.training.settings import TrainingSettings
-from fedsynth_server.training.twins import Twins
 
 ROWS = 20_000
-"""Of the generator, drawn for its twin before every message."""
+"""Rows of the generator, drawn for its predictor before every message."""
 JUDGED = 1_000
-"""Of them, by which columns are believed (`Twins.weigh`) and the curves of the report drawn."""
+"""How many of these rows `LogRatio.estimate_signal` and the curves of the report use."""
 PULL, ALONE = 0.76, 0.5
 """λ with pairs, over the root of their noise, and without (simulations/RESULTS.md)."""
 AGAINST = "its updates pointed against the other sites': it has other records, or sends wrong ones"
@@ -41,7 +41,7 @@ AGAINST = "its updates pointed against the other sites': it has other records, o
 def adversarial_rounds(
     session: Session,
     network: GeneratorNetwork,
-    anchor: Anchor,
+    marginal_loss: MarginalLoss,
     histograms: Histograms,
     settings: TrainingSettings,
     progress: StudyProgress,
@@ -56,13 +56,15 @@ def adversarial_rounds(
         return network
     rng, widths = np.random.default_rng(settings.seed + 2), network.shape.widths
     source = torch.Generator().manual_seed(settings.seed + 3)
-    twins = Twins(widths, plan.hidden, _rows(network, rng), source)
-    null = NullFederation(
-        copy.deepcopy(twins.records), plan, len(session.plan.sites), widths, source
+    log_ratio = LogRatio(widths, plan.hidden, _rows(network, rng), source)
+    null_training = NullTraining(
+        copy.deepcopy(log_ratio.record_predictor), plan, len(session.plan.sites), widths, source
     )
-    adversary = Adversary(network, anchor.softened, adversarial_weight(settings, anchor), settings)
-    size = parameter_count(twins.records)
-    state = Average(flatten(twins.records), np.zeros(2 * size, dtype=np.float32))
+    adversary = Adversary(
+        network, marginal_loss.excess, adversarial_weight(settings, marginal_loss), settings
+    )
+    size = parameter_count(log_ratio.record_predictor)
+    state = Average(flatten(log_ratio.record_predictor), np.zeros(2 * size, dtype=np.float32))
     agreement = Agreement()
     for done, step in enumerate(plan.steps):
         request = pb.DiscriminateRequest(
@@ -74,29 +76,32 @@ def adversarial_rounds(
         )
         state = _round(session, request, histograms.shares, state.weights, state.moments)
         agreement.see(state.updates)
-        load_flat(twins.records, state.weights)
+        load_flat(log_ratio.record_predictor, state.weights)
         rows = _rows(network, rng)
-        twins.follow(rows)
-        null.message(rows)
-        twins.weigh(null.network, rows[:JUDGED])
-        _note_verdict(recorder, done + 1, twins.verdict(rows[:JUDGED]))
-        losses = adversary.round(twins)
-        _note_losses(recorder, done * len(losses), losses, anchor)
+        log_ratio.follow(rows)
+        null_training.message(rows)
+        log_ratio.estimate_signal(null_training.network, rows[:JUDGED])
+        _note_verdict(recorder, done + 1, log_ratio.logits(rows[:JUDGED]))
+        losses = adversary.round(log_ratio)
+        _note_losses(recorder, done * len(losses), losses, marginal_loss)
         note = session.spent(step) if progress.shown else ""
         progress.update("adversarial rounds", done + 1, plan.messages, note)
     session.notes += [f"{site}: {AGAINST}" for site in agreement.against]
     return adversary.release()
 
 
-def adversarial_weight(settings: TrainingSettings, anchor: Anchor) -> float:
+def adversarial_weight(settings: TrainingSettings, marginal_loss: MarginalLoss) -> float:
     """λ: with pairs `PULL` times the root of their noise, without them `ALONE`.
 
-    The anchor's pull grows with a cell's distance from what was measured, so λ over the noise says by
-    how many of its standard deviations the rounds may bend a cell. The root lets that number grow as
-    the noise shrinks, for then discriminators are surer too: 17, 28 and 48 at ε = 1, 3 and 10 with five
-    sites of 10,000 records and 14 columns. Without pairs discriminators are all there is to learn from.
+    The pull of the marginal loss grows with a cell's distance from the measured value. So λ over the
+    noise says by how many standard deviations of the noise the rounds may change a cell. With the root,
+    that number grows as the noise shrinks, since discriminators are more exact then too: it is 17, 28
+    and 48 at ε = 1, 3 and 10 with five sites of 10,000 records and 14 columns. Without pairs the
+    generator learns from the discriminators alone.
     """
-    return settings.adversarial_weight * (PULL * anchor.noise**0.5 if anchor.order > 1 else ALONE)
+    return settings.adversarial_weight * (
+        PULL * marginal_loss.noise**0.5 if marginal_loss.has_pairs else ALONE
+    )
 
 
 def _rows(network: GeneratorNetwork, rng: np.random.Generator) -> torch.Tensor:
@@ -123,9 +128,13 @@ def _note_verdict(recorder: Recorder, message: int, logits: torch.Tensor) -> Non
     recorder.add(ACCURACY, message, (logits < 0).float().mean().item())
 
 
-def _note_losses(recorder: Recorder, start: int, losses: list[Losses], anchor: Anchor) -> None:
+def _note_losses(
+    recorder: Recorder, start: int, losses: list[Losses], marginal_loss: MarginalLoss
+) -> None:
     """The losses of a message's generator steps, the marginals' in units of their noise."""
     for step, seen in enumerate(losses, start):
-        recorder.add(IN_ROUNDS, step, anchor.goal + seen.held / anchor.softening)
-        if seen.against is not None:
-            recorder.add(ADVERSARIAL, step, seen.against)
+        recorder.add(
+            IN_ROUNDS, step, marginal_loss.target_loss + seen.marginal / marginal_loss.excess_scale
+        )
+        if seen.adversarial is not None:
+            recorder.add(ADVERSARIAL, step, seen.adversarial)

@@ -2,7 +2,7 @@
 
 Two columns that always agree; the generator knows their one-way marginals, precisely, and nothing
 else. Discriminators are trained without noise here: this is about learning, not about privacy. A stiff
-anchor, a wrong sign or no twin all fail it.
+marginal loss, a wrong sign or a missing predictor of the generator all fail it.
 """
 
 import numpy as np
@@ -13,11 +13,11 @@ from fedsynth_common.networks import one_hot, predictions
 from fedsynth_release.sampling.latents import cumulative_tables, draw_codes
 from fedsynth_server.aggregation.marginals import MarginalEstimate
 from fedsynth_server.training.adversary import Adversary
-from fedsynth_server.training.anchor import Anchor
 from fedsynth_server.training.fit import new_generator
+from fedsynth_server.training.log_ratio import LogRatio
+from fedsynth_server.training.marginal_loss import MarginalLoss
 from fedsynth_server.training.rounds import ALONE
 from fedsynth_server.training.settings import TrainingSettings
-from fedsynth_server.training.twins import Twins
 
 WIDTHS = (3, 3)
 SETTINGS = TrainingSettings(latents=256, latent_size=16, hidden=32, adversarial_batch=512)
@@ -43,24 +43,26 @@ def test_a_discriminator_teaches_dependence(variance):
         )
         for j in (0, 1)
     ]
-    anchor = Anchor(first, WIDTHS)
+    marginal_loss = MarginalLoss(first, WIDTHS)
     network = new_generator(first, WIDTHS, SETTINGS)
     assert agreement(network, rng) < 0.45
-    adversary = Adversary(network, anchor.softened, ALONE, SETTINGS)
+    adversary = Adversary(network, marginal_loss.excess, ALONE, SETTINGS)
     source = torch.Generator().manual_seed(0)
-    twins = Twins(WIDTHS, (32,), made(network, rng), source)
-    twins.records.requires_grad_(True)
-    twins.believed.fill_(1.0)
-    optimiser = torch.optim.Adam(twins.records.parameters(), lr=2e-3, betas=(0.5, 0.999))
+    log_ratio = LogRatio(WIDTHS, (32,), made(network, rng), source)
+    log_ratio.record_predictor.requires_grad_(True)
+    log_ratio.signal_share.fill_(1.0)
+    optimiser = torch.optim.Adam(
+        log_ratio.record_predictor.parameters(), lr=2e-3, betas=(0.5, 0.999)
+    )
     for _ in range(25):
         for _ in range(12):
             rows = one_hot(real[rng.integers(0, len(real), 512)], WIDTHS)
-            loss = -predictions(twins.records, rows, WIDTHS).mean()
+            loss = -predictions(log_ratio.record_predictor, rows, WIDTHS).mean()
             optimiser.zero_grad()
             loss.backward()
             optimiser.step()
-        twins.follow(made(network, rng))
-        adversary.round(twins)
+        log_ratio.follow(made(network, rng))
+        adversary.round(log_ratio)
     assert agreement(adversary.release(), rng) > 0.7
     soft = adversary.release().soft_rows().detach().mean(0)
-    assert float((soft - anchor.first_target).abs().max()) < 0.06
+    assert float((soft - marginal_loss.first_target).abs().max()) < 0.06

@@ -5,14 +5,13 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import torch
+from small_log_ratio import log_ratio_of_second_code
 from small_study import ROUNDS, SETTINGS, make_small_plan, run_seeded
-from small_twins import twins_of_second_code
 
 from fedsynth_common.networks import flatten
 from fedsynth_release.report import StudyHistory
 from fedsynth_server.aggregation.marginals import MarginalEstimate
 from fedsynth_server.training.adversary import Adversary
-from fedsynth_server.training.anchor import Anchor
 from fedsynth_server.training.curves import (
     ACCURACY,
     ADVERSARIAL,
@@ -24,6 +23,7 @@ from fedsynth_server.training.curves import (
     Recorder,
 )
 from fedsynth_server.training.fit import fit, new_generator
+from fedsynth_server.training.marginal_loss import MarginalLoss
 from fedsynth_server.training.rounds import _note_verdict
 from fedsynth_server.training.settings import TrainingSettings
 
@@ -89,7 +89,7 @@ def test_the_curves_span_the_whole_training(study):
 
 def test_the_ends_are_the_losses_of_the_outcome(study):
     variant, outcome, _ = study
-    before, after = outcome.anchor_loss
+    before, after = outcome.marginal_losses
     assert by_name(outcome)["fit"].values[-1] == pytest.approx(before, rel=1e-5)
     if variant != "marginals":  # the rounds begin where the fit ended, in the same unit
         assert by_name(outcome)["rounds"].values[0] == pytest.approx(before, rel=1e-4)
@@ -123,7 +123,12 @@ def test_a_history_keeps_them(study, tmp_path):
 def test_a_fit_that_learns_falls():
     recorder, network = Recorder(), new_generator(MEASURED[:2], WIDTHS, SMALL)
     last = fit(
-        network, Anchor(MEASURED, WIDTHS), 200, 1e-2, None, lambda i, v: recorder.add(FIT, i, v)
+        network,
+        MarginalLoss(MEASURED, WIDTHS),
+        200,
+        1e-2,
+        None,
+        lambda i, v: recorder.add(FIT, i, v),
     )
     (curve,) = recorder.curves()
     assert (curve.steps[0], curve.steps[-1]) == (0, 200)
@@ -137,7 +142,7 @@ def test_recording_changes_no_weight_and_draws_nothing():
     for record in (None, lambda i, v: Recorder().add(FIT, i, v)):
         torch.manual_seed(4)
         network = new_generator(MEASURED[:2], WIDTHS, SMALL)
-        fit(network, Anchor(MEASURED, WIDTHS), 20, 1e-2, None, record)
+        fit(network, MarginalLoss(MEASURED, WIDTHS), 20, 1e-2, None, record)
         ends.append((flatten(network).tobytes(), torch.get_rng_state().numpy().tobytes()))
     assert ends[0] == ends[1]
 
@@ -157,18 +162,18 @@ def test_the_verdict_is_that_on_the_rows():
 @pytest.mark.parametrize("weight", [0.0, 1.0])
 def test_a_round_tells_its_losses(weight):
     network = new_generator(MEASURED[:2], WIDTHS, SMALL)
-    anchor = Anchor(MEASURED, WIDTHS)
-    start = float(anchor.loss(network.soft_rows().detach()))
-    losses = Adversary(network, anchor.softened, weight, SMALL).round(
-        twins_of_second_code(WIDTHS, 4.0)
+    marginal_loss = MarginalLoss(MEASURED, WIDTHS)
+    start = float(marginal_loss.loss(network.soft_rows().detach()))
+    losses = Adversary(network, marginal_loss.excess, weight, SMALL).round(
+        log_ratio_of_second_code(WIDTHS, 4.0)
     )
     assert len(losses) == 5
-    assert losses[0].held / anchor.softening == pytest.approx(start, rel=1e-5)
+    assert losses[0].marginal / marginal_loss.excess_scale == pytest.approx(start, rel=1e-5)
     if weight:
-        assert all(-4.1 < seen.against < 4.1 for seen in losses)
-        assert losses[-1].against < losses[0].against
+        assert all(-4.1 < seen.adversarial < 4.1 for seen in losses)
+        assert losses[-1].against < losses[0].adversarial
     else:
-        assert all(seen.against is None for seen in losses)  # the control asks no discriminator
+        assert all(seen.adversarial is None for seen in losses)  # the control asks no discriminator
 
 
 def test_what_is_not_finite_is_left_out_and_long_lines_are_thinned():

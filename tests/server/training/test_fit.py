@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from fedsynth_server.aggregation.marginals import MarginalEstimate
-from fedsynth_server.training.anchor import Anchor
 from fedsynth_server.training.fit import calibrate, fit, new_generator
+from fedsynth_server.training.marginal_loss import MarginalLoss
 from fedsynth_server.training.settings import TrainingSettings
 
 WIDTHS = (2, 3)
@@ -28,7 +28,7 @@ def pair_of(network):
 def fitted(settings=SETTINGS):
     network = new_generator(measured()[:2], WIDTHS, settings)
     return network, fit(
-        network, Anchor(measured(), WIDTHS), settings.steps_for(1.0), settings.learning_rate
+        network, MarginalLoss(measured(), WIDTHS), settings.steps_for(1.0), settings.learning_rate
     )
 
 
@@ -43,7 +43,7 @@ def test_dependence_is_learned():
     network, loss = fitted()
     assert np.abs(pair_of(network) - PAIR).max() < 0.01
     start = float(
-        Anchor(measured(), WIDTHS).loss(
+        MarginalLoss(measured(), WIDTHS).loss(
             new_generator(measured()[:2], WIDTHS, SETTINGS).soft_rows().detach()
         )
     )
@@ -66,7 +66,7 @@ def test_ticks_count_the_steps():
     network = new_generator(measured()[:2], WIDTHS, short)
     fit(
         network,
-        Anchor(measured(), WIDTHS),
+        MarginalLoss(measured(), WIDTHS),
         short.steps_for(1.0),
         short.learning_rate,
         lambda done, total: seen.append((done, total)),
@@ -101,7 +101,7 @@ def test_a_fit_ends_at_its_goal():
     network = new_generator(measured()[:2], WIDTHS, SETTINGS)
     last = fit(
         network,
-        Anchor(measured(), WIDTHS, goal=1.0),
+        MarginalLoss(measured(), WIDTHS, goal=1.0),
         300,
         1e-2,
         lambda done, total: ticks.append((done, total)),
@@ -113,5 +113,5 @@ def test_a_fit_ends_at_its_goal():
 
 
 def test_more_doubt_ends_a_fit_sooner():
-    assert SETTINGS.goal_for(0.5) > SETTINGS.goal_for(0.1) > 0
-    assert SETTINGS.model_copy(update={"enough": 0.0}).goal_for(0.5) == 0
+    assert SETTINGS.target_loss_for(0.5) > SETTINGS.target_loss_for(0.1) > 0
+    assert SETTINGS.model_copy(update={"enough": 0.0}).target_loss_for(0.5) == 0

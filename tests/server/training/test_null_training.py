@@ -11,8 +11,8 @@ from fedsynth_client.records import Records
 from fedsynth_client.vault.discriminate import Assignment, discriminate
 from fedsynth_common.networks import Discriminator, flatten, one_hot
 from fedsynth_common.privacy.randomness import SeededRandomness
-from fedsynth_server.training.null import NullFederation
-from fedsynth_server.training.twins import Twins
+from fedsynth_server.training.log_ratio import LogRatio
+from fedsynth_server.training.null_training import NullTraining
 
 ROW = np.array([[2, 1, 3]], dtype=np.uint16)
 
@@ -24,7 +24,7 @@ def discriminator_plan(**training):
 
 def null_of(start, plan, sites=1, seed=0):
     source = torch.Generator().manual_seed(seed)
-    return NullFederation(copy.deepcopy(start), plan, sites, WIDTHS, source)
+    return NullTraining(copy.deepcopy(start), plan, sites, WIDTHS, source)
 
 
 @pytest.mark.parametrize("clipping_norm", [1e-2, 100.0])
@@ -77,28 +77,30 @@ def agreeing(share, n=4_000):
     return one_hot(codes.astype(np.uint16), WIDTHS)
 
 
-def believed(of, seed=0, messages=6):
+def signal_of(of, seed=0, messages=6):
     """What the coordinator believes of discriminators trained, with noise, on the rows `of`."""
     plan = discriminator_plan(
         noise_multiplier=10.0, steps_per_message=12, expected_batch=500, hidden=(8,)
     )
     made = agreeing(0.5)
-    twins = Twins(WIDTHS, plan.hidden, made, torch.Generator().manual_seed(seed))
-    assert twins.believed.tolist() == [0.0] * 3
-    sites = null_of(twins.records, plan, 5, seed + 100)  # the same training, with records
-    null = null_of(twins.records, plan, 5, seed + 200)
+    log_ratio = LogRatio(WIDTHS, plan.hidden, made, torch.Generator().manual_seed(seed))
+    assert log_ratio.signal_share.tolist() == [0.0] * 3
+    sites = null_of(
+        log_ratio.record_predictor, plan, 5, seed + 100
+    )  # the same training, with records
+    null = null_of(log_ratio.record_predictor, plan, 5, seed + 200)
     for _ in range(messages):
         sites.message(of)
         null.message(made)
-    twins.records = sites.network
-    twins.weigh(null.network, made)
-    return twins.believed.numpy()
+    log_ratio.record_predictor = sites.network
+    log_ratio.estimate_signal(null.network, made)
+    return log_ratio.signal_share.numpy()
 
 
-def test_news_is_believed_and_noise_is_not():
-    found = np.mean([believed(agreeing(0.95), seed) for seed in range(3)], axis=0)
+def test_what_is_new_is_signal_and_noise_is_not():
+    found = np.mean([signal_of(agreeing(0.95), seed) for seed in range(3)], axis=0)
     assert (found[:2] > 0.8).all()  # the columns that agree
-    assert np.mean([believed(agreeing(0.5), seed) for seed in range(5)]) < 0.4
+    assert np.mean([signal_of(agreeing(0.5), seed) for seed in range(5)]) < 0.4
 
 
 def test_it_repeats_with_the_seed_alone():

@@ -1,11 +1,11 @@
-"""The anchor's loss against its definition, cell by cell."""
+"""The marginal loss against its definition, cell by cell."""
 
 import numpy as np
 import pytest
 import torch
 
 from fedsynth_server.aggregation.marginals import MarginalEstimate
-from fedsynth_server.training.anchor import VARIANCE_FLOOR, Anchor
+from fedsynth_server.training.marginal_loss import VARIANCE_FLOOR, MarginalLoss
 
 WIDTHS = (2, 3, 4)
 
@@ -49,7 +49,7 @@ def test_the_loss_is_its_definition(count):
         ((expected(soft, m.columns) - m.frequencies) ** 2).sum() / m.variance for m in chosen
     )
     cells = sum(m.frequencies.size for m in chosen)
-    assert float(Anchor(chosen, WIDTHS).loss(soft)) == pytest.approx(total / cells, rel=1e-4)
+    assert float(MarginalLoss(chosen, WIDTHS).loss(soft)) == pytest.approx(total / cells, rel=1e-4)
 
 
 def test_the_truth_under_its_own_noise_scores_about_one():
@@ -65,7 +65,7 @@ def test_the_truth_under_its_own_noise_scores_about_one():
             )
             for m in marginals()
         ]
-        found.append(float(Anchor(noisy, WIDTHS).loss(soft)))
+        found.append(float(MarginalLoss(noisy, WIDTHS).loss(soft)))
     assert np.mean(found) == pytest.approx(1.0, abs=0.1)
 
 
@@ -77,7 +77,7 @@ def test_exact_marginals_have_no_loss_and_a_gradient_that_is_finite():
         )
         for m in marginals()
     ]
-    loss = Anchor(exact, WIDTHS).loss(soft)
+    loss = MarginalLoss(exact, WIDTHS).loss(soft)
     assert (
         float(loss.detach()) * VARIANCE_FLOOR < 1e-10
     )  # variances below the floor count as the floor
@@ -88,13 +88,13 @@ def test_exact_marginals_have_no_loss_and_a_gradient_that_is_finite():
 def test_marginals_of_three_columns_are_refused():
     wide = MarginalEstimate(columns=(0, 1, 2), frequencies=np.zeros(WIDTHS), variance=1.0)
     with pytest.raises(ValueError, match="1 or 2"):
-        Anchor([wide], WIDTHS)
+        MarginalLoss([wide], WIDTHS)
 
 
 def test_below_its_goal_the_softened_loss_pulls_no_more():
     soft = soft_rows().requires_grad_()
-    loss = Anchor(marginals(), WIDTHS).loss(soft).item()
-    beyond, within = (Anchor(marginals(), WIDTHS, goal=loss * share) for share in (0.5, 1.5))
+    loss = MarginalLoss(marginals(), WIDTHS).loss(soft).item()
+    beyond, within = (MarginalLoss(marginals(), WIDTHS, goal=loss * share) for share in (0.5, 1.5))
     assert beyond.softened(soft).item() == pytest.approx(loss / 2 * beyond.softening, rel=1e-4)
     within.softened(soft).backward()
     assert within.softened(soft).item() == 0 == soft.grad.abs().sum().item()
@@ -105,7 +105,8 @@ def test_softened_is_in_units_of_squared_frequency_whatever_the_noise(count, fac
     """The noise scales away: ten times less noise in everything leaves the softened loss alone."""
     soft = soft_rows()
     values = [
-        float(Anchor(marginals(variance=v)[:count], WIDTHS).softened(soft)) for v in (1e-3, 1e-4)
+        float(MarginalLoss(marginals(variance=v)[:count], WIDTHS).softened(soft))
+        for v in (1e-3, 1e-4)
     ]
     assert values[0] == pytest.approx(values[1], rel=1e-4)
     noisiest = marginals()[count - 1]

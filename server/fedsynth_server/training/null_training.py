@@ -1,14 +1,13 @@
-"""What discriminators say when there is nothing to say: the sites' training, with the generator's rows.
+"""Null training: the sites' training repeated with the generator's rows, to see how much of it is noise.
 
-DP-SGD leaves noise in a discriminator, and a noisy log ratio is not zero where the truth is. How large
-it then is can be found out for free: everything about the sites' training is public but the records, so
-it is repeated here with rows of the generator in their place, the same clipping and noise, as many
-sites, and Adam and its averages as they have them. What comes back differs from the generator's own
-predictor by noise alone. The part of the records' log ratio beyond that is what a column may be
-believed by (`Twins.weigh`).
+DP-SGD leaves noise in a discriminator, so its log ratio is not zero even where generator and records
+agree. The coordinator can measure this noise without privacy cost, since everything about the sites'
+training is public except the records: it repeats the training with rows of the generator in place of
+the records, with the same clipping, noise, optimiser and number of sites. The result differs from the
+generator's own predictor by noise alone. `LogRatio.estimate_signal` compares the two.
 
-Less exact than the sites: a step takes `BATCH` rows, scaled to the expected batch, and at most `SITES`
-sites are imagined, so that a large federation's noise is overstated.
+It is less exact than the sites' training: a step takes `BATCH` rows, scaled to the expected batch,
+and at most `SITES` sites are simulated, so that the noise of a large federation is overstated.
 """
 
 from collections.abc import Sequence
@@ -23,7 +22,7 @@ from fedsynth_common.protocol.plan import ADAM_BETAS, DiscriminatorPlan
 BATCH, SITES = 64, 8
 
 
-class NullFederation:
+class NullTraining:
     """Imagined sites whose records are the generator's rows."""
 
     def __init__(
