@@ -2,7 +2,7 @@
 
 The vault trusts nothing it is sent: every index, width, length and magnitude is checked against the
 schema and the accepted plan. A request that passes can be computed without any further condition on
-its content. Failures are codes, never texts (DESIGN 5.8).
+its content. Failures are codes, never texts.
 """
 
 import hashlib

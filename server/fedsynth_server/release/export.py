@@ -8,11 +8,11 @@ from pathlib import Path
 
 import torch
 from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from fedsynth_common.privacy.events import merged, to_dict
 from fedsynth_common.protocol import vault_pb2 as pb
 from fedsynth_common.protocol.plan import Plan
+from fedsynth_common.protocol.receipt import Receipt
 from fedsynth_release.generator import Generator
 from fedsynth_release.generator_files import CARD, MEASUREMENTS, PLAN
 from fedsynth_release.measurements import Measurements
@@ -20,7 +20,6 @@ from fedsynth_release.statement import PrivacyStatement, SiteCost
 from fedsynth_release.statement.mechanisms import mechanisms_of
 from fedsynth_release.statement.model_card import model_card
 from fedsynth_release.statement.promises import DRAFTED
-from fedsynth_release.statement.receipt_evidence import Receipt
 from fedsynth_server.study.result import StudyResult
 
 
@@ -30,8 +29,7 @@ def site_cost(
     """The cost of one site and whether its noise was seeded."""
     if receipt is not None:
         try:
-            Ed25519PublicKey.from_public_bytes(key).verify(receipt.signature, receipt.receipt_json)
-            signed = Receipt.model_validate_json(receipt.receipt_json)
+            signed = Receipt.opened(receipt.receipt_json, receipt.signature, key)
             if (signed.study, signed.plan_digest) == (plan.study, plan.digest):
                 cost = SiteCost.from_events(
                     site,
