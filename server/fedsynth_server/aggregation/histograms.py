@@ -117,7 +117,7 @@ def _one_way(
 
 
 def _shares(sizes: Mapping[str, SizeEstimate]) -> dict[str, float]:
-    """Public weights of the sites from their own noisy sizes (post-processing)."""
+    """Public shares of the sites from their own noisy sizes (post-processing)."""
     records = {site: max(1.0, size.records) for site, size in sizes.items()}
     floor = 0.1 * sum(records.values()) / len(records)
     floored = {site: max(own, floor) for site, own in records.items()}

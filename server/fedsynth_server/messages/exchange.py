@@ -4,13 +4,13 @@ Flower's own `send_and_receive` polls every three seconds and returns replies wi
 whom a failure stands: an error reply for a dead node carries the SuperLink's id. So replies are matched
 by `reply_to_message_id`, and a reply that arrives after the end is never looked at again.
 
-What passes by itself is not a failure yet: a node that is offline (Flower's error 5), a courier that
-was killed (8), a message or reply that was lost (3, 4), a vault that is being restarted, a SuperLink
-that does not answer. The same bytes are sent again, ever more rarely, until the deadline; a vault that
-had answered answers from its outbox, at no charge.
+Some failures may be over in a minute: a node is offline (Flower's error 5), a courier was killed (8), a
+message or reply was lost (3, 4), a vault is being restarted, or the SuperLink does not answer. Then the
+same bytes are sent again, with longer and longer pauses, until the deadline. A vault that had computed
+its reply already sends it again from its outbox, at no charge.
 
-A dead site must not cost every exchange a deadline: sites that answered the last exchange are waited
-for until the deadline, others only `patience` seconds longer than those.
+A site that is down must not hold up every exchange until the deadline. Sites that answered the last
+exchange are waited for until the deadline, all others only `patience` seconds longer than those.
 """
 
 import time
@@ -78,10 +78,10 @@ class Timing:
         deadline: the end of every exchange.
         poll: between two looks at the replies.
         quorum: the fewest sites that will do; None for all.
-        gather: how long enrolment waits for all sites of the plan; with 0 it is over as soon as as
-            many nodes as the plan has sites have answered.
-        retry: before the second attempt at a site that failed in passing; doubles with each. With 0
-            such a failure is final.
+        gather: how long enrolment waits for all sites of the plan. With 0 it ends when every site has
+            answered once.
+        retry: pause before a site is asked again whose failure may pass by itself; it doubles with each
+            attempt. With 0 such a failure is final.
         patience: how much longer than for the others to wait for a site that failed last time.
     """
 

@@ -117,7 +117,7 @@ address = {address}
 {quorum}
 # deadline = 3600        # seconds that a site has for one message
 # gather = 600           # seconds to wait at the start for sites that are not there yet
-# retry = 5              # seconds before a site that failed in passing is asked again
+# retry = 5              # seconds before a site is asked again whose failure may pass by itself
 # patience = 60          # seconds that the others wait for a site that failed the last message
 
 [receipt_keys]

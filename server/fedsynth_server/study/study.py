@@ -114,7 +114,7 @@ class Study:
         )
 
     def _refit(self, network: GeneratorNetwork, marginal_loss: MarginalLoss) -> None:
-        """Put back the marginals that the rounds bent; what no marginal sees stays as it was learned."""
+        """Fit to the marginals again, which the rounds changed; the rest stays as it was learned."""
         rounds = self.plan.discriminator.messages if self.plan.discriminator else 0
         start = rounds * self.settings.adversarial_steps
         fit(

@@ -1,11 +1,11 @@
-"""What a study says passes no HTTP proxy, whatever the surroundings say.
+"""No message of a study goes through an HTTP proxy, whatever the environment variables say.
 
-`HTTP_PROXY` and its like are set on many computers for people who browse, and HTTP clients obey them
-even for 127.0.0.1: a study over plaintext on the loopback interface would pass through another machine.
-The SuperLink's APIs belong to the coordinator's own computer or network: there is no case for a proxy.
+`HTTP_PROXY` and similar variables are set on many computers for web browsing, and HTTP clients obey them
+even for 127.0.0.1: the plaintext messages of a study on one computer would then pass through another
+machine. The SuperLink's APIs are on the coordinator's own computer or network, so no proxy is needed.
 
-The commands build their own client, which looks at no such variable. The ServerApp's client is Flower's,
-made before our code runs: there the study is refused before it sends anything, with what to do.
+The commands use a client that ignores these variables. The ServerApp's client is made by Flower before
+our code runs, so there the study stops before it sends anything, and the message says what to do.
 """
 
 import ssl
