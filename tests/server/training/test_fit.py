@@ -101,7 +101,7 @@ def test_a_fit_ends_at_its_goal():
     network = new_generator(measured()[:2], WIDTHS, SETTINGS)
     last = fit(
         network,
-        MarginalLoss(measured(), WIDTHS, goal=1.0),
+        MarginalLoss(measured(), WIDTHS, target_loss=1.0),
         300,
         1e-2,
         lambda done, total: ticks.append((done, total)),

@@ -45,7 +45,7 @@ def test_one_follows_the_generator_and_the_other_stays():
 
 def test_the_verdict_is_the_log_ratio_of_the_conditional_distributions():
     records, generator = new_log_ratio(agreeing=0.9, seed=1), new_log_ratio()
-    load_flat(generator.records, flatten(records.records))
+    load_flat(generator.record_predictor, flatten(records.record_predictor))
     agree = one_hot(np.array([[1, 1, 0], [0, 2, 1]], dtype=np.uint16), WIDTHS)
     same, other = np.log((0.9 + 0.1 / 3) * 3), np.log(0.1 / 3 * 3)
     expected = [2 * same, 2 * other]  # each of the two columns says it once, the third nothing

@@ -94,7 +94,9 @@ def test_marginals_of_three_columns_are_refused():
 def test_below_its_goal_the_softened_loss_pulls_no_more():
     soft = soft_rows().requires_grad_()
     loss = MarginalLoss(marginals(), WIDTHS).loss(soft).item()
-    beyond, within = (MarginalLoss(marginals(), WIDTHS, goal=loss * share) for share in (0.5, 1.5))
+    beyond, within = (
+        MarginalLoss(marginals(), WIDTHS, target_loss=loss * share) for share in (0.5, 1.5)
+    )
     assert beyond.softened(soft).item() == pytest.approx(loss / 2 * beyond.softening, rel=1e-4)
     within.softened(soft).backward()
     assert within.softened(soft).item() == 0 == soft.grad.abs().sum().item()
