@@ -6,10 +6,12 @@ Ed25519 over the exact bytes of the canonical JSON (sorted keys, no white space)
 """
 
 import json
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
+
+Name = Annotated[str, Field(max_length=200)]
 
 
 class _Frozen(BaseModel):
@@ -19,8 +21,8 @@ class _Frozen(BaseModel):
 class LedgerHead(_Frozen):
     """The head of a site's ledger when it signed: entries so far and the hash of the last."""
 
-    seq: int
-    head: str
+    seq: Annotated[int, Field(ge=0, le=2**62)]
+    head: Name
 
 
 class Receipt(_Frozen):
@@ -32,12 +34,12 @@ class Receipt(_Frozen):
     """
 
     format_version: Literal[1] = 1
-    study: str
-    plan_digest: str
-    dataset: str
-    events: tuple[dict[str, Any], ...]
+    study: Name
+    plan_digest: Name
+    dataset: Name
+    events: Annotated[tuple[dict[str, Any], ...], Field(max_length=20_000)]
     ledger: LedgerHead
-    package_version: str
+    package_version: Name
     seeded: bool
 
     def to_json(self) -> bytes:

@@ -23,6 +23,7 @@ from flwr.app import ConfigRecord, Message, RecordDict
 from flwr.serverapp import Grid
 
 from fedsynth_common.errors import ErrorCode, FedsynthError, RefusalError
+from fedsynth_common.limits import REPLY_BYTES
 
 KINDS = {
     "enroll": "query.enroll",
@@ -225,7 +226,7 @@ class Exchange(Generic[T]):
             self._no_answer(site, f"flower error {message.error.code}")
             return
         try:
-            body = _body(message)
+            body = _body(message, REPLY_BYTES[self._method])
             parsed = self._parse(body)
         except RefusalError as refused:
             self._no_answer(site, refused.code.value)
@@ -268,9 +269,9 @@ def require_quorum(
         raise FedsynthError(f"{method}: {good} of {asked} sites answered ({reasons})")
 
 
-def _body(message: Message) -> bytes:
-    """The reply's bytes; an exception if there are none. A node's free text is not looked at."""
+def _body(message: Message, most: int) -> bytes:
+    """The reply's bytes; an exception if there are none or more than `most`. No text is looked at."""
     body = message.content.config_records["reply"]["body"]
-    if not isinstance(body, bytes):  # bytes(number) would allocate as much as a site likes
-        raise TypeError("the reply is not made of bytes")
+    if not isinstance(body, bytes) or len(body) > most:  # bytes(number) would allocate it
+        raise RefusalError(ErrorCode.PAYLOAD)
     return body

@@ -91,15 +91,15 @@ def test_marginals_of_three_columns_are_refused():
         MarginalLoss([wide], WIDTHS)
 
 
-def test_below_its_goal_the_softened_loss_pulls_no_more():
+def test_below_its_target_the_loss_pulls_no_more():
     soft = soft_rows().requires_grad_()
     loss = MarginalLoss(marginals(), WIDTHS).loss(soft).item()
     beyond, within = (
         MarginalLoss(marginals(), WIDTHS, target_loss=loss * share) for share in (0.5, 1.5)
     )
-    assert beyond.softened(soft).item() == pytest.approx(loss / 2 * beyond.softening, rel=1e-4)
-    within.softened(soft).backward()
-    assert within.softened(soft).item() == 0 == soft.grad.abs().sum().item()
+    assert beyond.excess(soft).item() == pytest.approx(loss / 2 * beyond.excess_scale, rel=1e-4)
+    within.excess(soft).backward()
+    assert within.excess(soft).item() == 0 == soft.grad.abs().sum().item()
 
 
 @pytest.mark.parametrize(("count", "factor"), [(3, 8.0), (4, 1.0), (5, 1.0)])
@@ -107,7 +107,7 @@ def test_softened_is_in_units_of_squared_frequency_whatever_the_noise(count, fac
     """The noise scales away: ten times less noise in everything leaves the softened loss alone."""
     soft = soft_rows()
     values = [
-        float(MarginalLoss(marginals(variance=v)[:count], WIDTHS).softened(soft))
+        float(MarginalLoss(marginals(variance=v)[:count], WIDTHS).excess(soft))
         for v in (1e-3, 1e-4)
     ]
     assert values[0] == pytest.approx(values[1], rel=1e-4)

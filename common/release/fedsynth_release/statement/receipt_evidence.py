@@ -19,6 +19,7 @@ from typing import Any
 from cryptography.exceptions import InvalidSignature
 from pydantic import ValidationError
 
+from fedsynth_common.limits import printable
 from fedsynth_common.privacy import PrivacyError
 from fedsynth_common.privacy.events import DpSgdEvent, Event, from_dict, merged
 from fedsynth_common.privacy.gaussian_dp import total_mu
@@ -128,7 +129,8 @@ def _events(charged: Iterable[Mapping[str, Any]]) -> tuple[Event, ...]:
     try:
         return merged(from_dict(event) for event in charged)
     except PrivacyError as error:
-        raise _RefusedError("receipt.events", f"cannot be accounted ({error})") from None
+        fault = f"cannot be accounted ({printable(str(error))})"
+        raise _RefusedError("receipt.events", fault) from None
 
 
 def beyond(events: Iterable[Event], plan: Plan) -> bool:
