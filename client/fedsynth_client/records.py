@@ -3,7 +3,7 @@
 A record becomes a row of fine codes of the public schema; the text of the table is dropped. Where
 the schema names a person key, at most `rows_per_person` rows of a person are kept, chosen uniformly
 and independently of every other person, so that adding or removing a person changes nothing about
-the rows kept of the others (DESIGN 5.1). The keys themselves are reduced to a running number.
+the rows kept of the others. The keys themselves are reduced to a running number.
 
 A table is read in chunks and need not fit into memory: its codes go to a `CodeStore`, and of each key
 128 bits of a keyed hash are kept until all rows are known.
