@@ -1158,7 +1158,7 @@ MUTANTS = (
     Mutant(
         "caveats of a simulation are not exported",
         17,
-        "server/fedsynth_server/release/export.py",
+        "server/fedsynth_server/study/export.py",
         "*([DRAFTED] if drafted else []), *caveats",
         "*([DRAFTED] if drafted else [])",
         (
