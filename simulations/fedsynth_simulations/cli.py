@@ -23,6 +23,7 @@ from fedsynth_common.schema.draft import draft_schema
 from fedsynth_common.tables import read_table
 from fedsynth_release.table_writer import TableWriter
 from fedsynth_server.cli.options import VARIANT_HELP, VariantName
+from fedsynth_simulations.closed_file import NOTICE, write_closed
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -77,7 +78,16 @@ def simulate(
         Path | None, typer.Option(help="Reviewed schema; without it one is drafted from the data.")
     ] = None,
     rows: Annotated[
-        int | None, typer.Option(help="Synthetic records; default as many as real.")
+        int | None,
+        typer.Option(help="Synthetic records; default about as many as real, by the noisy counts."),
+    ] = None,
+    records_per_site: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Public order of magnitude of a site's records, which the plan declares. Without it "
+            "the plan is sized from the records: a rehearsal, NOT private.",
+        ),
     ] = None,
     holdout: Annotated[
         float,
@@ -110,7 +120,12 @@ def simulate(
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
 ) -> None:
-    """Run a federated study on one machine: split a table over sites, train, export, sample."""
+    """Run a federated study on one machine: split a table over sites, train, export, sample.
+
+    The result is private only with --schema and --records-per-site, without --seed and --holdout,
+    and with --site-column or --sites 1: all else takes something from the records that no noise
+    covers, and every file says so.
+    """
     from fedsynth_release.report import write_report
     from fedsynth_simulations import simulate as simulations  # torch and Flower: not for --help
 
@@ -137,14 +152,20 @@ def simulate(
         if name not in {column.name for column in public.modelled}:
             raise InputError(f"--quasi-identifier {name}: not a modelled column of the schema")
     simulation = simulations.Simulation(
-        epsilon=epsilon, delta=delta, variant=variant.value, seed=seed, backend=backend.value
+        epsilon=epsilon,
+        delta=delta,
+        variant=variant.value,
+        seed=seed,
+        backend=backend.value,
+        records_per_site=records_per_site,
+        pooled=holdout > 0 or (site_column is None and sites > 1),
     )
     if quick:
         simulation = simulations.quick(simulation)
     with _draft_folder(out) as draft:
         result = simulations.simulate(frames, public, simulation, draft)
         with TableWriter(draft / f"synthetic.{file_format.value}") as writer:
-            for part in result.generator.stream(rows or len(pooled), seed):
+            for part in result.generator.stream(rows or result.rows, seed):
                 writer.write(part)
         summary = _summary(result, frames, out)
         evaluation = None
@@ -155,7 +176,7 @@ def simulate(
             )
         report = draft / "report.html"
         write_report(draft / "generator", report, evaluation=evaluation, history=result.history)
-        (draft / "summary.json").write_text(json.dumps(summary, indent=2) + "\n")
+        write_closed(draft / "summary.json", summary)
         _publish(draft, out)
     _show(summary, evaluation, as_json)
 
@@ -338,7 +359,7 @@ def _quality(found: Any) -> dict[str, dict[str, float | None]]:
 
 def _show(summary: dict[str, Any], evaluation: Any, as_json: bool) -> None:
     if as_json:
-        typer.echo(json.dumps(summary))
+        typer.echo(json.dumps({"notice": NOTICE, **summary}))
         return
     console = Console()
     for caveat in summary["caveats"]:
@@ -347,6 +368,7 @@ def _show(summary: dict[str, Any], evaluation: Any, as_json: bool) -> None:
     for site, cost in summary["sites"].items():
         sites.add_row(escape(site), f"{cost['records']:,}", f"{cost['epsilon']:.4f}")
     console.print(sites)
+    console.print(NOTICE, style="bold", highlight=False, soft_wrap=True)
     if evaluation is not None:
         from fedsynth_release.evaluation.summary import show
 
