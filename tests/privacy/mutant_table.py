@@ -225,11 +225,11 @@ MUTANTS = (
         (f"{P}gate_vault.py::test_a_record_moves_the_sum_by_at_most_the_clipping_norm",),
     ),
     Mutant(
-        "weights of units in float32",
+        "units clipped to a little more than C",
         5,
         f"{CORE}/clipping.py",
         "return gradients.weighted_sum(factors * used)",
-        "return gradients.weighted_sum((factors * used).float().double() * (1 + 1e-7))",
+        "return gradients.weighted_sum(factors * used * (1 + 1e-7))",
         (f"{P}clipping.py::test_sensitivity_beside_a_thousand_clipped_rows",),
     ),
     Mutant(
