@@ -32,8 +32,8 @@ def null_of(start, plan, sites=1, seed=0):
 def test_without_noise_it_makes_the_steps_of_a_site(clipping_norm):
     """Records that are all the same: then it does not matter which ones a step takes."""
     plan = discriminator_plan(
-        noise_multiplier=1e-13, clipping_norm=clipping_norm, steps_per_message=3, expected_batch=50
-    )
+        clipping_norm=clipping_norm, steps_per_message=3, expected_batch=50
+    ).model_copy(update={"noise_multiplier": 1e-13})  # far below what a plan may ask for
     torch.manual_seed(0)
     start = Discriminator(sum(WIDTHS), plan.hidden)
     null, rows = null_of(start, plan), one_hot(np.repeat(ROW, 50, axis=0), WIDTHS)
