@@ -356,7 +356,7 @@ def test_noise_covers_what_rounding_may_add(monkeypatch):
         order = assignment(rows_per_person=rows, clipping_norm=clipping_norm, noise_multiplier=2.0)
         Trainer(order, Randomness()).private_gradient(nobody)
         share = slack_of(order)
-        units = 8 * order.plan.expected_batch + 1
+        units = 4 * order.plan.expected_batch + 1
         assert share >= max(1e-6, 2 * units * rows * row_limit([4]) / clipping_norm)
         assert asked.pop() == 2.0 * clipping_norm * (1 + share)
 

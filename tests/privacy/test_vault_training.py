@@ -163,18 +163,19 @@ def crafted(order):
     """Float64 weights under which the canary's gradient alone overflows.
 
     It is the copy without column 1 that does: the first layer tells whether columns 0 and 2 are the
-    canary's. If not, the feature is saturated and nothing comes back through it. If so, the head is
-    certain that column 1 is 0. That costs records which have it nothing; the canary's error comes back
-    times 1e200, and its square is beyond float64.
+    canary's. If not, the second feature is saturated and nothing comes back through it. If so, the
+    head is certain that column 1 is 0. That costs records which have it nothing; the canary's error
+    comes back times 1e200 twice, and that is beyond float64.
     """
     network = Discriminator(sum(WIDTHS), order.plan.hidden).double()
-    owner = column_blocks(WIDTHS)
+    first, second, owner = network.features[0], network.features[2], column_blocks(WIDTHS)
     with torch.no_grad():
         for parameter in network.parameters():
             parameter.zero_()
-        first = network.features[0]
         first.weight.copy_(one_hot(CANARY, WIDTHS).masked_fill(owner[1], 0.0) * 100.0)
-        first.bias.fill_(-199.5)
+        first.bias.fill_(-200.0)
+        second.weight.fill_(1e200)
+        second.bias.fill_(0.5)
         network.heads.weight[owner[1], 0] = torch.tensor([1e200, -1e200], dtype=torch.float64)
     return network
 
@@ -187,7 +188,7 @@ def others_and_canary():
 
 
 def crafted_trainer(rows_per_person=1):
-    order = replace(assignment(hidden=(1,)), rows_per_person=rows_per_person)
+    order = replace(assignment(hidden=(1, 1)), rows_per_person=rows_per_person)
     trainer = Trainer(order, Randomness())
     trainer.network.load_state_dict(crafted(order).state_dict())
     return trainer
@@ -215,8 +216,8 @@ def test_crafted_weights_reveal_nothing(rows_per_person):
 
 
 def test_crafted_weights_are_refused_at_the_door():
-    site = Site(plan=make_plan(training={"hidden": (1,)})).enrolled()
-    limited = flatten(crafted(assignment(hidden=(1,)))).clip(-1e4, 1e4)
+    site = Site(plan=make_plan(training={"hidden": (1, 1)})).enrolled()
+    limited = flatten(crafted(assignment(hidden=(1, 1)))).clip(-1e4, 1e4)
     weights = limited.tobytes()
     assert site.vault.discriminate(site.discriminate_request(weights=weights)).status == (
         "ERR_PAYLOAD"

@@ -28,6 +28,12 @@ from fedsynth_common.limits import MAX_MESSAGE_BYTES
 _THREADS = 16
 _COURIERS = 12  # requests computed or waiting at once; the other threads answer health checks
 _READ = 3  # requests whose bytes are in memory at once; the others are still with their couriers
+# of a request that is not read, no more than 64 KiB come; else gRPC takes more the faster they come
+_OPTIONS = (
+    *CHANNEL_OPTIONS,
+    ("grpc.http2.bdp_probe", 0),
+    ("grpc.http2.lookahead_bytes", 64 << 10),
+)
 WAITING_BYTES = 2 * _READ * MAX_MESSAGE_BYTES
 """Memory of requests and replies on their way: gRPC holds each once, and this process once."""
 _GRACE_SECONDS = 600.0
@@ -41,7 +47,7 @@ def start_server(vault: VaultCaller, socket: Path, mode: int = 0o660) -> grpc.Se
     """
     socket = socket.absolute()
     threads = ThreadPoolExecutor(_THREADS, initializer=_flush_denormals)
-    server = grpc.server(threads, options=CHANNEL_OPTIONS, maximum_concurrent_rpcs=_THREADS)
+    server = grpc.server(threads, options=_OPTIONS, maximum_concurrent_rpcs=_THREADS)
     server.add_generic_rpc_handlers((_handlers(vault),))
     checker = health.HealthServicer()
     health_pb2_grpc.add_HealthServicer_to_server(checker, server)

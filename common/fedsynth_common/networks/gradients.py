@@ -190,7 +190,8 @@ def _through_tanh(
 
 def squared_lengths(rows: torch.Tensor) -> torch.Tensor:
     """Squared norm of each row (n, k) -> (n,), without a copy of the rows."""
-    return torch.linalg.vector_norm(rows, dim=1).square_()
+    lengths: torch.Tensor = torch.linalg.vector_norm(rows, dim=1)
+    return lengths.square_()
 
 
 def on_grid(values: torch.Tensor) -> torch.Tensor:

@@ -4,6 +4,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import nn
+from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
 
 def parameter_count(module: nn.Module) -> int:
@@ -14,9 +15,7 @@ def parameter_count(module: nn.Module) -> int:
 def flatten(module: nn.Module) -> NDArray[np.float32]:
     """All parameters, in the order of `module.parameters()`, as float32 (p,)."""
     with torch.no_grad():
-        vector: NDArray[np.float32] = torch.cat(
-            [p.reshape(-1).float() for p in module.parameters()]
-        ).numpy()
+        vector: NDArray[np.float32] = parameters_to_vector(module.parameters()).float().numpy()
     return vector
 
 
@@ -28,9 +27,6 @@ def load_flat(module: nn.Module, vector: NDArray[np.float32]) -> None:
     """
     if vector.size != parameter_count(module):
         raise ValueError(f"expected {parameter_count(module)} parameters, got {vector.size}")
-    flat, start = torch.from_numpy(vector.astype(np.float32)), 0
-    with torch.no_grad():
-        for parameter in module.parameters():
-            size = parameter.numel()
-            parameter.copy_(flat[start : start + size].view_as(parameter))
-            start += size
+    # a copy, in the parameters' own type: from here on the parameters are views of it
+    copied = torch.tensor(vector, dtype=next(module.parameters()).dtype)
+    vector_to_parameters(copied, module.parameters())

@@ -29,7 +29,7 @@ MOST_COLUMNS = 2**15 - 1
 """Beyond it such sums have more than 53 bits."""
 PIECE = 1024
 """Most rows that are weighted and added at once, but for those of one unit."""
-CROWD = 8
+CROWD = 4
 """Batches of up to so many expected ones are covered in full by `slack`."""
 
 
@@ -72,10 +72,10 @@ def row_error(
 def row_limit(hidden: Sequence[int]) -> float:
     """Largest accepted `row_error`: what training reaches stays below a third of it.
 
-    >>> row_limit([64]) == 2.0**-34
+    >>> row_limit([64]) == 2.0**-33
     True
     """
-    return 2.0**-34 * max(1.0, sum(hidden) / 64) ** 2
+    return 2.0**-33 * max(1.0, sum(hidden) / 64) ** 2
 
 
 def _features(layers: Sequence[Layer]) -> tuple[list[float], list[float]]:
@@ -99,7 +99,7 @@ def slack(
 
     The computed sum of B units of up to `rows` rows is at most B (rows row_limit + γ C) from the exact
     one, where γ counts what is added up in a norm and in the sum. Two neighbouring batches are
-    therefore at most C and twice that apart. Covered in full up to B = 8 times the expected batch.
+    therefore at most C and twice that apart. Covered in full up to B = 4 times the expected batch.
 
     >>> slack([64], expected_batch=500, rows=1, parameters=40_000, clipping_norm=1.0)
     1e-06

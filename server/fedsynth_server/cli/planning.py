@@ -58,7 +58,7 @@ def init(
     force: Force = False,
 ) -> None:
     """Make the folder of a study: the plan for the sites, and the settings of the run."""
-    from fedsynth_server.folder import StudyFolder, config_text
+    from fedsynth_server.study.folder import StudyFolder, config_text
 
     target = StudyFolder(folder)
     for path in (target.plan_file, target.config_file):
@@ -105,8 +105,8 @@ def explain(
     as_json: AsJson = False,
 ) -> None:
     """Show step by step what a plan costs one site's records: mechanism, noise, ε, share."""
-    from fedsynth_server.planning import Cost
-    from fedsynth_server.planning import explain as explained
+    from fedsynth_server.study.planning import Cost
+    from fedsynth_server.study.planning import explain as explained
 
     if not plan_file.is_file():
         raise InputError(f"{plan_file}: no such file")
@@ -139,7 +139,7 @@ def _make(
     delta: float,
     variant: VariantName,
 ) -> Plan:
-    from fedsynth_server.planning import make_plan  # loads the accountant: not for --help
+    from fedsynth_server.study.planning import make_plan  # loads the accountant: not for --help
 
     return make_plan(
         study=study,
