@@ -22,6 +22,7 @@ from fedsynth_client.vault.checks import assignment_of, measurement_of
 from fedsynth_client.vault.discriminate import Trainer
 from fedsynth_client.vault.memory import SAMPLED_BYTES, memory_needed
 from fedsynth_common.limits import (
+    ACCOUNTANT_BYTES,
     AXES_PER_COLUMN,
     LARGEST_REQUEST_BYTES,
     MAX_CELLS,
@@ -200,12 +201,13 @@ def virtual_size():
 
 @pytest.mark.parametrize("name", REQUESTS)
 def test_the_peak_of_a_request_is_the_same_for_any_number_of_records(name):
-    tables = PERSON if name.endswith("one person") else TABLES
+    person = name.endswith("one person")
+    tables, allowed = (PERSON, NOISE + 8 * _VALUES) if person else (TABLES, NOISE)
     found = measured([name], tables)
     assert {status for status, _ in found.values()} == {"OK"}
     drawn = name.startswith("discriminate") * (tables[-1] - tables[0])
     peaks = [found[name, rows][1] for rows in tables]
-    assert max(peaks) - min(peaks) < NOISE + SAMPLED_BYTES * drawn, found
+    assert max(peaks) - min(peaks) < allowed + SAMPLED_BYTES * drawn, found
 
 
 def test_persons_of_very_different_rows_take_no_more_than_is_set_aside_for_them():
@@ -282,7 +284,7 @@ def test_the_largest_request_stays_below_what_is_announced(name):
     rows = 5 if "person" in name else 3  # none beyond what the schema allows one person
     status, peak = measured([name], [rows])[name, rows]
     assert status == "OK"
-    assert peak < LARGEST_REQUEST_BYTES
+    assert peak < LARGEST_REQUEST_BYTES - ACCOUNTANT_BYTES
 
 
 def refused(site, **changes):
