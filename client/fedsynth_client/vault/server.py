@@ -34,8 +34,8 @@ _OPTIONS = (
     ("grpc.http2.bdp_probe", 0),
     ("grpc.http2.lookahead_bytes", 64 << 10),
 )
-WAITING_BYTES = 2 * _READ * MAX_MESSAGE_BYTES
-"""Memory of requests and replies on their way: gRPC holds each once, and this process once."""
+WAITING_BYTES = 3 * _READ * MAX_MESSAGE_BYTES
+"""Memory of requests and replies on their way: gRPC holds up to two copies, this process one."""
 _GRACE_SECONDS = 600.0
 
 
