@@ -13,24 +13,23 @@ not private: it is for the terminal of whoever holds them.
 """
 
 import json
+import math
 import shutil
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import numpy as np
-import pandas as pd
 import typer
 from rich.console import Console
 from rich.table import Table
 
 from fedsynth_common.errors import InputError
-from fedsynth_common.schema import Schema
-from fedsynth_common.tables import write_table
-from fedsynth_simulations.demo_figures import FIGURES
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from fedsynth_common.artefact import Generator
+    from fedsynth_common.schema import Schema
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -58,7 +57,10 @@ def demo(
     quick: Annotated[bool, typer.Option(help="Few training steps: a smoke test.")] = False,
 ) -> None:
     """Train one generator over four hospitals and compare its records with the real ones."""
+    import pandas as pd
+
     from fedsynth_common.report import write_report
+    from fedsynth_common.tables import write_table
     from fedsynth_simulations import simulate as simulations  # torch and Flower: not for --help
     from fedsynth_simulations.demo_data import demo_schema, demo_table
     from fedsynth_simulations.holdout import person_split
@@ -110,11 +112,14 @@ def _existing_parent(out: Path) -> Path:
 
 
 def _compare(
-    pooled: pd.DataFrame, held: pd.DataFrame, synthetic: pd.DataFrame, schema: Schema
+    pooled: "pd.DataFrame", held: "pd.DataFrame", synthetic: "pd.DataFrame", schema: "Schema"
 ) -> dict[str, dict[str, dict[str, float | None]]]:
     """Figures and quality of the real rows, of the synthetic ones and of the floor."""
+    import numpy as np
+
     from fedsynth_common.evaluation.references import independent_columns
     from fedsynth_common.evaluation.scorecard import evaluate
+    from fedsynth_simulations.demo_figures import FIGURES
 
     tables = {
         "real": pooled,
@@ -134,7 +139,7 @@ def _privacy(generator: "Generator") -> dict[str, dict[str, float | None]]:
     return {s.site: {"epsilon": s.epsilon, "delta": s.delta} for s in generator.statement.sites}
 
 
-def _introduce(console: Console, frames: dict[str, pd.DataFrame], test: pd.DataFrame) -> None:
+def _introduce(console: Console, frames: "dict[str, pd.DataFrame]", test: "pd.DataFrame") -> None:
     rows = sum(len(frame) for frame in frames.values())
     people = sum(frame[PERSON].nunique() for frame in frames.values())
     console.print(
@@ -150,6 +155,8 @@ def _introduce(console: Console, frames: dict[str, pd.DataFrame], test: pd.DataF
 def _show(
     console: Console, summary: dict[str, dict[str, dict[str, float | None]]], people: bool
 ) -> None:
+    from fedsynth_simulations.demo_figures import FIGURES
+
     digits = {figure.name: figure.digits for figure in FIGURES}
     figures = Table("figure", "real", "synthetic", "independent", title="What the records say")
     for name, row in summary["figures"].items():
@@ -183,7 +190,7 @@ _UNIT = {
 
 
 def _cell(value: float | None, digits: int) -> str:
-    return "-" if value is None or np.isnan(value) else f"{value:.{digits}f}"
+    return "-" if value is None or math.isnan(value) else f"{value:.{digits}f}"
 
 
 def _point_to(console: Console, out: Path) -> None:

@@ -17,11 +17,11 @@ import typer
 from rich.console import Console
 
 from fedsynth_client.cli.options import AsJson, ConfigPath
-from fedsynth_client.config import SiteConfig
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from fedsynth_client.config import SiteConfig
     from fedsynth_common.evaluation import Evaluation
     from fedsynth_common.schema import Schema
 
@@ -53,6 +53,7 @@ def score(
 
       fedsynth site score synthetic.csv --config dayton/site.toml --out score.json
     """
+    from fedsynth_client.config import SiteConfig
     from fedsynth_client.policy import Policy
     from fedsynth_common.cli.evaluate import check_out, progress, write_private
     from fedsynth_common.evaluation.summary import show
@@ -75,7 +76,7 @@ def score(
 
 
 def _score(
-    site: SiteConfig,
+    site: "SiteConfig",
     schema: "Schema",
     name: str | None,
     synthetic: Path,

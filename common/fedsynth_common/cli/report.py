@@ -8,8 +8,6 @@ from typing import Annotated
 
 import typer
 
-from fedsynth_common.artefact.files import REPORT
-
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 EPILOG = (
@@ -40,6 +38,7 @@ def report(
 
     Without --evaluation nothing in it comes from real records but through what sites released.
     """
+    from fedsynth_common.artefact.files import REPORT
     from fedsynth_common.evaluation.results import Evaluation
     from fedsynth_common.report import StudyHistory, write_report  # loads torch: not for --help
 

@@ -5,15 +5,13 @@ Nothing here touches a record; the plan is a function of public facts alone.
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
 from fedsynth_common.errors import InputError
-from fedsynth_common.protocol.plan import Plan
-from fedsynth_common.schema import Schema
 from fedsynth_server.cli.options import (
     AsJson,
     Delta,
@@ -26,6 +24,9 @@ from fedsynth_server.cli.options import (
     Variant,
     VariantName,
 )
+
+if TYPE_CHECKING:
+    from fedsynth_common.protocol.plan import Plan
 
 NEXT = """\
 Next:
@@ -104,6 +105,7 @@ def explain(
     as_json: AsJson = False,
 ) -> None:
     """Show step by step what a plan costs one site's records: mechanism, noise, ε, share."""
+    from fedsynth_common.protocol.plan import Plan
     from fedsynth_server.planning import Cost
     from fedsynth_server.planning import explain as explained
 
@@ -137,7 +139,8 @@ def _make(
     epsilon: float,
     delta: float,
     variant: VariantName,
-) -> Plan:
+) -> "Plan":
+    from fedsynth_common.schema import Schema
     from fedsynth_server.planning import make_plan  # loads the accountant: not for --help
 
     return make_plan(
@@ -151,7 +154,7 @@ def _make(
     )
 
 
-def _total(made: Plan) -> float:
+def _total(made: "Plan") -> float:
     from fedsynth_common.privacy.accounting import epsilon
 
     return epsilon(made.planned_events(), made.delta)
