@@ -11,7 +11,7 @@ from collections.abc import Callable
 import torch
 
 from fedsynth_common.networks import GeneratorNetwork
-from fedsynth_common.networks.generator import gumbel_rows
+from fedsynth_common.networks.generator import block_softmax, gumbel_rows
 from fedsynth_server.training.curves import Losses
 from fedsynth_server.training.settings import TrainingSettings
 from fedsynth_server.training.twins import Twins
@@ -58,13 +58,15 @@ class Adversary:
 
     def _step(self, twins: Twins) -> Losses:
         settings, shape = self.settings, self.generator.shape
-        loss = self.objective(self.generator.soft_rows())
+        logits = self.generator()
+        loss = self.objective(block_softmax(logits, shape.widths))
         held, against = loss.item(), None
         if self.weight > 0:
             index = torch.randint(
                 shape.latents, (settings.adversarial_batch,), generator=self.source
             )
-            rows = gumbel_rows(self.generator(index), shape.widths, self.source)
+            chosen = logits.t().index_select(1, index).t()
+            rows = gumbel_rows(chosen, shape.widths, self.source)
             term = -twins.ratios(rows).sum(1).mean()
             loss, against = loss + self.weight * term, term.item()
         self.optimiser.zero_grad()
