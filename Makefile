@@ -5,8 +5,8 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.set-up
 
-MEMBERS   := common client server simulations
-PACKAGES  := fedsynth_common fedsynth_client fedsynth_server fedsynth_simulations
+MEMBERS   := common common/release client server simulations
+PACKAGES  := fedsynth_common fedsynth_release fedsynth_client fedsynth_server fedsynth_simulations
 SOURCES   := $(join $(MEMBERS:%=%/),$(PACKAGES))
 MANIFESTS := constraints.txt pyproject.toml $(MEMBERS:%=%/pyproject.toml)
 PROTOCOL  := common/fedsynth_common/protocol
@@ -20,7 +20,7 @@ BENCH  ?= adult
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test test-slow e2e certs check privacy bench proto clean
+.PHONY: help setup demo test test-slow e2e certs check privacy closure bench proto clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -30,7 +30,7 @@ setup: $(STAMP) ## virtual environment in .venv with the tested versions; PYTHON
 $(STAMP): $(MANIFESTS)
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt \
-		-e common -e client -e server -e simulations -e '.[demo,dev]'
+		-e common -e common/release -e client -e server -e simulations -e '.[demo,dev]'
 	@touch $@
 
 demo: $(STAMP) ## four hospitals train one generator under ε = 1; writes ./demo-out
@@ -60,6 +60,9 @@ check: $(STAMP) ## lint, format, types, trust boundaries, examples in docstrings
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(PYTEST) --doctest-modules --ignore-glob='*_pb2*' --ignore-glob='*mbi_driver.py' $(SOURCES)
+
+closure: $(STAMP) ## what a site installs and imports, in lines; ARGS=--files lists the files
+	$(BIN)/python tests/client/site_closure.py $(ARGS)
 
 bench: $(STAMP) ## benchmark of BENCH="table ...", resumed where it stopped; results in out/benchmark.json
 	@mkdir -p out

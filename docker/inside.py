@@ -84,7 +84,8 @@ def vault() -> None:
     expect("can write its ledger", can_write("/ledger/ledger.db"))
     for path in ("/data/records.csv", "/data/probe", "/site/policy.toml", "/site/site.key"):
         expect(f"cannot write {path}", not can_write(path))
-    expect("has no Flower", importlib.util.find_spec("flwr") is None)
+    for name in ("flwr", "fedsynth_release", "sklearn"):
+        expect(f"has no {name}", importlib.util.find_spec(name) is None)
 
 
 def courier() -> None:

@@ -1,6 +1,7 @@
 """An evaluation of `small_study`'s generator with made-up figures, as tests of the report use it."""
 
-from fedsynth_common.evaluation.results import (
+from fedsynth_common.schema import Schema
+from fedsynth_release.evaluation.results import (
     Attack,
     AttackedTable,
     ColumnFidelity,
@@ -18,7 +19,6 @@ from fedsynth_common.evaluation.results import (
     TargetUtility,
     Utility,
 )
-from fedsynth_common.schema import Schema
 
 
 def figures(role: str, tvd: float) -> TableFigures:

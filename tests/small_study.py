@@ -6,11 +6,12 @@ import numpy as np
 import pandas as pd
 import torch
 
-from fedsynth_common.artefact import Generator, PrivacyStatement, SiteCost
-from fedsynth_common.encoding import Codebook, domains
-from fedsynth_common.networks import GeneratorNetwork, GeneratorShape
 from fedsynth_common.protocol.plan import Plan
-from fedsynth_common.schema import BooleanColumn, CategoricalColumn, IntegerColumn, Schema
+from fedsynth_common.schema import BooleanColumn, CategoricalColumn, IntegerColumn, Schema, domains
+from fedsynth_release.decoding import Codebook
+from fedsynth_release.generator import Generator
+from fedsynth_release.generator_network import GeneratorNetwork, GeneratorShape
+from fedsynth_release.statement import PrivacyStatement, SiteCost
 from fedsynth_server.exchange import Timing
 from fedsynth_server.outcome import Outcome
 from fedsynth_server.planning import Rounds, make_plan

@@ -6,9 +6,9 @@ import pandas as pd
 
 from fedsynth_client.identifiers import Finding, Watch
 from fedsynth_common.encoding.column_fit import ColumnFit
-from fedsynth_common.encoding.domain import domain_of
 from fedsynth_common.encoding.encoder import RepairCounts
 from fedsynth_common.schema.columns import ModelledColumn
+from fedsynth_common.schema.domain import domain_of
 
 MANY_REPAIRS = 0.05  # worth a note
 

@@ -1,1 +1,1 @@
-"""What sites and the coordinator share: schema, encoding, privacy core, protocol, generator."""
+"""What a site must trust: privacy core, protocol, schema, encoding, discriminator, tables."""

@@ -10,16 +10,17 @@ import torch
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from fedsynth_common.artefact import Generator, PrivacyStatement, SiteCost
-from fedsynth_common.artefact.card import model_card
-from fedsynth_common.artefact.files import CARD, MEASUREMENTS, PLAN
-from fedsynth_common.artefact.measurements import Measurements
-from fedsynth_common.artefact.mechanisms import mechanisms_of
-from fedsynth_common.artefact.promises import DRAFTED
-from fedsynth_common.artefact.receipts import Receipt
 from fedsynth_common.privacy.events import merged, to_dict
 from fedsynth_common.protocol import vault_pb2 as pb
 from fedsynth_common.protocol.plan import Plan
+from fedsynth_release.generator import Generator
+from fedsynth_release.generator_files import CARD, MEASUREMENTS, PLAN
+from fedsynth_release.measurements import Measurements
+from fedsynth_release.statement import PrivacyStatement, SiteCost
+from fedsynth_release.statement.mechanisms import mechanisms_of
+from fedsynth_release.statement.model_card import model_card
+from fedsynth_release.statement.promises import DRAFTED
+from fedsynth_release.statement.receipt_evidence import Receipt
 from fedsynth_server.outcome import Outcome
 
 

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fedsynth_common.encoding import Codebook, FineDomain, build_codebook
-from fedsynth_common.schema import Schema
+from fedsynth_common.schema import FineDomain, Schema
+from fedsynth_release.decoding import Codebook
+from fedsynth_server.binning import build_codebook
 from fedsynth_server.marginals import Floats, Marginal, pooled_total
 from fedsynth_server.orders import COARSE, Order, coarse_view
 

@@ -13,10 +13,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from fedsynth_common.encoding import Codebook, FineDomain
 from fedsynth_common.protocol import vault_pb2 as pb
 from fedsynth_common.protocol.codec import pack_views, unpack_counts
 from fedsynth_common.protocol.plan import MeasureStep, Plan
+from fedsynth_common.schema import FineDomain
+from fedsynth_release.decoding import Codebook
 from fedsynth_server.marginals import Floats, Marginal
 
 View = NDArray[np.uint16]

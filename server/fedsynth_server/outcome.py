@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from fedsynth_common.encoding import Codebook
-from fedsynth_common.networks import GeneratorNetwork
 from fedsynth_common.protocol import vault_pb2 as pb
-from fedsynth_common.report import Curve, StudyHistory
+from fedsynth_release.decoding import Codebook
+from fedsynth_release.generator_network import GeneratorNetwork
+from fedsynth_release.report import Curve, StudyHistory
 from fedsynth_server.marginals import Marginal
 
 

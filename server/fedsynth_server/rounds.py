@@ -6,16 +6,11 @@ from collections.abc import Mapping
 import numpy as np
 import torch
 
-from fedsynth_common.artefact.drawing import cumulative_tables, draw_codes
-from fedsynth_common.networks import (
-    GeneratorNetwork,
-    flatten,
-    load_flat,
-    one_hot,
-    parameter_count,
-)
+from fedsynth_common.networks import flatten, load_flat, one_hot, parameter_count
 from fedsynth_common.protocol import vault_pb2 as pb
 from fedsynth_common.protocol.codec import pack, pack_views
+from fedsynth_release.generator_network import GeneratorNetwork
+from fedsynth_release.sampling.latents import cumulative_tables, draw_codes
 from fedsynth_server.aggregate import Agreement, Average, Vector, average
 from fedsynth_server.histograms import Histograms
 from fedsynth_server.progress import StudyProgress

@@ -10,10 +10,10 @@ from collections.abc import Mapping
 import torch
 from flwr.serverapp import Grid
 
-from fedsynth_common.encoding import domains
 from fedsynth_common.errors import FedsynthError
-from fedsynth_common.networks import GeneratorNetwork
 from fedsynth_common.protocol.plan import Plan
+from fedsynth_common.schema import domains
+from fedsynth_release.generator_network import GeneratorNetwork
 from fedsynth_server.exchange import Timing
 from fedsynth_server.histograms import Histograms, read_histograms
 from fedsynth_server.journal import NoJournal

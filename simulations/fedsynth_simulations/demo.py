@@ -28,8 +28,8 @@ from fedsynth_common.errors import InputError
 if TYPE_CHECKING:
     import pandas as pd
 
-    from fedsynth_common.artefact import Generator
     from fedsynth_common.schema import Schema
+    from fedsynth_release.generator import Generator
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -59,8 +59,8 @@ def demo(
     """Train one generator over four hospitals and compare its records with the real ones."""
     import pandas as pd
 
-    from fedsynth_common.report import write_report
     from fedsynth_common.tables import write_table
+    from fedsynth_release.report import write_report
     from fedsynth_simulations import simulate as simulations  # torch and Flower: not for --help
     from fedsynth_simulations.demo_data import demo_schema, demo_table
     from fedsynth_simulations.holdout import person_split
@@ -117,8 +117,8 @@ def _compare(
     """Figures and quality of the real rows, of the synthetic ones and of the floor."""
     import numpy as np
 
-    from fedsynth_common.evaluation.references import independent_columns
-    from fedsynth_common.evaluation.scorecard import evaluate
+    from fedsynth_release.evaluation.references import independent_columns
+    from fedsynth_release.evaluation.scorecard import evaluate
     from fedsynth_simulations.demo_figures import FIGURES
 
     tables = {

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from fedsynth_common.errors import InputError
-from fedsynth_common.report import write_report
-from fedsynth_common.table_writer import TableWriter
+from fedsynth_release.report import write_report
+from fedsynth_release.table_writer import TableWriter
 from fedsynth_simulations.simulate import Result
 from fedsynth_simulations.summary import evaluation_of, summary_of
 from fedsynth_simulations.table_options import Tables

@@ -18,10 +18,10 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 
-from fedsynth_common.evaluation.discretise import named_levels
-from fedsynth_common.evaluation.features import Features, Floats
-from fedsynth_common.evaluation.gower import Bools, Gower
 from fedsynth_common.schema import Schema
+from fedsynth_release.evaluation.discretise import named_levels
+from fedsynth_release.evaluation.features import Features, Floats
+from fedsynth_release.evaluation.gower import Bools, Gower
 
 _QUERIES = 60
 _NEAR_RANK = 0.02

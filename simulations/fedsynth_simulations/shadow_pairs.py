@@ -30,12 +30,12 @@ from sklearn.ensemble import RandomForestClassifier
 from sklearn.metrics import roc_auc_score
 
 from fedsynth_common.errors import InputError
-from fedsynth_common.evaluation.attacks.sides import attacked
-from fedsynth_common.evaluation.features import Features
-from fedsynth_common.evaluation.gower import Gower
-from fedsynth_common.evaluation.intervals import area, clopper_pearson
-from fedsynth_common.evaluation.results import Attack, AttackedTable, TableRole
 from fedsynth_common.schema import Schema
+from fedsynth_release.evaluation.attacks.sides import attacked
+from fedsynth_release.evaluation.features import Features
+from fedsynth_release.evaluation.gower import Gower
+from fedsynth_release.evaluation.intervals import area, clopper_pearson
+from fedsynth_release.evaluation.results import Attack, AttackedTable, TableRole
 from fedsynth_simulations.shadow_features import Description, categorical
 
 if TYPE_CHECKING:

@@ -8,12 +8,12 @@ from typing import Literal
 
 import pandas as pd
 
-from fedsynth_common.artefact import Generator
 from fedsynth_common.errors import InputError
 from fedsynth_common.protocol.plan import Plan
-from fedsynth_common.report import StudyHistory
-from fedsynth_common.report.history import HISTORY
 from fedsynth_common.schema import Schema
+from fedsynth_release.generator import Generator
+from fedsynth_release.report import StudyHistory
+from fedsynth_release.report.history import HISTORY
 from fedsynth_server.export import export
 from fedsynth_server.outcome import Outcome
 from fedsynth_server.planning import Choice, Rounds, make_plan

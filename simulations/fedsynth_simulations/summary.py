@@ -55,8 +55,8 @@ def evaluation_of(
     What cannot be evaluated (no column to predict, hardly any rows) costs the evaluation, not the
     study.
     """
-    from fedsynth_common.cli.evaluate import progress, write_private
-    from fedsynth_common.evaluation import evaluate_table
+    from fedsynth_release.cli.evaluate import progress, write_private
+    from fedsynth_release.evaluation import evaluate_table
 
     statement = result.generator.statement
     made = read_table(next(draft.glob("synthetic.*")))
@@ -112,7 +112,7 @@ def show_summary(summary: dict[str, Any], evaluation: Any, as_json: bool) -> Non
         sites.add_row(escape(site), f"{cost['records']:,}", f"{cost['epsilon']:.4f}")
     console.print(sites)
     if evaluation is not None:
-        from fedsynth_common.evaluation.summary import show
+        from fedsynth_release.evaluation.summary import show
 
         show(evaluation, console)
     for note in summary["notes"]:

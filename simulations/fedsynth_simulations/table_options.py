@@ -77,8 +77,8 @@ def _split(
     """Rows for the sites and rows kept from them, by person where the schema names one."""
     if holdout == 0:
         return frame, None
-    from fedsynth_common.evaluation.evaluate_table import MIN_ROWS
-    from fedsynth_common.evaluation.split import split_rows
+    from fedsynth_release.evaluation.evaluate_table import MIN_ROWS
+    from fedsynth_release.evaluation.split import split_rows
 
     rng = np.random.default_rng(0 if seed is None else seed)
     try:

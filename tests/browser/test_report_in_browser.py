@@ -7,8 +7,8 @@ import pytest
 from small_evaluation import make_attack, make_evaluation
 from small_study import SCHEMA, make_generator, make_small_plan, run_seeded
 
-from fedsynth_common.report import write_report
 from fedsynth_common.schema import BooleanColumn, CategoricalColumn, NumericColumn, Schema
+from fedsynth_release.report import write_report
 from fedsynth_server.export import export
 
 pytestmark = pytest.mark.slow

@@ -1,4 +1,7 @@
-"""Makes `tests/small_site.py` importable: a site with a real vault. And couriers that really connect."""
+"""Makes `tests/small_site.py`, a site with a real vault, and this folder's helpers importable.
+
+And couriers that really connect.
+"""
 
 import socket
 import sys
@@ -6,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
+sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parent)]
 
 
 @pytest.fixture

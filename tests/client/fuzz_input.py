@@ -26,7 +26,6 @@ from fedsynth_client.policy import Policy
 from fedsynth_client.preflight import Inspection
 from fedsynth_client.reading import GuardedSource
 from fedsynth_client.sources import FileSource
-from fedsynth_common.encoding import domains
 from fedsynth_common.errors import FedsynthError
 from fedsynth_common.privacy.randomness import SeededRandomness
 from fedsynth_common.schema import (
@@ -37,6 +36,7 @@ from fedsynth_common.schema import (
     IntegerColumn,
     NumericColumn,
     Schema,
+    domains,
 )
 from fedsynth_common.tables import Dialect
 

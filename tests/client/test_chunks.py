@@ -13,7 +13,7 @@ from fedsynth_client.person_keys import PersonKeys
 from fedsynth_client.preflight import Inspection
 from fedsynth_client.records import load_records
 from fedsynth_client.sources import FrameSource
-from fedsynth_common.encoding import domains, encode
+from fedsynth_common.encoding import encode
 from fedsynth_common.errors import InputError
 from fedsynth_common.privacy.randomness import SeededRandomness
 from fedsynth_common.schema import (
@@ -25,6 +25,7 @@ from fedsynth_common.schema import (
     IntegerColumn,
     NumericColumn,
     Schema,
+    domains,
 )
 
 SCHEMA = Schema(

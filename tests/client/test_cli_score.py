@@ -8,7 +8,7 @@ import pytest
 from command import fedsynth
 from small_site import SCHEMA
 
-from fedsynth_common.evaluation import Evaluation
+from fedsynth_release.evaluation import Evaluation
 
 CANARY = "ZZCANARY"
 

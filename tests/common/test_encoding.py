@@ -8,8 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fedsynth_common.encoding import RepairCounts, decode, domain_of, domains, encode
-from fedsynth_common.encoding.domain import leaf_ticks
+from fedsynth_common.encoding import RepairCounts, encode
 from fedsynth_common.errors import InputError
 from fedsynth_common.schema import (
     BooleanColumn,
@@ -18,7 +17,11 @@ from fedsynth_common.schema import (
     IntegerColumn,
     NumericColumn,
     Schema,
+    domain_of,
+    domains,
 )
+from fedsynth_common.schema.domain import leaf_ticks
+from fedsynth_release.decoding import decode
 
 SECRET = "S3CRET"
 

@@ -9,9 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from fedsynth_common.encoding import as_ordinal, decode, domain_of, encode
+from fedsynth_common.encoding import as_ordinal, encode
 from fedsynth_common.errors import InputError
-from fedsynth_common.schema import DateColumn, DatetimeColumn, DurationColumn, Schema
+from fedsynth_common.schema import DateColumn, DatetimeColumn, DurationColumn, Schema, domain_of
+from fedsynth_release.decoding import decode
 
 COLUMNS = {
     "day": DateColumn(name="x", minimum="1900-01-01", maximum="2030-12-31", nullable=True),

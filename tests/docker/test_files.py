@@ -78,13 +78,31 @@ def test_the_whole_federation_is_made_of_the_two_parts():
     assert whole["networks"]["control"] == whole["networks"]["inside"] == {"internal": True}
 
 
-def test_no_image_runs_as_root():
+def stage_of(target):
     text = (DOCKER / "Dockerfile").read_text()
+    stage = re.split(rf"^FROM .* AS {target}$", text, flags=re.MULTILINE)[1]
+    return re.split(r"^FROM ", stage, flags=re.MULTILINE)[0]
+
+
+def test_no_image_runs_as_root():
     for target in ("vault", "courier", "coordinator", "proxy"):
-        stage = re.split(rf"^FROM .* AS {target}$", text, flags=re.MULTILINE)[1]
-        stage = re.split(r"^FROM ", stage, flags=re.MULTILINE)[0]
-        (user,) = re.findall(r"^USER (\d+):(\d+)$", stage, flags=re.MULTILINE)
+        (user,) = re.findall(r"^USER (\d+):(\d+)$", stage_of(target), flags=re.MULTILINE)
         assert min(map(int, user)) >= 64000
+
+
+@pytest.mark.parametrize(
+    ("target", "ours"),
+    [
+        ("vault", ["common", "client"]),
+        ("courier", ["common", "client"]),
+        ("coordinator", ["common", "release", "server"]),
+    ],
+)
+def test_an_image_holds_what_its_role_uses(target, ours):
+    copied = re.findall(r"^COPY --from=ours /opt/ours/(\w+) /opt/ours/\1$", stage_of(target), re.M)
+    assert copied == ours
+    (line,) = re.findall(r"/opt/ours/%s\\n\" (.*?) >", stage_of(f"packages-{target}"))
+    assert line.split() == ours
 
 
 def test_the_proxy_passes_one_prefix_on():

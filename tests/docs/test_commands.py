@@ -10,7 +10,17 @@ from typer.testing import CliRunner
 from fedsynth_common.cli.main import build_app
 
 ROOT = Path(__file__).parents[2]
-FOLDERS = ("", "client", "common", "docker", "docs", "server", "simulations", "tests")
+FOLDERS = (
+    "",
+    "client",
+    "common",
+    "common/release",
+    "docker",
+    "docs",
+    "server",
+    "simulations",
+    "tests",
+)
 PAGES = sorted(page for folder in FOLDERS for page in (ROOT / folder).glob("*.md"))
 each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 

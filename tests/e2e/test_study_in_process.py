@@ -14,10 +14,10 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from dp_accounting.pld import PLDAccountant
 from small_study import DELTA, SCHEMA, SITES, make_frames, make_small_plan, run_seeded, start
 
-from fedsynth_common.artefact import Generator
 from fedsynth_common.encoding import encode
 from fedsynth_common.errors import FedsynthError
 from fedsynth_common.protocol import vault_pb2 as pb
+from fedsynth_release.generator import Generator
 from fedsynth_server.export import export
 from fedsynth_simulations import federation
 from fedsynth_simulations.federation import in_process

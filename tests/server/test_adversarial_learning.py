@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from fedsynth_common.artefact.drawing import cumulative_tables, draw_codes
 from fedsynth_common.networks import one_hot, predictions
+from fedsynth_release.sampling.latents import cumulative_tables, draw_codes
 from fedsynth_server.marginals import Marginal
 from fedsynth_server.rounds import ALONE
 from fedsynth_server.training.adversary import Adversary

@@ -5,11 +5,8 @@ import pytest
 import torch
 from small_twins import twins_of_second_code
 
-from fedsynth_common.networks import (
-    GeneratorNetwork,
-    GeneratorShape,
-    flatten,
-)
+from fedsynth_common.networks import flatten
+from fedsynth_release.generator_network import GeneratorNetwork, GeneratorShape
 from fedsynth_server.marginals import Marginal
 from fedsynth_server.rounds import ALONE, adversarial_weight
 from fedsynth_server.training.adversary import Adversary

@@ -12,9 +12,9 @@ import pandas as pd
 import pytest
 from small_study import SCHEMA, make_frame, make_statement
 
-from fedsynth_common.artefact import Generator
 from fedsynth_common.errors import FedsynthError
 from fedsynth_common.protocol import vault_pb2 as pb
+from fedsynth_release.generator import Generator
 from fedsynth_server.aggregate import AGAINST, Agreement, agreement
 from fedsynth_server.exchange import Timing
 from fedsynth_server.orders import Item, Order

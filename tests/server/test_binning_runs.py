@@ -3,10 +3,9 @@
 import numpy as np
 import pytest
 
-from fedsynth_common.encoding import build_codebook
-from fedsynth_common.encoding.binning import BIN_NOISE, PAIR_NOISE
-from fedsynth_common.encoding.histogram_tree import sum_noise
 from fedsynth_common.schema import NumericColumn, Schema
+from fedsynth_server.binning import BIN_NOISE, PAIR_NOISE, build_codebook
+from fedsynth_server.histogram_tree import sum_noise
 
 COLUMN = NumericColumn(kind="numeric", name="x", minimum=0.0, maximum=1000.0, decimals=2)
 SCHEMA = Schema(name="t", columns=(COLUMN,))

@@ -9,7 +9,7 @@ from small_study import ROUNDS, SETTINGS, make_small_plan, run_seeded
 from small_twins import twins_of_second_code
 
 from fedsynth_common.networks import flatten
-from fedsynth_common.report import StudyHistory
+from fedsynth_release.report import StudyHistory
 from fedsynth_server.marginals import Marginal
 from fedsynth_server.rounds import _note_verdict
 from fedsynth_server.training.adversary import Adversary

@@ -6,9 +6,10 @@ from small_study import SCHEMA, SITES, make_frame, make_small_plan
 
 from fedsynth_client.vault.checks import measurement_of
 from fedsynth_client.vault.measure import contingency
-from fedsynth_common.encoding import domains, encode
+from fedsynth_common.encoding import encode
 from fedsynth_common.protocol import vault_pb2 as pb
 from fedsynth_common.protocol.codec import pack_counts
+from fedsynth_common.schema import domains
 from fedsynth_server.histograms import consistent, read_histograms
 from fedsynth_server.orders import histogram_order
 

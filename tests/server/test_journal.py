@@ -13,9 +13,9 @@ from killed_study import grid_of, make_folder
 from small_study import SITES, make_small_plan
 
 from fedsynth_client.ledger import read_charges
-from fedsynth_common.artefact import Generator
 from fedsynth_common.errors import FedsynthError
-from fedsynth_common.report import StudyHistory
+from fedsynth_release.generator import Generator
+from fedsynth_release.report import StudyHistory
 from fedsynth_server.app import run_study
 from fedsynth_server.journal import Closed, Journal
 from fedsynth_server.state import State

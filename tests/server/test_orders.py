@@ -11,12 +11,13 @@ from small_study import SCHEMA, make_frame, make_small_plan
 from fedsynth_client.records import Records
 from fedsynth_client.vault.checks import measurement_of
 from fedsynth_client.vault.measure import contingency
-from fedsynth_common.encoding import Codebook, domains, encode
+from fedsynth_common.encoding import encode
 from fedsynth_common.errors import RefusalError
 from fedsynth_common.protocol import vault_pb2 as pb
 from fedsynth_common.protocol.codec import pack_counts
 from fedsynth_common.protocol.plan import MeasureStep, noise_multiplier
-from fedsynth_common.schema import IntegerColumn, NumericColumn, Schema
+from fedsynth_common.schema import IntegerColumn, NumericColumn, Schema, domains
+from fedsynth_release.decoding import Codebook
 from fedsynth_server.orders import (
     COARSE,
     all_pairs,

@@ -9,9 +9,10 @@ from command import fedsynth
 from killed_study import grid_of, make_folder
 from small_study import SCHEMA
 
-from fedsynth_common.artefact import Generator, PrivacyStatement
 from fedsynth_common.errors import FedsynthError, InputError
-from fedsynth_common.report import StudyHistory
+from fedsynth_release.generator import Generator
+from fedsynth_release.report import StudyHistory
+from fedsynth_release.statement import PrivacyStatement
 from fedsynth_server.app import run_study
 from fedsynth_server.folder import StudyFolder, config_text
 from fedsynth_server.planning import make_plan

@@ -8,8 +8,6 @@ from hypothesis import strategies as st
 
 from fedsynth_common.encoding import encode
 from fedsynth_common.errors import InputError
-from fedsynth_common.evaluation import Discretiser, pair_tvd, tvd
-from fedsynth_common.evaluation.references import independent_columns
 from fedsynth_common.schema import (
     BooleanColumn,
     CategoricalColumn,
@@ -18,6 +16,8 @@ from fedsynth_common.schema import (
     NumericColumn,
     Schema,
 )
+from fedsynth_release.evaluation import Discretiser, pair_tvd, tvd
+from fedsynth_release.evaluation.references import independent_columns
 from fedsynth_simulations.baselines import naive_bayes
 from fedsynth_simulations.baselines.naive_bayes import _norm_sub
 

@@ -12,9 +12,9 @@ import pytest
 from command import fedsynth
 from small_study import SCHEMA, make_frame
 
-from fedsynth_common.artefact import Generator
-from fedsynth_common.evaluation import Evaluation
-from fedsynth_common.report import StudyHistory
+from fedsynth_release.evaluation import Evaluation
+from fedsynth_release.generator import Generator
+from fedsynth_release.report import StudyHistory
 
 FEDSYNTH = Path(sys.executable).with_name("fedsynth")
 

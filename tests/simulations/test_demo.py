@@ -6,9 +6,9 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
-from fedsynth_common.artefact import Generator
 from fedsynth_common.errors import InputError
-from fedsynth_common.report import StudyHistory
+from fedsynth_release.generator import Generator
+from fedsynth_release.report import StudyHistory
 from fedsynth_simulations.demo import app
 from fedsynth_simulations.demo_data import demo_schema, demo_table
 from fedsynth_simulations.demo_figures import FIGURES

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from fedsynth_common.encoding import domains, encode
+from fedsynth_common.encoding import encode
 from fedsynth_common.errors import InputError
 from fedsynth_common.schema import (
     BooleanColumn,
@@ -12,6 +12,7 @@ from fedsynth_common.schema import (
     IntegerColumn,
     NumericColumn,
     Schema,
+    domains,
 )
 from fedsynth_simulations.benchmarks.external import NETWORKS, External
 from fedsynth_simulations.benchmarks.external_networks import (

@@ -5,10 +5,10 @@ import pytest
 from small_study import SITES, make_frame, make_frames, make_small_plan
 
 from fedsynth_client.receipts import new_key
-from fedsynth_common.encoding import domains
 from fedsynth_common.protocol import PROTOCOL_VERSION
 from fedsynth_common.protocol import vault_pb2 as pb
 from fedsynth_common.protocol.codec import unpack_counts
+from fedsynth_common.schema import domains
 from fedsynth_server.orders import histogram_order
 from fedsynth_simulations.federation import in_process, make_vault
 

@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 
 from fedsynth_common.errors import InputError
-from fedsynth_common.evaluation.references import leaky_table
 from fedsynth_common.schema import CategoricalColumn, IntegerColumn, NumericColumn, Schema
+from fedsynth_release.evaluation.references import leaky_table
 from fedsynth_simulations.benchmarks.shadow_games import SHORT
 from fedsynth_simulations.shadow_features import Description
 from fedsynth_simulations.shadow_pairs import Game, attack, outlier, play, study_factory

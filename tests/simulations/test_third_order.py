@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from fedsynth_common.evaluation import detection_auc
 from fedsynth_common.schema.draft import draft_schema
+from fedsynth_release.evaluation import detection_auc
 from fedsynth_simulations.benchmarks.built import exclusive_ors
 from fedsynth_simulations.simulate import Simulation, simulate
 

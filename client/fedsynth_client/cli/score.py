@@ -8,6 +8,8 @@ noise and a charge on the ledger; fedsynth does not make one.
 All records of the site were in the study, so they are cut in two halves: one stands for what the
 site would have without the study (the ceiling), the other tests. Attacks need people who were *not*
 in the study, which only the site can provide (`--control`).
+
+It needs the package fedsynth-release, which a site that does not score may leave out.
 """
 
 from pathlib import Path
@@ -17,17 +19,22 @@ import typer
 from rich.console import Console
 
 from fedsynth_client.cli.options import AsJson, ConfigPath
+from fedsynth_common.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from fedsynth_client.config import SiteConfig
-    from fedsynth_common.evaluation import Evaluation
     from fedsynth_common.schema import Schema
+    from fedsynth_release.evaluation import Evaluation
 
 WARNING = (
     "For this site only: computed from its records without noise, not differentially private. "
     "Do not send it to anybody outside."
+)
+NOT_INSTALLED = (
+    "the package fedsynth-release, which judges tables, is not installed at this site; "
+    "run: pip install -c constraints.txt ./common ./common/release ./client"
 )
 
 
@@ -55,10 +62,15 @@ def score(
     """
     from fedsynth_client.config import SiteConfig
     from fedsynth_client.policy import Policy
-    from fedsynth_common.cli.evaluate import check_out, progress, write_private
-    from fedsynth_common.evaluation.summary import show
     from fedsynth_common.schema import Schema
 
+    try:
+        from fedsynth_release.cli.evaluate import check_out, progress, write_private
+        from fedsynth_release.evaluation.summary import show
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] != "fedsynth_release":
+            raise
+        raise InputError(NOT_INSTALLED) from None
     check_out(out, force)
     site = SiteConfig.load(config)
     schema = Schema.load(site.table_schema)
@@ -89,9 +101,9 @@ def _score(
 
     from fedsynth_client.reading import read_records, site_source, without_values
     from fedsynth_client.site_name import with_site_name
-    from fedsynth_common.evaluation import evaluate_table
-    from fedsynth_common.evaluation.split import split_for
     from fedsynth_common.tables import read_table
+    from fedsynth_release.evaluation import evaluate_table
+    from fedsynth_release.evaluation.split import split_for
 
     say("reading the records")
     made = read_table(synthetic)

@@ -14,7 +14,6 @@ from fedsynth_client.code_store import Codes
 from fedsynth_client.policy import Policy
 from fedsynth_client.vault.discriminate import Assignment
 from fedsynth_client.vault.measure import Axis, Marginal, Measurement
-from fedsynth_common.encoding import domains
 from fedsynth_common.errors import ErrorCode, InputError, RefusalError
 from fedsynth_common.protocol import PROTOCOL_VERSION
 from fedsynth_common.protocol import vault_pb2 as pb
@@ -25,7 +24,7 @@ from fedsynth_common.protocol.codec import (
     unpack_view,
 )
 from fedsynth_common.protocol.plan import DiscriminatorPlan, Plan, noise_multiplier
-from fedsynth_common.schema import Schema
+from fedsynth_common.schema import Schema, domains
 
 MAX_CELLS = 50_000_000
 MAX_PARAMETERS = 1 << 24

@@ -3,9 +3,9 @@
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
-from fedsynth_common.encoding.domain import domain_of
 from fedsynth_common.encoding.encoder import RepairCounts
 from fedsynth_common.schema.columns import ModelledColumn
+from fedsynth_common.schema.domain import domain_of
 
 
 def repairs_table() -> Table:

@@ -24,7 +24,6 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from fedsynth_common.encoding.domain import FineDomain, domain_of
 from fedsynth_common.encoding.values import scaled
 from fedsynth_common.errors import InputError
 from fedsynth_common.schema.columns import (
@@ -35,6 +34,7 @@ from fedsynth_common.schema.columns import (
     NumericColumn,
     OrderedColumn,
 )
+from fedsynth_common.schema.domain import FineDomain, domain_of
 from fedsynth_common.schema.schema import Schema
 from fedsynth_common.tables import factorise
 

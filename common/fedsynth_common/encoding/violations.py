@@ -7,10 +7,10 @@ study sees.
 import numpy as np
 import pandas as pd
 
-from fedsynth_common.encoding.domain import MISSING, Values, domain_of
 from fedsynth_common.encoding.encoder import encode_column, whole_ticks
-from fedsynth_common.encoding.rules import Flags, compile_rules
 from fedsynth_common.schema.columns import BooleanColumn, CategoricalColumn, ModelledColumn
+from fedsynth_common.schema.compiled_rules import Flags, compile_rules
+from fedsynth_common.schema.domain import MISSING, Values, domain_of
 from fedsynth_common.schema.rules import Unique
 from fedsynth_common.schema.schema import Schema
 from fedsynth_common.tables import factorise

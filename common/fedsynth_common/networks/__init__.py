@@ -1,4 +1,4 @@
-"""The two networks of the study: the sites' discriminator and the coordinator's generator."""
+"""The discriminator that sites train, its input, and its parameters as they travel."""
 
 from fedsynth_common.networks.discriminator import (
     Discriminator,
@@ -6,14 +6,11 @@ from fedsynth_common.networks.discriminator import (
     prediction,
     predictions,
 )
-from fedsynth_common.networks.generator import GeneratorNetwork, GeneratorShape
 from fedsynth_common.networks.onehot import one_hot
 from fedsynth_common.networks.parameters import flatten, load_flat, parameter_count
 
 __all__ = [
     "Discriminator",
-    "GeneratorNetwork",
-    "GeneratorShape",
     "column_blocks",
     "flatten",
     "load_flat",

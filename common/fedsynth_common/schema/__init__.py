@@ -14,6 +14,7 @@ from fedsynth_common.schema.columns import (
     OrderedColumn,
     TextColumn,
 )
+from fedsynth_common.schema.domain import FineDomain, domain_of
 from fedsynth_common.schema.rules import (
     FixedCombinations,
     Inequality,
@@ -24,7 +25,7 @@ from fedsynth_common.schema.rules import (
     Unique,
     When,
 )
-from fedsynth_common.schema.schema import Schema
+from fedsynth_common.schema.schema import Schema, domains
 from fedsynth_common.schema.temporal import DateColumn, DatetimeColumn, DurationColumn
 
 __all__ = [
@@ -34,6 +35,7 @@ __all__ = [
     "DateColumn",
     "DatetimeColumn",
     "DurationColumn",
+    "FineDomain",
     "FixedCombinations",
     "IdColumn",
     "Inequality",
@@ -49,4 +51,6 @@ __all__ = [
     "TextColumn",
     "Unique",
     "When",
+    "domain_of",
+    "domains",
 ]

@@ -33,7 +33,6 @@ import numpy.typing as npt
 import pandas as pd
 from pydantic import ValidationError
 
-from fedsynth_common.encoding.domain import leaf_ticks
 from fedsynth_common.errors import InputError
 from fedsynth_common.schema.columns import (
     MAX_ATOMS,
@@ -47,6 +46,7 @@ from fedsynth_common.schema.columns import (
     NumericColumn,
     Scale,
 )
+from fedsynth_common.schema.domain import leaf_ticks
 from fedsynth_common.schema.draft_moments import draft_moment
 from fedsynth_common.schema.schema import Schema
 from fedsynth_common.tables import factorise, numbers_of

@@ -25,6 +25,8 @@ from fedsynth_common.schema.columns import (
     Name,
     TextColumn,
 )
+from fedsynth_common.schema.compiled_rules import compile_rules
+from fedsynth_common.schema.domain import FineDomain, domain_of
 from fedsynth_common.schema.rules import Rule, columns_of
 
 Origin = Literal["declared", "drafted from data"]
@@ -78,9 +80,6 @@ class Schema(BaseModel):
     @model_validator(mode="after")
     def _valid_rules(self) -> Self:
         if self.rules:
-            # here and not above: the cells of a column are the business of the encoding
-            from fedsynth_common.encoding.rules import compile_rules
-
             try:
                 compile_rules(self)
             except InputError as error:
@@ -178,6 +177,11 @@ class Schema(BaseModel):
             if private:
                 os.fchmod(descriptor, mode)  # a file that was there before keeps its own
             file.write(self.to_json())
+
+
+def domains(schema: Schema) -> tuple[FineDomain, ...]:
+    """The fine domains of the modelled columns, in order."""
+    return tuple(domain_of(column) for column in schema.modelled)
 
 
 # fields of later versions: left out at their defaults, so that older schemas keep their text and hash

@@ -32,11 +32,11 @@ def export(
     force: Force = False,
 ) -> None:
     """Write a finished study: the generator with its papers, a synthetic table and a report."""
-    from fedsynth_common.artefact import Generator
-    from fedsynth_common.artefact.files import REPORT
-    from fedsynth_common.report import StudyHistory, write_report
-    from fedsynth_common.report.history import HISTORY
-    from fedsynth_common.table_writer import TableWriter
+    from fedsynth_release.generator import Generator
+    from fedsynth_release.generator_files import REPORT
+    from fedsynth_release.report import StudyHistory, write_report
+    from fedsynth_release.report.history import HISTORY
+    from fedsynth_release.table_writer import TableWriter
     from fedsynth_server.folder import StudyFolder
 
     study = StudyFolder(folder)

@@ -10,8 +10,7 @@ from collections.abc import Callable
 
 import torch
 
-from fedsynth_common.networks import GeneratorNetwork
-from fedsynth_common.networks.generator import block_softmax, gumbel_rows
+from fedsynth_release.generator_network import GeneratorNetwork, block_softmax, gumbel_rows
 from fedsynth_server.training.curves import Losses
 from fedsynth_server.training.settings import TrainingSettings
 from fedsynth_server.training.twins import Twins

@@ -74,7 +74,8 @@ class Anchor:
         first = soft.mean(0) - self.first_target
         total = (self.first_weight * first.square()).sum()
         if self.order > 1:
-            total = total + _PairLoss.apply(soft, self.pair_target, self.pair_weight)
+            pairs = _PairLoss.apply(soft, self.pair_target, self.pair_weight)  # type: ignore[no-untyped-call]
+            total = total + pairs
         return total / self.cells
 
 
@@ -95,7 +96,7 @@ class _PairLoss(torch.autograd.Function):
         return (weighted * residual).sum()
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]  # torch leaves it untyped
+    @once_differentiable
     def backward(ctx: Any, slope: torch.Tensor) -> tuple[torch.Tensor, None, None]:
         soft, weighted = ctx.saved_tensors
         return soft @ ((weighted + weighted.t()) * (2.0 * slope / len(soft))), None, None

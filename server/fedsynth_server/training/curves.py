@@ -11,7 +11,7 @@ import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from fedsynth_common.report.history import Curve
+from fedsynth_release.report.history import Curve
 
 
 @dataclass(frozen=True, kw_only=True)

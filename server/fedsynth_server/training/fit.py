@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch.optim.lr_scheduler import CosineAnnealingLR
 
-from fedsynth_common.networks import GeneratorNetwork, GeneratorShape
+from fedsynth_release.generator_network import GeneratorNetwork, GeneratorShape
 from fedsynth_server.marginals import Marginal
 from fedsynth_server.training.anchor import Anchor
 from fedsynth_server.training.settings import TrainingSettings

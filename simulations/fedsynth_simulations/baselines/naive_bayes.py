@@ -25,13 +25,15 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from fedsynth_common.encoding import Codebook, build_codebook, decode, domains, encode
+from fedsynth_common.encoding import encode
 from fedsynth_common.errors import InputError
 from fedsynth_common.privacy.calibration import calibrate
 from fedsynth_common.privacy.events import CountsEvent, Event
 from fedsynth_common.privacy.noise import noisy_counts
 from fedsynth_common.privacy.randomness import SeededRandomness
-from fedsynth_common.schema import Schema
+from fedsynth_common.schema import Schema, domains
+from fedsynth_release.decoding import Codebook, decode
+from fedsynth_server.binning import build_codebook
 
 Table = npt.NDArray[np.float64]
 

@@ -14,7 +14,7 @@ from fedsynth_server.cli.options import VariantName
 from fedsynth_simulations.benchmarks.options import DataFolder
 
 if TYPE_CHECKING:
-    from fedsynth_common.evaluation.results import Estimate
+    from fedsynth_release.evaluation.results import Estimate
     from fedsynth_simulations.benchmarks.shadow import Played
 
 TOO_WEAK = (
@@ -65,7 +65,7 @@ def shadow(
 
       fedsynth benchmark shadow adult --epsilon 1 --epsilon 50 --variant marginals --variant both
     """
-    from fedsynth_common.cli.evaluate import progress
+    from fedsynth_release.cli.evaluate import progress
     from fedsynth_simulations.benchmarks.shadow import play_all, too_weak
     from fedsynth_simulations.benchmarks.shadow_games import Wanted
     from fedsynth_simulations.benchmarks.tables import find, load

@@ -15,9 +15,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from fedsynth_common.artefact import Condition, Generator
-from fedsynth_common.evaluation.discretise import Discretiser
 from fedsynth_common.schema import CategoricalColumn
+from fedsynth_release.evaluation.discretise import Discretiser
+from fedsynth_release.generator import Generator
+from fedsynth_release.sampling.conditions import Condition
 
 
 @dataclass(frozen=True)

@@ -24,14 +24,14 @@ import numpy as np
 import numpy.typing as npt
 
 from fedsynth_common.errors import FedsynthError, InputError
-from fedsynth_common.evaluation.association import pearson
-from fedsynth_common.evaluation.attacks import ATTACKS, Sides
-from fedsynth_common.evaluation.attacks.inference import right_guesses
-from fedsynth_common.evaluation.gower import Gower
-from fedsynth_common.evaluation.intervals import rate
-from fedsynth_common.evaluation.references import leaky_table
-from fedsynth_common.evaluation.results import Estimate
-from fedsynth_common.evaluation.shapes import ks_complement, tv_complement
+from fedsynth_release.evaluation.association import pearson
+from fedsynth_release.evaluation.attacks import ATTACKS, Sides
+from fedsynth_release.evaluation.attacks.inference import right_guesses
+from fedsynth_release.evaluation.gower import Gower
+from fedsynth_release.evaluation.intervals import rate
+from fedsynth_release.evaluation.references import leaky_table
+from fedsynth_release.evaluation.results import Estimate
+from fedsynth_release.evaluation.shapes import ks_complement, tv_complement
 from fedsynth_simulations.benchmarks.external import External
 from fedsynth_simulations.benchmarks.tables import BenchmarkTable
 

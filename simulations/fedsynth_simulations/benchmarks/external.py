@@ -33,11 +33,12 @@ from scipy.optimize import minimize_scalar
 
 from fedsynth_client.records import Records
 from fedsynth_client.vault.measure import Axis, Marginal, Measurement, measure
-from fedsynth_common.encoding import Codebook, decode, domains, encode
+from fedsynth_common.encoding import encode
 from fedsynth_common.errors import FedsynthError, InputError
 from fedsynth_common.privacy.randomness import SeededRandomness
 from fedsynth_common.protocol.plan import MeasureStep
-from fedsynth_common.schema import Schema
+from fedsynth_common.schema import Schema, domains
+from fedsynth_release.decoding import Codebook, decode
 from fedsynth_server.histograms import read_histograms
 from fedsynth_server.orders import histogram_order
 from fedsynth_simulations.benchmarks.memory import peak_megabytes

@@ -8,8 +8,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from fedsynth_common.encoding import FineDomain, decode, domains, encode
-from fedsynth_common.schema import Schema
+from fedsynth_common.encoding import encode
+from fedsynth_common.schema import FineDomain, Schema, domains
+from fedsynth_release.decoding import decode
 from fedsynth_simulations.benchmarks.external import External, ExternalTable, drive
 
 Codes = npt.NDArray[np.uint16]

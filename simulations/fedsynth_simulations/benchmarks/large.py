@@ -30,7 +30,6 @@ from fedsynth_client.policy import Policy
 from fedsynth_client.preflight import Inspection
 from fedsynth_client.sources import open_source
 from fedsynth_client.vault.measure import Axis, Marginal, Measurement, measure
-from fedsynth_common.encoding import domains
 from fedsynth_common.errors import FedsynthError
 from fedsynth_common.privacy.randomness import Randomness
 from fedsynth_common.schema import (
@@ -40,6 +39,7 @@ from fedsynth_common.schema import (
     ModelledColumn,
     NumericColumn,
     Schema,
+    domains,
 )
 from fedsynth_simulations.benchmarks.memory import peak_megabytes
 

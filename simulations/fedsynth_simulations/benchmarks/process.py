@@ -17,7 +17,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from fedsynth_common.errors import FedsynthError
-from fedsynth_common.evaluation import evaluate
+from fedsynth_release.evaluation import evaluate
 from fedsynth_simulations.benchmarks.cells import Cell, Outcome
 from fedsynth_simulations.benchmarks.external import External, TimeLimit
 from fedsynth_simulations.benchmarks.memory import peak_megabytes

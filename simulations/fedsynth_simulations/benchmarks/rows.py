@@ -24,41 +24,15 @@ Seeds fix data partition, noise, training and sampling, so runs repeat; seeded n
 private, hence nothing produced here may be released.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
-
 import numpy as np
-import pandas as pd
 
-from fedsynth_common.errors import FedsynthError
-from fedsynth_common.evaluation.references import independent_columns
+from fedsynth_release.evaluation.references import independent_columns
 from fedsynth_simulations.baselines import naive_bayes
 from fedsynth_simulations.benchmarks.cells import Cell
 from fedsynth_simulations.benchmarks.external import External, synthesise
 from fedsynth_simulations.benchmarks.external_networks import synthesise_network
+from fedsynth_simulations.benchmarks.maker import Made, Maker
 from fedsynth_simulations.benchmarks.tables import BenchmarkTable
-
-
-@dataclass
-class Made:
-    """A synthetic table as long as the train rows, and what it took.
-
-    `peak_megabytes` is set where another process did the work.
-    """
-
-    frame: pd.DataFrame
-    epsilon_spent: float | None = None
-    bytes_per_site: int | None = None
-    peak_megabytes: float | None = None
-    notes: tuple[str, ...] = ()
-
-
-class NotRun(FedsynthError):  # noqa: N818 - an outcome, not a fault
-    """The row does not apply to this cell; the text says why."""
-
-
-Maker = Callable[[Cell, BenchmarkTable, External], Made]
-"""Makes a cell's synthetic table; raises `NotRun` or another FedsynthError if it cannot."""
 
 
 def maker_of(row: str) -> Maker:

@@ -19,8 +19,8 @@ from pathlib import Path
 
 import numpy as np
 
-from fedsynth_common.artefact import Generator
-from fedsynth_common.table_writer import TableWriter
+from fedsynth_release.generator import Generator
+from fedsynth_release.table_writer import TableWriter
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ import pandas as pd
 from fedsynth_server.planning import Variant
 from fedsynth_simulations.benchmarks.cells import Cell
 from fedsynth_simulations.benchmarks.external import External
-from fedsynth_simulations.benchmarks.rows import Made, Maker
+from fedsynth_simulations.benchmarks.maker import Made, Maker
 from fedsynth_simulations.benchmarks.tables import BenchmarkTable
 from fedsynth_simulations.partition import partition
 from fedsynth_simulations.simulate import Simulation, quick, simulate

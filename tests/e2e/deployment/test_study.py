@@ -7,8 +7,8 @@ import pytest
 from command import fedsynth
 
 from fedsynth_client.ledger import read_charges
-from fedsynth_common.artefact import Generator
 from fedsynth_common.encoding import encode
+from fedsynth_release.generator import Generator
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 

@@ -1,9 +1,0 @@
-"""report.html: what a generator is worth and what it cost, on one page without scripts.
-
-`write_report` is all that other packages need; `StudyHistory` is what a coordinator may add.
-"""
-
-from fedsynth_common.report.history import Curve, StudyHistory
-from fedsynth_common.report.page import write_report
-
-__all__ = ["Curve", "StudyHistory", "write_report"]

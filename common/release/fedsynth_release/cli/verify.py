@@ -1,0 +1,141 @@
+"""`fedsynth verify`: audit a finished generator from its own papers, without anybody's records.
+
+Exit codes: 0 consistent, 1 inconsistent or another release than --release-id (one line per finding,
+naming file and field), 2 not a folder that can be checked.
+"""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from fedsynth_common.errors import InputError
+
+if TYPE_CHECKING:
+    from fedsynth_release.verification.verdict import Verification
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+
+EPILOG = (
+    "Examples:  fedsynth verify out/generator   |   "
+    "fedsynth verify out/generator --release-id 3f1c... --key hospital-a=9a07..."
+)
+
+
+def _print_json_schema(wanted: bool) -> None:
+    if not wanted:
+        return
+    from fedsynth_release.statement import PrivacyStatement
+
+    typer.echo(json.dumps(PrivacyStatement.model_json_schema(), indent=2))
+    raise typer.Exit
+
+
+@app.command(epilog=EPILOG)
+def verify(
+    generator: Annotated[Path, typer.Argument(help="Folder of a finished generator.")],
+    key: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="SITE=HEX", help="Receipt key that you have from a site itself; once per site."
+        ),
+    ] = None,
+    release_id: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ID",
+            help="Release id that you have from the publisher by another way (telephone, letter, "
+            "published page).",
+        ),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False,
+    json_schema: Annotated[
+        bool,
+        typer.Option(
+            "--json-schema",
+            help="Print the JSON Schema of privacy_statement.json and stop.",
+            is_eager=True,
+            callback=_print_json_schema,
+        ),
+    ] = False,
+) -> None:
+    """Check that a generator's ε, receipts, caveats and files are what they say.
+
+    Computes every ε again from the events that the sites signed, the statement from plan and receipts.
+    """
+    from fedsynth_release.verification.verify import verify as audit  # loads the accountant
+
+    if release_id is not None and not _is_hex(release_id):
+        raise InputError(f"--release-id {release_id}: expected 64 hexadecimal digits")
+    result = audit(generator, _keys(key or []), release_id)
+    if as_json:
+        typer.echo(json.dumps(_fields(result), ensure_ascii=False))
+    else:
+        Console().print(_table(result))
+        for finding in result.findings:
+            typer.echo(finding)
+        typer.echo("\n".join(result.lines))
+    if not result.consistent:
+        raise typer.Exit(1)
+
+
+def _keys(options: list[str]) -> dict[str, str]:
+    """The keys by site.
+
+    Raises:
+        InputError: for an option that is not SITE=HEX, or a site named twice.
+    """
+    keys: dict[str, str] = {}
+    for option in options:
+        site, _, key = option.rpartition("=")
+        if not site or not _is_hex(key):
+            raise InputError(f"--key {option}: expected SITE=HEX with 64 hexadecimal digits")
+        if keys.setdefault(site, key) != key:
+            raise InputError(f"--key {option}: site {site} has another key already")
+    return keys
+
+
+def _is_hex(text: str) -> bool:
+    """Whether this is the hexadecimal text of a SHA-256 or an Ed25519 public key."""
+    return len(text) == 64 and not set(text.lower()) - set("0123456789abcdef")
+
+
+def _fields(result: "Verification") -> dict[str, Any]:
+    said = result.statement
+    return {
+        "consistent": result.consistent,
+        "verdict": result.verdict,
+        "study": said.study,
+        "private": said.private,
+        "unit": said.unit,
+        "epsilon": said.epsilon_if_people_are_at_one_site_only,
+        "delta": said.delta,
+        "release_id": said.release_id,
+        "release_id_matches": result.release_id_matches,
+        "origin": result.origin,
+        "findings": [asdict(finding) for finding in result.findings],
+        "sites": [asdict(site) for site in result.sites],
+        "not_guaranteed": result.not_guaranteed,
+    }
+
+
+def _table(result: "Verification") -> Table:
+    from fedsynth_release.verification.verdict import printable
+
+    table = Table("site", "status", "ε stated", "ε recomputed", "δ", "receipt")
+    for site in result.sites:
+        again = site.epsilon_recomputed
+        table.add_row(
+            Text(printable(site.site)),  # not markup
+            site.status,
+            f"{site.epsilon_stated:.4f}",
+            "-" if again is None else f"{again:.4f}",
+            f"{site.delta:g}",
+            site.receipt,
+        )
+    return table

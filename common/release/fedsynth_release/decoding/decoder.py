@@ -1,0 +1,103 @@
+"""Fine codes back to a table of values.
+
+A leaf decodes to a uniform draw from the representable values (ticks) inside it, atoms left out,
+since an atom has a cell of its own. So integers stay integers, declared decimals are respected,
+nothing leaves the bounds, and `encode(decode(c)) == c` for every code that has a value of its own
+(a leaf whose only values are atoms has none: it decodes to its atom).
+
+Categories and booleans decode to their texts, the `other` cell to "other", missing to <NA>.
+"""
+
+from collections.abc import Mapping
+from functools import lru_cache
+from types import MappingProxyType
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import pyarrow as pa
+
+from fedsynth_common.encoding.values import series_of
+from fedsynth_common.errors import InputError
+from fedsynth_common.schema.columns import BooleanColumn, CategoricalColumn, ModelledColumn
+from fedsynth_common.schema.domain import MISSING, FineDomain, Values, domain_of
+from fedsynth_common.schema.schema import Schema
+from fedsynth_common.schema.tick_set import TickSet, leaf_values
+from fedsynth_release.decoding.cell_ticks import CellTicks
+
+Codes = npt.NDArray[np.uint16]
+
+
+def decode(
+    codes: Codes,
+    schema: Schema,
+    rng: np.random.Generator,
+    within: Mapping[int, TickSet] = MappingProxyType({}),
+) -> pd.DataFrame:
+    """A table of the modelled columns.
+
+    Args:
+        codes: Fine codes (n, d).
+        schema: The public schema.
+        rng: Draws the values inside leaves.
+        within: By the index of a column of numbers: the values its leaves may decode to, if not all.
+            Every leaf among the codes must hold one of them.
+
+    Raises:
+        InputError: the codes are not fine codes of this schema.
+    """
+    values = draw_values(codes, schema, rng, within)
+    return pd.DataFrame(
+        {
+            column.name: column_of(cells, column)
+            for column, cells in zip(schema.modelled, values, strict=True)
+        }
+    )
+
+
+def draw_values(
+    codes: Codes,
+    schema: Schema,
+    rng: np.random.Generator,
+    within: Mapping[int, TickSet] = MappingProxyType({}),
+) -> list[Values]:
+    """The same as whole numbers, one array per modelled column: ticks, or codes of texts.
+
+    Missing cells are `MISSING`. Rules between columns are kept on these (`sampling/rule_repair.py`).
+    """
+    if codes.ndim != 2 or codes.shape[1] != len(schema.modelled):
+        raise InputError(f"expected {len(schema.modelled)} columns of fine codes")
+    values = []
+    for index, column in enumerate(schema.modelled):
+        domain = domain_of(column)
+        fine = codes[:, index].astype(np.int64)
+        if len(fine) and int(fine.max()) >= domain.width:
+            raise InputError(f"column {column.name!r}: fine codes of another schema")
+        values.append(values_of_cells(fine, domain, rng, within.get(index)))
+    return values
+
+
+@lru_cache(maxsize=8192)
+def _cell_ticks(domain: FineDomain) -> CellTicks:
+    return CellTicks.of(domain, leaf_values(domain))
+
+
+def values_of_cells(
+    fine: Values, domain: FineDomain, rng: np.random.Generator, held: TickSet | None = None
+) -> Values:
+    """Values of fine cells of one column; `held` are those that its leaves may decode to."""
+    if not domain.ordered:
+        return fine if domain.missing is None else np.where(fine == domain.missing, MISSING, fine)
+    ticks = _cell_ticks(domain) if held is None else CellTicks.of(domain, held)
+    return ticks.draw(fine, rng)
+
+
+def column_of(values: Values, column: ModelledColumn) -> pd.Series:
+    """Values of a column as the table writes them."""
+    missing = values == MISSING
+    if isinstance(column, CategoricalColumn | BooleanColumn):
+        labels = domain_of(column).labels
+        texts = pa.array([*labels, None], type=pa.large_string())
+        cells = texts.take(pa.array(np.where(missing, len(labels), values)))
+        return pd.Series(pd.array(cells, dtype="str"))  # Arrow's take, not a Python text per cell
+    return series_of(np.where(missing, 0, values), missing, column)

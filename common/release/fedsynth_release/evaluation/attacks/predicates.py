@@ -1,0 +1,136 @@
+"""Predicates that single out a row of a table: "age >= 97 and ward = 'C'".
+
+Two families, both written from the published table alone (Giomi et al. 2023, section 3.2):
+
+- univariate: the smallest and the largest value of each number (<=, >=), and every value, level or
+  gap that occurs exactly once (=);
+- multivariate: a random published row, three random columns; = for levels and missing cells, and
+  for numbers >= above the column's median and <= below it, since extremes are rare.
+
+A predicate is kept if exactly one row of the published table (without repeated rows) satisfies it.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from fedsynth_release.evaluation.features import Floats
+from fedsynth_release.evaluation.gower import Bools
+
+Counts = npt.NDArray[np.int64]
+
+EQUAL, AT_MOST, AT_LEAST = 0, 1, 2
+
+MULTIVARIATE_COLUMNS = 3
+_ATTEMPTS_PER_PREDICATE = 100
+_BATCH = 500
+_SAMPLE = 500  # rows on which most candidates fail already
+
+
+@dataclass(frozen=True)
+class Predicate:
+    """A conjunction of `column operator value`; the value NaN with EQUAL means "is missing"."""
+
+    terms: tuple[tuple[int, int, float], ...]
+
+    def matches(self, cells: Floats) -> Bools:
+        """Which rows satisfy it."""
+        matched = np.ones(len(cells), dtype=bool)
+        for column, operator, value in self.terms:
+            matched &= _term(cells[:, column], operator, value)
+        return matched
+
+    @property
+    def key(self) -> tuple[tuple[int, int, str], ...]:
+        """Equal for equal predicates; NaN is not equal to itself."""
+        return tuple((column, operator, repr(value)) for column, operator, value in self.terms)
+
+
+def _term(column: Floats, operator: int, value: float) -> Bools:
+    if operator == AT_MOST:
+        return np.asarray(column <= value)
+    if operator == AT_LEAST:
+        return np.asarray(column >= value)
+    return np.asarray(np.isnan(column) if np.isnan(value) else column == value)
+
+
+def distinct(cells: Floats) -> Floats:
+    """The rows without repetitions, in their first order (column-major, for `matches`)."""
+    filled = np.where(np.isnan(cells), -np.inf, cells)
+    _, first = np.unique(filled, axis=0, return_index=True)
+    return np.asfortranarray(cells[np.sort(first)])
+
+
+def counts(predicates: list[Predicate], cells: Floats, parts: int = 1) -> Counts:
+    """Rows that satisfy each predicate, in each of `parts` parts of every so many-th row (p x parts)."""
+    table = np.empty((len(predicates), parts), dtype=np.int64)
+    for place, predicate in enumerate(predicates):
+        met = np.flatnonzero(predicate.matches(cells))
+        table[place] = np.bincount(met % parts, minlength=parts)
+    return table
+
+
+def univariate(
+    cells: Floats, categorical: Bools, limit: int, rng: np.random.Generator
+) -> list[Predicate]:
+    """At most `limit` predicates on one column that single out in `cells`."""
+    found: list[Predicate] = []
+    for j, flag in enumerate(categorical.tolist()):
+        present = cells[~np.isnan(cells[:, j]), j]
+        if len(present) == len(cells) - 1:
+            found.append(Predicate(((j, EQUAL, float("nan")),)))
+        values, times = np.unique(present, return_counts=True)
+        if not flag and len(values):
+            ends = ((AT_MOST, 0), (AT_LEAST, -1))
+            found += [
+                Predicate(((j, op, float(values[end])),)) for op, end in ends if times[end] == 1
+            ]
+        found += [Predicate(((j, EQUAL, float(value)),)) for value in values[times == 1]]
+    return [found[place] for place in rng.permutation(len(found))[:limit]]
+
+
+def multivariate(
+    cells: Floats, categorical: Bools, limit: int, rng: np.random.Generator
+) -> list[Predicate]:
+    """At most `limit` predicates on three columns that single out in `cells`."""
+    medians = np.array([_median(cells[:, j]) for j in range(cells.shape[1])])
+    sample = cells[rng.permutation(len(cells))[:_SAMPLE]]
+    found: dict[object, Predicate] = {}
+    for _ in range(-(-_ATTEMPTS_PER_PREDICATE * limit // _BATCH)):
+        for predicate in _candidates(cells, sample, categorical, medians, rng):
+            if predicate.key not in found and np.count_nonzero(predicate.matches(cells)) == 1:
+                found[predicate.key] = predicate
+                if len(found) == limit:
+                    return list(found.values())
+    return list(found.values())
+
+
+def _candidates(
+    cells: Floats, sample: Floats, categorical: Bools, medians: Floats, rng: np.random.Generator
+) -> list[Predicate]:
+    """A batch of random predicates, without those that more than one row of `sample` satisfies."""
+    width = min(MULTIVARIATE_COLUMNS, cells.shape[1])
+    rows = rng.integers(len(cells), size=(_BATCH, 1))
+    columns = np.sort(rng.random((_BATCH, cells.shape[1])).argsort(axis=1)[:, :width], axis=1)
+    values = cells[rows, columns]
+    above = np.where(values > medians[columns], AT_LEAST, AT_MOST)
+    operators = np.where(categorical[columns] | np.isnan(values), EQUAL, above)
+    met = np.ones((_BATCH, len(sample)), dtype=bool)
+    for term in range(width):
+        x = sample.T[columns[:, term]]
+        value, operator = values[:, [term]], operators[:, [term]]
+        same = (x == value) | (np.isnan(x) & np.isnan(value))
+        beyond = np.where(operator == AT_LEAST, x >= value, x <= value)
+        met &= np.where(operator == EQUAL, same, beyond)
+    return [
+        Predicate(
+            tuple(zip(*(part[i].tolist() for part in (columns, operators, values)), strict=True))
+        )
+        for i in np.flatnonzero(met.sum(axis=1) <= 1).tolist()
+    ]
+
+
+def _median(column: Floats) -> float:
+    present = column[~np.isnan(column)]
+    return float(np.median(present)) if len(present) else 0.0

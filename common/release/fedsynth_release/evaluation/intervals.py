@@ -1,0 +1,112 @@
+"""95 % intervals of rates, of their differences and of ratios of those: every attack carries one.
+
+Attempts of an attack are independent yes/no trials. Their rates are often near 0 or 1, where the
+textbook interval rate +- 2 standard errors is empty or leaves [0, 1]; hence
+
+- a rate: Wilson's score interval (1927), as in Anonymeter;
+- a difference of two rates (the *advantage*): Newcombe's hybrid of two score intervals (1998,
+  method 10);
+- the two rates inside a bound on ε, and a difference that is held against such a bound: Clopper and
+  Pearson (1934), never too short;
+- an area under the curve: Hanley and McNeil (1982), equation 1.
+"""
+
+import math
+
+from scipy.stats import beta
+
+from fedsynth_release.evaluation.results import Estimate
+
+Z = 1.959963984540054
+"""Two-sided 95 % quantile of the normal distribution."""
+
+
+def rate(successes: float, attempts: int) -> Estimate:
+    """Share of successes with Wilson's interval; [0, 1] around 0 without attempts.
+
+    `successes` may be fractional (an expected count).
+
+    >>> found = rate(10, 100); round(found.low, 3), round(found.high, 3)
+    (0.055, 0.174)
+    """
+    if attempts == 0:
+        return Estimate(value=0.0, low=0.0, high=1.0)
+    p = min(max(successes / attempts, 0.0), 1.0)
+    centre = p + Z**2 / (2 * attempts)
+    spread = Z * math.sqrt(p * (1 - p) / attempts + Z**2 / (4 * attempts**2))
+    scale = 1 + Z**2 / attempts
+    low, high = (centre - spread) / scale, (centre + spread) / scale
+    return Estimate(value=p, low=min(max(low, 0.0), p), high=max(min(high, 1.0), p))
+
+
+def widened(estimate: Estimate, deviation: float) -> Estimate:
+    """An interval with a second, independent source of error of this standard deviation, in [0, 1]."""
+    value = estimate.value
+    below = math.hypot(value - estimate.low, Z * deviation)
+    above = math.hypot(estimate.high - value, Z * deviation)
+    return Estimate(value=value, low=max(value - below, 0.0), high=min(value + above, 1.0))
+
+
+def difference(first: Estimate, second: Estimate, scale: float = 1.0) -> Estimate:
+    """`scale` * (`first` - `second`) of two independent rates (Newcombe 1998, method 10).
+
+    Cut to [-1, 1].
+
+    >>> gap = difference(rate(56, 70), rate(48, 80)); round(gap.low, 4), round(gap.high, 4)
+    (0.0524, 0.3339)
+    """
+    gap = first.value - second.value
+    below = math.hypot(first.value - first.low, second.high - second.value)
+    above = math.hypot(first.high - first.value, second.value - second.low)
+    value, low, high = (min(max(scale * end, -1.0), 1.0) for end in (gap, gap - below, gap + above))
+    return Estimate(value=value, low=low, high=high)
+
+
+def reduction(advantage: Estimate, reference: Estimate) -> Estimate | None:
+    """1 - max(0, advantage) / reference; None unless the reference is above 0 beyond its interval.
+
+    The interval combines the ends of both (Bonferroni would give 90 % at least; in practice it is
+    wider than 95 %, since both ends have to be wrong at once). It may start below 0: nothing is cut
+    that would hide a table worse than the reference.
+    """
+    if reference.low <= 0:
+        return None
+    low = 1 - max(0.0, advantage.high) / reference.low
+    high = 1 - max(0.0, advantage.low) / reference.high
+    value = 1 - max(0.0, advantage.value) / reference.value
+    return Estimate(value=value, low=low, high=high)
+
+
+def clopper_pearson(successes: int, attempts: int, level: float = 0.95) -> tuple[float, float]:
+    """Exact two-sided interval of a rate.
+
+    >>> low, high = clopper_pearson(0, 100); low, round(high, 4)
+    (0.0, 0.0362)
+    """
+    if attempts == 0:
+        return 0.0, 1.0
+    tail = (1 - level) / 2
+    low = 0.0 if successes == 0 else beta.ppf(tail, successes, attempts - successes + 1)
+    high = 1.0 if successes == attempts else beta.ppf(1 - tail, successes + 1, attempts - successes)
+    return float(low), float(high)
+
+
+def exact_difference(first: tuple[int, int], second: tuple[int, int]) -> Estimate:
+    """Difference of two independent rates (successes, attempts), never too short.
+
+    Either rate has its Clopper-Pearson interval of 97.5 %, so both hold together with 95 %.
+
+    >>> gap = exact_difference((60, 100), (40, 100)); round(gap.low, 3), round(gap.high, 3)
+    (-0.034, 0.418)
+    """
+    rates = [won / tried if tried else 0.0 for won, tried in (first, second)]
+    (low, high), (least, most) = (clopper_pearson(*side, level=0.975) for side in (first, second))
+    return Estimate(value=rates[0] - rates[1], low=low - most, high=high - least)
+
+
+def area(auc: float, positives: int, negatives: int) -> Estimate:
+    """An area under the ROC curve with its interval (Hanley and McNeil 1982)."""
+    one, two = auc / (2 - auc), 2 * auc**2 / (1 + auc)
+    variance = auc * (1 - auc) + (positives - 1) * (one - auc**2) + (negatives - 1) * (two - auc**2)
+    spread = Z * math.sqrt(max(variance, 0.0) / (positives * negatives))
+    return Estimate(value=auc, low=max(auc - spread, 0.0), high=min(auc + spread, 1.0))

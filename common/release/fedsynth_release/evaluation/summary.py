@@ -1,0 +1,96 @@
+"""An evaluation on the terminal: three short tables, every figure beside its ceiling and floor."""
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from fedsynth_release.evaluation.results import (
+    Attack,
+    CopyRow,
+    Estimate,
+    Evaluation,
+    Fidelity,
+    Utility,
+)
+
+_FIDELITY = (
+    ("1-way TVD", "tvd_1", "0"),
+    ("2-way TVD", "tvd_2", "0"),
+    ("3-way TVD", "tvd_3", "0"),
+    ("column shapes (KS/TV)", "column_shapes", "1"),
+    ("association difference", "association_difference", "0"),
+    ("detection AUC", "detection_auc", "0.5"),
+)
+
+
+def show(evaluation: Evaluation, console: Console) -> None:
+    """Print an evaluation."""
+    console.print(escape(evaluation.notice), style="bold")
+    console.print(_fidelity(evaluation.fidelity))
+    console.print(_utility(evaluation.utility))
+    if evaluation.attacks:
+        console.print(_attacks(evaluation.attacks))
+        console.print(_copies(evaluation.copies))
+    for note in evaluation.notes:
+        console.print(f"note: {note}", markup=False, highlight=False, soft_wrap=True)
+
+
+def _table(title: str, *headings: str) -> Table:
+    table = Table(title=title)
+    table.add_column(headings[0])
+    for heading in headings[1:]:
+        table.add_column(heading, justify="right")
+    return table
+
+
+def _fidelity(fidelity: Fidelity) -> Table:
+    table = _table("fidelity", "figure", "synthetic", "ceiling: hold-out", "floor: indep.", "best")
+    for label, field, best in _FIDELITY:
+        values = [getattr(figures, field) for figures in fidelity.figures]
+        table.add_row(label, *("-" if v is None else f"{v:.3f}" for v in values), best)
+    return table
+
+
+def _utility(utility: Utility) -> Table:
+    heads = ("mean over targets", "synthetic", "ceiling: real", "floor: indep.", "targets")
+    table = _table("utility: trained on ..., tested on the hold-out", *heads)
+    for mean in utility.means:
+        values = (mean.synthetic, mean.real, mean.independent)
+        label = f"{mean.metric}, {mean.learner}"
+        table.add_row(label, *(f"{value:.3f}" for value in values), str(mean.targets))
+    return table
+
+
+def _attacks(attacks: tuple[Attack, ...]) -> Table:
+    roles = [table.role for table in attacks[0].tables]
+    title = "attacks: advantage over people who are not inside (0 is best), 95 % interval"
+    table = _table(title, "attack", *roles, "reduction vs pseudon.", "vs k-anon.")
+    for attack in attacks:
+        cells = [_estimate(result.advantage) for result in attack.tables]
+        reduced = [
+            "-" if r.reduction is None else f"{100 * r.reduction.value:.0f} %"
+            for r in attack.reductions
+        ]
+        table.add_row(attack.title, *cells, *reduced)
+    return table
+
+
+def _copies(copies: tuple[CopyRow, ...]) -> Table:
+    heads = (
+        "table",
+        "equal to train",
+        "to hold-out",
+        "near train",
+        "near hold-out",
+        "nearer train",
+    )
+    table = _table("copy check (not a measure of privacy)", *heads)
+    for row in copies:
+        shares = (row.exact_train, row.exact_holdout, row.near_train, row.near_holdout)
+        cells = [f"{100 * share:.1f} %" for share in (*shares, row.closer_to_train)]
+        table.add_row(row.role, *cells)
+    return table
+
+
+def _estimate(estimate: Estimate) -> str:
+    return f"{estimate.value:.3f} [{estimate.low:.3f}, {estimate.high:.3f}]"

@@ -1,0 +1,238 @@
+"""Load a finished generator and draw records from it.
+
+The folder holds `generator.safetensors` (weights and codebook), `schema.json` and
+`privacy_statement.json`, which is written last and names the SHA-256 of the other two. No pickle is
+involved; the header names the architecture, and every array is checked for shape, range and
+finiteness before anything of its size is allocated, so a damaged or hostile file gives one clear
+error.
+
+How records are drawn, with or without conditions, is in `sampling/sampler.py`; how rows
+are completed, in `sampling/completion.py`.
+"""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from fedsynth_common.errors import InputError
+from fedsynth_common.schema import Schema, domains
+from fedsynth_release.decoding import Codebook
+from fedsynth_release.generator_files import (
+    DIGESTED,
+    SCHEMA,
+    STATEMENT,
+    WEIGHTS,
+    digests_of,
+    sha256_of,
+)
+from fedsynth_release.generator_network import GeneratorNetwork, GeneratorShape
+from fedsynth_release.sampling.completion import complete_rows
+from fedsynth_release.sampling.rebalance import Draw, Rebalance
+from fedsynth_release.sampling.sampler import Sampler, Where
+from fedsynth_release.sampling.surrogate_values import Surrogates
+from fedsynth_release.statement.privacy_statement import PrivacyStatement
+
+FORMAT = "fedsynth-generator-1"
+MAX_BYTES = 1 << 30
+CHUNK = 50_000
+"""Records drawn at a time: memory does not grow with the number asked for."""
+
+
+class Generator:
+    """A generator with its codebook and schema: everything needed to draw records."""
+
+    def __init__(
+        self,
+        network: GeneratorNetwork,
+        codebook: Codebook,
+        schema: Schema,
+        statement: PrivacyStatement,
+    ) -> None:
+        self.network = network
+        self.codebook = codebook
+        self.schema = schema
+        self.statement = statement
+        self._sampler = Sampler.of(network, codebook, schema)
+
+    def stream(
+        self,
+        rows: int,
+        seed: int | None = None,
+        where: Where = (),
+        rebalance: Rebalance | str | None = None,
+    ) -> Iterator[pd.DataFrame]:
+        """Frames of at most 50,000 records that together hold `rows`; constant memory."""
+        rng = _rng(seed)
+        if isinstance(rebalance, str):
+            rebalance = Rebalance.parse(rebalance, self.schema)
+        surrogates = Surrogates(self.schema, rows, rng)
+        if rebalance is None:
+            draw: Draw = self._sampler.conditioned(self.network, where).frame
+        else:
+            draw = rebalance.drawer(self._sampler, self.network, where)
+        for start in range(0, rows, CHUNK):
+            yield surrogates.added(draw(min(CHUNK, rows - start), rng), start)
+
+    def probability(self, where: Where) -> float:
+        """Share of the generator's records for which the conditions hold, at least 1e-9.
+
+        Raises:
+            InputError: a condition that cannot be read, or a share below that.
+        """
+        return self._sampler.conditioned(self.network, where).probability
+
+    def complete(self, frame: pd.DataFrame, seed: int | None = None) -> pd.DataFrame:
+        """Rows with some cells given; absent columns and empty cells are drawn to go with them.
+
+        Raises:
+            InputError: no rows, or a column or cell that does not fit the schema.
+        """
+        rng = _rng(seed)
+        surrogates = Surrogates(self.schema, len(frame), rng)
+        starts = range(0, max(1, len(frame)), CHUNK)
+        done = [
+            surrogates.added(
+                complete_rows(self._sampler, self.network, frame.iloc[i : i + CHUNK], rng), i
+            )
+            for i in starts
+        ]
+        return pd.concat(done, ignore_index=True)
+
+    def sample(
+        self,
+        rows: int,
+        seed: int | None = None,
+        where: Where = (),
+        rebalance: Rebalance | str | None = None,
+    ) -> pd.DataFrame:
+        """Draw records as one frame.
+
+        Args:
+            rows: how many, at least 1.
+            seed: for the same records again; the default draws anew each time. Sampling is
+                post-processing, so a seed here takes nothing from the guarantee.
+            where: conditions that every record meets, such as `("age>=65", "sex=F")`.
+            rebalance: shares of a column's categories, such as `"sex"` for equal ones or
+                `"sex=F:0.7,M:0.3"`.
+        """
+        if rows < 1:
+            raise InputError(f"--rows {rows}: expected at least 1")
+        frames = list(self.stream(rows, seed, where, rebalance))
+        return pd.concat(frames, ignore_index=True)
+
+    def save(self, folder: Path) -> None:
+        """Write the three files into an existing folder; the statement then names their digests."""
+        tensors = {
+            f"network.{name}": p.detach().contiguous()
+            for name, p in self.network.named_parameters()
+        }
+        for name, array in self.codebook.to_arrays().items():
+            stored = array.astype(np.int32) if array.dtype.kind in "iu" else array
+            tensors[name] = torch.from_numpy(stored.copy())
+        # one entry: safetensors writes several in random order, and equal studies must give equal files
+        header = {"format": FORMAT, "shape": self.network.shape.model_dump()}
+        save_file(tensors, folder / WEIGHTS, metadata={"fedsynth": json.dumps(header)})
+        self.schema.save(folder / SCHEMA)
+        self.statement = self.statement.sealed(digests_of(folder))
+        (folder / STATEMENT).write_text(self.statement.to_json(), encoding="utf-8")
+
+    @classmethod
+    def load(cls, folder: Path | str) -> "Generator":
+        """Read a generator folder.
+
+        Raises:
+            InputError: naming the file that is missing or damaged.
+        """
+        folder = Path(folder)
+        for name in (WEIGHTS, SCHEMA, STATEMENT):
+            if not (folder / name).is_file():
+                raise InputError(f"{folder}: no {name}; expected a generator folder of fedsynth")
+        schema = Schema.load(folder / SCHEMA)
+        statement = PrivacyStatement.load(folder / STATEMENT)
+        path = folder / WEIGHTS
+        tensors, shape = _read_file(path)
+        try:
+            network, codebook = _network(tensors, shape), _codebook(tensors, schema)
+        except (ValueError, KeyError, RuntimeError, TypeError, InputError):
+            raise _damaged(path) from None
+        if tuple(codebook.widths) != shape.widths:
+            raise InputError(f"{path}: does not belong to the schema beside it")
+        loaded = cls(network, codebook, schema, statement)
+        if not all(np.isfinite(table).all() for table in loaded._sampler.tables):
+            raise _damaged(path)
+        _check_digests(folder, statement)
+        return loaded
+
+
+def _check_digests(folder: Path, statement: PrivacyStatement) -> None:
+    """Refuse files that are sound in themselves but not those that the statement is about."""
+    for name in DIGESTED:
+        if statement.artefacts.get(name) != sha256_of(folder / name):
+            raise InputError(f"{folder / name}: its SHA-256 is not the one in {STATEMENT}")
+
+
+def _rng(seed: int | None) -> np.random.Generator:
+    if seed is not None and seed < 0:
+        raise InputError(f"--seed {seed}: expected a whole number from 0 on")
+    return np.random.default_rng(seed)
+
+
+def _damaged(path: Path) -> InputError:
+    return InputError(f"{path}: damaged, or not a generator of this version of fedsynth")
+
+
+def _read_file(path: Path) -> tuple[dict[str, torch.Tensor], GeneratorShape]:
+    """All tensors (together no larger than the file) and the architecture of the header."""
+    if path.stat().st_size > MAX_BYTES:
+        raise InputError(f"{path}: larger than {MAX_BYTES >> 20} MiB; not a generator of fedsynth")
+    try:
+        with safe_open(path, framework="pt") as file:
+            header = json.loads((file.metadata() or {})["fedsynth"])
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no iterator
+        if header["format"] != FORMAT:
+            raise _damaged(path)
+        shape = GeneratorShape.model_validate(header["shape"])
+    except (SafetensorError, OSError, ValueError, KeyError, RuntimeError, TypeError):
+        raise _damaged(path) from None
+    return tensors, shape
+
+
+def _network(tensors: dict[str, torch.Tensor], shape: GeneratorShape) -> GeneratorNetwork:
+    """The network; memory for its weights is taken only after the shapes were found to fit."""
+    weights = {
+        name.removeprefix("network."): tensor
+        for name, tensor in tensors.items()
+        if name.startswith("network.")
+    }
+    if {name: tuple(tensor.shape) for name, tensor in weights.items()} != shape.parameter_shapes():
+        raise ValueError("the weights are not those of the header's architecture")
+    if not all(tensor.is_floating_point() for tensor in weights.values()):
+        raise ValueError("weights must be floating-point numbers")
+    network = GeneratorNetwork(shape)
+    network.load_state_dict(weights)
+    if not all(bool(torch.isfinite(parameter).all()) for parameter in network.parameters()):
+        raise ValueError("a weight is not finite")
+    return network
+
+
+def _codebook(tensors: dict[str, torch.Tensor], schema: Schema) -> Codebook:
+    """The codebook, once every view was found to lie on the fine cells of the schema."""
+    arrays: dict[str, NDArray[Any]] = {
+        name: tensor.numpy() for name, tensor in tensors.items() if name.startswith("codebook.")
+    }
+    fine = [domain.width for domain in domains(schema)]
+    if len(arrays) != 2 * len(fine):
+        raise ValueError("the codebook has another number of columns than the schema")
+    for column, width in enumerate(fine):
+        view = arrays[f"codebook.view.{column}"]
+        if view.shape != (width,) or view.min() < 0 or view.max() >= width:
+            raise ValueError("a view does not fit its column")
+    return Codebook.from_arrays(arrays)

@@ -1,0 +1,166 @@
+"""measurements.json: what the sites measured together, cleaned, for a report to compare with.
+
+A coordinator has no real record, so its report holds the generator against the noisy marginals that
+it learned from. Everything here is post-processing of differentially private counts and costs
+nothing: pooled over the sites, divided by the noisy number of records, made consistent. It says how
+well the generator learned what was measured, and `error` how far the measurement itself may be off.
+
+Guarantees: frequencies of a column are non-negative and sum to one; the columns are those of the
+schema in order; `from_json(to_json(m)) == m`; figures are rounded to six digits.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal, Protocol, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from fedsynth_common.schema import Schema
+from fedsynth_release.generator_files import load_model
+
+DIGITS = 6
+Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+Matrix = tuple[tuple[Share, ...], ...]
+Floats = NDArray[np.float64]
+
+
+class NoisyMarginal(Protocol):
+    """A pooled marginal: columns, frequencies (one axis per column), variance of a frequency."""
+
+    @property
+    def columns(self) -> tuple[int, ...]:
+        """Positions among the modelled columns."""
+
+    @property
+    def frequencies(self) -> Floats:
+        """One axis per column."""
+
+    @property
+    def variance(self) -> float:
+        """Of the noise on one frequency."""
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class MeasuredColumn(_Part):
+    """One-way frequencies of a column's codes; `error` is the standard deviation of one of them."""
+
+    name: str
+    frequencies: tuple[Share, ...] = Field(min_length=1)
+    error: Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+    @model_validator(mode="after")
+    def _sums_to_one(self) -> Self:
+        if abs(sum(self.frequencies) - 1.0) > 1e-3:
+            raise ValueError("frequencies must sum to one")
+        return self
+
+
+class MeasuredPairs(_Part):
+    """Square, symmetric, zero diagonal, over the columns in order.
+
+    Attributes:
+        distance: total variation distance of the generator's pair from the measured one.
+        dependence: the same of the measured pair from independent columns; 0 where nothing stood
+            out from the noise.
+    """
+
+    distance: Matrix
+    dependence: Matrix
+
+
+class Measurements(_Part):
+    """The measurements of a study; `records` is the noisy number of records of all sites."""
+
+    format_version: Literal[1] = 1
+    records: Annotated[float, Field(gt=0, allow_inf_nan=False)]
+    columns: tuple[MeasuredColumn, ...]
+    pairs: MeasuredPairs | None = None
+
+    @model_validator(mode="after")
+    def _is_square(self) -> Self:
+        size = len(self.columns)
+        for matrix in (self.pairs.distance, self.pairs.dependence) if self.pairs else ():
+            if len(matrix) != size or any(len(row) != size for row in matrix):
+                raise ValueError("pairs must have a row and a column for each column")
+        return self
+
+    @classmethod
+    def of(
+        cls, schema: Schema, records: float, marginals: Sequence[NoisyMarginal], soft: Floats
+    ) -> Self:
+        """What was measured, beside what the generator makes of it.
+
+        Args:
+            schema: of the study.
+            records: the noisy number of records.
+            marginals: one one-way marginal per modelled column in order, then pairs.
+            soft: the generator's probabilities (latents, sum of widths).
+        """
+        names = [column.name for column in schema.modelled]
+        first = [_cleaned(marginal.frequencies) for marginal in marginals[: len(names)]]
+        columns = [
+            MeasuredColumn(name=name, frequencies=_rounded(p), error=_error(marginal.variance))
+            for name, p, marginal in zip(names, first, marginals, strict=False)
+        ]
+        pairs = [marginal for marginal in marginals if len(marginal.columns) == 2]
+        return cls(
+            records=round(float(records), 1),
+            columns=tuple(columns),
+            pairs=_pairs(pairs, first, soft) if pairs else None,
+        )
+
+    def to_json(self) -> str:
+        """The text of the file."""
+        return self.model_dump_json() + "\n"
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """Read the file.
+
+        Raises:
+            InputError: missing, unreadable or damaged.
+        """
+        return load_model(path, cls, "damaged")
+
+
+def _cleaned(frequencies: Floats) -> Floats:
+    """Non-negative, summing to one."""
+    kept = np.maximum(np.asarray(frequencies, dtype=np.float64), 0.0)
+    total = kept.sum()
+    return kept / total if total > 0 else np.full_like(kept, 1.0 / kept.size)
+
+
+def _rounded(values: Floats) -> tuple[float, ...]:
+    return tuple(float(v) for v in np.round(values, DIGITS))
+
+
+def _error(variance: float) -> float:
+    return float(f"{np.sqrt(variance):.4g}")
+
+
+def _pairs(pairs: Sequence[NoisyMarginal], first: Sequence[Floats], soft: Floats) -> MeasuredPairs:
+    size = len(first)
+    starts = np.concatenate([[0], np.cumsum([p.size for p in first])])
+    distance, dependence = np.zeros((size, size)), np.zeros((size, size))
+    for pair in pairs:
+        a, b = pair.columns
+        measured = _cleaned(pair.frequencies)
+        left, right = (soft[:, starts[c] : starts[c + 1]] for c in (a, b))
+        learned = left.T @ right / len(soft)
+        alone = np.outer(measured.sum(axis=1), measured.sum(axis=0))
+        distance[a, b] = distance[b, a] = _tvd(learned, measured)
+        dependence[a, b] = dependence[b, a] = _tvd(measured, alone)
+    return MeasuredPairs(distance=_matrix(distance), dependence=_matrix(dependence))
+
+
+def _tvd(p: NDArray[Any], q: NDArray[Any]) -> float:
+    return min(1.0, float(0.5 * np.abs(p - q).sum()))
+
+
+def _matrix(values: Floats) -> Matrix:
+    return tuple(_rounded(row) for row in np.round(values, 4))

@@ -1,0 +1,1 @@
+"""Drawing records from a generator: latents, conditions, rules between columns, given cells."""

@@ -1,0 +1,185 @@
+"""What conditions allow a column to hold: exactly, so that nothing is drawn in vain.
+
+For texts a condition is a set of cells; for numbers a set of ticks, which may cut a leaf in two. The
+cut leaf then counts with the share of its values that is allowed, since values are uniform inside a
+leaf, and is decoded to those values only. However rare a condition, each record takes one draw.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fedsynth_common.encoding.values import text_of
+from fedsynth_common.errors import InputError
+from fedsynth_common.schema import (
+    BooleanColumn,
+    CategoricalColumn,
+    DateColumn,
+    DatetimeColumn,
+    FineDomain,
+    OrderedColumn,
+    Schema,
+    domain_of,
+)
+from fedsynth_common.schema.temporal import EXAMPLES
+from fedsynth_common.schema.tick_set import TickSet, leaf_values
+from fedsynth_common.schema.ticks import tick_of
+from fedsynth_release.sampling.conditions import Condition, column_names, listed_names
+
+_CUT: dict[str, Callable[[Fraction], int]] = {  # the first tick of the upper of the two sides
+    "<": math.ceil,
+    "<=": lambda value: math.floor(value) + 1,
+    ">": lambda value: math.floor(value) + 1,
+    ">=": math.ceil,
+}
+
+
+@dataclass(frozen=True, eq=False)
+class ConditionSet:
+    """What a column may hold.
+
+    Attributes:
+        cells: Per fine cell, the share of its values that are allowed: 0 or 1, except for a leaf
+            that a condition cuts in two.
+        ticks: The values allowed, those of atoms included; None for texts.
+    """
+
+    cells: NDArray[np.float64]
+    ticks: TickSet | None
+
+
+def condition_sets(conditions: Sequence[Condition], schema: Schema) -> dict[int, ConditionSet]:
+    """By index among the modelled columns: what all its conditions together allow.
+
+    Raises:
+        InputError: no such modelled column, an operator or value that does not suit it.
+    """
+    index = {name: place for place, name in enumerate(column_names(schema))}
+    found: dict[int, ConditionSet] = {}
+    for condition in conditions:
+        if condition.column not in index:
+            fault = "is not modelled (an id, or not in the schema); expected one of "
+            fault = f"column {condition.column!r} {fault}{listed_names(list(index))}"
+            raise _fault(condition, fault)
+        place = index[condition.column]
+        column = schema.modelled[place]
+        domain = domain_of(column)
+        if isinstance(column, CategoricalColumn | BooleanColumn):
+            here = _labels(condition, column, domain)
+        else:
+            here = _numbers(condition, column, domain)
+        found[place] = _both(found[place], here, domain) if place in found else here
+    return found
+
+
+def _both(one: ConditionSet, other: ConditionSet, domain: FineDomain) -> ConditionSet:
+    if one.ticks is None or other.ticks is None:
+        return ConditionSet(one.cells * other.cells, None)
+    missing = domain.missing is not None and bool(one.cells[-1] * other.cells[-1])
+    return _of_ticks(one.ticks & other.ticks, missing, domain)
+
+
+def _fault(condition: Condition, fault: str) -> InputError:
+    return InputError(f"condition {str(condition)!r}: {fault}")
+
+
+def _wants_missing(condition: Condition, domain: FineDomain) -> bool:
+    if condition.operator.endswith("missing") and domain.missing is None:
+        raise _fault(condition, f"column {domain.name!r} is not nullable: no value is ever missing")
+    return condition.operator == "is missing"
+
+
+def _labels(
+    condition: Condition, column: CategoricalColumn | BooleanColumn, domain: FineDomain
+) -> ConditionSet:
+    cells = np.zeros(domain.width)
+    if _wants_missing(condition, domain):
+        cells[-1] = 1.0
+        return ConditionSet(cells, None)
+    if condition.operator in _CUT:
+        return ConditionSet(_beyond(condition, column, domain), None)
+    for value in condition.values:
+        cells[_named(condition, value, column, domain)] = 1.0
+    if condition.operator in ("!=", "not in", "is not missing"):
+        cells[: len(domain.labels)] = 1.0 - cells[: len(domain.labels)]
+    return ConditionSet(cells, None)
+
+
+def _named(
+    condition: Condition,
+    value: str,
+    column: CategoricalColumn | BooleanColumn,
+    domain: FineDomain,
+) -> list[int]:
+    """The cells of a category, or of all categories of a group of its code list."""
+    if value in domain.labels:
+        return [domain.labels.index(value)]
+    parents = column.parents if isinstance(column, CategoricalColumn) else ()
+    if value not in parents:
+        fault = f"category {value!r} of column {domain.name!r} is not declared"
+        raise _fault(condition, f"{fault}; expected one of {listed_names(domain.labels)}")
+    return [cell for cell, parent in enumerate(parents) if parent == value]
+
+
+def _beyond(
+    condition: Condition, column: CategoricalColumn | BooleanColumn, domain: FineDomain
+) -> NDArray[np.float64]:
+    """The categories on one side of another, where their order means something."""
+    if not isinstance(column, CategoricalColumn) or not column.ordered:
+        fault = (
+            f"{condition.operator!r} is for numbers; expected =, !=, 'in', 'not in' or 'is missing'"
+        )
+        raise _fault(condition, f"column {domain.name!r} holds texts and {fault}")
+    if condition.values[0] not in column.categories:
+        fault = f"category {condition.values[0]!r} of column {domain.name!r} is not declared"
+        raise _fault(condition, f"{fault}; expected one of {listed_names(column.categories)}")
+    cut = _CUT[condition.operator](Fraction(column.categories.index(condition.values[0])))
+    order = np.arange(domain.width)
+    side = order < cut if condition.operator in ("<", "<=") else order >= cut
+    return np.where(side & (order < len(column.categories)), 1.0, 0.0)
+
+
+def _numbers(condition: Condition, column: OrderedColumn, domain: FineDomain) -> ConditionSet:
+    low, high = int(domain.ticks[0]), int(domain.ticks[-1])
+    missing = _wants_missing(condition, domain)
+    every = TickSet([low], [low if missing else high])
+    values = [_in_ticks(condition, value, column) for value in condition.values]
+    if condition.operator in _CUT:
+        cut = min(max(_CUT[condition.operator](values[0]), low), high)
+        below = condition.operator in ("<", "<=")
+        return _of_ticks(TickSet([low], [cut]) if below else TickSet([cut], [high]), False, domain)
+    for value, text in zip(values, condition.values, strict=True):
+        if value.denominator > 1 or not low <= value < high:
+            kind = "a number" if column.kind in ("numeric", "integer") else f"a {column.kind}"
+            fault = f"column {domain.name!r} never holds {text}; expected {kind} between "
+            fault += f"{text_of(low, column)} and {text_of(high - 1, column)}"
+            fault += f", at most {domain.decimals} decimals" if kind == "a number" else ""
+            raise _fault(condition, fault)
+    points = [int(value) for value in values]
+    listed = condition.operator in ("=", "in")
+    return _of_ticks(TickSet.of(points) if listed else every.without(points), missing, domain)
+
+
+def _in_ticks(condition: Condition, text: str, column: OrderedColumn) -> Fraction:
+    tick = tick_of(text, column)
+    if tick is None and isinstance(column, DateColumn | DatetimeColumn):
+        fault = f"column {column.name!r} holds a {column.kind}; expected ISO 8601 such as "
+        raise _fault(condition, f"{fault}{EXAMPLES[column.granularity]!r}, not {text!r}")
+    if tick is None:
+        raise _fault(condition, f"column {column.name!r} holds numbers; expected one, not {text!r}")
+    return tick
+
+
+def _of_ticks(ticks: TickSet, missing: bool, domain: FineDomain) -> ConditionSet:
+    values = leaf_values(domain)
+    first, last = domain.ticks[:-1], domain.ticks[1:]
+    held = values & ticks
+    share = (held.rank(last) - held.rank(first)) / (values.rank(last) - values.rank(first))
+    cells = [ticks.contains(domain.atom_ticks).astype(float), share]
+    if domain.missing is not None:
+        cells.append(np.array([float(missing)]))
+    return ConditionSet(np.concatenate(cells), ticks)

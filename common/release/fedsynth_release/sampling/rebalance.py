@@ -1,0 +1,114 @@
+"""Records with other shares of one column's categories than the generator has.
+
+`sex` gives every category that the generator can draw the same share; `sex=F:0.7,M:0.3` says the
+shares (any positive numbers; they are scaled to 1, and what is not named is not drawn). Within a
+category records are drawn under the condition `column = category`, so all else goes with it as the
+generator says. Counts are exact to a record: each piece is dealt out by largest remainder and
+then shuffled. The result is not the generator's population any more, and statistics of other columns
+shift with the shares: for training and testing, not for counting.
+"""
+
+import csv
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from fedsynth_common.errors import InputError
+from fedsynth_common.schema import BooleanColumn, CategoricalColumn, Schema, domain_of
+from fedsynth_release.generator_network import GeneratorNetwork
+from fedsynth_release.sampling.conditions import Condition
+from fedsynth_release.sampling.sampler import Sampler, Where
+
+Draw = Callable[[int, np.random.Generator], pd.DataFrame]
+
+
+@dataclass(frozen=True)
+class Rebalance:
+    """Shares by category of one column; empty for equal shares of all that can be drawn."""
+
+    column: str
+    shares: Mapping[str, float]
+
+    @classmethod
+    def parse(cls, text: str, schema: Schema) -> Self:
+        """Read `COLUMN` or `COLUMN=value:share,...`.
+
+        Raises:
+            InputError: no categorical or boolean column, no such category, or a share that is none.
+        """
+        kinds = CategoricalColumn | BooleanColumn
+        named = {c.name: c for c in schema.modelled if isinstance(c, kinds)}
+        name = max((n for n in named if text == n or text.startswith(f"{n}=")), key=len, default="")
+        if not name:
+            expected = ", ".join(map(repr, list(named)[:12])) or "none: this schema has no such"
+            fault = f"--rebalance {text!r}: expected a categorical or boolean column"
+            raise InputError(f"{fault} ({expected}), then nothing or =value:share,...")
+        listed = text[len(name) + 1 :]
+        labels = domain_of(named[name]).labels
+        shares: dict[str, float] = {}
+        for part in next(csv.reader([listed], skipinitialspace=True), []) if listed else []:
+            value, _, number = part.rpartition(":")
+            if value not in labels or value in shares:
+                fault = f"{value!r} is not a category of column {name!r}, or named twice"
+                raise InputError(f"--rebalance {text!r}: {fault}")
+            shares[value] = _share(text, number)
+        if len(text) > len(name) and not shares:
+            raise InputError(f"--rebalance {text!r}: expected value:share,... after '='")
+        return cls(name, shares)
+
+    def drawer(self, sampler: Sampler, network: GeneratorNetwork, where: Where) -> Draw:
+        """A function that draws so many records.
+
+        Raises:
+            InputError: a named category that the generator cannot draw under the conditions.
+        """
+        conditions = (where,) if isinstance(where, str) else tuple(where)
+        samplers, shares = [], []
+        column = next(c for c in sampler.schema.modelled if c.name == self.column)
+        for value in self.shares or domain_of(column).labels:
+            wanted = Condition(self.column, "=", (value,))
+            try:
+                samplers.append(sampler.conditioned(network, (*conditions, wanted)))
+            except InputError:
+                if self.shares:
+                    raise
+                continue  # equal shares are of what there is
+            shares.append(self.shares.get(value, 1.0))
+        if not samplers:
+            raise InputError(f"--rebalance {self.column!r}: no category can be drawn")
+        wanted_shares = np.array(shares) / sum(shares)
+
+        def draw(rows: int, rng: np.random.Generator) -> pd.DataFrame:
+            counts = dealt(rows, wanted_shares)
+            parts = [s.frame(int(n), rng) for s, n in zip(samplers, counts, strict=True) if n]
+            whole = pd.concat(parts, ignore_index=True)
+            return whole.iloc[rng.permutation(rows)].reset_index(drop=True)
+
+        return draw
+
+
+def dealt(rows: int, shares: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Whole counts with the given sum, each within one of its share (largest remainder).
+
+    >>> dealt(10, np.array([1 / 3, 1 / 3, 1 / 3])).tolist()
+    [4, 3, 3]
+    """
+    exact = rows * shares
+    counts = np.floor(exact).astype(np.int64)
+    most = np.argsort(counts - exact, kind="stable")[: rows - int(counts.sum())]
+    counts[most] += 1
+    return counts
+
+
+def _share(text: str, number: str) -> float:
+    try:
+        share = float(number)
+    except ValueError:
+        share = 0.0
+    if not 0 < share < float("inf"):
+        raise InputError(f"--rebalance {text!r}: expected a positive share after each ':'")
+    return share

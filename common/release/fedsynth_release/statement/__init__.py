@@ -1,0 +1,5 @@
+"""The privacy statement of a generator, and the other texts that are made from it."""
+
+from fedsynth_release.statement.privacy_statement import PrivacyStatement, SiteCost
+
+__all__ = ["PrivacyStatement", "SiteCost"]

@@ -1,0 +1,160 @@
+"""croissant.json: what a published synthetic table is, for catalogues and loaders.
+
+Croissant 1.1 (MLCommons, 2026) is JSON-LD over schema.org: the file with its digest, and one record set
+with a field per column. The RAI 1.0 terms carry what a reader must know before use: how the records
+came about, the privacy guarantee, the limits. It lies beside the table, because it names its digest.
+
+Everything in it follows from the schema, the privacy statement and the file; nothing is read from
+real records. A licence is the publisher's to choose: without one the file says that none was stated.
+"""
+
+import json
+from datetime import date
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from fedsynth_common.errors import InputError
+from fedsynth_common.schema import Schema
+from fedsynth_release.generator_files import sha256_of
+from fedsynth_release.statement.privacy_statement import PrivacyStatement
+
+CROISSANT = "croissant.json"
+VERSIONS = ["http://mlcommons.org/croissant/1.1", "http://mlcommons.org/croissant/RAI/1.0"]
+NO_LICENCE = "none stated: ask the publisher"
+FORMATS = {
+    ".parquet": "application/x-parquet",
+    ".csv": "text/csv",
+    ".csv.gz": "application/gzip",
+}
+_TYPES = {
+    "integer": "sc:Integer",
+    "numeric": "sc:Float",
+    "date": "sc:Date",
+    "datetime": "sc:DateTime",
+}
+_TERMS = (
+    *("citeAs", "column", "containedIn", "equivalentProperty", "extract", "field", "fileObject"),
+    *("fileProperty", "fileSet", "format", "includes", "isArray", "isLiveDataset", "jsonPath"),
+    *("arrayShape", "key", "md5", "parentField", "path", "recordSet", "references", "regex"),
+    *("repeated", "replace", "samplingRate", "separator", "source", "subField", "transform"),
+)
+
+
+def context() -> dict[str, Any]:
+    """The JSON-LD context of Croissant 1.1."""
+    return {
+        "@language": "en",
+        "@vocab": "https://schema.org/",
+        **{term: f"cr:{term}" for term in _TERMS},
+        "conformsTo": "dct:conformsTo",
+        "cr": "http://mlcommons.org/croissant/",
+        "data": {"@id": "cr:data", "@type": "@json"},
+        "dataType": {"@id": "cr:dataType", "@type": "@vocab"},
+        "dct": "http://purl.org/dc/terms/",
+        "description": {"@container": "@language"},
+        "examples": {"@id": "cr:examples", "@type": "@json"},
+        "name": {"@container": "@language"},
+        "rai": "http://mlcommons.org/croissant/RAI/",
+        "sc": "https://schema.org/",
+    }
+
+
+def croissant(
+    table: Path,
+    schema: Schema,
+    statement: PrivacyStatement,
+    columns: list[str],
+    licence: str = NO_LICENCE,
+) -> dict[str, Any]:
+    """The metadata of a table that lies at `table`; `columns` are the names in it, in order."""
+    shape = FORMATS.get("".join(table.suffixes[-2:]).lower()) or FORMATS.get(table.suffix.lower())
+    if shape is None:
+        raise InputError(f"{table}: expected a table of the kind {', '.join(FORMATS)}")
+    epsilon = statement.epsilon_if_people_are_at_one_site_only
+    kept = (
+        f"({epsilon:.4f}, {statement.delta:g})-differential privacy for {statement.unit} at one site"
+        if statement.private
+        else "; ".join(statement.caveats)
+    )
+    return {
+        "@context": context(),
+        "@type": "sc:Dataset",
+        "conformsTo": VERSIONS,
+        "name": f"Synthetic records of {schema.name}",
+        "description": "Artificial records drawn from a generator that several sites trained "
+        f"together without any record leaving a site (study {statement.study}). {kept}.",
+        "license": licence,
+        "url": f"urn:sha256:{statement.release_id}",
+        "citeAs": f"Synthetic records of {schema.name}, study {statement.study}, "
+        f"release {statement.release_id[:16]}",
+        "version": "1.0.0",
+        "datePublished": date.today().isoformat(),
+        "creator": {
+            "@type": "sc:Organization",
+            "name": statement.contact or f"the sites of study {statement.study}",
+        },
+        "keywords": ["synthetic data", "differential privacy", "federated learning"],
+        "rai:dataCollection": "drawn from a generator; no record of a person is in the table",
+        "rai:personalSensitiveInformation": f"{kept}. {statement.overlap}",
+        "rai:dataLimitations": "; ".join((*statement.limits, *statement.caveats)),
+        "rai:dataUseCases": "developing software, exploring, teaching, first models; findings that "
+        "matter are to be checked against real records",
+        "distribution": [
+            {
+                "@type": "cr:FileObject",
+                "@id": "table",
+                "name": table.name,
+                "contentUrl": quote(table.name),
+                "contentSize": f"{table.stat().st_size} B",
+                "encodingFormat": shape,
+                "sha256": sha256_of(table),
+            }
+        ],
+        "recordSet": [
+            {
+                "@type": "cr:RecordSet",
+                "@id": "records",
+                "name": "records",
+                "description": "one artificial record a row",
+                "field": [_field(name, schema) for name in columns],
+            }
+        ],
+    }
+
+
+def _field(name: str, schema: Schema) -> dict[str, Any]:
+    declared = next((column for column in schema.columns if column.name == name), None)
+    kind = getattr(declared, "kind", "text")
+    written_otherwise = getattr(declared, "format", None) is not None
+    return {
+        "@type": "cr:Field",
+        "@id": f"records/{quote(name, safe='')}",
+        "name": name,
+        "description": getattr(declared, "description", "") or f"{kind} column",
+        "dataType": "sc:Text" if written_otherwise else _TYPES.get(kind, "sc:Text"),
+        "source": {"fileObject": {"@id": "table"}, "extract": {"column": name}},
+    }
+
+
+def write_croissant(
+    table: Path,
+    schema: Schema,
+    statement: PrivacyStatement,
+    columns: list[str],
+    licence: str = NO_LICENCE,
+    force: bool = False,
+) -> Path:
+    """Write croissant.json beside a table; returns its path.
+
+    Raises:
+        InputError: the table is missing or of another kind; the file exists and force is not set.
+    """
+    path = table.parent / CROISSANT
+    if not table.is_file():
+        raise InputError(f"{table}: no such table")
+    if path.exists() and not force:
+        raise InputError(f"{path}: exists; pass --force to replace it")
+    fields = croissant(table, schema, statement, columns, licence)
+    path.write_text(json.dumps(fields, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    return path

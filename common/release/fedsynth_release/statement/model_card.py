@@ -1,0 +1,52 @@
+"""MODEL_CARD.md: the privacy statement and the schema in words, generated and never edited.
+
+Names of studies, tables and sites are text that somebody chose: everything that the template puts in
+passes through `plain`, so that Markdown shows it as it is and it can start neither a link, nor a
+heading, nor HTML.
+"""
+
+from collections.abc import Sequence
+from functools import cache
+
+import jinja2
+
+from fedsynth_common.schema import Schema
+from fedsynth_release.statement.privacy_statement import PrivacyStatement
+
+NOTES = "\n## What happened\n\n"
+
+
+def model_card(table: Schema, statement: PrivacyStatement, notes: Sequence[str] = ()) -> str:
+    """The card as Markdown; with notes it is the card without them and a last section."""
+    card = _template().render(table=table, statement=statement)
+    if not notes:
+        return card
+    return card + NOTES + "\n".join(f"- {plain(note)}" for note in notes) + "\n"
+
+
+def plain(text: str) -> str:
+    r"""Text of somebody else's as Markdown that shows it and does nothing.
+
+    >>> print(plain("<b>ward|1</b> [x](y)"))
+    \<b\>ward\|1\</b\> \[x\](y)
+    """
+    shown = "".join(c if c.isprintable() else "?" for c in text)
+    return "".join(f"\\{c}" if c in "\\`*<>[]|#" else c for c in shown)
+
+
+@cache
+def _template() -> jinja2.Template:
+    environment = jinja2.Environment(  # noqa: S701 - this is no HTML; `plain` is what escapes
+        loader=jinja2.PackageLoader("fedsynth_release.statement"),
+        finalize=lambda value: plain(value) if isinstance(value, str) else value,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters.update(listed="; ".join, number=_number)
+    return environment.get_template("MODEL_CARD.md.j2")
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:g}"

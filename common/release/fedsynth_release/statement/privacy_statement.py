@@ -1,0 +1,221 @@
+"""The privacy statement: what was promised, by whom, and the events from which ε recomputes.
+
+Written next to every generator. Nothing in it is derived from a record except through the events
+it lists. The numbers can be checked with dp-accounting alone: compose `events`, ask for ε at
+`delta`. `fedsynth verify` does so, and checks signatures and files besides; its JSON Schema is
+printed by `fedsynth verify --json-schema`.
+
+What may be said is in `promises.py` (fixed words) and `mechanisms.py` (follows from plan and events).
+Not in here, because it could not be checked or would be a release of its own: figures measured on
+real records (`evaluation.json` has them), build digests and a date (equal studies are equal files).
+"""
+
+import hashlib
+import json
+import platform
+from collections.abc import Mapping, Sequence
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from fedsynth_common.errors import InputError
+from fedsynth_common.privacy.accounting import ROUNDING, epsilon, epsilon_rdp
+from fedsynth_common.privacy.events import from_dict, merged, to_dict
+from fedsynth_release.statement import promises
+from fedsynth_release.statement.mechanisms import Mechanism, limits_of, smallest_group
+
+SOFTWARE = ("fedsynth-common", "fedsynth-server", "dp-accounting", "flwr", "numpy", "torch")
+
+
+class _Statement(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Accountant(_Statement):
+    """How ε was computed, and by what else it was checked."""
+
+    name: str = "dp-accounting, privacy loss distributions (connect the dots: an upper bound)"
+    version: str = Field(default_factory=lambda: version("dp-accounting"))
+    relation: str = "add or remove one; the larger of both directions counts"
+    rounding: str = f"up, to a multiple of {ROUNDING:g}"
+    cross_check: str = "Rényi DP over the same events: epsilon_rdp_upper_bound of each site"
+
+
+class Audit(_Statement):
+    """An attack on this very study that bounds its ε from below. None is run by default."""
+
+    test: str
+    epsilon_lower: float
+    confidence: float
+    runs: int
+
+
+class SiteCost(_Statement):
+    """What one site's records were charged. `receipt` is the signed original, in hexadecimal.
+
+    `dataset`, `ledger_entries`, `ledger_head` and `package_version` repeat the receipt in the clear.
+    """
+
+    site: str
+    epsilon: float
+    epsilon_rdp_upper_bound: float
+    delta: float
+    events: tuple[dict[str, Any], ...]
+    dataset: str = ""
+    ledger_entries: int = 0
+    ledger_head: str = ""
+    package_version: str = ""
+    receipt: str = ""
+    signature: str = ""
+    receipt_key: str = ""
+    status: Literal["complete", "lost"] = "complete"
+
+    @classmethod
+    def from_events(
+        cls, site: str, events: Sequence[dict[str, Any]], delta: float, **more: Any
+    ) -> "SiteCost":
+        """Compose the events of one site."""
+        charged = merged(from_dict(event) for event in events)
+        return cls(
+            site=site,
+            epsilon=epsilon(charged, delta),
+            epsilon_rdp_upper_bound=epsilon_rdp(charged, delta),
+            delta=delta,
+            events=tuple(to_dict(event) for event in charged),
+            **more,
+        )
+
+
+class PrivacyStatement(_Statement):
+    """The statement of one study."""
+
+    spec_version: Literal[2] = 2
+    release_id: str = Field(default="", description="SHA-256 over plan_digest and artefacts")
+    study: str
+    plan_digest: str
+    private: bool = Field(description="false where a caveat voids the guarantee")
+    caveats: tuple[str, ...] = ()
+    definition: str = promises.DEFINITION
+    adjacency: str = promises.ADJACENCY
+    unit: str
+    rows_per_person: int | None = Field(
+        default=None, description="most records of a person that are used; null: unit is a record"
+    )
+    trust: str = promises.TRUST
+    sites: tuple[SiteCost, ...]
+    epsilon_if_people_are_at_one_site_only: float
+    epsilon_if_people_may_be_at_every_site: float
+    delta: float
+    delta_if_people_may_be_at_every_site: float
+    overlap: str = promises.OVERLAP
+    accountant: Accountant
+    mechanisms: tuple[Mechanism, ...] = ()
+    charged: tuple[str, ...] = promises.CHARGED
+    not_charged: tuple[str, ...] = promises.NOT_CHARGED
+    unprotected: tuple[str, ...] = promises.UNPROTECTED
+    adversary: str = promises.ADVERSARY
+    randomness: str
+    numerics: str = promises.NUMERICS
+    not_promised: tuple[str, ...] = promises.NOT_PROMISED
+    smallest_visible_group: int | None = None
+    limits: tuple[str, ...]
+    audits: tuple[Audit, ...] = Field(default=(), description="of this study; () where none ran")
+    software: dict[str, str] = Field(default={}, description="at the coordinator, by name")
+    contact: str = ""
+    expires: str = ""
+    artefacts: dict[str, str] = Field(
+        default={}, description="SHA-256 of the generator's other files, by name"
+    )
+
+    @classmethod
+    def of(
+        cls,
+        *,
+        study: str,
+        plan_digest: str,
+        rows_per_person: int | None,
+        delta: float,
+        sites: Sequence[SiteCost],
+        caveats: Sequence[str],
+        seeded: bool,
+        mechanisms: Sequence[Mechanism] = (),
+        contact: str = "",
+        expires: str = "",
+    ) -> "PrivacyStatement":
+        """Put together a statement.
+
+        A person at one site is protected by that site's (ε, δ): the largest. Of a person at every
+        site both ε and δ add up (basic composition: Dwork & Roth 2014, Theorem 3.16).
+        """
+        if seeded:
+            caveats = [promises.SEEDED, *caveats]
+        costs = [site.epsilon for site in sites]
+        group = smallest_group(site.events for site in sites)
+        return cls(
+            study=study,
+            plan_digest=plan_digest,
+            private=promises.is_private(caveats),
+            caveats=tuple(caveats),
+            unit=_unit(rows_per_person),
+            rows_per_person=rows_per_person,
+            sites=tuple(sites),
+            epsilon_if_people_are_at_one_site_only=max(costs, default=0.0),
+            epsilon_if_people_may_be_at_every_site=round(sum(costs), 4),
+            delta=delta,
+            delta_if_people_may_be_at_every_site=min(1.0, delta * len(sites)),
+            accountant=Accountant(),
+            mechanisms=tuple(mechanisms),
+            randomness=promises.SEEDED_RANDOMNESS if seeded else promises.RANDOMNESS,
+            smallest_visible_group=group,
+            limits=limits_of(group),
+            software=_software(),
+            contact=contact,
+            expires=expires,
+        )
+
+    def sealed(self, artefacts: Mapping[str, str]) -> "PrivacyStatement":
+        """The same about files with these digests, and with the id of this release."""
+        digests = dict(artefacts)
+        text = json.dumps([self.plan_digest, sorted(digests.items())], separators=(",", ":"))
+        release = hashlib.sha256(text.encode()).hexdigest()
+        return self.model_copy(update={"artefacts": digests, "release_id": release})
+
+    def to_json(self) -> str:
+        """The text of the file: equal statements are equal files."""
+        return self.model_dump_json(indent=2) + "\n"
+
+    @classmethod
+    def load(cls, path: Path) -> "PrivacyStatement":
+        """Read a statement.
+
+        Raises:
+            InputError: naming the first field that is not as expected.
+        """
+        try:
+            return cls.model_validate_json(path.read_bytes())
+        except OSError as error:
+            raise InputError(f"{path}: cannot be read ({error.strerror})") from None
+        except ValidationError as error:
+            faults = [".".join(str(part) for part in fault["loc"]) for fault in error.errors()]
+        if "spec_version" in faults:
+            raise InputError(f"{path}: spec_version: this version of fedsynth knows only 2")
+        raise InputError(f"{path}: damaged ({faults[0] or 'file'})")
+
+
+def _unit(rows_per_person: int | None) -> str:
+    if rows_per_person is None:
+        return "one record"
+    return f"one person, at most {rows_per_person} records"
+
+
+def _software() -> dict[str, str]:
+    """Versions at hand; a distribution that is not installed is not listed."""
+    found = {"python": platform.python_version()}
+    for name in SOFTWARE:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found

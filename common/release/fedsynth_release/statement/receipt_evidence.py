@@ -1,0 +1,186 @@
+"""What a site's signed receipt proves about its line in the privacy statement.
+
+A receipt is Ed25519 over the exact bytes of the receipt; the site's vault wrote them from its ledger.
+The line of a site that has no receipt must carry the whole plan: that is what it may have spent.
+
+The plan bounds what a receipt can say. Noise on counts may be larger than planned and training may
+stop early, never the other way round; a vault refuses such a request, so a receipt beyond the plan
+means that the line, the receipt or the plan is not from this study.
+
+Guarantee: `evidence_of` never raises for what a file can hold, and returns every fault it finds. It
+does not prove that a key belongs to the site: only a key known from elsewhere can (`known_key`).
+"""
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from fedsynth_common.privacy import PrivacyError
+from fedsynth_common.privacy.events import DpSgdEvent, Event, from_dict, merged
+from fedsynth_common.privacy.gaussian_dp import total_mu
+from fedsynth_common.protocol.plan import Plan
+from fedsynth_release.statement.privacy_statement import SiteCost
+
+PROVEN = (
+    *("receipt", "signature", "receipt_key"),
+    *("dataset", "ledger_entries", "ledger_head", "package_version"),
+)
+"""Fields of a site's line that only a receipt can fill."""
+Fault = tuple[str, str]
+"""Field of the site's line, and what is wrong with it."""
+
+
+class Ledger(BaseModel):
+    """The head of a site's ledger when it signed: entries so far and the hash of the last."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    seq: int
+    head: str
+
+
+class Receipt(BaseModel):
+    """The fields of a receipt, format 1."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    format_version: Literal[1]
+    study: str
+    plan_digest: str
+    dataset: str
+    events: tuple[dict[str, Any], ...]
+    ledger: Ledger
+    package_version: str
+    seeded: bool
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What a site's line in the statement repeats in the clear."""
+        return {
+            "dataset": self.dataset,
+            "ledger_entries": self.ledger.seq,
+            "ledger_head": self.ledger.head,
+            "package_version": self.package_version,
+        }
+
+
+class _RefusedError(Exception):
+    """The receipt proves nothing; carries the fault."""
+
+    def __init__(self, field: str, problem: str) -> None:
+        super().__init__(problem)
+        self.fault: Fault = field, problem
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evidence:
+    """What one site was charged as far as it can be shown.
+
+    Attributes:
+        events: from the receipt; of the whole plan for a lost site; None if there are none to trust.
+        seeded: whether a valid receipt says that the noise came from a seed.
+        signed: whether the receipt has a valid signature.
+        faults: everything that does not fit.
+        facts: what the line must repeat from the receipt in the clear; empty where there is none to
+            trust.
+    """
+
+    events: tuple[Event, ...] | None
+    seeded: bool
+    signed: bool
+    faults: tuple[Fault, ...]
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+def evidence_of(cost: SiteCost, plan: Plan, known_key: str | None = None) -> Evidence:
+    """Check one site's receipt against its signature, the plan and, if given, the site's known key."""
+    if cost.status == "lost":
+        present = [name for name in PROVEN if getattr(cost, name)]
+        faults = [(name, 'a site with status "lost" has none') for name in present]
+        events = merged(plan.planned_events())
+        return Evidence(events=events, seeded=False, signed=False, faults=tuple(faults))
+    faults = []
+    if known_key is not None and cost.receipt_key.lower() != known_key.lower():
+        faults.append(("receipt_key", "is not the key that is known for this site"))
+    try:
+        receipt = _opened(cost)
+        faults += _of_another_study(receipt, plan)
+        charged = _events(receipt.events)
+    except _RefusedError as refused:
+        faults.append(refused.fault)
+        return Evidence(events=None, seeded=False, signed=False, faults=tuple(faults))
+    if beyond(charged, plan):
+        faults.append(("receipt.events", "are more than the plan allows a site"))
+    return Evidence(
+        events=charged,
+        seeded=receipt.seeded,
+        signed=True,
+        faults=tuple(faults),
+        facts=receipt.facts,
+    )
+
+
+def _opened(cost: SiteCost) -> Receipt:
+    """The receipt, once its signature was found to fit."""
+    if not cost.receipt:
+        raise _RefusedError("receipt", 'missing; without one the status must be "lost"')
+    body, signature, raw = (_unhex(cost, name) for name in ("receipt", "signature", "receipt_key"))
+    try:
+        key = Ed25519PublicKey.from_public_bytes(raw)
+    except ValueError:
+        raise _RefusedError("receipt_key", "is not an Ed25519 public key of 32 bytes") from None
+    try:
+        key.verify(signature, body)
+    except InvalidSignature:
+        raise _RefusedError("signature", "does not fit the receipt and its key") from None
+    try:
+        return Receipt.model_validate_json(body)
+    except ValidationError as error:
+        where = ".".join(str(part) for part in error.errors()[0]["loc"]) or "text"
+        raise _RefusedError("receipt", f"damaged, or of another format ({where})") from None
+
+
+def _unhex(cost: SiteCost, name: str) -> bytes:
+    try:
+        return bytes.fromhex(getattr(cost, name))
+    except ValueError:
+        raise _RefusedError(name, "is not hexadecimal") from None
+
+
+def _of_another_study(receipt: Receipt, plan: Plan) -> list[Fault]:
+    """Faults of a receipt that was signed for something else."""
+    faults = []
+    if receipt.study != plan.study:
+        faults.append(("receipt.study", f"is not study {plan.study!r} of the plan"))
+    if receipt.plan_digest != plan.digest:
+        faults.append(("receipt.plan_digest", "is not the digest of plan.json"))
+    return faults
+
+
+def _events(charged: Iterable[Mapping[str, Any]]) -> tuple[Event, ...]:
+    try:
+        return merged(from_dict(event) for event in charged)
+    except PrivacyError as error:
+        raise _RefusedError("receipt.events", f"cannot be accounted ({error})") from None
+
+
+def beyond(events: Iterable[Event], plan: Plan) -> bool:
+    """Whether events need more than the plan planned for one site.
+
+    Counts are compared in squared Gaussian-DP μ, as the plan fixes them; DP-SGD in its number of
+    steps, at exactly the planned rate and noise.
+    """
+    planned, spent = merged(plan.planned_events()), merged(events)
+    allowed = {e: e.steps for e in planned if isinstance(e, DpSgdEvent)}
+    limits = {(e.sampling_rate, e.noise_multiplier): steps for e, steps in allowed.items()}
+    training = [e for e in spent if isinstance(e, DpSgdEvent)]
+    if any(e.steps > limits.get((e.sampling_rate, e.noise_multiplier), 0) for e in training):
+        return True
+    counted = [[e for e in side if not isinstance(e, DpSgdEvent)] for side in (planned, spent)]
+    most, found = (total_mu(side) if side else 0.0 for side in counted)
+    return not (found <= most or math.isclose(found, most, rel_tol=1e-6))

@@ -1,0 +1,1 @@
+"""`fedsynth verify`: is a generator folder what its privacy statement says?"""

@@ -1,0 +1,96 @@
+"""What in a generator folder is not as its statement says: part of `fedsynth verify`.
+
+Digests of the files, the plan's canonical text and cost, the schema, the measurements' columns, and
+the model card, which is generated and must say what the statement says. Reads the folder, not a record.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from fedsynth_common.errors import InputError
+from fedsynth_common.privacy import PrivacyError
+from fedsynth_common.privacy.accounting import ROUNDING, epsilon
+from fedsynth_common.protocol.plan import Plan
+from fedsynth_common.schema import Schema
+from fedsynth_release.generator_files import (
+    CARD,
+    DIGESTED,
+    MEASUREMENTS,
+    OPTIONAL,
+    PLAN,
+    SCHEMA,
+    STATEMENT,
+    sha256_of,
+)
+from fedsynth_release.measurements import Measurements
+from fedsynth_release.statement.model_card import NOTES, model_card
+from fedsynth_release.statement.privacy_statement import PrivacyStatement
+from fedsynth_release.verification.verdict import Finding
+
+
+def plan_findings(folder: Path, plan: Plan) -> Iterator[Finding]:
+    """Whether the plan is the text that sites approved, and costs no more than it says."""
+    if (folder / PLAN).read_bytes() != plan.to_json():
+        problem = "not canonical, so its SHA-256 is not the digest that sites approved"
+        yield Finding(file=PLAN, field="text", problem=problem)
+    try:
+        cost = epsilon(plan.planned_events(), plan.delta)
+    except PrivacyError as error:
+        yield Finding(file=PLAN, field="measure", problem=f"cannot be accounted ({error})")
+        return
+    if cost > plan.epsilon + ROUNDING:
+        problem = f"states {plan.epsilon!r}, but its steps cost {cost!r}"
+        yield Finding(file=PLAN, field="epsilon", problem=problem)
+
+
+def file_findings(
+    folder: Path, statement: PrivacyStatement, plan: Plan, schema: Schema
+) -> Iterator[Finding]:
+    """Whether every other file is the one that statement and plan speak of."""
+    yield from _digest_findings(folder, statement)
+    if (folder / MEASUREMENTS).is_file() and (fault := _measurement_fault(folder, schema)):
+        yield Finding(file=MEASUREMENTS, field="columns", problem=fault)
+    if schema != plan.table:
+        yield Finding(file=SCHEMA, field="columns", problem=f"not the table of {PLAN}")
+    if (folder / STATEMENT).read_bytes() != statement.to_json().encode():
+        problem = "not as fedsynth writes it (repeated, reordered or retyped fields)"
+        yield Finding(file=STATEMENT, field="text", problem=problem)
+    if fault := _card_fault(folder / CARD, model_card(schema, statement)):
+        yield Finding(file=CARD, field="text", problem=fault)
+
+
+def _digest_findings(folder: Path, statement: PrivacyStatement) -> Iterator[Finding]:
+    there = [name for name in OPTIONAL if (folder / name).is_file()]
+    for name in (*DIGESTED, *there):
+        if name not in statement.artefacts:
+            yield Finding(file=STATEMENT, field=f"artefacts[{name}]", problem="missing")
+        elif statement.artefacts[name] != sha256_of(folder / name):
+            problem = f"is not that of {STATEMENT}, artefacts[{name}]"
+            yield Finding(file=name, field="SHA-256", problem=problem)
+    for name in sorted(set(statement.artefacts) - set(DIGESTED) - set(there)):
+        problem = "the file is missing" if name in OPTIONAL else "no file of a generator"
+        yield Finding(file=STATEMENT, field=f"artefacts[{name}]", problem=problem)
+
+
+def _measurement_fault(folder: Path, schema: Schema) -> str:
+    try:
+        measured = Measurements.load(folder / MEASUREMENTS)
+    except InputError:
+        return "cannot be read as measurements"
+    named = [column.name for column in measured.columns]
+    return "" if named == [c.name for c in schema.modelled] else f"not the columns of {SCHEMA}"
+
+
+def _card_fault(path: Path, card: str) -> str:
+    """What is wrong with the model card; its last section, the notes of the run, is free."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError:
+        return "missing, or cannot be read"
+    except UnicodeDecodeError:
+        return "is not UTF-8"
+    notes = text.removeprefix(card)
+    lines = notes.removeprefix(NOTES).splitlines()
+    listed = notes.startswith(NOTES) and all(line.startswith("- ") for line in lines)
+    good = text.startswith(card) and (not notes or listed)
+    return "" if good else f"is not the one that follows from {STATEMENT}"

@@ -1,0 +1,125 @@
+"""What in a privacy statement differs from the one computed again: part of `fedsynth verify`.
+
+Three readers, each a generator of findings: a site's line against its receipt and the accountant, the
+list of sites against the plan, and the statement's own fields against those that follow. A field that
+differs is named once, with both values where these are public. Figures may differ by the
+accountant's rounding (one step per site), texts and facts not at all.
+"""
+
+import math
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from fedsynth_common.privacy import PrivacyError
+from fedsynth_common.privacy.accounting import ROUNDING
+from fedsynth_common.protocol.plan import Plan
+from fedsynth_release.generator_files import PLAN, STATEMENT
+from fedsynth_release.statement.privacy_statement import PrivacyStatement, SiteCost
+from fedsynth_release.statement.promises import is_private
+from fedsynth_release.statement.receipt_evidence import Evidence
+from fedsynth_release.verification.verdict import Finding
+
+FIGURES = (
+    "epsilon_if_people_are_at_one_site_only",
+    "epsilon_if_people_may_be_at_every_site",
+    "delta",
+    "delta_if_people_may_be_at_every_site",
+)
+FACTS = (
+    *("study", "plan_digest", "unit", "rows_per_person", "randomness", "mechanisms"),
+    *("smallest_visible_group", "limits"),
+)
+WORDS = (
+    *("definition", "adjacency", "trust", "overlap", "charged", "not_charged", "unprotected"),
+    *("adversary", "numerics", "not_promised"),
+)
+"""Fixed by the spec version: a study cannot promise more, or admit less, than the software does."""
+
+
+def site_findings(
+    cost: SiteCost, evidence: Evidence, again: SiteCost | PrivacyError
+) -> Iterator[Finding]:
+    """One site's line against its receipt (`evidence`) and the line computed again."""
+    place = f"sites[{cost.site}]"
+    for field, problem in evidence.faults:
+        yield Finding(file=STATEMENT, field=f"{place}.{field}", problem=problem)
+    if isinstance(again, PrivacyError):
+        problem = f"cannot be accounted ({again})"
+        yield Finding(file=STATEMENT, field=f"{place}.events", problem=problem)
+        return
+    if evidence.events is not None and cost.events != again.events:
+        source = "the whole plan, which a lost site is charged"
+        problem = source if cost.status == "lost" else "those of the signed receipt"
+        yield Finding(file=STATEMENT, field=f"{place}.events", problem=f"are not {problem}")
+    for field, slack in (("epsilon", ROUNDING), ("epsilon_rdp_upper_bound", 0.0), ("delta", 0.0)):
+        if not _close(getattr(cost, field), getattr(again, field), slack):
+            yield _differs(f"{place}.{field}", getattr(cost, field), getattr(again, field))
+    for field, signed in evidence.facts.items():
+        if getattr(cost, field) != signed:
+            problem = f"states {getattr(cost, field)!r}, the signed receipt says {signed!r}"
+            yield Finding(file=STATEMENT, field=f"{place}.{field}", problem=problem)
+
+
+def site_list_findings(statement: PrivacyStatement, plan: Plan) -> Iterator[Finding]:
+    """Whether the sites are the plan's, each with a key of its own."""
+    named = tuple(cost.site for cost in statement.sites)
+    if named != plan.sites:
+        problem = f"are not the {len(plan.sites)} sites of {PLAN}, in its order"
+        yield Finding(file=STATEMENT, field="sites", problem=problem)
+    holders: dict[str, str] = {}
+    for cost in statement.sites:
+        holder = holders.setdefault(cost.receipt_key.lower(), cost.site)
+        if cost.receipt_key and holder != cost.site:
+            field = f"sites[{cost.site}].receipt_key"
+            yield Finding(file=STATEMENT, field=field, problem=f"is also the key of {holder}")
+
+
+def statement_findings(stated: PrivacyStatement, again: PrivacyStatement) -> Iterator[Finding]:
+    """The statement's own fields against those that follow from plan and receipts."""
+    step = ROUNDING * max(1, len(stated.sites))
+    for field in FIGURES:
+        slack = step if field.startswith("epsilon") else 0.0
+        if not _close(getattr(stated, field), getattr(again, field), slack):
+            yield _differs(field, getattr(stated, field), getattr(again, field))
+    for field in FACTS:
+        if getattr(stated, field) != getattr(again, field):
+            yield _differs(field, getattr(stated, field), getattr(again, field))
+    for field in WORDS:
+        if getattr(stated, field) != getattr(again, field):
+            problem = f"is not what spec version {stated.spec_version} says"
+            yield Finding(file=STATEMENT, field=field, problem=problem)
+    for caveat in again.caveats:
+        if caveat not in stated.caveats:
+            yield Finding(file=STATEMENT, field="caveats", problem=f"lack {caveat!r}")
+    private = is_private((*again.caveats, *stated.caveats))
+    if stated.private != private:
+        yield _differs("private", stated.private, private)
+    same = stated.accountant == again.accountant.model_copy(
+        update={"version": stated.accountant.version}
+    )
+    if not same or not re.fullmatch(r"\d[\w.+-]*", stated.accountant.version):
+        yield Finding(file=STATEMENT, field="accountant", problem="is not one that can be repeated")
+    if stated.software.get("dp-accounting") != stated.accountant.version:
+        problem = "another version of dp-accounting than the accountant's"
+        yield Finding(file=STATEMENT, field="software", problem=problem)
+    sealed = stated.sealed(stated.artefacts)
+    if stated.release_id != sealed.release_id:
+        yield _differs("release_id", stated.release_id, sealed.release_id)
+
+
+def release_findings(stated: PrivacyStatement, known: str | None) -> Iterator[Finding]:
+    """Whether this is the release whose id the auditor knows, if one is known."""
+    if known is not None and stated.release_id.lower() != known.lower():
+        problem = "is not the one given: this is another release, or a replaced one"
+        yield Finding(file=STATEMENT, field="release_id", problem=problem)
+
+
+def _close(stated: float, again: float, slack: float = 0.0) -> bool:
+    """Whether two figures are equal up to `slack`; NaN never is."""
+    return math.isclose(stated, again, rel_tol=1e-6, abs_tol=1.01 * slack)
+
+
+def _differs(field: str, stated: Any, again: Any) -> Finding:
+    problem = f"states {stated!r}, recomputed {again!r}"
+    return Finding(file=STATEMENT, field=field, problem=problem)

@@ -1,0 +1,139 @@
+"""What a verification found, as data: findings, one line per site, and the verdict.
+
+`NOT_GUARANTEED` is part of every verdict: a consistent folder proves what its papers say, not what
+somebody's computer did. So is the `release_id`: nobody signs a release, only receipts within it, and
+a reader who does not compare it by another way has audited a folder that anybody could have made.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from fedsynth_release.statement.privacy_statement import PrivacyStatement
+
+NOT_GUARANTEED = (
+    "that the sites ran this software unchanged",
+    "what the statement lists as unprotected",
+)
+STATED_ONLY = "the audits, contact, expiry and versions of software that the statement lists"
+LOST = "anything about {}: without a receipt the plan stands for what was done there"
+KEYS_UNKNOWN = "that each receipt key belongs to its site (pass --key for those you know)"
+
+
+COMPARE = (
+    "compare it with the publisher's by another way (telephone, letter, published page), then pass "
+    "it with --release-id"
+)
+UNSIGNED = (
+    "not signed by a key that you gave, so the whole folder may have been replaced: " + COMPARE
+)
+RECEIPTS_ONLY = (
+    "the receipts are signed by keys that you gave, the generator's files by nobody: " + COMPARE
+)
+
+
+def printable(text: str) -> str:
+    """The text without control characters: a file must not steer the reader's terminal."""
+    return "".join(character if character.isprintable() else "?" for character in text)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """One thing that does not fit, on one line."""
+
+    file: str
+    field: str
+    problem: str
+
+    def __str__(self) -> str:
+        return printable(f"{self.file}: {self.field}: {self.problem}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class SiteVerification:
+    """One site: what is stated, and what its receipt or the plan adds up to.
+
+    Attributes:
+        epsilon_recomputed: None where the events cannot be accounted.
+        receipt: "signed", "signed, key known", "none" (a lost site) or "refused".
+    """
+
+    site: str
+    status: str
+    delta: float
+    epsilon_stated: float
+    epsilon_recomputed: float | None
+    receipt: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verification:
+    """The outcome of a verification; `release_id_known` is the id that the auditor gave, if any."""
+
+    statement: PrivacyStatement
+    sites: tuple[SiteVerification, ...]
+    findings: tuple[Finding, ...]
+    release_id_known: str | None = None
+
+    @property
+    def consistent(self) -> bool:
+        """Whether nothing was found."""
+        return not self.findings
+
+    @property
+    def keys_known(self) -> bool:
+        """Whether there are receipts, all of them signed by keys that the auditor gave."""
+        signed = [site.receipt for site in self.sites if site.receipt != "none"]
+        return bool(signed) and all(receipt == "signed, key known" for receipt in signed)
+
+    @property
+    def release_id_matches(self) -> bool | None:
+        """Whether this is the release whose id the auditor gave; None if none was given."""
+        if self.release_id_known is None:
+            return None
+        return self.release_id_known.lower() == self.statement.release_id.lower()
+
+    @property
+    def not_guaranteed(self) -> tuple[str, ...]:
+        """What these files cannot show."""
+        claims = self.statement.audits or self.statement.contact or self.statement.expires
+        open_questions = (*NOT_GUARANTEED, STATED_ONLY) if claims else NOT_GUARANTEED
+        if lost := [site.site for site in self.sites if site.receipt == "none"]:
+            open_questions = (LOST.format(", ".join(lost)), *open_questions)
+        return open_questions if self.keys_known else (KEYS_UNKNOWN, *open_questions)
+
+    @property
+    def verdict(self) -> str:
+        """One line: consistent or not, ε and δ, which release, and what is not guaranteed."""
+        return "; ".join(self.lines)
+
+    @property
+    def lines(self) -> tuple[str, str, str]:
+        """The parts of the verdict, each a line that a terminal can print."""
+        open_questions = f"not guaranteed: {_joined(self.not_guaranteed)}"
+        return printable(self._conclusion), printable(self.origin), printable(open_questions)
+
+    @property
+    def origin(self) -> str:
+        """Which release this is, and whether anything shows that it is the publisher's."""
+        told = {
+            True: "the one that you gave, so plan, schema, weights and measurements are its own",
+            False: "NOT the one that you gave",
+            None: RECEIPTS_ONLY if self.keys_known else UNSIGNED,
+        }
+        return f"release_id {self.statement.release_id}: {told[self.release_id_matches]}"
+
+    @property
+    def _conclusion(self) -> str:
+        if self.findings:
+            return f"inconsistent: {len(self.findings)} finding(s), do not rely on the stated ε"
+        said = self.statement
+        unit = said.unit.split(",")[0].removeprefix("one ")
+        cost = f"ε = {said.epsilon_if_people_are_at_one_site_only:.4f} at δ = {said.delta:g}"
+        figure = f"{cost} per {unit} at one site"
+        if not said.private:
+            figure = f"{_joined(said.caveats)}; without that {figure}"
+        return f"consistent: {figure}"
+
+
+def _joined(parts: Iterable[str]) -> str:
+    return "; ".join(parts)

@@ -1,0 +1,98 @@
+"""Traffic lights: the thresholds that the report prints, and reasons that name the figures."""
+
+import pytest
+from small_evaluation import attacked, column, square
+
+from fedsynth_release.evaluation.results import PairFidelity
+from fedsynth_release.measurements import MeasuredColumn, MeasuredPairs
+from fedsynth_release.report import judgements
+from fedsynth_release.report.judgements import Judgement
+
+
+def pairs(real, made):
+    same = square(3, 0.0, 0.0)
+    return PairFidelity(
+        names=("a", "b", "c"),
+        tvd=same,
+        tvd_floor=same,
+        association_real=square(3, real, 1.0),
+        association_synthetic=square(3, made, 1.0),
+    )
+
+
+@pytest.mark.parametrize(
+    ("tvd", "ceiling", "light"),
+    [(0.05, 0.01, "good"), (0.06, 0.01, "fair"), (0.06, 0.05, "good"), (0.16, 0.01, "poor")],
+)
+def test_values_of_a_column(tvd, ceiling, light):
+    fidelity = column("a", "categorical", ("x",), tvd).model_copy(update={"tvd_ceiling": ceiling})
+    judgement = judgements.values_of(fidelity)
+    assert judgement.light == light
+    assert f"{tvd:.3f}" in judgement.reason
+    assert f"{ceiling:.3f}" in judgement.reason
+
+
+@pytest.mark.parametrize(
+    ("real", "made", "light"),
+    [
+        (0.4, 0.35, "good"),
+        (0.4, 0.2, "fair"),
+        (0.4, 0.0, "poor"),
+        (0.4, -0.4, "poor"),
+        (-0.4, -0.35, "good"),
+        (0.05, 0.0, "unknown"),
+    ],
+)
+def test_relations_of_a_column(real, made, light):
+    judgement = judgements.relations_of(1, pairs(real, made))
+    assert judgement.light == light
+    assert judgement.reason.startswith("relations: ")
+
+
+def test_noise_of_the_measurement_counts_as_distance():
+    quiet = MeasuredColumn(name="a", frequencies=(0.5, 0.5), error=0.001)
+    loud = quiet.model_copy(update={"error": 0.3})
+    assert judgements.measured_values(quiet, [0.5, 0.5]).light == "good"
+    assert judgements.measured_values(quiet, [0.6, 0.4]).light == "fair"
+    assert judgements.measured_values(loud, [0.5, 0.5]).light == "poor"
+
+
+def test_relations_that_noise_hides_are_unknown():
+    def found(distance, dependence):
+        made = MeasuredPairs(
+            distance=square(2, distance, 0.0), dependence=square(2, dependence, 0.0)
+        )
+        return judgements.measured_relations(0, made).light
+
+    assert found(0.0, 0.0) == "unknown"
+    assert (found(0.01, 0.2), found(0.1, 0.2), found(0.2, 0.2)) == ("good", "fair", "poor")
+    assert judgements.measured_relations(0, None).light == "unknown"
+
+
+def test_the_worst_light_counts():
+    lights = [Judgement("good", ""), Judgement("unknown", ""), Judgement("fair", "")]
+    assert judgements.worst(*lights) == "fair"
+    assert judgements.worst(*lights[:2]) == "good"
+    assert judgements.worst(lights[1]) == "unknown"
+
+
+@pytest.mark.parametrize(("low", "high"), [(0.5, 0.9), (0.9, 0.5), (-0.2, 0.8)])
+def test_between_floor_and_ceiling(low, high):
+    at = [
+        judgements.between(low + share * (high - low), low, high) for share in (0.1, 0.3, 0.7, 1.2)
+    ]
+    assert at == ["poor", "fair", "good", "good"]
+    assert judgements.between(0.5, low, low) == "unknown"
+
+
+def test_an_attack_is_good_only_if_it_finds_the_leak_on_purpose():
+    quiet, leak, blind = attacked("synthetic", 0.0, False), attacked("leaky", 0.6, True), None
+    assert judgements.attack_judgement(quiet, leak).light == "good"
+    assert judgements.attack_judgement(quiet, blind).light == "good"
+    assert judgements.attack_judgement(quiet, attacked("leaky", 0.0, False)).light == "unknown"
+    assert judgements.attack_judgement(attacked("synthetic", 0.2, True), leak).light == "poor"
+    beyond = attacked("synthetic", 0.0, False, within_claim=False)
+    assert judgements.attack_judgement(beyond, leak).light == "poor"
+    assert judgements.attack_judgement(
+        attacked("synthetic", 0.0, False, attacks=0), leak
+    ).light == ("unknown")
