@@ -121,7 +121,20 @@ def simulate(
         simulation = simulations.quick(simulation)
     reference = tuple(quasi_identifier or ())
     wanted = Wanted(out, rows, file_format.value, attacks, reference, quick, seed)
+    if not as_json:
+        _say_method(tables, simulation)
     _run(tables, simulation, wanted, as_json)
+
+
+def _say_method(tables: "Tables", simulation: "Simulation") -> None:
+    """What the study will do and about how long it takes, before it starts."""
+    from fedsynth_server.method import simulation_lines
+    from fedsynth_server.training.duration import estimated
+    from fedsynth_simulations.simulate import simulation_plan
+
+    plan = simulation_plan(tables.sites, tables.schema, simulation)
+    for line in simulation_lines(plan, estimated(plan, simulation.settings)):
+        typer.echo(line, err=True)
 
 
 def _run(tables: "Tables", simulation: "Simulation", wanted: "Wanted", as_json: bool) -> None:

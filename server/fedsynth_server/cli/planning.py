@@ -78,6 +78,7 @@ def init(
     )
     target.config()  # what was given as an option is checked like what is typed
     typer.echo(f"{target.plan_file}: digest {made.digest}")
+    _say_method(made)
     typer.echo(NEXT.format(config=target.config_file, plan=target.plan_file, folder=folder))
 
 
@@ -106,8 +107,11 @@ def explain(
 ) -> None:
     """Show step by step what a plan costs one site's records: mechanism, noise, ε, share."""
     from fedsynth_common.protocol.plan import Plan
+    from fedsynth_server.method import method_of
     from fedsynth_server.planning import Cost
     from fedsynth_server.planning import explain as explained
+    from fedsynth_server.training.duration import estimated
+    from fedsynth_server.training.settings import TrainingSettings
 
     if not plan_file.is_file():
         raise InputError(f"{plan_file}: no such file")
@@ -116,7 +120,15 @@ def explain(
     total = _total(made)
     if as_json:
         costs = [cost.model_dump() for cost in lines]
-        whole = {"digest": made.digest, "epsilon": total, "delta": made.delta, "steps": costs}
+        duration = estimated(made, TrainingSettings())
+        whole = {
+            "digest": made.digest,
+            "epsilon": total,
+            "delta": made.delta,
+            "steps": costs,
+            "method": method_of(made),
+            "seconds": {"coordinator": duration.here(), "site": duration.site},
+        }
         typer.echo(json.dumps(whole))
         return
     table = Table(*Cost.model_fields, title=f"study {made.study}, digest {made.digest[:16]}…")
@@ -129,6 +141,7 @@ def explain(
         f"composed: ε = {total:.4f} at δ = {made.delta:g}; the plan allows {made.epsilon:g} "
         f"({total / made.epsilon:.1%} used)"
     )
+    _say_method(made)
 
 
 def _make(
@@ -152,6 +165,16 @@ def _make(
         delta=delta,
         variant=variant.value,
     )
+
+
+def _say_method(made: "Plan") -> None:
+    """What the plan does and about how long it takes, before anybody starts it."""
+    from fedsynth_server.method import coordinator_lines
+    from fedsynth_server.training.duration import estimated
+    from fedsynth_server.training.settings import TrainingSettings
+
+    for line in coordinator_lines(made, estimated(made, TrainingSettings())):
+        typer.echo(line)
 
 
 def _total(made: "Plan") -> float:

@@ -38,17 +38,18 @@ class Twins:
         hidden: Sequence[int],
         rows: torch.Tensor,
         source: torch.Generator,
+        first_steps: int = FIRST_STEPS,
     ) -> None:
         self.widths, self.source = list(widths), source
         self.generator = Discriminator(sum(widths), hidden)
         self.generator.initialise(rows.mean(0), len(widths), source)
-        self._learn(rows, FIRST_STEPS, FIRST_RATE)
+        self._learn(rows, first_steps, FIRST_RATE)
         self.records = copy.deepcopy(self.generator)
         self.believed = torch.zeros(len(widths))
 
-    def follow(self, rows: torch.Tensor) -> None:
+    def follow(self, rows: torch.Tensor, steps: int = STEPS) -> None:
         """Train the generator's twin on its newest hard rows (n, D)."""
-        self._learn(rows, STEPS, RATE)
+        self._learn(rows, steps, RATE)
 
     def _learn(self, rows: torch.Tensor, steps: int, rate: float) -> None:
         network = self.generator.requires_grad_(True)
