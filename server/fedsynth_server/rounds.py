@@ -64,7 +64,9 @@ def adversarial_rounds(
     size = parameter_count(twins.records)
     state = Average(flatten(twins.records), np.zeros(2 * size, dtype=np.float32))
     agreement = Agreement()
+    progress.update("adversarial rounds", 0, plan.messages)
     for done, step in enumerate(plan.steps):
+        progress.doing(f"message {done + 1}: sites train their discriminators")
         request = pb.DiscriminateRequest(
             plan_digest=session.digest,
             step=step,
@@ -76,11 +78,12 @@ def adversarial_rounds(
         agreement.see(state.updates)
         load_flat(twins.records, state.weights)
         rows = _rows(network, rng)
+        progress.doing(f"message {done + 1}: twin and imagined sites")
         twins.follow(rows)
         null.message(rows)
         twins.weigh(null.network, rows[:JUDGED])
         _note_verdict(recorder, done + 1, twins.verdict(rows[:JUDGED]))
-        losses = adversary.round(twins)
+        losses = adversary.round(twins, lambda i, n: progress.doing(f"generator step {i}/{n}"))
         _note_losses(recorder, done * len(losses), losses, anchor)
         note = session.spent(step) if progress.shown else ""
         progress.update("adversarial rounds", done + 1, plan.messages, note)

@@ -15,6 +15,7 @@ from fedsynth_server.training.curves import Losses
 from fedsynth_server.training.settings import TrainingSettings
 from fedsynth_server.training.twins import Twins
 
+Tick = Callable[[int, int], None]
 Objective = Callable[[torch.Tensor], torch.Tensor]
 """The anchor's loss of soft rows (B, D)."""
 
@@ -43,16 +44,22 @@ class Adversary:
         self.average = {name: p.detach().clone() for name, p in generator.named_parameters()}
         self.source = torch.Generator().manual_seed(settings.seed + 1)
 
-    def round(self, twins: Twins) -> list[Losses]:
+    def round(self, twins: Twins, tick: Tick | None = None) -> list[Losses]:
         """Generator steps against one (averaged) discriminator and its twin, which are not changed.
+
+        Args:
+            twins: the two.
+            tick: called with (steps done, steps in all).
 
         Returns:
             The losses before each step.
         """
         seen = []
-        for _ in range(self.settings.adversarial_steps):
+        for step in range(self.settings.adversarial_steps):
             seen.append(self._step(twins))
             self._update_average()
+            if tick is not None:
+                tick(step + 1, self.settings.adversarial_steps)
         return seen
 
     def _step(self, twins: Twins) -> Losses:

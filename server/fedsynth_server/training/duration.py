@@ -11,7 +11,7 @@ ends early where noise explains the rest, and other work on the computer comes a
 import copy
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -63,7 +63,7 @@ class Duration:
 def estimated(plan: Plan, settings: TrainingSettings) -> Duration:
     """How long the plan's parts take on this computer."""
     widths = likely_widths(plan)
-    probe = _Probe(widths, settings, paired=len(plan.measure) > 1)
+    probe = Probe(widths, settings, paired=len(plan.measure) > 1)
     steps = fit_steps(plan, settings)
     columns, records = len(widths), plan.records_per_site
     pairs = columns * (columns - 1) / 2 if len(plan.measure) > 1 else 0
@@ -100,8 +100,8 @@ def likely_widths(plan: Plan) -> list[int]:
     ]
 
 
-class _Probe:
-    """One step of each kind, timed."""
+class Probe:
+    """One step of each kind, at a part of its size."""
 
     def __init__(self, widths: list[int], settings: TrainingSettings, *, paired: bool) -> None:
         self._widths = widths
@@ -122,27 +122,42 @@ class _Probe:
         self._anchor = Anchor([*first, *pairs], widths)
         self._network = new_generator(first, widths, self._settings)
 
+    @property
+    def latents(self) -> int:
+        """Of the probed generator."""
+        return int(self._settings.latents)
+
+    def fit_once(self) -> None:
+        """A fit of one step."""
+        fit(self._network, self._anchor, 1, 1e-3)
+
+    def adversarial_once(self, hidden: Sequence[int] = (64,)) -> Callable[[], object]:
+        """One step against new twins."""
+        twins = self._twins(hidden, torch.Generator().manual_seed(0))[0]
+        adversary = Adversary(self._network, self._anchor.softened, 1.0, self._settings)
+        return lambda: adversary.round(twins)
+
+    def _twins(self, hidden: Sequence[int], source: torch.Generator) -> tuple[Twins, torch.Tensor]:
+        """Twins that have learned nothing, and rows for them (BATCH, D)."""
+        rng = np.random.default_rng(0)
+        codes = np.stack([rng.integers(0, w, BATCH) for w in self._widths], axis=1)
+        rows = one_hot(codes.astype(np.uint16), self._widths)
+        return Twins(self._widths, hidden, rows, source, first_steps=1), rows
+
     def fit_step(self) -> float:
         """Seconds of a step of the fit."""
-
-        def step() -> None:
-            fit(self._network, self._anchor, 1, 1e-3)
-
         # `fit` ends with another pass of the generator and of the loss, without a gradient
-        return _seconds(step) * PART * 0.75
+        return _seconds(self.fit_once) * PART * 0.75
 
     def round_steps(self, plan: DiscriminatorPlan) -> tuple[float, float, float]:
         """Seconds of a generator's step, of a step of its twin and of a site's DP-SGD step."""
-        source, rng = torch.Generator().manual_seed(0), np.random.default_rng(0)
-        codes = np.stack([rng.integers(0, w, BATCH) for w in self._widths], axis=1)
-        rows = one_hot(codes.astype(np.uint16), self._widths)
-        twins = Twins(self._widths, plan.hidden, rows, source, first_steps=1)
-        adversary = Adversary(self._network, self._anchor.softened, 1.0, self._settings)
+        source = torch.Generator().manual_seed(0)
+        twins, rows = self._twins(plan.hidden, source)
         records = min(plan.expected_batch, PROBED)
         small = plan.model_copy(update={"steps_per_message": 1, "expected_batch": records})
         null = NullFederation(copy.deepcopy(twins.records), small, 1, self._widths, source)
         return (
-            _seconds(lambda: adversary.round(twins)) * PART,
+            _seconds(self.adversarial_once(plan.hidden)) * PART,
             _seconds(lambda: twins.follow(rows, steps=1)),
             _seconds(lambda: null.message(rows)) * plan.expected_batch / records,
         )
