@@ -1,4 +1,4 @@
-"""About how long a study will compute here: a probe of less than a second, and public numbers.
+"""About how long a study will compute here: a probe of a second or two, and public numbers.
 
 The probe runs one step of each kind that a training repeats (a fit step, an adversarial step, a step of
 the twins, a DP-SGD step with imagined records), at the size that the plan's schema makes likely, and
@@ -20,7 +20,7 @@ import torch
 
 from fedsynth_common.networks import one_hot
 from fedsynth_common.protocol.plan import DiscriminatorPlan, Plan
-from fedsynth_common.schema import domains
+from fedsynth_common.schema import FineDomain, domains
 from fedsynth_server.marginals import Marginal
 from fedsynth_server.training.adversary import Adversary
 from fedsynth_server.training.anchor import Anchor
@@ -31,6 +31,8 @@ from fedsynth_server.training.twins import BATCH, FIRST_STEPS, STEPS, Twins
 
 CODES, CATEGORIES = 24, 32
 """Codes of a wide number and of a long code list, at most (`decoding.binning`)."""
+BIN_NOISE = 4.0
+"""Records of a bin over the standard deviation of the noise in it, at least (`decoding.binning`)."""
 PART = 4
 """The probe takes a part of the latents and of the rows: costs are proportional to them."""
 PROBED = 500
@@ -84,20 +86,29 @@ def estimated(plan: Plan, settings: TrainingSettings) -> Duration:
 def fit_steps(plan: Plan, settings: TrainingSettings) -> int:
     """Steps after which a fit to pairs is likely to reach its goal; without pairs it takes them all.
 
-    A law of records over noise in a pair's cell, measured on adult, oulad_clean and heart_disease.
+    A law of records over noise in a pair's cell, measured on adult, support2 and heart_disease.
     """
     most, columns = settings.steps_for(plan.epsilon), len(plan.table.modelled)
     if len(plan.measure) == 1 or columns == 1 or not settings.enough:
         return most
     signal = math.sqrt(len(plan.sites)) * plan.records_per_site * plan.epsilon
-    return min(most, round(15 * (signal / math.sqrt(columns * (columns - 1) / 2)) ** 0.5) + 1)
+    return min(most, round(20 * (signal / math.sqrt(columns * (columns - 1) / 2)) ** 0.5) + 1)
 
 
 def likely_widths(plan: Plan) -> list[int]:
-    """Codes per modelled column, as many as a study with little noise chooses."""
-    return [
-        min(domain.width, CODES if domain.ordered else CATEGORIES) for domain in domains(plan.table)
-    ]
+    """Codes per modelled column, as far as the plan's noise leaves them apart (`decoding.binning`)."""
+    columns = len(plan.table.modelled)
+    counted = columns * (columns - 1) // 2 if len(plan.measure) > 1 else columns
+    # standard deviation of the noise in a cell of all sites' counts
+    noise = plan.measure[-1].noise_multiplier * math.sqrt(max(1, counted) * len(plan.sites))
+    records = plan.records_per_site * len(plan.sites)
+    apart = max(2, round(records / (BIN_NOISE * noise * plan.table.rows_per_person)))
+    return [_codes(domain, apart) for domain in domains(plan.table)]
+
+
+def _codes(domain: FineDomain, apart: int) -> int:
+    most = CODES if domain.ordered else CATEGORIES
+    return domain.width if domain.width <= most else min(most, apart) + (domain.missing is not None)
 
 
 class Probe:
