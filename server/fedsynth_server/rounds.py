@@ -58,7 +58,7 @@ def adversarial_rounds(
     source = torch.Generator().manual_seed(settings.seed + 3)
     twins = Twins(widths, plan.hidden, _rows(network, rng), source)
     null = NullFederation(
-        copy.deepcopy(twins.records), plan, len(session.plan.sites), widths, source
+        copy.deepcopy(twins.records).cpu(), plan, len(session.plan.sites), widths, source
     )
     adversary = Adversary(network, anchor.softened, adversarial_weight(settings, anchor), settings)
     size = parameter_count(twins.records)
@@ -80,7 +80,7 @@ def adversarial_rounds(
         rows = _rows(network, rng)
         progress.doing(f"message {done + 1}: twin and imagined sites")
         twins.follow(rows)
-        null.message(rows)
+        null.message(rows.cpu())
         twins.weigh(null.network, rows[:JUDGED])
         _note_verdict(recorder, done + 1, twins.verdict(rows[:JUDGED]))
         losses = adversary.round(twins, lambda i, n: progress.doing(f"generator step {i}/{n}"))
@@ -104,7 +104,8 @@ def adversarial_weight(settings: TrainingSettings, anchor: Anchor) -> float:
 
 def _rows(network: GeneratorNetwork, rng: np.random.Generator) -> torch.Tensor:
     """Hard rows of the generator, (ROWS, D)."""
-    return one_hot(draw_codes(cumulative_tables(network), ROWS, rng), network.shape.widths)
+    rows = one_hot(draw_codes(cumulative_tables(network), ROWS, rng), network.shape.widths)
+    return rows.to(network.latent.device)
 
 
 def _round(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from fedsynth_common.errors import InputError
-from fedsynth_server.cli.options import VARIANT_HELP, VariantName
+from fedsynth_server.cli.options import DEVICE_HELP, VARIANT_HELP, DeviceName, VariantName
 
 if TYPE_CHECKING:
     from fedsynth_simulations.result_folder import Wanted
@@ -81,6 +81,7 @@ def simulate(
             min=0, help="Repeatable run: noise from a known seed, so the result is NOT private."
         ),
     ] = None,
+    device: Annotated[DeviceName, typer.Option(help=DEVICE_HELP)] = DeviceName.CPU,
     quick: Annotated[
         bool, typer.Option("--quick", help="Few training steps: a smoke test.")
     ] = False,
@@ -90,6 +91,7 @@ def simulate(
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
 ) -> None:
     """Run a federated study on one machine: split a table over sites, train, export, sample."""
+    from fedsynth_server.training.settings import TrainingSettings
     from fedsynth_simulations import simulate as simulations  # torch and Flower: not for --help
     from fedsynth_simulations.result_folder import Wanted, check_out
     from fedsynth_simulations.table_options import tables_of
@@ -115,7 +117,12 @@ def simulate(
         if name not in {column.name for column in tables.schema.modelled}:
             raise InputError(f"--quasi-identifier {name}: not a modelled column of the schema")
     simulation = simulations.Simulation(
-        epsilon=epsilon, delta=delta, variant=variant.value, seed=seed, backend=backend.value
+        epsilon=epsilon,
+        delta=delta,
+        variant=variant.value,
+        settings=TrainingSettings.on(device.value),
+        seed=seed,
+        backend=backend.value,
     )
     if quick:
         simulation = simulations.quick(simulation)

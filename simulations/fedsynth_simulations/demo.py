@@ -24,6 +24,7 @@ from rich.console import Console
 from rich.table import Table
 
 from fedsynth_common.errors import InputError
+from fedsynth_server.cli.options import DEVICE_HELP, DeviceName
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -54,6 +55,7 @@ def demo(
     people: Annotated[
         bool, typer.Option("--people", help="Protect whole people: one row of each is used.")
     ] = False,
+    device: Annotated[DeviceName, typer.Option(help=DEVICE_HELP)] = DeviceName.CPU,
     quick: Annotated[bool, typer.Option(help="Few training steps: a smoke test.")] = False,
 ) -> None:
     """Train one generator over four hospitals and compare its records with the real ones."""
@@ -61,6 +63,7 @@ def demo(
 
     from fedsynth_common.tables import write_table
     from fedsynth_release.report import write_report
+    from fedsynth_server.training.settings import TrainingSettings
     from fedsynth_simulations import simulate as simulations  # torch and Flower: not for --help
     from fedsynth_simulations.demo_data import demo_schema, demo_table
     from fedsynth_simulations.holdout import person_split
@@ -72,7 +75,13 @@ def demo(
     train, test = person_split(table, PERSON)
     hospitals = {str(name): rows for name, rows in train.groupby(HOSPITAL)}
     frames = {name: rows.drop(columns=HOSPITAL) for name, rows in hospitals.items()}
-    simulation = simulations.Simulation(epsilon=epsilon, delta=DELTA, study="demo", variant="both")
+    simulation = simulations.Simulation(
+        epsilon=epsilon,
+        delta=DELTA,
+        study="demo",
+        variant="both",
+        settings=TrainingSettings.on(device.value),
+    )
     simulation = simulations.quick(simulation) if quick else simulation
     simulations.simulation_plan(frames, schema, simulation)  # an ε that cannot be is refused here
     console = Console()

@@ -14,9 +14,9 @@ def parameter_count(module: nn.Module) -> int:
 def flatten(module: nn.Module) -> NDArray[np.float32]:
     """All parameters, in the order of `module.parameters()`, as float32 (p,)."""
     with torch.no_grad():
-        vector: NDArray[np.float32] = torch.cat(
-            [p.reshape(-1) for p in module.parameters()]
-        ).numpy()
+        vector: NDArray[np.float32] = (
+            torch.cat([p.reshape(-1) for p in module.parameters()]).cpu().numpy()
+        )
     return vector
 
 

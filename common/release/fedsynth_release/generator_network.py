@@ -101,6 +101,7 @@ def gumbel_rows(
     uses the softmax at `temperature`.
     """
     uniform = torch.rand(logits.shape, generator=source).clamp_(1e-20, 1.0 - 1e-7)
+    uniform = uniform.to(logits.device)  # drawn where `source` is: the same numbers on any device
     perturbed = ((logits - torch.log(-torch.log(uniform))) / temperature).t().contiguous().t()
     soft = block_softmax(perturbed, widths)
     hard = torch.zeros_like(soft)

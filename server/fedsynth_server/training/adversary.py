@@ -71,7 +71,7 @@ class Adversary:
             index = torch.randint(
                 shape.latents, (settings.adversarial_batch,), generator=self.source
             )
-            chosen = logits.t().index_select(1, index).t()
+            chosen = logits.t().index_select(1, index.to(logits.device)).t()
             rows = gumbel_rows(chosen, shape.widths, self.source)
             term = -twins.ratios(rows).sum(1).mean()
             loss, against = loss + self.weight * term, term.item()
@@ -89,4 +89,4 @@ class Adversary:
         """The generator with the moving average as its weights."""
         released = GeneratorNetwork(self.generator.shape)
         released.load_state_dict(self.average)
-        return released
+        return released.to(self.generator.latent.device)

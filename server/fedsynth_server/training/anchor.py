@@ -71,12 +71,21 @@ class Anchor:
 
     def loss(self, soft: torch.Tensor) -> torch.Tensor:
         """Scalar loss of soft rows (B, D); differentiable."""
+        self._follow(soft.device)
         first = soft.mean(0) - self.first_target
         total = (self.first_weight * first.square()).sum()
         if self.order > 1:
             pairs = _PairLoss.apply(soft, self.pair_target, self.pair_weight)  # type: ignore[no-untyped-call]
             total = total + pairs
         return total / self.cells
+
+    def _follow(self, device: torch.device) -> None:
+        """Move the measured marginals to where the generator trains."""
+        if self.first_target.device != device:
+            self.first_target = self.first_target.to(device)
+            self.first_weight = self.first_weight.to(device)
+            self.pair_target = self.pair_target.to(device)
+            self.pair_weight = self.pair_weight.to(device)
 
 
 class _PairLoss(torch.autograd.Function):

@@ -92,7 +92,8 @@ def fit_steps(plan: Plan, settings: TrainingSettings) -> int:
     if len(plan.measure) == 1 or columns == 1 or not settings.enough:
         return most
     signal = math.sqrt(len(plan.sites)) * plan.records_per_site * plan.epsilon
-    return min(most, round(20 * (signal / math.sqrt(columns * (columns - 1) / 2)) ** 0.5) + 1)
+    clear = signal / math.sqrt(columns * (columns - 1) / 2)
+    return min(most, round(20 * math.sqrt(clear)) + 1)
 
 
 def likely_widths(plan: Plan) -> list[int]:

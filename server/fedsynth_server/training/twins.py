@@ -42,10 +42,11 @@ class Twins:
     ) -> None:
         self.widths, self.source = list(widths), source
         self.generator = Discriminator(sum(widths), hidden)
-        self.generator.initialise(rows.mean(0), len(widths), source)
+        self.generator.initialise(rows.mean(0).cpu(), len(widths), source)
+        self.generator.to(rows.device)
         self._learn(rows, first_steps, FIRST_RATE)
         self.records = copy.deepcopy(self.generator)
-        self.believed = torch.zeros(len(widths))
+        self.believed = torch.zeros(len(widths), device=rows.device)
 
     def follow(self, rows: torch.Tensor, steps: int = STEPS) -> None:
         """Train the generator's twin on its newest hard rows (n, D)."""
@@ -56,7 +57,8 @@ class Twins:
         optimiser = torch.optim.Adam(network.parameters(), lr=rate)
         schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
         for _ in range(steps):
-            batch = rows[torch.randint(len(rows), (BATCH,), generator=self.source)]
+            chosen = torch.randint(len(rows), (BATCH,), generator=self.source)
+            batch = rows[chosen.to(rows.device)]
             loss = -predictions(network, batch, self.widths).mean()
             optimiser.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
@@ -75,6 +77,7 @@ class Twins:
             rows: the generator's hard rows (n, D), over which the means are taken.
         """
         with torch.no_grad():
+            null = copy.deepcopy(null).to(rows.device)
             found, noise = self._squares(self.records, rows), self._squares(null, rows)
         self.believed = (1.0 - noise / found.clamp(min=1e-12)).clamp(min=0.0)
 

@@ -127,7 +127,7 @@ def cumulative(weights: NDArray[np.float64]) -> NDArray[np.float64]:
 def column_probabilities(network: GeneratorNetwork) -> list[NDArray[np.float64]]:
     """Per column the probabilities of its codes given each latent: (latents, width)."""
     with torch.no_grad():
-        soft = network.soft_rows().double().numpy()
+        soft = network.soft_rows().double().cpu().numpy()
     starts = np.cumsum((0, *network.shape.widths))
     return [soft[:, start:end] for start, end in pairwise(starts)]
 
