@@ -1,8 +1,7 @@
 """A plan as a person at the site reads it before approving: what it costs, what is left, why not.
 
 The verdict is that of the vault itself (`vault.admission`), taken as if the plan were approved; the
-reasons in words stand beside it. Nothing here looks at a record. Names in a plan were written by
-somebody else: what is shown of them is `printable`.
+reasons in words stand beside it. Nothing here looks at a record.
 """
 
 from collections.abc import Sequence
@@ -68,15 +67,6 @@ def review(plan: Plan, policy: Policy, schema: Schema, charges: Sequence[Charge]
         after=after,
         refusals=tuple(reasons or ([code.value] if code else [])),
     )
-
-
-def printable(text: str) -> str:
-    r"""A foreign text without anything that a terminal would obey.
-
-    >>> printable("north\x1b[2K")
-    'north?[2K'
-    """
-    return "".join(character if character.isprintable() else "?" for character in text)
 
 
 def _verdict(

@@ -23,6 +23,7 @@ from flwr.app import ConfigRecord, Message, RecordDict
 from flwr.serverapp import Grid
 
 from fedsynth_common.errors import ErrorCode, FedsynthError
+from fedsynth_common.limits import REPLY_BYTES
 
 KINDS = {
     "enroll": "query.enroll",
@@ -204,7 +205,7 @@ class Exchange(Generic[R]):
                 self._take(site, message)
 
     def _take(self, site: str, message: Message) -> None:
-        body, reply = _read(message, self._parse)
+        body, reply = _read(message, self._parse, REPLY_BYTES[self._method])
         if isinstance(reply, str):
             self._put_off(site, reply) if reply in PASSING else self._fail(site, reply)
             return
@@ -240,13 +241,13 @@ def require_quorum(
         raise FedsynthError(f"{method}: {good} of {asked} sites answered ({reasons})")
 
 
-def _read(message: Message, parse: Callable[[bytes], R]) -> tuple[bytes, R | str]:
+def _read(message: Message, parse: Callable[[bytes], R], most: int) -> tuple[bytes, R | str]:
     """The reply's bytes and the reply, or why there is none. A node's free text is not repeated."""
     if message.has_error():
         return b"", f"flower error {message.error.code}"
     try:
         body = message.content.config_records["reply"]["body"]
-        if not isinstance(body, bytes):  # bytes(number) would allocate as much as a site likes
+        if not isinstance(body, bytes) or len(body) > most:  # bytes(number) would allocate it
             return b"", ErrorCode.PAYLOAD.value
         reply = parse(body)
     except Exception:  # whatever a site sends must not stop the study

@@ -23,6 +23,13 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from fedsynth_common.durable import write_durably
 from fedsynth_common.errors import InputError
+from fedsynth_common.limits import (
+    MAX_PLAN_BYTES,
+    MAX_SETTINGS_BYTES,
+    printable,
+    read_limited,
+    within_lines,
+)
 from fedsynth_common.protocol.plan import Plan
 from fedsynth_server.exchange import Timing
 from fedsynth_server.folder_lock import FolderLock
@@ -179,7 +186,7 @@ class StudyFolder:
         """
         if not self.plan_file.is_file():
             raise InputError(f"{self.path}: no plan.json; make one with: fedsynth study init")
-        return Plan.from_json(self.plan_file.read_bytes())
+        return Plan.from_json(read_limited(self.plan_file, MAX_PLAN_BYTES))
 
     def config(self) -> StudyConfig:
         """`study.toml`; its root certificate becomes absolute.
@@ -188,18 +195,20 @@ class StudyFolder:
             InputError: missing or unreadable, or naming every faulty field.
         """
         try:
-            fields = tomllib.loads(self.config_file.read_text(encoding="utf-8"))
+            data = read_limited(self.config_file, MAX_SETTINGS_BYTES)
+            fields = tomllib.loads(within_lines(data, str(self.config_file)))
             config = StudyConfig.model_validate(fields)
         except OSError as error:
             raise InputError(f"{self.config_file}: cannot be read ({error.strerror})") from None
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise InputError(f"{self.config_file}: not valid TOML ({error})") from None
         except ValidationError as error:
             faults = "; ".join(
                 f"{'.'.join(str(part) for part in fault['loc'])}: {fault['msg']}"
                 for fault in error.errors(include_input=False)
             )
-            raise InputError(f"{self.config_file}: {faults}") from None
+            raise InputError(f"{self.config_file}: {printable(faults, most=2_000)}") from None
+        except (ValueError, RecursionError) as error:
+            fault = printable(f"not valid TOML ({error})")
+            raise InputError(f"{self.config_file}: {fault}") from None
         if config.superlink.root_certificate is None:
             return config
         place = self.path / config.superlink.root_certificate.expanduser()

@@ -204,7 +204,7 @@ def test_a_yes_at_the_keyboard_approves(site, monkeypatch):
         ({"table": SCHEMA.model_copy(update={"name": "z"})}, "schema is not this site's"),
         ({"training": {"noise_multiplier": 0.2}, "epsilon": 1e4}, "min_noise_multiplier"),
         ({"training": {"sampling_rate": 0.6}, "epsilon": 99.0}, "max_sampling_rate"),
-        ({"training": {"messages": 10001}, "epsilon": 1e4}, "max_steps"),
+        ({"training": {"messages": 10_000, "steps_per_message": 3}, "epsilon": 1e4}, "max_steps"),
         ({"training": {"messages": 900}, "epsilon": 99.0}, "of the cap 10"),
     ],
 )

@@ -463,8 +463,8 @@ MUTANTS = (
         "a record counted twice",
         9,
         f"{VAULT}/measure.py",
-        "minlength=marginal.cells)",
-        "minlength=marginal.cells) * 2",
+        "minlength=end - start)",
+        "minlength=end - start) * 2",
         (f"{P}vault_counts.py::test_one_record_moves_one_cell_of_each_marginal_by_one",),
     ),
     Mutant(
@@ -924,6 +924,87 @@ MUTANTS = (
         '_log.info("measuring %s rows", len(self._records))\n'
         "            counts = measure(self._records, checked, self._randomness)",
         (f"{P}gate_vault.py::test_adjacent_tables_differ_in_nothing_but_noisy_arrays",),
+    ),
+    Mutant(
+        "memory of counts in proportion to the records",
+        15,
+        f"{VAULT}/measure.py",
+        "rows = max(1, min(_ROWS, _LOOKED_UP // len(place)))",
+        "rows = max(1, len(codes))",
+        (f"{P}vault_memory.py::test_the_peak_of_a_request_is_the_same_for_any_number_of_records",),
+    ),
+    Mutant(
+        "arrays of counts that fill up with the records",
+        15,
+        f"{VAULT}/measure.py",
+        "np.full((len(place), rows), 0, np.uint16)",
+        "np.zeros((len(place), rows), np.uint16)",
+        (f"{P}vault_memory.py::test_the_peak_of_a_request_is_the_same_for_any_number_of_records",),
+    ),
+    Mutant(
+        "views without end are looked up",
+        15,
+        f"{VAULT}/checks.py",
+        "if len(axes) > AXES_PER_COLUMN * columns:",
+        "if False:",
+        (f"{P}vault_memory.py::test_views_without_end_are_refused_before_the_charge",),
+    ),
+    Mutant(
+        "marginals without end are counted",
+        15,
+        f"{VAULT}/checks.py",
+        "not 1 <= len(marginals) <= MAX_MARGINALS or",
+        "not marginals or",
+        (
+            f"{P}vault_memory.py::"
+            "test_marginals_axes_and_variances_without_end_are_refused_before_the_charge",
+        ),
+    ),
+    Mutant(
+        "more noise variances than can be accounted for",
+        15,
+        f"{VAULT}/checks.py",
+        "if len(set(variances)) > MAX_VARIANCES:",
+        "if False:",
+        (
+            f"{P}vault_memory.py::"
+            "test_marginals_axes_and_variances_without_end_are_refused_before_the_charge",
+        ),
+    ),
+    Mutant(
+        "a reply that cannot be delivered is charged",
+        15,
+        f"{VAULT}/checks.py",
+        "if sum(marginal.cells for marginal in marginals) > MAX_CELLS:",
+        "if False:",
+        (f"{P}vault_memory.py::test_counts_beyond_a_reply_are_refused_before_the_charge",),
+    ),
+    Mutant(
+        "requests of any length are parsed",
+        15,
+        f"{VAULT}/service.py",
+        "if len(request) > REQUEST_BYTES[method]:",
+        "if False:",
+        (f"{P}vault_memory.py::test_a_request_beyond_its_length_is_not_even_parsed",),
+    ),
+    Mutant(
+        "networks of any size in a plan",
+        15,
+        f"{PROTOCOL}/plan.py",
+        "if self.parameters(1) > MAX_PARAMETERS:",
+        "if False:",
+        (
+            f"{P}vault_memory.py::"
+            "test_a_plan_with_huge_networks_is_refused_before_a_request_is_made",
+        ),
+    ),
+    Mutant(
+        "tiny weights decide how long a step takes",
+        15,
+        f"{VAULT}/server.py",
+        "torch.set_flush_denormal(True)",
+        "pass",
+        (f"{C}server.py::test_numbers_too_small_to_compute_fast_are_zero_in_the_vault",),
     ),
     Mutant(
         "seeded noise passes for private",

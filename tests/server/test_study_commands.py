@@ -6,6 +6,8 @@ import os
 import pandas as pd
 import pytest
 from command import fedsynth
+from hostile import FAST, changed_lines
+from hypothesis import given
 from killed_study import grid_of, make_folder
 from small_study import SCHEMA
 
@@ -309,3 +311,13 @@ def messages_of(plan):
 def make_default_plan():
     size = {"records_per_site": 5000, "epsilon": 1.0, "delta": 1e-5, "variant": "both"}
     return make_plan(study="default", table=SCHEMA, sites=["a", "b"], **size)
+
+
+@FAST
+@given(changed_lines(config_text("127.0.0.1:8000", None, 2)))
+def test_a_study_toml_of_any_content(tmp_path, text):
+    (tmp_path / "study.toml").write_bytes(text.encode("utf-8", "replace"))
+    try:
+        assert StudyFolder(tmp_path).config().sites
+    except InputError as error:
+        assert len(str(error)) < 3_000

@@ -60,10 +60,11 @@ def approve(
 
 def show_plan(plan: "Plan", policy: "Policy", reviewed: "Review") -> None:
     """Print who, what, and at which cost."""
-    from fedsynth_client.plan_review import printable
+    from fedsynth_client.plan_resources import resources
+    from fedsynth_common.limits import printable
 
     schema = plan.table
-    sites = ", ".join(printable(name) for name in plan.sites)
+    sites = printable(", ".join(plan.sites))
     unit = "one record"
     if schema.person_key is not None:
         unit = f"one person ({schema.person_key!r}, up to {schema.rows_per_person} rows)"
@@ -73,6 +74,9 @@ def show_plan(plan: "Plan", policy: "Policy", reviewed: "Review") -> None:
     typer.echo(f"schema   {printable(schema.name)}: {columns}")
     typer.echo(f"protects {unit}")
     typer.echo(f"digest   {plan.digest}")
+    typer.echo("What it may take of this computer:")
+    for about, most in resources(plan):
+        typer.echo(f"  {about:<9}{most}")
     table = Table(title=f"Cost of each step, epsilon at delta {plan.delta:g}")
     for heading in ("step", "what", "noise multiplier", "epsilon alone"):
         table.add_column(heading, justify="right" if "e" in heading[-5:] else "left")

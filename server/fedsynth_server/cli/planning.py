@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from fedsynth_common.errors import InputError
+from fedsynth_common.limits import MAX_PLAN_BYTES, read_limited
 from fedsynth_server.cli.options import (
     AsJson,
     Delta,
@@ -115,7 +116,7 @@ def explain(
 
     if not plan_file.is_file():
         raise InputError(f"{plan_file}: no such file")
-    made = Plan.from_json(plan_file.read_bytes())
+    made = Plan.from_json(read_limited(plan_file, MAX_PLAN_BYTES))
     lines = explained(made)
     total = _total(made)
     if as_json:

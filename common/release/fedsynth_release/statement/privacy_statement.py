@@ -16,13 +16,16 @@ import platform
 from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from fedsynth_common.errors import InputError
+from fedsynth_common.limits import MAX_STATEMENT_BYTES, printable, read_limited
+from fedsynth_common.privacy import PrivacyError
 from fedsynth_common.privacy.accounting import ROUNDING, epsilon, epsilon_rdp
 from fedsynth_common.privacy.events import from_dict, merged, to_dict
+from fedsynth_common.protocol.plan import MAX_MECHANISMS, MAX_SITES
 from fedsynth_release.statement import promises
 from fedsynth_release.statement.mechanisms import Mechanism, limits_of, smallest_group
 
@@ -76,8 +79,15 @@ class SiteCost(_Statement):
     def from_events(
         cls, site: str, events: Sequence[dict[str, Any]], delta: float, **more: Any
     ) -> "SiteCost":
-        """Compose the events of one site."""
+        """Compose the events of one site.
+
+        Raises:
+            PrivacyError: they cannot be composed, or are of more different kinds than a plan allows:
+                each takes the accountant seconds, and a receipt is whatever a site signs.
+        """
         charged = merged(from_dict(event) for event in events)
+        if len(charged) > MAX_MECHANISMS:
+            raise PrivacyError(f"more than {MAX_MECHANISMS} different mechanisms")
         return cls(
             site=site,
             epsilon=epsilon(charged, delta),
@@ -104,7 +114,7 @@ class PrivacyStatement(_Statement):
         default=None, description="most records of a person that are used; null: unit is a record"
     )
     trust: str = promises.TRUST
-    sites: tuple[SiteCost, ...]
+    sites: Annotated[tuple[SiteCost, ...], Field(max_length=MAX_SITES)]
     epsilon_if_people_are_at_one_site_only: float
     epsilon_if_people_may_be_at_every_site: float
     delta: float
@@ -194,14 +204,15 @@ class PrivacyStatement(_Statement):
             InputError: naming the first field that is not as expected.
         """
         try:
-            return cls.model_validate_json(path.read_bytes())
+            return cls.model_validate_json(read_limited(path, MAX_STATEMENT_BYTES))
         except OSError as error:
             raise InputError(f"{path}: cannot be read ({error.strerror})") from None
         except ValidationError as error:
-            faults = [".".join(str(part) for part in fault["loc"]) for fault in error.errors()]
+            found = error.errors(include_input=False)
+            faults = [".".join(str(part) for part in fault["loc"]) for fault in found]
         if "spec_version" in faults:
             raise InputError(f"{path}: spec_version: this version of fedsynth knows only 2")
-        raise InputError(f"{path}: damaged ({faults[0] or 'file'})")
+        raise InputError(f"{path}: damaged ({printable(faults[0]) or 'file'})")
 
 
 def _unit(rows_per_person: int | None) -> str:

@@ -14,12 +14,13 @@ does not prove that a key belongs to the site: only a key known from elsewhere c
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from fedsynth_common.limits import printable
 from fedsynth_common.privacy import PrivacyError
 from fedsynth_common.privacy.events import DpSgdEvent, Event, from_dict, merged
 from fedsynth_common.privacy.gaussian_dp import total_mu
@@ -31,6 +32,7 @@ PROVEN = (
     *("dataset", "ledger_entries", "ledger_head", "package_version"),
 )
 """Fields of a site's line that only a receipt can fill."""
+Name = Annotated[str, Field(max_length=200)]
 Fault = tuple[str, str]
 """Field of the site's line, and what is wrong with it."""
 
@@ -40,8 +42,8 @@ class Ledger(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
-    seq: int
-    head: str
+    seq: Annotated[int, Field(ge=0, le=2**62)]
+    head: Name
 
 
 class Receipt(BaseModel):
@@ -50,12 +52,12 @@ class Receipt(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
     format_version: Literal[1]
-    study: str
-    plan_digest: str
-    dataset: str
-    events: tuple[dict[str, Any], ...]
+    study: Name
+    plan_digest: Name
+    dataset: Name
+    events: Annotated[tuple[dict[str, Any], ...], Field(max_length=20_000)]
     ledger: Ledger
-    package_version: str
+    package_version: Name
     seeded: bool
 
     @property
@@ -166,7 +168,8 @@ def _events(charged: Iterable[Mapping[str, Any]]) -> tuple[Event, ...]:
     try:
         return merged(from_dict(event) for event in charged)
     except PrivacyError as error:
-        raise _RefusedError("receipt.events", f"cannot be accounted ({error})") from None
+        fault = f"cannot be accounted ({printable(str(error))})"
+        raise _RefusedError("receipt.events", fault) from None
 
 
 def beyond(events: Iterable[Event], plan: Plan) -> bool:

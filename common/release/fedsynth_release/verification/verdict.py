@@ -8,6 +8,7 @@ a reader who does not compare it by another way has audited a folder that anybod
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from fedsynth_common.limits import printable
 from fedsynth_release.statement.privacy_statement import PrivacyStatement
 
 NOT_GUARANTEED = (
@@ -31,11 +32,6 @@ RECEIPTS_ONLY = (
 )
 
 
-def printable(text: str) -> str:
-    """The text without control characters: a file must not steer the reader's terminal."""
-    return "".join(character if character.isprintable() else "?" for character in text)
-
-
 @dataclass(frozen=True, kw_only=True)
 class Finding:
     """One thing that does not fit, on one line."""
@@ -45,7 +41,7 @@ class Finding:
     problem: str
 
     def __str__(self) -> str:
-        return printable(f"{self.file}: {self.field}: {self.problem}")
+        return printable(f"{self.file}: {self.field}: {self.problem}", most=2_000)
 
 
 @dataclass(frozen=True, kw_only=True)
