@@ -7,14 +7,9 @@ import pytest
 from command import fedsynth
 
 from fedsynth_simulations.benchmarks.large import schema_of
-from fedsynth_simulations.benchmarks.speed import (
-    MOST_CELLS,
-    Timing,
-    beside,
-    plain_draw,
-    random_sampler,
-    timings,
-)
+from fedsynth_simulations.benchmarks.speed import MOST_CELLS, timings
+from fedsynth_simulations.benchmarks.speed_tables import plain_draw, random_sampler
+from fedsynth_simulations.benchmarks.timing import Timing, beside
 
 
 def test_the_yardstick_draws_codes_with_the_same_probabilities():

@@ -8,35 +8,20 @@ Good to a factor of two: the number of codes is decided by noisy histograms that
 ends early where noise explains the rest, and other work on the computer comes and goes.
 """
 
-import copy
 import math
-import time
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import combinations
 
-import numpy as np
-import torch
-
-from fedsynth_common.networks import one_hot
-from fedsynth_common.protocol.plan import DiscriminatorPlan, Plan
+from fedsynth_common.protocol.plan import Plan
 from fedsynth_common.schema import FineDomain, domains
-from fedsynth_server.marginals import Marginal
-from fedsynth_server.training.adversary import Adversary
-from fedsynth_server.training.anchor import Anchor
-from fedsynth_server.training.fit import fit, new_generator
-from fedsynth_server.training.null import SITES, NullFederation
+from fedsynth_server.training.null import SITES
+from fedsynth_server.training.probe import Probe
 from fedsynth_server.training.settings import TrainingSettings
-from fedsynth_server.training.twins import BATCH, FIRST_STEPS, STEPS, Twins
+from fedsynth_server.training.twins import FIRST_STEPS, STEPS
 
 CODES, CATEGORIES = 24, 32
 """Codes of a wide number and of a long code list, at most (`decoding.binning`)."""
 BIN_NOISE = 4.0
 """Records of a bin over the standard deviation of the noise in it, at least (`decoding.binning`)."""
-PART = 4
-"""The probe takes a part of the latents and of the rows: costs are proportional to them."""
-PROBED = 500
-"""Records of the probed DP-SGD step, at most."""
 SITE = 1.5
 """A site's step against the coordinator's imagined one: double precision, and a draw from records."""
 CELL, PAIR = 6e-7, 1.5e-8
@@ -110,80 +95,6 @@ def likely_widths(plan: Plan) -> list[int]:
 def _codes(domain: FineDomain, apart: int) -> int:
     most = CODES if domain.ordered else CATEGORIES
     return domain.width if domain.width <= most else min(most, apart) + (domain.missing is not None)
-
-
-class Probe:
-    """One step of each kind, at a part of its size."""
-
-    def __init__(self, widths: list[int], settings: TrainingSettings, *, paired: bool) -> None:
-        self._widths = widths
-        self._settings = settings.model_copy(
-            update={
-                "latents": max(16, settings.latents // PART),
-                "adversarial_batch": max(2, settings.adversarial_batch // PART),
-                "adversarial_steps": 1,
-            }
-        )
-        even = [np.full(width, 1 / width) for width in widths]
-        first = [Marginal(columns=(c,), frequencies=f, variance=1.0) for c, f in enumerate(even)]
-        pairs = [
-            Marginal(columns=(a, b), frequencies=np.outer(even[a], even[b]), variance=1.0)
-            for a, b in combinations(range(len(widths)), 2)
-            if paired
-        ]
-        self._anchor = Anchor([*first, *pairs], widths)
-        self._network = new_generator(first, widths, self._settings)
-
-    @property
-    def latents(self) -> int:
-        """Of the probed generator."""
-        return int(self._settings.latents)
-
-    def fit_once(self) -> None:
-        """A fit of one step."""
-        fit(self._network, self._anchor, 1, 1e-3)
-
-    def adversarial_once(self, hidden: Sequence[int] = (64,)) -> Callable[[], object]:
-        """One step against new twins."""
-        twins = self._twins(hidden, torch.Generator().manual_seed(0))[0]
-        adversary = Adversary(self._network, self._anchor.softened, 1.0, self._settings)
-        return lambda: adversary.round(twins)
-
-    def _twins(self, hidden: Sequence[int], source: torch.Generator) -> tuple[Twins, torch.Tensor]:
-        """Twins that have learned nothing, and rows for them (BATCH, D)."""
-        rng = np.random.default_rng(0)
-        codes = np.stack([rng.integers(0, w, BATCH) for w in self._widths], axis=1)
-        rows = one_hot(codes.astype(np.uint16), self._widths)
-        return Twins(self._widths, hidden, rows, source, first_steps=1), rows
-
-    def fit_step(self) -> float:
-        """Seconds of a step of the fit."""
-        # `fit` ends with another pass of the generator and of the loss, without a gradient
-        return _seconds(self.fit_once) * PART * 0.75
-
-    def round_steps(self, plan: DiscriminatorPlan) -> tuple[float, float, float]:
-        """Seconds of a generator's step, of a step of its twin and of a site's DP-SGD step."""
-        source = torch.Generator().manual_seed(0)
-        twins, rows = self._twins(plan.hidden, source)
-        records = min(plan.expected_batch, PROBED)
-        small = plan.model_copy(update={"steps_per_message": 1, "expected_batch": records})
-        null = NullFederation(copy.deepcopy(twins.records), small, 1, self._widths, source)
-        return (
-            _seconds(self.adversarial_once(plan.hidden)) * PART,
-            _seconds(lambda: twins.follow(rows, steps=1)),
-            _seconds(lambda: null.message(rows)) * plan.expected_batch / records,
-        )
-
-
-def _seconds(step: Callable[[], object]) -> float:
-    """The shorter of two runs, after one that warms up."""
-    step()
-    found = []
-    for _ in range(2):
-        start = time.perf_counter()
-        step()
-        found.append(time.perf_counter() - start)
-    return min(found)
 
 
 def spoken(seconds: float) -> str:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from fedsynth_simulations.benchmarks.speed import Timing
+    from fedsynth_simulations.benchmarks.timing import Timing
 
 
 def speed(
