@@ -7,9 +7,10 @@ reasons in words stand beside it. Nothing here looks at a record.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from fedsynth_client.account import Total
 from fedsynth_client.ledger import Charge
 from fedsynth_client.policy import Policy
-from fedsynth_client.vault.admission import admit_cost, admit_plan
+from fedsynth_client.vault.admission import admit_cost, admit_plan, first_study_leaves_room
 from fedsynth_common.errors import ErrorCode, RefusalError
 from fedsynth_common.privacy import PrivacyError
 from fedsynth_common.privacy.accounting import epsilon
@@ -35,15 +36,17 @@ class Review:
     Attributes:
         steps: The cost table.
         cost: ε of the whole plan at its own δ.
-        spent: ε at the policy's δ of everything charged before, this study left out.
+        spent: What everything charged before comes to, this study left out.
         after: The same with this plan.
+        several: Whether other studies were charged, so that the Rényi filter decides.
         refusals: Why the vault would refuse the plan; empty if it would accept it.
     """
 
     steps: tuple[StepCost, ...]
     cost: float
-    spent: float
-    after: float
+    spent: Total
+    after: Total
+    several: bool
     refusals: tuple[str, ...]
 
 
@@ -54,17 +57,22 @@ def review(plan: Plan, policy: Policy, schema: Schema, charges: Sequence[Charge]
         PrivacyError: if the plan's events cannot be accounted for.
     """
     planned = plan.planned_events()
-    others = [event for c in charges if c.study != plan.study for event in c.events]
+    others = [charge for charge in charges if charge.study != plan.study]
+    before = [event for charge in others for event in charge.events]
     cost = epsilon(planned, plan.delta)
-    after = epsilon([*planned, *others], policy.max_delta)
+    after = Total.of([*planned, *before], policy, several=bool(others))
     approving = policy.model_copy(update={"approved_plans": (plan.digest,)})
     code = _verdict(plan, approving, schema, charges)
-    reasons = [*_terms(plan, policy, schema), *_costs(plan, policy, cost, after)] if code else []
+    reasons: list[str] = []
+    if code:
+        reasons = [*_terms(plan, policy, schema), *_costs(plan, policy, cost)]
+        reasons += _cap(policy, charges, after, several=bool(others))
     return Review(
         steps=tuple(_steps(plan)),
         cost=cost,
-        spent=epsilon(others, policy.max_delta),
+        spent=Total.of(before, policy, several=len({charge.study for charge in others}) > 1),
         after=after,
+        several=bool(others),
         refusals=tuple(reasons or ([code.value] if code else [])),
     )
 
@@ -102,16 +110,31 @@ def _terms(plan: Plan, policy: Policy, schema: Schema) -> list[str]:
     return found
 
 
-def _costs(plan: Plan, policy: Policy, cost: float, after: float) -> list[str]:
-    """Which of the limits on ε the plan breaks."""
+def _costs(plan: Plan, policy: Policy, cost: float) -> list[str]:
+    """Which of the limits on its own ε the plan breaks."""
     found = []
     if cost > plan.epsilon:
         found.append(f"it costs {cost:.4f}, more than the {plan.epsilon:g} that it says")
     if cost > policy.study_limit:
         found.append(f"it costs {cost:.4f}; one study may cost {policy.study_limit:g}")
-    if after > policy.max_epsilon:
-        found.append(f"with it {after:.4f} would be spent of the cap {policy.max_epsilon:g}")
     return found
+
+
+def _cap(policy: Policy, charges: Sequence[Charge], after: Total, *, several: bool) -> list[str]:
+    """Why the plan does not fit under the cap, in the words of the rule that decides."""
+    cap = policy.max_epsilon
+    if not several:
+        spent = f"with it {after.epsilon:.4f} would be spent of the cap {cap:g}"
+        return [spent] if after.epsilon > cap else []
+    if not first_study_leaves_room(policy, charges):
+        return [
+            f"the whole plan of {charges[0].study}, the first study charged here, takes all of the "
+            f"cap {cap:g} by itself, run or not, so that no other study fits beside it"
+        ]
+    if after.share > 1:
+        share = f"{after.share:.1%} of what the cap {cap:g} allows several studies"
+        return [f"with it {share} would be used (Rényi filter of order {after.order:g})"]
+    return []
 
 
 def _steps(plan: Plan) -> list[StepCost]:

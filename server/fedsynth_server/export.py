@@ -4,6 +4,7 @@ A receipt is believed only after its signature and its study have been checked; 
 missing or wrong is listed with the cost of the whole plan, since that is what it may have spent.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -50,9 +51,16 @@ def site_cost(
 
 
 def privacy_statement(
-    plan: Plan, outcome: Outcome, contact: str = "", expires: str = ""
+    plan: Plan,
+    outcome: Outcome,
+    contact: str = "",
+    expires: str = "",
+    caveats: Sequence[str] = (),
 ) -> PrivacyStatement:
-    """The statement of a finished study; contact and expiry as the coordinator words them."""
+    """The statement of a finished study; contact and expiry as the coordinator words them.
+
+    `caveats` are added to those that follow from the plan and the receipts.
+    """
     costs = [
         site_cost(plan, site, outcome.receipts.get(site), outcome.keys.get(site, b""))
         for site in plan.sites
@@ -64,7 +72,7 @@ def privacy_statement(
         rows_per_person=plan.table.rows_per_person if plan.table.person_key else None,
         delta=plan.delta,
         sites=[cost for cost, _ in costs],
-        caveats=[DRAFTED] if drafted else [],
+        caveats=[*([DRAFTED] if drafted else []), *caveats],
         seeded=any(seeded for _, seeded in costs),
         mechanisms=mechanisms_of(plan),
         contact=contact,
@@ -73,14 +81,19 @@ def privacy_statement(
 
 
 def export(
-    plan: Plan, outcome: Outcome, folder: Path, contact: str = "", expires: str = ""
+    plan: Plan,
+    outcome: Outcome,
+    folder: Path,
+    contact: str = "",
+    expires: str = "",
+    caveats: Sequence[str] = (),
 ) -> Generator:
     """Write `folder` (created if needed): weights, schema, plan, measurements, statement, card.
 
     Returns:
         The generator as it was written.
     """
-    statement = privacy_statement(plan, outcome, contact, expires)
+    statement = privacy_statement(plan, outcome, contact, expires, caveats)
     generator = Generator(outcome.network, outcome.codebook, plan.table, statement)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / PLAN).write_bytes(plan.to_json())  # these bytes have the digest that sites approved

@@ -56,7 +56,16 @@ def simulate(
         Path | None, typer.Option(help="Reviewed schema; without it one is drafted from the data.")
     ] = None,
     rows: Annotated[
-        int | None, typer.Option(help="Synthetic records; default as many as real.")
+        int | None,
+        typer.Option(help="Synthetic records; default about as many as real, by the noisy counts."),
+    ] = None,
+    records_per_site: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Public order of magnitude of a site's records, which the plan declares. Without it "
+            "the plan is sized from the records: a rehearsal, NOT private.",
+        ),
     ] = None,
     holdout: Annotated[
         float,
@@ -90,7 +99,12 @@ def simulate(
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
 ) -> None:
-    """Run a federated study on one machine: split a table over sites, train, export, sample."""
+    """Run a federated study on one machine: split a table over sites, train, export, sample.
+
+    The result is private only with --schema and --records-per-site, without --seed and --holdout,
+    and with --site-column or --sites 1: all else takes something from the records that no noise
+    covers, and every file says so.
+    """
     from fedsynth_server.training.settings import TrainingSettings
     from fedsynth_simulations import simulate as simulations  # torch and Flower: not for --help
     from fedsynth_simulations.result_folder import Wanted, check_out
@@ -123,6 +137,8 @@ def simulate(
         settings=TrainingSettings.on(device.value),
         seed=seed,
         backend=backend.value,
+        records_per_site=records_per_site,
+        pooled=holdout > 0 or (site_column is None and sites > 1),
     )
     if quick:
         simulation = simulations.quick(simulation)

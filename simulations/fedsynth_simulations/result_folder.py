@@ -1,6 +1,5 @@
 """The folder of a simulation's result: written beside it first, and moved into place when whole."""
 
-import json
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -12,6 +11,7 @@ from typing import Any
 from fedsynth_common.errors import InputError
 from fedsynth_release.report import write_report
 from fedsynth_release.table_writer import TableWriter
+from fedsynth_simulations.closed_file import write_closed
 from fedsynth_simulations.simulate import Result
 from fedsynth_simulations.summary import evaluation_of, summary_of
 from fedsynth_simulations.table_options import Tables
@@ -34,7 +34,7 @@ class Wanted:
 
     Attributes:
         out: folder of the result.
-        rows: synthetic records; None: as many as real ones.
+        rows: synthetic records; None: about as many as real ones, by the noisy counts.
         file_format: suffix of the synthetic table.
         attacks: whether an evaluation attacks it.
         quasi_identifiers: columns that the k-anonymised reference generalises; (): all but the target.
@@ -56,7 +56,7 @@ def write_result(
 ) -> tuple[dict[str, Any], Any]:
     """Write table, evaluation, report and summary into `draft`; returns summary and evaluation."""
     with TableWriter(draft / f"synthetic.{wanted.file_format}") as writer:
-        for part in result.generator.stream(wanted.rows or len(tables.pooled), wanted.seed):
+        for part in result.generator.stream(wanted.rows or result.rows, wanted.seed):
             writer.write(part)
     summary = summary_of(result, tables.sites, wanted.out)
     evaluation = None
@@ -67,7 +67,7 @@ def write_result(
         )
     report = draft / "report.html"
     write_report(draft / "generator", report, evaluation=evaluation, history=result.history)
-    (draft / "summary.json").write_text(json.dumps(summary, indent=2) + "\n")
+    write_closed(draft / "summary.json", summary)
     return summary, evaluation
 
 

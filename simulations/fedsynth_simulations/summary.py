@@ -12,6 +12,7 @@ from rich.table import Table
 
 from fedsynth_common.errors import InputError
 from fedsynth_common.tables import read_table
+from fedsynth_simulations.closed_file import NOTICE
 
 
 def summary_of(result: Any, frames: dict[str, pd.DataFrame], out: Path) -> dict[str, Any]:
@@ -102,7 +103,7 @@ def _quality(found: Any) -> dict[str, dict[str, float | None]]:
 def show_summary(summary: dict[str, Any], evaluation: Any, as_json: bool) -> None:
     """Print the summary and, if there is one, the evaluation."""
     if as_json:
-        typer.echo(json.dumps(summary))
+        typer.echo(json.dumps({"notice": NOTICE, **summary}))
         return
     console = Console()
     for caveat in summary["caveats"]:
@@ -111,6 +112,7 @@ def show_summary(summary: dict[str, Any], evaluation: Any, as_json: bool) -> Non
     for site, cost in summary["sites"].items():
         sites.add_row(escape(site), f"{cost['records']:,}", f"{cost['epsilon']:.4f}")
     console.print(sites)
+    console.print(NOTICE, style="bold", highlight=False, soft_wrap=True)
     if evaluation is not None:
         from fedsynth_release.evaluation.summary import show
 

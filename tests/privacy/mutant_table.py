@@ -20,7 +20,8 @@ class Mutant(NamedTuple):
 
 CORE, SITE = "common/fedsynth_common/privacy", "client/fedsynth_client"
 PROTOCOL, VAULT = "common/fedsynth_common/protocol", "client/fedsynth_client/vault"
-P, C = "tests/privacy/test_", "tests/client/test_"
+SIMULATIONS = "simulations/fedsynth_simulations"
+P, C, S = "tests/privacy/test_", "tests/client/test_", "tests/simulations/test_"
 
 MUTANTS = (
     # 1: randomness
@@ -752,7 +753,7 @@ MUTANTS = (
         "cap ignored at enrolment",
         14,
         f"{VAULT}/admission.py",
-        "if epsilon([*planned, *_others(plan, charges)], policy.max_delta) > policy.max_epsilon:",
+        "if not within_cap(plan, policy, charges, planned):",
         "if False:",
         (f"{P}gate_budget.py::test_a_study_that_does_not_fit_beside_others_is_not_enrolled",),
     ),
@@ -760,7 +761,7 @@ MUTANTS = (
         "cap ignored at each step",
         14,
         f"{VAULT}/admission.py",
-        "if epsilon([*study, *_others(plan, charges)], policy.max_delta) > policy.max_epsilon:",
+        "if not within_cap(plan, policy, charges, study):",
         "if False:",
         (f"{P}gate_budget.py::test_a_step_that_does_not_fit_beside_others_is_refused",),
     ),
@@ -776,9 +777,58 @@ MUTANTS = (
         "every study has a cap of its own",
         14,
         f"{VAULT}/admission.py",
-        "for charge in charges if charge.study != plan.study for",
-        "for charge in charges if False for",
+        "for c in charges if c.study != plan.study for",
+        "for c in charges if False for",
         (f"{P}gate_budget.py::test_a_step_that_does_not_fit_beside_others_is_refused",),
+    ),
+    # 16 (in the order of the code): what decides on the cap over all studies
+    Mutant(
+        "studies composed by PLD",
+        16,
+        f"{VAULT}/admission.py",
+        "        share_of_cap([*study, *others], policy.max_epsilon, policy.max_delta) <= 1\n",
+        "        epsilon([*study, *others], policy.max_delta) <= policy.max_epsilon\n",
+        (f"{P}gate_budget.py::test_studies_chosen_after_results_are_not_composed_by_pld",),
+    ),
+    Mutant(
+        "studies composed by Rényi DP at the order that suits what was spent",
+        16,
+        f"{CORE}/renyi.py",
+        "spent = float(composed(events).rdp[ORDERS.index(order)])",
+        "order = composed(events).get_epsilon_and_optimal_order(delta)[1]\n"
+        "    budget = cap - conversion(order, delta)\n"
+        "    spent = float(composed(events).rdp[ORDERS.index(order)])",
+        (
+            f"{P}gate_budget.py::test_the_order_of_the_filter_is_the_policys_and_not_the_one_that_suits"
+            "_what_was_spent",
+        ),
+    ),
+    Mutant(
+        "the first study counts with what it was charged",
+        16,
+        f"{VAULT}/admission.py",
+        "whole = charges[0].planned",
+        "whole = charges[0].events",
+        (
+            f"{P}gate_budget.py::test_the_first_study_counts_with_its_whole_plan_even_if_it_ends"
+            "_early",
+        ),
+    ),
+    Mutant(
+        "a first study without a plan leaves room",
+        16,
+        f"{VAULT}/admission.py",
+        "    if whole is None:\n        return False",
+        "    if whole is None:\n        return True",
+        (f"{P}gate_budget.py::test_a_first_study_whose_plan_is_not_known_leaves_no_room",),
+    ),
+    Mutant(
+        "budget of the filter without its conversion",
+        16,
+        f"{CORE}/renyi.py",
+        "    budget = cap - conversion(order, delta)\n",
+        "    budget = cap\n",
+        (f"{P}accounting.py::test_two_studies_of_epsilon_one",),
     ),
     Mutant(
         "chain of the ledger unverified",
@@ -1013,5 +1063,57 @@ MUTANTS = (
         "seeded=not self._randomness.private",
         "seeded=False",
         (f"{P}gate_vault.py::test_seeded_noise_cannot_pass_for_private",),
+    ),
+    # 17: what a simulation takes from the records
+    Mutant(
+        "a rehearsal is not said to be one",
+        17,
+        f"{SIMULATIONS}/simulate.py",
+        "rehearsal = self.pooled or self.records_per_site is None",
+        "rehearsal = False",
+        (f"{S}simulate.py::test_a_plan_of_a_declared_size_does_not_depend_on_the_records",),
+    ),
+    Mutant(
+        "a table that was dealt out is called private",
+        17,
+        f"{SIMULATIONS}/cli.py",
+        "pooled=holdout > 0 or (site_column is None and sites > 1)",
+        "pooled=False",
+        (f"{S}cli_simulate.py::test_only_what_took_nothing_from_the_records_is_called_private",),
+    ),
+    Mutant(
+        "the declared size is ignored",
+        17,
+        f"{SIMULATIONS}/simulate.py",
+        "    size = simulation.records_per_site\n",
+        "    size = None\n",
+        (f"{S}simulate.py::test_a_plan_of_a_declared_size_does_not_depend_on_the_records",),
+    ),
+    Mutant(
+        "as many synthetic records as real ones",
+        17,
+        f"{SIMULATIONS}/cli.py",
+        "rows or result.rows",
+        "rows or len(pooled)",
+        (f"{S}cli_simulate.py::test_the_number_of_synthetic_records_is_the_noisy_one",),
+    ),
+    Mutant(
+        "exact facts in a file that everybody may read",
+        17,
+        f"{SIMULATIONS}/closed_file.py",
+        "OWNER_ONLY = 0o600",
+        "OWNER_ONLY = 0o644",
+        (f"{S}cli_simulate.py::test_what_holds_exact_facts_is_marked_and_closed",),
+    ),
+    Mutant(
+        "caveats of a simulation are not exported",
+        17,
+        "server/fedsynth_server/export.py",
+        "*([DRAFTED] if drafted else []), *caveats",
+        "*([DRAFTED] if drafted else [])",
+        (
+            f"{S}cli_simulate.py::test_a_plan_sized_from_the_records_is_a_rehearsal_and_every_file_says"
+            "_so",
+        ),
     ),
 )

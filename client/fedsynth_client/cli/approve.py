@@ -84,8 +84,22 @@ def show_plan(plan: "Plan", policy: "Policy", reviewed: "Review") -> None:
         noise, alone = f"{line.noise_multiplier:.3f}", f"{line.epsilon:.4f}"
         table.add_row(line.step, line.what, noise, alone)
     Console(markup=False, highlight=False).print(table)
-    left = max(0.0, policy.max_epsilon - reviewed.after)
     typer.echo(f"whole plan       epsilon {reviewed.cost:.4f}, and it says {plan.epsilon:g}")
-    typer.echo(f"other studies    epsilon {reviewed.spent:.4f} at delta {policy.max_delta:g}")
-    typer.echo(f"with this plan   epsilon {reviewed.after:.4f} of {policy.max_epsilon:g}")
-    typer.echo(f"left of the cap  epsilon {left:.4f}")
+    _show_cap(policy, reviewed)
+
+
+def _show_cap(policy: "Policy", reviewed: "Review") -> None:
+    """Print what the plan takes of the cap: one study by PLD, several by the Rényi filter too."""
+    before, after, cap = reviewed.spent, reviewed.after, policy.max_epsilon
+    typer.echo(f"other studies    epsilon {before.epsilon:.4f} at delta {policy.max_delta:g}")
+    typer.echo(f"with this plan   epsilon {after.epsilon:.4f} of {cap:g}")
+    if not reviewed.several:
+        typer.echo(f"left of the cap  epsilon {max(0.0, cap - after.epsilon):.4f}")
+        return
+    typer.echo(
+        f"                 epsilon {after.pld:.4f} if all plans had been fixed beforehand (PLD)"
+    )
+    typer.echo(
+        f"used of the cap  {after.share:.1%}, before this plan {before.share:.1%} "
+        f"(Rényi filter of order {after.order:g}; decides)"
+    )
