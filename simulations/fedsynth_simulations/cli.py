@@ -157,7 +157,7 @@ def _say_method(tables: "Tables", simulation: "Simulation") -> None:
 
     plan = simulation_plan(tables.sites, tables.schema, simulation)
     for line in simulation_lines(plan, estimated(plan, simulation.settings)):
-        typer.echo(line, err=True)
+        typer.echo(line)
 
 
 def _run(tables: "Tables", simulation: "Simulation", wanted: "Wanted", as_json: bool) -> None:
