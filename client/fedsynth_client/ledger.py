@@ -1,6 +1,6 @@
 """The site's ledger: what was ever charged to the people in its table, and what was answered.
 
-Order of every release (DESIGN 5.7): charge -> fsync -> compute -> outbox -> reply. A crash loses
+Order of every release: charge -> fsync -> compute -> outbox -> reply. A crash loses
 budget, never privacy: a charge is never refunded, and what was not stored is never computed again.
 A repeated request gets the stored bytes at no charge; the same step with other content is refused.
 

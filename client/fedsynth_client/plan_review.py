@@ -14,7 +14,7 @@ from fedsynth_client.vault.admission import admit_cost, admit_plan, first_study_
 from fedsynth_common.errors import ErrorCode, RefusalError
 from fedsynth_common.privacy import PrivacyError
 from fedsynth_common.privacy.accounting import epsilon
-from fedsynth_common.privacy.events import DpSgdEvent, Event, GaussianEvent
+from fedsynth_common.privacy.events import DpSgdEvent, Event
 from fedsynth_common.protocol.plan import Plan
 from fedsynth_common.schema import Schema
 
@@ -138,23 +138,18 @@ def _cap(policy: Policy, charges: Sequence[Charge], after: Total, *, several: bo
 
 
 def _steps(plan: Plan) -> list[StepCost]:
-    lines: list[tuple[str, str, float, Event]] = [
-        (
-            str(m.step),
-            f"{m.purpose}: noisy counts",
-            m.noise_multiplier,
-            GaussianEvent(noise_multiplier=m.noise_multiplier),
-        )
-        for m in plan.measure
-    ]
-    if d := plan.discriminator:
-        steps = d.messages * d.steps_per_message
-        event = DpSgdEvent(
-            sampling_rate=d.sampling_rate, noise_multiplier=d.noise_multiplier, steps=steps
-        )
-        what = f"training: {steps} DP-SGD steps, sampling rate {d.sampling_rate:g}"
-        lines.append((f"{d.first_step}-{d.steps[-1]}", what, d.noise_multiplier, event))
     return [
-        StepCost(step=step, what=what, noise_multiplier=noise, epsilon=epsilon([event], plan.delta))
-        for step, what, noise, event in lines
+        StepCost(
+            step=run.label,
+            what=_what(event, run.purpose),
+            noise_multiplier=run.event.noise_multiplier,
+            epsilon=epsilon([event], plan.delta),
+        )
+        for run, event in zip(plan.message_runs, plan.planned_events(), strict=True)
     ]
+
+
+def _what(event: Event, purpose: str) -> str:
+    if isinstance(event, DpSgdEvent):
+        return f"training: {event.steps} DP-SGD steps, sampling rate {event.sampling_rate:g}"
+    return f"{purpose}: noisy counts"

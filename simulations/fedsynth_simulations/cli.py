@@ -151,7 +151,7 @@ def simulate(
 
 def _say_method(tables: "Tables", simulation: "Simulation") -> None:
     """What the study will do and about how long it takes, before it starts."""
-    from fedsynth_server.method import simulation_lines
+    from fedsynth_server.study.method import simulation_lines
     from fedsynth_server.training.duration import estimated
     from fedsynth_simulations.simulate import simulation_plan
 

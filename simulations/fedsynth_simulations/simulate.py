@@ -15,11 +15,11 @@ from fedsynth_release.generator import Generator
 from fedsynth_release.report import StudyHistory
 from fedsynth_release.report.history import HISTORY
 from fedsynth_release.statement.promises import REHEARSAL
-from fedsynth_server.export import export
-from fedsynth_server.outcome import Outcome
-from fedsynth_server.planning import Choice, Rounds, make_plan
 from fedsynth_server.progress import StudyProgress
-from fedsynth_server.study import Study
+from fedsynth_server.release.export import export
+from fedsynth_server.study.planning import Choice, Rounds, make_plan
+from fedsynth_server.study.result import StudyResult
+from fedsynth_server.study.study import Study
 from fedsynth_server.training.settings import TrainingSettings
 from fedsynth_simulations.federation import in_process
 
@@ -67,7 +67,7 @@ class Result:
 
     generator: Generator
     plan: Plan
-    outcome: Outcome
+    outcome: StudyResult
     history: StudyHistory
     seconds: float
 

@@ -15,7 +15,7 @@ from hypothesis import given
 
 from fedsynth_client.bundle import inspect, install
 from fedsynth_common.errors import InputError
-from fedsynth_server.bundle import bundle as honest
+from fedsynth_server.superlink.app_bundle import bundle as honest
 
 PROJECT = """
 [project]

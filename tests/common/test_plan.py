@@ -114,6 +114,22 @@ def test_planned_events_are_every_message(plan):
     assert plan.measure_step(99) is None
 
 
+def test_the_runs_of_messages_are_the_plan_in_order(plan):
+    histograms, marginals, training = plan.message_runs
+    assert [run.label for run in plan.message_runs] == [
+        "1",
+        "2",
+        f"3-{plan.discriminator.steps[-1]}",
+    ]
+    assert [run.purpose for run in (histograms, marginals)] == [m.purpose for m in plan.measure]
+    assert training.purpose == "discriminator"
+    numbers = [number for run in plan.message_runs for number in run.numbers]
+    assert numbers == list(range(1, 3 + plan.discriminator.messages))
+    assert histograms.event_of(1) == histograms.event == plan.planned_events()[0]
+    assert training.event == plan.discriminator.message_event
+    assert merged([training.event] * 2) == (training.event_of(2),)
+
+
 def test_steps_of_the_discriminator_follow_one_another():
     training = DiscriminatorPlan(
         first_step=3,

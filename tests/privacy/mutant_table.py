@@ -21,6 +21,7 @@ class Mutant(NamedTuple):
 CORE, SITE = "common/fedsynth_common/privacy", "client/fedsynth_client"
 PROTOCOL, VAULT = "common/fedsynth_common/protocol", "client/fedsynth_client/vault"
 SIMULATIONS = "simulations/fedsynth_simulations"
+TABLES, ODD = "common/fedsynth_common/tables", "tests/client/sources/test_odd_cells.py"
 P, C, S = "tests/privacy/test_", "tests/client/test_", "tests/simulations/test_"
 
 MUTANTS = (
@@ -516,7 +517,6 @@ MUTANTS = (
         "blocks=1",
         (f"{C}service.py::test_what_ran_is_what_was_charged",),
     ),
-    # 10: updates
     Mutant(
         "one record's date empties those of others",
         9,
@@ -526,16 +526,66 @@ MUTANTS = (
         ("tests/common/test_moments.py::test_a_record_changes_no_other_records_cell",),
     ),
     Mutant(
-        "one odd cell rewrites the cells of others",
+        "one type for all cells of a chunk",
         9,
-        f"{SITE}/sources/database.py",
-        "texts = as_text(pd.Series(list(cells), dtype=object))",
-        "texts = [None if cell is None else str(cell) for cell in cells]",
+        f"{TABLES}/storage.py",
+        "not in storages:\n        return series",
+        'not in storages:\n        return series.astype("str")',
+        ("tests/common/test_cells.py::test_any_mixture_reads_as_its_cells_do",),
+    ),
+    Mutant(
+        "one odd moment of a database makes its chunk texts",
+        9,
+        f"{SITE}/sources/database_cells.py",
+        "mixed = found.astype(object)",
+        "mixed = series.astype(object)",
+        (f"{ODD}::test_one_odd_cell_of_postgresql_changes_no_other",),
+    ),
+    Mutant(
+        "one number among the booleans of a database makes them texts",
+        9,
+        f"{SITE}/sources/database_cells.py",
+        "return stored(pd.Series(_scalars(cells), dtype=object))",
+        "texts = pd.Series(list(cells), dtype=object)\n"
+        "        found = stored(pd.Series(_scalars(cells), dtype=object))\n"
+        "        return texts if found.dtype == object else found",
+        (f"{ODD}::test_one_odd_cell_of_postgresql_changes_no_other",),
+    ),
+    Mutant(
+        "booleans are no numbers beside other cells",
+        9,
+        f"{TABLES}/cells.py",
+        "if isinstance(cell, bool | np.bool_):",
+        "if False:",
+        ("tests/common/test_cells.py::test_a_boolean_is_a_number_in_any_company",),
+    ),
+    Mutant(
+        "moments are texts beside other cells",
+        9,
+        f"{TABLES}/moments.py",
+        "if isinstance(cell, datetime.date | np.datetime64):",
+        "if False:",
         (
-            "tests/client/sources/test_same_codes.py"
-            "::test_an_odd_cell_does_not_change_the_text_of_others",
+            "tests/common/test_cells.py::test_storage_decides_how_fast_a_column_is_read_and_nothing_else",
         ),
     ),
+    Mutant(
+        "blanks of a number depend on the cells beside it",
+        9,
+        f"{TABLES}/cells.py",
+        "pc.utf8_trim(texts, _BLANKS)",
+        "pc.ascii_trim_whitespace(texts)",
+        ("tests/common/test_cells.py::test_blanks_around_a_number_are_the_same_in_any_company",),
+    ),
+    Mutant(
+        "a person's key is another one in another type",
+        9,
+        f"{SITE}/person_keys.py",
+        "[whole_number(text) for text in texts]",
+        "texts",
+        (f"{ODD}::test_a_person_is_one_whatever_type_holds_the_key",),
+    ),
+    # 10: updates
     Mutant(
         "noise of updates halved",
         10,
@@ -1108,7 +1158,7 @@ MUTANTS = (
     Mutant(
         "caveats of a simulation are not exported",
         17,
-        "server/fedsynth_server/export.py",
+        "server/fedsynth_server/release/export.py",
         "*([DRAFTED] if drafted else []), *caveats",
         "*([DRAFTED] if drafted else [])",
         (

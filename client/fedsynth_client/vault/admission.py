@@ -18,13 +18,13 @@ step at hand, and the plan's remaining steps.
    is everything from the first charge on; if it is not, no second study is ever charged.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence, Set
 
 from fedsynth_client.ledger import Charge
 from fedsynth_client.policy import Policy
 from fedsynth_common.errors import ErrorCode, RefusalError
 from fedsynth_common.privacy.accounting import epsilon, share_of_cap
-from fedsynth_common.privacy.events import Event, GaussianEvent
+from fedsynth_common.privacy.events import Event
 from fedsynth_common.protocol.plan import Plan
 from fedsynth_common.schema import Schema
 
@@ -77,7 +77,7 @@ def admit_step(
     own = [charge for charge in charges if charge.study == plan.study]
     done = {step, *(charge.step for charge in own)}
     study = [*events, *(event for charge in own for event in charge.events)]
-    study += [event for number, event in _planned(plan).items() if number not in done]
+    study += _remaining(plan, done)
     if epsilon(study, plan.delta) > min(plan.epsilon, policy.study_limit):
         raise RefusalError(ErrorCode.BUDGET)
     if not within_cap(plan, policy, charges, study):
@@ -107,11 +107,8 @@ def first_study_leaves_room(policy: Policy, charges: Sequence[Charge]) -> bool:
     return share_of_cap(whole, policy.max_epsilon, policy.max_delta) <= 1
 
 
-def _planned(plan: Plan) -> dict[int, Event]:
-    """The event that each step of the plan is to cost."""
-    planned: dict[int, Event] = {
-        m.step: GaussianEvent(noise_multiplier=m.noise_multiplier) for m in plan.measure
-    }
-    if plan.discriminator:
-        planned |= dict.fromkeys(plan.discriminator.steps, plan.discriminator.message_event)
-    return planned
+def _remaining(plan: Plan, done: Set[int]) -> Iterator[Event]:
+    """What the messages of the plan cost whose step numbers are not in `done`."""
+    for run in plan.message_runs:
+        if left := run.count - sum(number in run.numbers for number in done):
+            yield run.event_of(left)

@@ -3,7 +3,7 @@
 The vault trusts nothing it is sent: every index, width, length and magnitude is checked against the
 schema and the accepted plan. A request that passes can be computed without any further condition on
 its content, in memory that is bounded by public numbers (`fedsynth_common.limits`), and its reply can
-be delivered. Failures are codes, never texts (DESIGN 5.8).
+be delivered. Failures are codes, never texts.
 """
 
 import hashlib

@@ -3,7 +3,7 @@
 A plan fixes the schema, the sites and every privacy parameter before the first record is touched.
 Requests carry no privacy parameter of their own for DP-SGD, and for marginals only a noise scale
 that must be at least as large as the plan's, so a coordinator cannot weaken the guarantee later. How
-the server trains its generator is not in here: it costs no privacy (STYLE 7).
+the server trains its generator is not in here: it costs no privacy.
 
 The digest is SHA-256 over canonical JSON (sorted keys, no white space): sites approve the digest.
 
@@ -15,7 +15,7 @@ plan in seconds.
 import hashlib
 import json
 import math
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Annotated, Literal, Self
 
@@ -63,7 +63,7 @@ ADAM_BETAS = (0.5, 0.999)
 
 
 class DiscriminatorPlan(_Frozen):
-    """DP-SGD at the sites: all parameters are public constants (DESIGN 5.3).
+    """DP-SGD at the sites: all parameters are public constants.
 
     Message i of `messages` has step number `first_step + i` and runs `steps_per_message` steps on
     Poisson samples of rate `sampling_rate`, each unit clipped to `clipping_norm`, with Gaussian
@@ -117,6 +117,38 @@ class DiscriminatorPlan(_Frozen):
         )
 
 
+@dataclass(frozen=True)
+class MessageRun:
+    """Messages of a plan that are alike and follow each other: one measurement, or all training.
+
+    Attributes:
+        numbers: the step numbers of the messages.
+        purpose: what they are for.
+        event: what each of them costs a site.
+    """
+
+    numbers: range
+    purpose: Purpose | Literal["discriminator"]
+    event: GaussianEvent | DpSgdEvent
+
+    @property
+    def count(self) -> int:
+        """How many messages there are."""
+        return len(self.numbers)
+
+    @property
+    def label(self) -> str:
+        """The step numbers for a person: the first and, if there are more, the last."""
+        first, last = self.numbers[0], self.numbers[-1]
+        return str(first) if first == last else f"{first}-{last}"
+
+    def event_of(self, messages: int) -> Event:
+        """What this many of the messages cost a site together, as one event."""
+        if isinstance(self.event, DpSgdEvent):
+            return replace(self.event, steps=self.event.steps * messages)
+        return self.event
+
+
 class Plan(_Frozen):
     """A study as a site approves it.
 
@@ -148,15 +180,24 @@ class Plan(_Frozen):
             raise ValueError("plan: two sites have the same name")
         return self
 
+    @property
+    def message_runs(self) -> tuple[MessageRun, ...]:
+        """What the plan asks of a site, in order: the one place where a plan becomes events."""
+        runs = [
+            MessageRun(
+                range(measure.step, measure.step + 1),
+                measure.purpose,
+                GaussianEvent(noise_multiplier=measure.noise_multiplier),
+            )
+            for measure in self.measure
+        ]
+        if training := self.discriminator:
+            runs.append(MessageRun(training.steps, "discriminator", training.message_event))
+        return tuple(runs)
+
     def planned_events(self) -> tuple[Event, ...]:
         """The events that one site is charged if every step of the plan runs."""
-        events: list[Event] = [
-            GaussianEvent(noise_multiplier=m.noise_multiplier) for m in self.measure
-        ]
-        if self.discriminator:
-            one = self.discriminator.message_event
-            events.append(replace(one, steps=one.steps * self.discriminator.messages))
-        return tuple(events)
+        return tuple(run.event_of(run.count) for run in self.message_runs)
 
     def measure_step(self, step: int) -> MeasureStep | None:
         """The measure step with this number, if the plan has one."""

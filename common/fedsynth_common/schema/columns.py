@@ -1,8 +1,8 @@
 """The kinds of column a study may declare, as frozen value classes.
 
 A column is public knowledge: its kind, bounds, decimals and categories are agreed on before any
-site looks at its records, so that every site encodes alike and the encoding costs no privacy
-(DESIGN 5.2). Nothing here is ever fitted to data; `draft.py` only writes a first proposal.
+site looks at its records, so that every site encodes alike and the encoding costs no privacy.
+Nothing here is ever fitted to data; `draft.py` only writes a first proposal.
 
 Numbers live on a grid of `10**-decimals` ("ticks"), integers on a grid of 1. Bounds and atoms must
 lie on it, and the whole grid must fit exactly into a double: this is what lets decoding return a

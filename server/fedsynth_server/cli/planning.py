@@ -59,7 +59,7 @@ def init(
     force: Force = False,
 ) -> None:
     """Make the folder of a study: the plan for the sites, and the settings of the run."""
-    from fedsynth_server.folder import StudyFolder, config_text
+    from fedsynth_server.study.folder import StudyFolder, config_text
 
     target = StudyFolder(folder)
     for path in (target.plan_file, target.config_file):
@@ -108,9 +108,9 @@ def explain(
 ) -> None:
     """Show step by step what a plan costs one site's records: mechanism, noise, ε, share."""
     from fedsynth_common.protocol.plan import Plan
-    from fedsynth_server.method import method_of
-    from fedsynth_server.planning import Cost
-    from fedsynth_server.planning import explain as explained
+    from fedsynth_server.study.method import method_of
+    from fedsynth_server.study.planning import Cost
+    from fedsynth_server.study.planning import explain as explained
     from fedsynth_server.training.duration import estimated
     from fedsynth_server.training.settings import TrainingSettings
 
@@ -155,7 +155,7 @@ def _make(
     variant: VariantName,
 ) -> "Plan":
     from fedsynth_common.schema import Schema
-    from fedsynth_server.planning import make_plan  # loads the accountant: not for --help
+    from fedsynth_server.study.planning import make_plan  # loads the accountant: not for --help
 
     return make_plan(
         study=study,
@@ -170,7 +170,7 @@ def _make(
 
 def _say_method(made: "Plan") -> None:
     """What the plan does and about how long it takes, before anybody starts it."""
-    from fedsynth_server.method import coordinator_lines
+    from fedsynth_server.study.method import coordinator_lines
     from fedsynth_server.training.duration import estimated
     from fedsynth_server.training.settings import TrainingSettings
 

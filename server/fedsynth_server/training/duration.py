@@ -1,8 +1,8 @@
 """About how long a study will compute here: a probe of a second or two, and public numbers.
 
 The probe runs one step of each kind that a training repeats (a fit step, an adversarial step, a step of
-the twins, a DP-SGD step with imagined records), at the size that the plan's schema makes likely, and
-multiplies by how often the plan repeats it. Nothing in it reads a record.
+the generator's predictor, a DP-SGD step of null training), at the size that the plan's schema makes
+likely, and multiplies by how often the plan repeats it. Nothing in it reads a record.
 
 Good to a factor of two: the number of codes is decided by noisy histograms that do not exist yet, a fit
 ends early where noise explains the rest, and other work on the computer comes and goes.
@@ -13,15 +13,15 @@ from dataclasses import dataclass
 
 from fedsynth_common.protocol.plan import Plan
 from fedsynth_common.schema import FineDomain, domains
-from fedsynth_server.training.null import SITES
+from fedsynth_server.training.log_ratio import FIRST_STEPS, STEPS
+from fedsynth_server.training.null_training import SITES
 from fedsynth_server.training.probe import Probe
 from fedsynth_server.training.settings import TrainingSettings
-from fedsynth_server.training.twins import FIRST_STEPS, STEPS
 
 CODES, CATEGORIES = 24, 32
-"""Codes of a wide number and of a long code list, at most (`decoding.binning`)."""
+"""Codes of a wide number and of a long code list, at most (`aggregation.binning`)."""
 BIN_NOISE = 4.0
-"""Records of a bin over the standard deviation of the noise in it, at least (`decoding.binning`)."""
+"""Records of a bin over the standard deviation of the noise in it, at least (`aggregation.binning`)."""
 SITE = 1.5
 """A site's step against the coordinator's imagined one: double precision, and a draw from records."""
 CELL, PAIR = 6e-7, 1.5e-8
@@ -34,7 +34,7 @@ class Duration:
 
     Attributes:
         fit: fit and refit of the generator to the marginals.
-        rounds: generator, twins and imagined sites between the discriminators' messages.
+        rounds: generator, predictors and null training between the discriminators' messages.
         site: one site, all its messages.
     """
 
@@ -60,9 +60,9 @@ def estimated(plan: Plan, settings: TrainingSettings) -> Duration:
         return Duration(steps * probe.fit_step(), 0.0, counting)
     if len(plan.measure) > 1:
         steps += settings.refit_steps_for(plan.epsilon)
-    adversarial, twin, private = probe.round_steps(d)
+    adversarial, predictor, private = probe.round_steps(d)
     taken = d.messages * d.steps_per_message * private
-    followed = (FIRST_STEPS + STEPS * d.messages) * twin
+    followed = (FIRST_STEPS + STEPS * d.messages) * predictor
     rounds = d.messages * settings.adversarial_steps * adversarial + followed
     rounds += taken * min(len(plan.sites), SITES)
     return Duration(steps * probe.fit_step(), rounds, counting + SITE * taken)
@@ -82,7 +82,7 @@ def fit_steps(plan: Plan, settings: TrainingSettings) -> int:
 
 
 def likely_widths(plan: Plan) -> list[int]:
-    """Codes per modelled column, as far as the plan's noise leaves them apart (`decoding.binning`)."""
+    """Codes per modelled column, as far as the noise leaves them apart (`aggregation.binning`)."""
     columns = len(plan.table.modelled)
     counted = columns * (columns - 1) // 2 if len(plan.measure) > 1 else columns
     # standard deviation of the noise in a cell of all sites' counts

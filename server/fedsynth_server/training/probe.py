@@ -10,13 +10,13 @@ import torch
 
 from fedsynth_common.networks import one_hot
 from fedsynth_common.protocol.plan import DiscriminatorPlan
-from fedsynth_server.marginals import Marginal
+from fedsynth_server.aggregation.marginals import MarginalEstimate
 from fedsynth_server.training.adversary import Adversary
-from fedsynth_server.training.anchor import Anchor
 from fedsynth_server.training.fit import fit, new_generator
-from fedsynth_server.training.null import NullFederation
+from fedsynth_server.training.log_ratio import BATCH, LogRatio
+from fedsynth_server.training.marginal_loss import MarginalLoss
+from fedsynth_server.training.null_training import NullTraining
 from fedsynth_server.training.settings import TrainingSettings
-from fedsynth_server.training.twins import BATCH, Twins
 
 PART = 4
 """The probe takes a part of the latents and of the rows: costs are proportional to them."""
@@ -37,13 +37,15 @@ class Probe:
             }
         )
         even = [np.full(width, 1 / width) for width in widths]
-        first = [Marginal(columns=(c,), frequencies=f, variance=1.0) for c, f in enumerate(even)]
+        first = [
+            MarginalEstimate(columns=(c,), frequencies=f, variance=1.0) for c, f in enumerate(even)
+        ]
         pairs = [
-            Marginal(columns=(a, b), frequencies=np.outer(even[a], even[b]), variance=1.0)
+            MarginalEstimate(columns=(a, b), frequencies=np.outer(even[a], even[b]), variance=1.0)
             for a, b in combinations(range(len(widths)), 2)
             if paired
         ]
-        self._anchor = Anchor([*first, *pairs], widths)
+        self._loss = MarginalLoss([*first, *pairs], widths)
         self._network = new_generator(first, widths, self._settings)
 
     @property
@@ -53,20 +55,22 @@ class Probe:
 
     def fit_once(self) -> None:
         """A fit of one step."""
-        fit(self._network, self._anchor, 1, 1e-3)
+        fit(self._network, self._loss, 1, 1e-3)
 
     def adversarial_once(self, hidden: Sequence[int] = (64,)) -> Callable[[], object]:
-        """One step against new twins."""
-        twins = self._twins(hidden, torch.Generator().manual_seed(0))[0]
-        adversary = Adversary(self._network, self._anchor.softened, 1.0, self._settings)
-        return lambda: adversary.round(twins)
+        """One step against a new log ratio."""
+        log_ratio = self._log_ratio(hidden, torch.Generator().manual_seed(0))[0]
+        adversary = Adversary(self._network, self._loss.excess, 1.0, self._settings)
+        return lambda: adversary.round(log_ratio)
 
-    def _twins(self, hidden: Sequence[int], source: torch.Generator) -> tuple[Twins, torch.Tensor]:
-        """Twins that have learned nothing, and rows for them (BATCH, D)."""
+    def _log_ratio(
+        self, hidden: Sequence[int], source: torch.Generator
+    ) -> tuple[LogRatio, torch.Tensor]:
+        """Predictors that have learned nothing, and rows for them (BATCH, D)."""
         rng = np.random.default_rng(0)
         codes = np.stack([rng.integers(0, w, BATCH) for w in self._widths], axis=1)
         rows = one_hot(codes.astype(np.uint16), self._widths)
-        return Twins(self._widths, hidden, rows, source, first_steps=1), rows
+        return LogRatio(self._widths, hidden, rows, source, first_steps=1), rows
 
     def fit_step(self) -> float:
         """Seconds of a step of the fit."""
@@ -74,15 +78,17 @@ class Probe:
         return _seconds(self.fit_once) * PART * 0.75
 
     def round_steps(self, plan: DiscriminatorPlan) -> tuple[float, float, float]:
-        """Seconds of a generator's step, of a step of its twin and of a site's DP-SGD step."""
+        """Seconds of a generator's step, of a step of its predictor and of a site's DP-SGD step."""
         source = torch.Generator().manual_seed(0)
-        twins, rows = self._twins(plan.hidden, source)
+        log_ratio, rows = self._log_ratio(plan.hidden, source)
         records = min(plan.expected_batch, PROBED)
         small = plan.model_copy(update={"steps_per_message": 1, "expected_batch": records})
-        null = NullFederation(copy.deepcopy(twins.records), small, 1, self._widths, source)
+        null = NullTraining(
+            copy.deepcopy(log_ratio.record_predictor), small, 1, self._widths, source
+        )
         return (
             _seconds(self.adversarial_once(plan.hidden)) * PART,
-            _seconds(lambda: twins.follow(rows, steps=1)),
+            _seconds(lambda: log_ratio.follow(rows, steps=1)),
             _seconds(lambda: null.message(rows)) * plan.expected_batch / records,
         )
 

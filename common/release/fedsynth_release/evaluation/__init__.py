@@ -4,7 +4,7 @@
 the short line of the benchmarks. Definitions and sources: docs/METRICS.md.
 
 Everything here reads real rows in the clear and is meant for the researcher's machine or for inside
-one site. A figure that leaves a site is a release and has to be charged (DESIGN 5.2).
+one site. A figure that leaves a site is a release and has to be charged.
 """
 
 from fedsynth_release.evaluation.detection import detection_auc

@@ -3,7 +3,7 @@
 Total variation needs finite domains. Numbers are cut at the deciles of a *reference* table (the
 real training rows), so that every level holds about a tenth of the real mass; categories are
 compared as they stand. The cuts are taken from real rows: evaluation is not private by itself, and
-anything computed here that leaves a site has to be charged like any other release (DESIGN 5.2).
+anything computed here that leaves a site has to be charged like any other release.
 
 Levels of a column:
 

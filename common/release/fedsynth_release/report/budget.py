@@ -1,7 +1,7 @@
 """The privacy budget of a report: what each step costs, and what the whole forbids an attacker.
 
-The share of a step is its share of the squared μ of Gaussian differential privacy: squares add up
-under composition (Dong, Roth & Su 2022, Corollary 3.3), ε does not.
+The share of a step is its share of the squared μ of Gaussian differential privacy. The squares of
+several steps add up to the square of the whole (Dong, Roth & Su 2022, Corollary 3.3); their ε do not.
 """
 
 from collections.abc import Sequence
@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from fedsynth_common.privacy.accounting import epsilon
-from fedsynth_common.privacy.events import DpSgdEvent, Event, GaussianEvent
 from fedsynth_common.privacy.gaussian_dp import mu_of, total_mu
 from fedsynth_release.report import meaning, plots
 from fedsynth_release.statement.mechanisms import Mechanism
@@ -30,7 +29,7 @@ class BudgetRow:
 
 def budget_rows(statement: PrivacyStatement) -> list[BudgetRow]:
     """The budget of one site that took part in everything, step by step."""
-    events = [_event(mechanism) for mechanism in statement.mechanisms]
+    events = [mechanism.event for mechanism in statement.mechanisms]
     whole = total_mu(events) ** 2 if events else 1.0
     return [
         BudgetRow(mechanism, epsilon([event], statement.delta), mu_of(event) ** 2 / whole)
@@ -42,16 +41,6 @@ def budget_plot(rows: Sequence[BudgetRow]) -> Markup | None:
     """The shares as one bar."""
     shares = [(row.mechanism.purpose, row.share) for row in rows]
     return plots.stacked("Share of the privacy budget by step", shares) if shares else None
-
-
-def _event(mechanism: Mechanism) -> Event:
-    if mechanism.sampling_rate is None or mechanism.sgd_steps is None:
-        return GaussianEvent(noise_multiplier=mechanism.noise_multiplier)
-    return DpSgdEvent(
-        sampling_rate=mechanism.sampling_rate,
-        noise_multiplier=mechanism.noise_multiplier,
-        steps=mechanism.sgd_steps,
-    )
 
 
 @dataclass(frozen=True)

@@ -46,15 +46,6 @@ class Accountant(_Statement):
     cross_check: str = "Rényi DP over the same events: epsilon_rdp_upper_bound of each site"
 
 
-class Audit(_Statement):
-    """An attack on this very study that bounds its ε from below. None is run by default."""
-
-    test: str
-    epsilon_lower: float
-    confidence: float
-    runs: int
-
-
 class SiteCost(_Statement):
     """What one site's records were charged. `receipt` is the signed original, in hexadecimal.
 
@@ -131,7 +122,6 @@ class PrivacyStatement(_Statement):
     not_promised: tuple[str, ...] = promises.NOT_PROMISED
     smallest_visible_group: int | None = None
     limits: tuple[str, ...]
-    audits: tuple[Audit, ...] = Field(default=(), description="of this study; () where none ran")
     software: dict[str, str] = Field(default={}, description="at the coordinator, by name")
     contact: str = ""
     expires: str = ""

@@ -14,17 +14,17 @@ does not prove that a key belongs to the site: only a key known from elsewhere c
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Literal
+from typing import Any
 
 from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import ValidationError
 
 from fedsynth_common.limits import printable
 from fedsynth_common.privacy import PrivacyError
 from fedsynth_common.privacy.events import DpSgdEvent, Event, from_dict, merged
 from fedsynth_common.privacy.gaussian_dp import total_mu
 from fedsynth_common.protocol.plan import Plan
+from fedsynth_common.protocol.receipt import Receipt
 from fedsynth_release.statement.privacy_statement import SiteCost
 
 PROVEN = (
@@ -32,43 +32,8 @@ PROVEN = (
     *("dataset", "ledger_entries", "ledger_head", "package_version"),
 )
 """Fields of a site's line that only a receipt can fill."""
-Name = Annotated[str, Field(max_length=200)]
 Fault = tuple[str, str]
 """Field of the site's line, and what is wrong with it."""
-
-
-class Ledger(BaseModel):
-    """The head of a site's ledger when it signed: entries so far and the hash of the last."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-    seq: Annotated[int, Field(ge=0, le=2**62)]
-    head: Name
-
-
-class Receipt(BaseModel):
-    """The fields of a receipt, format 1."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-    format_version: Literal[1]
-    study: Name
-    plan_digest: Name
-    dataset: Name
-    events: Annotated[tuple[dict[str, Any], ...], Field(max_length=20_000)]
-    ledger: Ledger
-    package_version: Name
-    seeded: bool
-
-    @property
-    def facts(self) -> dict[str, Any]:
-        """What a site's line in the statement repeats in the clear."""
-        return {
-            "dataset": self.dataset,
-            "ledger_entries": self.ledger.seq,
-            "ledger_head": self.ledger.head,
-            "package_version": self.package_version,
-        }
 
 
 class _RefusedError(Exception):
@@ -133,18 +98,14 @@ def _opened(cost: SiteCost) -> Receipt:
         raise _RefusedError("receipt", 'missing; without one the status must be "lost"')
     body, signature, raw = (_unhex(cost, name) for name in ("receipt", "signature", "receipt_key"))
     try:
-        key = Ed25519PublicKey.from_public_bytes(raw)
-    except ValueError:
-        raise _RefusedError("receipt_key", "is not an Ed25519 public key of 32 bytes") from None
-    try:
-        key.verify(signature, body)
+        return Receipt.opened(body, signature, raw)
     except InvalidSignature:
         raise _RefusedError("signature", "does not fit the receipt and its key") from None
-    try:
-        return Receipt.model_validate_json(body)
     except ValidationError as error:
         where = ".".join(str(part) for part in error.errors()[0]["loc"]) or "text"
         raise _RefusedError("receipt", f"damaged, or of another format ({where})") from None
+    except ValueError:
+        raise _RefusedError("receipt_key", "is not an Ed25519 public key of 32 bytes") from None
 
 
 def _unhex(cost: SiteCost, name: str) -> bytes:

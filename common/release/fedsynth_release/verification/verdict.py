@@ -15,7 +15,7 @@ NOT_GUARANTEED = (
     "that the sites ran this software unchanged",
     "what the statement lists as unprotected",
 )
-STATED_ONLY = "the audits, contact, expiry and versions of software that the statement lists"
+STATED_ONLY = "the contact, expiry and versions of software that the statement lists"
 LOST = "anything about {}: without a receipt the plan stands for what was done there"
 KEYS_UNKNOWN = "that each receipt key belongs to its site (pass --key for those you know)"
 
@@ -91,7 +91,7 @@ class Verification:
     @property
     def not_guaranteed(self) -> tuple[str, ...]:
         """What these files cannot show."""
-        claims = self.statement.audits or self.statement.contact or self.statement.expires
+        claims = self.statement.contact or self.statement.expires
         open_questions = (*NOT_GUARANTEED, STATED_ONLY) if claims else NOT_GUARANTEED
         if lost := [site.site for site in self.sites if site.receipt == "none"]:
             open_questions = (LOST.format(", ".join(lost)), *open_questions)
