@@ -10,6 +10,8 @@ from fedsynth_common.errors import InputError
 from fedsynth_server.cli.options import DEVICE_HELP, VARIANT_HELP, DeviceName, VariantName
 
 if TYPE_CHECKING:
+    from fedsynth_common.protocol.plan import Plan
+    from fedsynth_server.training.settings import TrainingSettings
     from fedsynth_simulations.result_folder import Wanted
     from fedsynth_simulations.simulate import Simulation
     from fedsynth_simulations.table_options import Tables
@@ -144,19 +146,15 @@ def simulate(
         simulation = simulations.quick(simulation)
     reference = tuple(quasi_identifier or ())
     wanted = Wanted(out, rows, file_format.value, attacks, reference, quick, seed)
-    if not as_json:
-        _say_method(tables, simulation)
     _run(tables, simulation, wanted, as_json)
 
 
-def _say_method(tables: "Tables", simulation: "Simulation") -> None:
+def _say_method(plan: "Plan", settings: "TrainingSettings") -> None:
     """What the study will do and about how long it takes, before it starts."""
     from fedsynth_server.study.method import simulation_lines
     from fedsynth_server.training.duration import estimated
-    from fedsynth_simulations.simulate import simulation_plan
 
-    plan = simulation_plan(tables.sites, tables.schema, simulation)
-    for line in simulation_lines(plan, estimated(plan, simulation.settings)):
+    for line in simulation_lines(plan, estimated(plan, settings)):
         typer.echo(line)
 
 
@@ -166,8 +164,12 @@ def _run(tables: "Tables", simulation: "Simulation", wanted: "Wanted", as_json: 
     from fedsynth_simulations.simulate import simulate as run_study
     from fedsynth_simulations.summary import show_summary
 
+    def say(plan: "Plan") -> None:
+        if not as_json:
+            _say_method(plan, simulation.settings)
+
     with draft_folder(wanted.out) as draft:
-        result = run_study(tables.sites, tables.schema, simulation, draft)
+        result = run_study(tables.sites, tables.schema, simulation, draft, say)
         summary, evaluation = write_result(result, tables, wanted, draft)
         publish(draft, wanted.out)
     show_summary(summary, evaluation, as_json)

@@ -31,8 +31,6 @@ def test_a_part_and_its_yardstick_run_in_turn_and_as_often():
 
 
 def test_tables_that_need_too_much_memory_are_left_out():
-    found = [(t.columns, t.rows) for t in timings([], [MOST_CELLS], 1)]
-    assert found == [(0, 0), (0, 0)]
     assert not [t for t in timings([2], [MOST_CELLS], 1) if t.rows == MOST_CELLS]
 
 
@@ -44,6 +42,7 @@ def test_every_part_has_a_line():
     found = json.loads(done.stdout)
     parts = {line["part"]: line for line in found}
     assert {"fedsynth --help", "fit step", "adversarial step", "encode", "sampling"} < set(parts)
+    assert parts["DP-SGD step, 20 codes a column"]["yardstick"] == "step without privacy"
     assert {"write Parquet", "write CSV", "contingency of all pairs"} < set(parts)
     assert all(line["ratio"] == pytest.approx(line["seconds"] / line["least"]) for line in found)
     assert parts["encode"]["rows"] == 500

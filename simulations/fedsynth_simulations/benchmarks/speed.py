@@ -14,6 +14,8 @@ import torch
 
 from fedsynth_server.training.probe import Probe
 from fedsynth_server.training.settings import TrainingSettings
+from fedsynth_simulations.benchmarks.speed_discriminator import ROWS as STEP_ROWS
+from fedsynth_simulations.benchmarks.speed_discriminator import discriminator_steps
 from fedsynth_simulations.benchmarks.speed_tables import tables
 from fedsynth_simulations.benchmarks.timing import Step, Timing, beside
 
@@ -25,6 +27,7 @@ MOST_CELLS = 50_000_000
 def timings(widths: Sequence[int], rows: Sequence[int], repeats: int) -> Iterator[Timing]:
     """All parts, the quick ones first."""
     yield from commands(repeats)
+    yield from private_steps(repeats)
     for width in widths:
         yield from training(width, repeats)
     for width in widths:
@@ -43,6 +46,15 @@ def commands(repeats: int) -> Iterator[Timing]:
     courier = _process([*python, "import fedsynth_client.courier"])
     flower = _process([*python, "import flwr.clientapp"])
     yield beside("import of the courier", courier, "import of flwr.clientapp", flower, repeats)
+
+
+def private_steps(repeats: int) -> Iterator[Timing]:
+    """A site's DP-SGD step beside an ordinary one, for its own shapes of tables."""
+    for step in discriminator_steps(repeats):
+        people = f", {step.rows_per_person} rows a person" if step.rows_per_person > 1 else ""
+        part = f"DP-SGD step, {step.codes} codes a column{people}"
+        seconds = (step.private / 1000, "step without privacy", step.plain / 1000)
+        yield Timing(part, step.columns, STEP_ROWS, *seconds)
 
 
 def training(columns: int, repeats: int) -> Iterator[Timing]:
