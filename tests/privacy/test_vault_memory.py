@@ -44,7 +44,8 @@ from fedsynth_common.schema import CategoricalColumn, IdColumn
 pytestmark = pytest.mark.privacy
 TABLES = (1, 3_000, 3_001, 200_000)
 PERSON = (1, 59, 60)  # rows of one person among others
-NOISE = 1 << 20  # bytes; two processes that do the same seldom differ at all
+NOISE = 1 << 20  # bytes; torch holds on to some of what it frees
+LITTLE_NOISE = 1 << 18  # numpy does not: two processes that do the same seldom differ by a fifth
 HUGE = 10**7  # variance that satisfies the plan for as many marginals
 
 
@@ -145,7 +146,9 @@ def measured(names, tables, limit=None):
         f"import test_vault_memory as t; t.parent({list(names)!r}, {list(tables)!r}, {limit!r})\n"
     )
     command = [sys.executable, "-c", code]
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    # arrays get pages of their own and give them back: what was freed before would hide a growth
+    at_once = dict.fromkeys(("MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_"), str(64 << 10))
+    environment = os.environ | at_once | {"OMP_NUM_THREADS": "1"}
     done = subprocess.run(command, capture_output=True, text=True, env=environment, check=True)
     return {(name, rows): (status, peak) for name, rows, status, peak in json.loads(done.stdout)}
 
@@ -204,6 +207,8 @@ def virtual_size():
 def test_the_peak_of_a_request_is_the_same_for_any_number_of_records(name):
     person = name.endswith("one person")
     tables, allowed = (PERSON, NOISE + 8 * _VALUES) if person else (TABLES, NOISE)
+    if name.startswith("measure"):
+        allowed = LITTLE_NOISE
     found = measured([name], tables)
     assert {status for status, _ in found.values()} == {"OK"}
     drawn = name.startswith("discriminate") * (tables[-1] - tables[0])
