@@ -21,8 +21,8 @@ class Mutant(NamedTuple):
 CORE, SITE = "common/fedsynth_common/privacy", "client/fedsynth_client"
 PROTOCOL, VAULT = "common/fedsynth_common/protocol", "client/fedsynth_client/vault"
 SIMULATIONS = "simulations/fedsynth_simulations"
-TABLES, ODD = "common/fedsynth_common/tables", "tests/client/sources/test_odd_cells.py"
-P, C, S = "tests/privacy/test_", "tests/client/test_", "tests/simulations/test_"
+TABLES, ODD = "common/fedsynth_common/tables", "tests/client/records/sources/test_odd_cells.py"
+P, C, S = "tests/privacy/test_", "tests/client/", "tests/simulations/test_"
 
 MUTANTS = (
     # 1: randomness
@@ -332,7 +332,7 @@ MUTANTS = (
         "if self._groups is not None:",
         "if False:",
         (
-            f"{C}discriminate.py::test_a_persons_rows_are_clipped_together",
+            f"{C}vault/test_discriminate.py::test_a_persons_rows_are_clipped_together",
             f"{P}gate_vault.py::test_a_person_is_one_unit_of_sampling_and_clipping",
         ),
     ),
@@ -475,7 +475,7 @@ MUTANTS = (
         f"{VAULT}/service.py",
         "checked.events(self._schema.rows_per_person)",
         "checked.events(1)",
-        (f"{C}service.py::test_persons_are_charged_with_all_their_rows",),
+        (f"{C}vault/test_service.py::test_persons_are_charged_with_all_their_rows",),
     ),
     Mutant(
         "sensitivity k ignored in the least noise",
@@ -483,23 +483,23 @@ MUTANTS = (
         f"{VAULT}/checks.py",
         "noise_multiplier(variances, schema.rows_per_person)",
         "noise_multiplier(variances, 1)",
-        (f"{C}service.py::test_persons_are_charged_with_all_their_rows",),
+        (f"{C}vault/test_service.py::test_persons_are_charged_with_all_their_rows",),
     ),
     Mutant(
         "contribution bounding off",
         9,
-        f"{SITE}/records.py",
+        f"{SITE}/records/records.py",
         "order[rank < limit]",
         "order[rank >= 0]",
-        (f"{C}records.py::test_each_person_keeps_as_many_rows_as_allowed",),
+        (f"{C}records/test_records.py::test_each_person_keeps_as_many_rows_as_allowed",),
     ),
     Mutant(
         "the first rows of a person are kept",
         9,
-        f"{SITE}/records.py",
+        f"{SITE}/records/records.py",
         "np.lexsort((generator.random(len(person)), person))",
         'np.argsort(person, kind="stable")',
-        (f"{C}records.py::test_the_rows_kept_are_a_uniform_choice",),
+        (f"{C}records/test_records.py::test_the_rows_kept_are_a_uniform_choice",),
     ),
     Mutant(
         "noise of measures below the plan's accepted",
@@ -507,7 +507,7 @@ MUTANTS = (
         f"{VAULT}/checks.py",
         "< step.noise_multiplier * (1 - 1e-9)",
         "< 0.5 * step.noise_multiplier",
-        (f"{C}checks.py::test_less_noise_than_the_plan_is_refused",),
+        (f"{C}vault/test_checks.py::test_less_noise_than_the_plan_is_refused",),
     ),
     Mutant(
         "marginals of one variance charged once",
@@ -515,7 +515,7 @@ MUTANTS = (
         f"{VAULT}/measure.py",
         "blocks=len(list(same))",
         "blocks=1",
-        (f"{C}service.py::test_what_ran_is_what_was_charged",),
+        (f"{C}vault/test_service.py::test_what_ran_is_what_was_charged",),
     ),
     Mutant(
         "one record's date empties those of others",
@@ -536,7 +536,7 @@ MUTANTS = (
     Mutant(
         "one odd moment of a database makes its chunk texts",
         9,
-        f"{SITE}/sources/database_cells.py",
+        f"{SITE}/records/sources/database_cells.py",
         "mixed = found.astype(object)",
         "mixed = series.astype(object)",
         (f"{ODD}::test_one_odd_cell_of_postgresql_changes_no_other",),
@@ -544,7 +544,7 @@ MUTANTS = (
     Mutant(
         "one number among the booleans of a database makes them texts",
         9,
-        f"{SITE}/sources/database_cells.py",
+        f"{SITE}/records/sources/database_cells.py",
         "return stored(pd.Series(_scalars(cells), dtype=object))",
         "texts = pd.Series(list(cells), dtype=object)\n"
         "        found = stored(pd.Series(_scalars(cells), dtype=object))\n"
@@ -580,7 +580,7 @@ MUTANTS = (
     Mutant(
         "a person's key is another one in another type",
         9,
-        f"{SITE}/person_keys.py",
+        f"{SITE}/records/person_keys.py",
         "[whole_number(text) for text in texts]",
         "texts",
         (f"{ODD}::test_a_person_is_one_whatever_type_holds_the_key",),
@@ -634,7 +634,7 @@ MUTANTS = (
         f"{VAULT}/dpsgd.py",
         "parameter.grad /= self.expected_batch_size",
         "parameter.grad /= max(1, len(parameter.grad_sample))",
-        (f"{C}discriminate.py::test_gradients_are_those_of_single_records",),
+        (f"{C}vault/test_discriminate.py::test_gradients_are_those_of_single_records",),
     ),
     # 12, 13: checks and admission
     Mutant(
@@ -643,7 +643,7 @@ MUTANTS = (
         f"{VAULT}/admission.py",
         "training.noise_multiplier < policy.min_noise_multiplier\n        or ",
         "",
-        (f"{C}checks.py::test_plans_that_the_policy_does_not_allow[less noise]",),
+        (f"{C}vault/test_checks.py::test_plans_that_the_policy_does_not_allow[less noise]",),
     ),
     Mutant(
         "policy's sampling rate ignored",
@@ -651,7 +651,7 @@ MUTANTS = (
         f"{VAULT}/admission.py",
         "or training.sampling_rate > policy.max_sampling_rate\n",
         "\n",
-        (f"{C}checks.py::test_plans_that_the_policy_does_not_allow[higher rate]",),
+        (f"{C}vault/test_checks.py::test_plans_that_the_policy_does_not_allow[higher rate]",),
     ),
     Mutant(
         "policy's number of steps ignored",
@@ -659,7 +659,7 @@ MUTANTS = (
         f"{VAULT}/admission.py",
         "or training.messages * training.steps_per_message > policy.max_steps\n",
         "\n",
-        (f"{C}checks.py::test_plans_that_the_policy_does_not_allow[more steps]",),
+        (f"{C}vault/test_checks.py::test_plans_that_the_policy_does_not_allow[more steps]",),
     ),
     Mutant(
         "weaker δ accepted",
@@ -667,7 +667,7 @@ MUTANTS = (
         f"{VAULT}/admission.py",
         "if plan.delta > policy.max_delta:",
         "if False:",
-        (f"{C}checks.py::test_plans_that_the_policy_does_not_allow[weaker delta]",),
+        (f"{C}vault/test_checks.py::test_plans_that_the_policy_does_not_allow[weaker delta]",),
     ),
     Mutant(
         "plans are read without approval",
@@ -675,7 +675,7 @@ MUTANTS = (
         f"{VAULT}/checks.py",
         "if not policy.approves(hashlib.sha256(request.plan_json).hexdigest()):",
         "if False:",
-        (f"{C}checks.py::test_a_plan_that_nobody_approved_is_not_even_read",),
+        (f"{C}vault/test_checks.py::test_a_plan_that_nobody_approved_is_not_even_read",),
     ),
     Mutant(
         "an approval taken back is not noticed",
@@ -683,7 +683,9 @@ MUTANTS = (
         f"{VAULT}/admission.py",
         " or not policy.approves(plan.digest)",
         "",
-        (f"{C}checks.py::test_an_approval_taken_back_stops_a_study_that_is_enrolled_already",),
+        (
+            f"{C}vault/test_checks.py::test_an_approval_taken_back_stops_a_study_that_is_enrolled_already",
+        ),
     ),
     Mutant(
         "plans may cost more than they say",
@@ -691,7 +693,10 @@ MUTANTS = (
         f"{VAULT}/admission.py",
         "if cost > plan.epsilon:",
         "if False:",
-        (f"{C}checks.py::test_plans_that_the_policy_does_not_allow[costs more than it says]",),
+        (
+            f"{C}vault/test_checks.py::test_plans_that_the_policy_does_not_allow"
+            "[costs more than it says]",
+        ),
     ),
     Mutant(
         "a stricter policy does not stop a running study",
@@ -699,7 +704,7 @@ MUTANTS = (
         f"{VAULT}/service.py",
         "        admit_plan(plan, self._policy, self._schema)\n        return plan",
         "        return plan",
-        (f"{C}service.py::test_a_restart_under_a_stricter_policy_stops_the_study",),
+        (f"{C}vault/test_service.py::test_a_restart_under_a_stricter_policy_stops_the_study",),
     ),
     Mutant(
         "min_records ignored",
@@ -707,7 +712,7 @@ MUTANTS = (
         f"{VAULT}/service.py",
         "if self._records.units < self._policy.min_records:",
         "if False:",
-        (f"{C}checks.py::test_plans_that_the_policy_does_not_allow[too few records]",),
+        (f"{C}vault/test_checks.py::test_plans_that_the_policy_does_not_allow[too few records]",),
     ),
     Mutant(
         "steps that the plan does not have",
@@ -715,7 +720,7 @@ MUTANTS = (
         f"{VAULT}/checks.py",
         "if training is None or request.step not in training.steps:",
         "if training is None:",
-        (f"{C}checks.py::test_training_at_a_step_that_is_none_is_refused",),
+        (f"{C}vault/test_checks.py::test_training_at_a_step_that_is_none_is_refused",),
     ),
     Mutant(
         "guard removed, seen from outside the vault",
@@ -739,7 +744,7 @@ MUTANTS = (
         f"{PROTOCOL}/codec.py",
         "if not np.isfinite(values).all() or (values.size and np.abs(values).max() > limit):",
         "if values.size and np.abs(values).max() > limit:",
-        (f"{C}checks.py::test_malformed_discriminate_requests[NaN weight]",),
+        (f"{C}vault/test_checks.py::test_malformed_discriminate_requests[NaN weight]",),
     ),
     # 14: the ledger
     Mutant(
@@ -748,7 +753,7 @@ MUTANTS = (
         f"{VAULT}/service.py",
         "events = checked.events(self._schema.rows_per_person)",
         "events = checked.events(self._schema.rows_per_person)[1:]",
-        (f"{C}service.py::test_what_ran_is_what_was_charged",),
+        (f"{C}vault/test_service.py::test_what_ran_is_what_was_charged",),
     ),
     Mutant(
         "training not charged",
@@ -756,7 +761,7 @@ MUTANTS = (
         f"{VAULT}/service.py",
         "events = [checked.plan.message_event]",
         "events = []",
-        (f"{C}service.py::test_what_ran_is_what_was_charged",),
+        (f"{C}vault/test_service.py::test_what_ran_is_what_was_charged",),
     ),
     Mutant(
         "charged after computing",
@@ -772,7 +777,7 @@ MUTANTS = (
         f"{VAULT}/service.py",
         "return kind.FromString(stored)",
         "return compute()",
-        (f"{C}service.py::test_a_repeated_request_gets_the_same_bytes_at_no_charge",),
+        (f"{C}vault/test_service.py::test_a_repeated_request_gets_the_same_bytes_at_no_charge",),
     ),
     Mutant(
         "the outbox is ignored",
@@ -785,7 +790,7 @@ MUTANTS = (
     Mutant(
         "other content for a charged step runs",
         14,
-        f"{SITE}/ledger.py",
+        f"{SITE}/budget/ledger.py",
         "        if row := self._one(query, study, step):\n            same",
         "        if (row := self._one(query, study, step)) and row[0] == request_hash:\n"
         "            same",
@@ -794,10 +799,10 @@ MUTANTS = (
     Mutant(
         "a lost reply is computed again",
         14,
-        f"{SITE}/ledger.py",
+        f"{SITE}/budget/ledger.py",
         "            self._refuse_repeated(study, step, request_hash)\n        return None",
         "        return None",
-        (f"{C}ledger.py::test_a_charge_without_reply_is_spent_and_never_repeated",),
+        (f"{C}budget/test_ledger.py::test_a_charge_without_reply_is_spent_and_never_repeated",),
     ),
     Mutant(
         "cap ignored at enrolment",
@@ -883,41 +888,41 @@ MUTANTS = (
     Mutant(
         "chain of the ledger unverified",
         14,
-        f"{SITE}/ledger.py",
+        f"{SITE}/budget/ledger.py",
         "        if not sound:",
         "        if False:",
-        (f"{C}ledger.py::test_another_data_set_blocks",),
+        (f"{C}budget/test_ledger.py::test_another_data_set_blocks",),
     ),
     Mutant(
         "rollback accepted",
         14,
-        f"{SITE}/witness.py",
+        f"{SITE}/budget/ledger_guards.py",
         "if links.get(seq) != link:",
         "if False:",
-        (f"{C}ledger.py::test_an_older_copy_blocks",),
+        (f"{C}budget/test_ledger.py::test_an_older_copy_blocks",),
     ),
     Mutant(
         "a deleted ledger starts anew",
         14,
-        f"{SITE}/witness.py",
+        f"{SITE}/budget/ledger_guards.py",
         "        if self._path.exists() and not (ledger.exists() and ledger.stat().st_size):\n"
         "            raise RefusalError(ErrorCode.LEDGER)",
         "        self._path.unlink(missing_ok=True)",
-        (f"{C}ledger.py::test_a_deleted_ledger_blocks",),
+        (f"{C}budget/test_ledger.py::test_a_deleted_ledger_blocks",),
     ),
     Mutant(
         "a missing witness is fine",
         14,
-        f"{SITE}/witness.py",
+        f"{SITE}/budget/ledger_guards.py",
         "            if len(links) == 1:\n                return\n"
         "            raise RefusalError(ErrorCode.LEDGER) from None",
         "            return",
-        (f"{C}ledger.py::test_a_missing_or_unreadable_witness_blocks",),
+        (f"{C}budget/test_ledger.py::test_a_missing_or_unreadable_witness_blocks",),
     ),
     Mutant(
         "charges may be lost with the power",
         14,
-        f"{SITE}/ledger.py",
+        f"{SITE}/budget/ledger.py",
         "PRAGMA synchronous=FULL",
         "PRAGMA synchronous=NORMAL",
         (f"{P}gate_vault.py::test_a_charge_is_synced_to_disk_before_anything_is_computed",),
@@ -935,7 +940,7 @@ MUTANTS = (
     Mutant(
         "a reply that was changed on disk is sent",
         14,
-        f"{SITE}/ledger.py",
+        f"{SITE}/budget/ledger.py",
         "if not isinstance(reply, bytes) or hashlib.sha256(reply).hexdigest() != seal:",
         "if False:",
         ("tests/faults/test_ledger_damage.py::test_a_reply_that_was_changed_on_disk_is_not_sent",),
@@ -943,7 +948,7 @@ MUTANTS = (
     Mutant(
         "a ledger under two names spends twice",
         14,
-        f"{SITE}/ledger.py",
+        f"{SITE}/budget/ledger.py",
         "self._locks.append(FileLock(path, hold=True))",
         "pass",
         ("tests/faults/test_ledger_damage.py::test_a_ledger_under_another_name_is_still_one",),
@@ -951,10 +956,10 @@ MUTANTS = (
     Mutant(
         "two processes spend one budget",
         14,
-        f"{SITE}/witness.py",
+        f"{SITE}/budget/ledger_guards.py",
         "fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)",
         "fcntl.flock(self._descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)",
-        (f"{C}ledger.py::test_a_second_process_is_refused",),
+        (f"{C}budget/test_ledger.py::test_a_second_process_is_refused",),
     ),
     Mutant(
         "receipts omit an event",
@@ -962,7 +967,7 @@ MUTANTS = (
         f"{VAULT}/service.py",
         "events=self._ledger.events(plan.study)",
         "events=self._ledger.events(plan.study)[1:]",
-        (f"{C}service.py::test_a_study_from_enrolment_to_receipt",),
+        (f"{C}vault/test_service.py::test_a_study_from_enrolment_to_receipt",),
     ),
     # 15: nothing else leaves
     Mutant(
@@ -998,7 +1003,7 @@ MUTANTS = (
         f"{SITE}/courier.py",
         "return refusal(method, ErrorCode.INTERNAL)",
         "raise",
-        (f"{C}courier.py::test_failures_become_codes_without_text",),
+        (f"{C}test_courier.py::test_failures_become_codes_without_text",),
     ),
     Mutant(
         "row count in the size of counts",
@@ -1101,10 +1106,12 @@ MUTANTS = (
     Mutant(
         "tiny weights decide how long a step takes",
         15,
-        f"{VAULT}/server.py",
+        f"{SITE}/vault/socket_server.py",
         "torch.set_flush_denormal(True)",
         "pass",
-        (f"{C}server.py::test_numbers_too_small_to_compute_fast_are_zero_in_the_vault",),
+        (
+            f"{C}vault/test_socket_server.py::test_numbers_too_small_to_compute_fast_are_zero_in_the_vault",
+        ),
     ),
     Mutant(
         "seeded noise passes for private",

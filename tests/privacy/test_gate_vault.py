@@ -10,8 +10,8 @@ import torch
 from scipy import stats
 from small_site import WIDTHS, Site, make_plan, make_policy, make_records, run
 
-from fedsynth_client.ledger import Ledger
-from fedsynth_client.records import Records
+from fedsynth_client.budget.ledger import Ledger
+from fedsynth_client.records.records import Records
 from fedsynth_client.vault.discriminate import Assignment, Piece, Trainer
 from fedsynth_common.errors import ErrorCode
 from fedsynth_common.networks import Discriminator, flatten

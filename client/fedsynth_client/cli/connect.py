@@ -9,7 +9,7 @@ from urllib.request import getproxies
 import typer
 
 from fedsynth_client.cli.options import OptionalConfigPath
-from fedsynth_client.config import CourierConfig, SiteConfig
+from fedsynth_client.settings.site_config import CourierConfig, SiteConfig
 from fedsynth_common.errors import FedsynthError, InputError
 
 
@@ -38,8 +38,13 @@ def connect(
 
       fedsynth site connect --config dayton/site.toml
     """
-    from fedsynth_client.connection import commands, keep_running, private_folder, unsafe
-    from fedsynth_client.distrust import UntrustedError
+    from fedsynth_client.connection.flower_processes import (
+        commands,
+        keep_running,
+        private_folder,
+        unsafe,
+    )
+    from fedsynth_client.connection.untrusted_certificate import UntrustedError
 
     chosen = _chosen(config, courier)
     with private_folder() as (path, secret):

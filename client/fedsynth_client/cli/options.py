@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fedsynth_client.config import SiteConfig
+from fedsynth_client.settings.site_config import SiteConfig
 from fedsynth_common.errors import InputError
 from fedsynth_common.limits import MAX_PLAN_BYTES, read_limited
 

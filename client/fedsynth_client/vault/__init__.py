@@ -4,7 +4,7 @@
 * `measure`: noisy counts of marginals. `discriminate`, `dpsgd`: local DP-SGD of the discriminator.
 * `service`: request bytes in, reply bytes out: check, charge, compute, store, reply.
 * `admission`: whether a plan may run here, and whether its budget lasts for the next step.
-* `server`: the service on a unix socket. `client`: how a courier calls it, there or in process.
+* `socket_server`: the service on a unix socket. `callers`: how a courier calls it, there or in process.
 
-Importing this package imports neither torch nor pandas: the courier reaches `client` through it.
+Importing this package imports neither torch nor pandas: the courier reaches `callers` through it.
 """

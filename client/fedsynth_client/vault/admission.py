@@ -20,8 +20,8 @@ step at hand, and the plan's remaining steps.
 
 from collections.abc import Iterator, Sequence, Set
 
-from fedsynth_client.ledger import Charge
-from fedsynth_client.policy import Policy
+from fedsynth_client.budget.ledger import Charge
+from fedsynth_client.budget.policy import Policy
 from fedsynth_common.errors import ErrorCode, RefusalError
 from fedsynth_common.privacy.accounting import epsilon, share_of_cap
 from fedsynth_common.privacy.events import Event

@@ -26,9 +26,9 @@ from opacus import GradSampleModule
 from torch import nn
 from torch.nn.functional import pad
 
-from fedsynth_client.code_store import Codes
-from fedsynth_client.person_keys import Index
-from fedsynth_client.records import Records
+from fedsynth_client.records.code_store import Codes
+from fedsynth_client.records.person_keys import Index
+from fedsynth_client.records.records import Records
 from fedsynth_client.vault.dpsgd import GuardedDPOptimizer
 from fedsynth_common.networks import (
     Discriminator,
