@@ -13,25 +13,24 @@ from the real ones and models lost a tenth of their AUC. The comparison itself r
 not private: it is for the terminal, and the closed `demo.json`, of whoever holds them.
 """
 
+import math
 import shutil
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 from zlib import crc32
 
-import numpy as np
-import pandas as pd
 import typer
 from rich.console import Console
 from rich.table import Table
 
 from fedsynth_common.errors import InputError
-from fedsynth_common.schema import Schema
-from fedsynth_common.tables import write_table
-from fedsynth_simulations.closed_file import write_closed
-from fedsynth_simulations.demo_figures import FIGURES
+from fedsynth_server.cli.options import DEVICE_HELP, DeviceName
 
 if TYPE_CHECKING:
+    import pandas as pd
+
+    from fedsynth_common.schema import Schema
     from fedsynth_release.generator import Generator
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
@@ -59,11 +58,17 @@ def demo(
     people: Annotated[
         bool, typer.Option("--people", help="Protect whole people: one row of each is used.")
     ] = False,
+    device: Annotated[DeviceName, typer.Option(help=DEVICE_HELP)] = DeviceName.CPU,
     quick: Annotated[bool, typer.Option(help="Few training steps: a smoke test.")] = False,
 ) -> None:
     """Train one generator over four hospitals and compare its records with the real ones."""
+    import pandas as pd
+
+    from fedsynth_common.tables import write_table
     from fedsynth_release.report import write_report
+    from fedsynth_server.training.settings import TrainingSettings
     from fedsynth_simulations import simulate as simulations  # torch and Flower: not for --help
+    from fedsynth_simulations.closed_file import write_closed
     from fedsynth_simulations.demo_data import demo_schema, demo_table
 
     _check_out(out)
@@ -79,6 +84,7 @@ def demo(
         delta=DELTA,
         study="demo",
         variant="both",
+        settings=TrainingSettings.on(device.value),
         records_per_site=PEOPLE_PER_HOSPITAL if people else ROWS_PER_HOSPITAL,
     )
     simulation = simulations.quick(simulation) if quick else simulation
@@ -125,11 +131,14 @@ def _existing_parent(out: Path) -> Path:
 
 
 def _compare(
-    pooled: pd.DataFrame, held: pd.DataFrame, synthetic: pd.DataFrame, schema: Schema
+    pooled: "pd.DataFrame", held: "pd.DataFrame", synthetic: "pd.DataFrame", schema: "Schema"
 ) -> dict[str, dict[str, dict[str, float | None]]]:
     """Figures and quality of the real rows, of the synthetic ones and of the floor."""
+    import numpy as np
+
     from fedsynth_release.evaluation.references import independent_columns
     from fedsynth_release.evaluation.scorecard import evaluate
+    from fedsynth_simulations.demo_figures import FIGURES
 
     tables = {
         "real": pooled,
@@ -149,7 +158,7 @@ def _privacy(generator: "Generator") -> dict[str, dict[str, float | None]]:
     return {s.site: {"epsilon": s.epsilon, "delta": s.delta} for s in generator.statement.sites}
 
 
-def _introduce(console: Console, frames: dict[str, pd.DataFrame], test: pd.DataFrame) -> None:
+def _introduce(console: Console, frames: "dict[str, pd.DataFrame]", test: "pd.DataFrame") -> None:
     rows = sum(len(frame) for frame in frames.values())
     people = sum(frame[PERSON].nunique() for frame in frames.values())
     console.print(
@@ -163,6 +172,8 @@ def _introduce(console: Console, frames: dict[str, pd.DataFrame], test: pd.DataF
 
 
 def _show(console: Console, summary: dict[str, Any], people: bool) -> None:
+    from fedsynth_simulations.demo_figures import FIGURES
+
     digits = {figure.name: figure.digits for figure in FIGURES}
     figures = Table("figure", "real", "synthetic", "independent", title="What the records say")
     for name, row in summary["figures"].items():
@@ -196,7 +207,7 @@ _UNIT = {
 
 
 def _cell(value: float | None, digits: int) -> str:
-    return "-" if value is None or np.isnan(value) else f"{value:.{digits}f}"
+    return "-" if value is None or math.isnan(value) else f"{value:.{digits}f}"
 
 
 def _point_to(console: Console, out: Path) -> None:

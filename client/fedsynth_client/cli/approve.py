@@ -12,7 +12,6 @@ from rich.console import Console
 from rich.table import Table
 
 from fedsynth_client.cli.options import ConfigPath, read_plan
-from fedsynth_client.settings.site_config import SiteConfig
 from fedsynth_common.errors import FedsynthError
 
 if TYPE_CHECKING:
@@ -36,6 +35,7 @@ def approve(
     from fedsynth_client.budget.spending import read_account
     from fedsynth_client.plans.approvals import add_approval
     from fedsynth_client.plans.review import review
+    from fedsynth_client.settings.site_config import SiteConfig
     from fedsynth_common.schema import Schema
 
     site = SiteConfig.load(config)

@@ -12,7 +12,6 @@ import typer
 from rich.console import Console
 
 from fedsynth_client.cli.options import ConfigPath, read_plan
-from fedsynth_client.settings.site_config import SiteConfig, exposed_files
 from fedsynth_common.errors import FedsynthError
 
 if TYPE_CHECKING:
@@ -35,6 +34,7 @@ def check(
     from fedsynth_client.budget.spending import read_account
     from fedsynth_client.preflight.preflight import preflight
     from fedsynth_client.records.guarded_reading import site_source
+    from fedsynth_client.settings.site_config import SiteConfig, exposed_files
     from fedsynth_common.schema import Schema
 
     site = SiteConfig.load(config)

@@ -15,7 +15,6 @@ from fedsynth_client.cli.options import (
     PolicyPath,
     chosen_config,
 )
-from fedsynth_client.settings.site_config import SiteConfig
 from fedsynth_common.errors import FedsynthError, InputError
 
 if TYPE_CHECKING:
@@ -32,6 +31,7 @@ def status(config: ConfigPath, as_json: AsJson = False) -> None:
     """
     from fedsynth_client.budget.policy import Policy
     from fedsynth_client.budget.spending import read_account, spending
+    from fedsynth_client.settings.site_config import SiteConfig
 
     site = SiteConfig.load(config)
     policy = Policy.load(site.policy)

@@ -8,8 +8,6 @@ from typing import Annotated
 
 import typer
 
-from fedsynth_release.generator_files import REPORT
-
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 EPILOG = (
@@ -41,6 +39,7 @@ def report(
     Without --evaluation nothing in it comes from real records but through what sites released.
     """
     from fedsynth_release.evaluation.results import Evaluation
+    from fedsynth_release.generator_files import REPORT
     from fedsynth_release.report import StudyHistory, write_report  # loads torch: not for --help
 
     place = out or generator.absolute().parent / REPORT

@@ -9,7 +9,6 @@ from rich.console import Console
 from rich.progress import track
 
 from fedsynth_common.errors import InputError
-from fedsynth_release.table_writer import TableWriter, inert
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -75,6 +74,7 @@ def sample(
     """
     from fedsynth_release.generator import Generator  # loads torch: not for --help
     from fedsynth_release.statement.croissant import CROISSANT, NO_LICENCE, write_croissant
+    from fedsynth_release.table_writer import TableWriter, inert
 
     if (rows is None) == (given is None):
         raise InputError("expected either --rows or --given")
