@@ -354,7 +354,7 @@ def test_faulty_descriptions(tmp_path, text, fault):
 def test_a_missing_library_is_named(monkeypatch, module, url):
     if module:
         monkeypatch.setitem(sys.modules, module, None)
-    with pytest.raises(InputError, match=r"fedsynth-client\[sql\]"):
+    with pytest.raises(InputError, match="locks/sql.txt"):
         list(DatabaseSource(url=url, table="t").chunks())
 
 
