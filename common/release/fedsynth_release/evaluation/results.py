@@ -38,7 +38,10 @@ TableRole = Literal[
 
 Kind = Literal["numeric", "integer", "date", "datetime", "duration", "categorical", "boolean"]
 
-NOTICE = "Computed from real records without noise: not differentially private, not for release."
+NOTICE = (
+    "These figures were computed from real records without noise. They are not differentially private "
+    "and must not be published."
+)
 
 
 class _Part(BaseModel):

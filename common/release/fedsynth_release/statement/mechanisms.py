@@ -1,9 +1,10 @@
-"""What ran in terms a reader can check: the mechanisms of a plan, and the smallest visible group.
+"""The mechanisms of a plan, and the smallest group of records that a generator can represent.
 
-Both are functions of public facts. A mechanism repeats a step of the plan with all its constants,
-so that a reader of the statement needs no other file to compute its cost. The smallest visible group
-follows from the noise that sites signed for: counts of all sites are added, so their noise variances
-are, and what is smaller than twice the standard deviation cannot be told from nothing.
+Both are computed from public facts. A mechanism repeats a step of the plan with all its constants,
+so that a reader of the statement can compute its cost without another file. The smallest visible
+group follows from the noise that the sites signed for. The coordinator adds the counts of all sites,
+so the variances of their noise add up too. A count below twice the standard deviation of this noise
+cannot be told from 0.
 """
 
 import math
@@ -15,18 +16,18 @@ from pydantic import BaseModel, ConfigDict
 from fedsynth_common.protocol.plan import Plan
 
 COUNTS = "discrete Gaussian noise on the counts of marginals"
-TRAINING = "DP-SGD: Poisson sampling, per-unit flat clipping, Gaussian noise"
+TRAINING = "DP-SGD with Poisson sampling, flat clipping per privacy unit and Gaussian noise"
 
 
 class Mechanism(BaseModel):
-    """One step, or the run of equal steps from `first_step` to `last_step`, at every site.
+    """One step at every site, or a run of equal steps from `first_step` to `last_step`.
 
     Attributes:
-        noise_multiplier: noise standard deviation in units of the L2 sensitivity.
-        sampling_rate: q of Poisson sampling; None where every record is used.
-        clipping_norm: C.
-        expected_batch: the public L that sums are divided by.
-        sgd_steps: DP-SGD steps in all.
+        noise_multiplier: standard deviation of the noise, divided by the L2 sensitivity.
+        sampling_rate: the rate q of Poisson sampling; None if every record is used.
+        clipping_norm: the clipping norm C; None if nothing is clipped.
+        expected_batch: the public number L that sums of gradients are divided by.
+        sgd_steps: the number of DP-SGD steps of all these steps together.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -43,8 +44,8 @@ class Mechanism(BaseModel):
 
 
 def mechanisms_of(plan: Plan) -> tuple[Mechanism, ...]:
-    """The mechanisms that the sites approved, in order."""
-    found = [
+    """The mechanisms that the sites approved, in the order in which they run."""
+    mechanisms = [
         Mechanism(
             first_step=measure.step,
             last_step=measure.step,
@@ -66,19 +67,20 @@ def mechanisms_of(plan: Plan) -> tuple[Mechanism, ...]:
             expected_batch=d.expected_batch,
             sgd_steps=d.messages * d.steps_per_message,
         )
-        found.append(training)
-    return tuple(found)
+        mechanisms.append(training)
+    return tuple(mechanisms)
 
 
 def smallest_group(sites: Iterable[Iterable[Mapping[str, Any]]]) -> int | None:
-    """Records of all sites together below which a count cannot be told from noise; None: unknown.
+    """The number of records, over all sites, below which a count cannot be told from noise.
 
     Args:
-        sites: per site the events it was charged, as the statement lists them. A lost site's list
-            has no scale: it is taken to be as noisy as the noisiest of the others.
+        sites: for each site the events it was charged, as the statement lists them. The list of a
+            lost site has no scale; the site is taken to be as noisy as the noisiest other site.
 
     Returns:
-        Twice the standard deviation of the noisiest counts, pooled over the sites, rounded up.
+        Twice the standard deviation of the noisiest counts, pooled over the sites, rounded up. None
+        if no site lists a scale.
 
     >>> smallest_group([[{"kind": "counts", "scale": 30.0}], [{"kind": "counts", "scale": 40.0}]])
     100
@@ -96,16 +98,17 @@ def smallest_group(sites: Iterable[Iterable[Mapping[str, Any]]]) -> int | None:
 
 
 def limits_of(group: int | None) -> tuple[str, ...]:
-    """The limits of every generator, in words."""
+    """The limits that every generator has, in words."""
     rare = (
-        "values and combinations that few records share are lost in noise"
+        "values and combinations that only few records have cannot be told from noise, so the "
+        "synthetic records do not represent them"
         if group is None
         else f"values and combinations that fewer than about {group} records of all sites "
-        "together share cannot be told from noise and are not represented"
+        "together have cannot be told from noise, so the synthetic records do not represent them"
     )
     return (
         rare,
-        "relations of three or more columns are represented only as far as pairs and the "
-        "discriminators show them",
-        "more synthetic records do not hold more information",
+        "relations between three or more columns are represented only as far as the pairs of "
+        "columns and the discriminators show them",
+        "drawing more synthetic records does not give more information about the real ones",
     )
