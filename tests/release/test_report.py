@@ -115,7 +115,9 @@ def test_curves_are_drawn_by_panel_with_words_and_tables(full):
     assert labels[0].startswith("loss on the measured marginals: ")
     assert "output from 0.25 at step 1 to 0.5 at 2" in labels[1]
     assert len(full.all("polyline")) == 3
-    axes = "Horizontal axis: step. The vertical axis is logarithmic. Loss on the measured marginals; "
+    axes = (
+        "Horizontal axis: step. The vertical axis is logarithmic. Loss on the measured marginals; "
+    )
     assert f"{axes}the last value is" in full.text
     assert "Output: how to read output; the last value is 0.5. Accuracy: how to read" in full.text
     assert {"output", "accuracy", "verdict"} <= set(full.words)

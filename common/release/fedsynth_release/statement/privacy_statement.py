@@ -41,7 +41,10 @@ class Accountant(_Statement):
     version: str = Field(default_factory=lambda: version("dp-accounting"))
     relation: str = "add or remove one privacy unit; the larger ε of the two directions counts"
     rounding: str = f"up, to a multiple of {ROUNDING:g}"
-    cross_check: str = "computing ε again with Rényi DP over the same events (epsilon_rdp_upper_bound of each site)"
+    cross_check: str = (
+        "computing ε again with Rényi DP over the same events "
+        "(epsilon_rdp_upper_bound of each site)"
+    )
 
 
 class Audit(_Statement):
