@@ -31,7 +31,7 @@ from sklearn.metrics import roc_auc_score
 
 from fedsynth_common.errors import InputError
 from fedsynth_common.schema import Schema
-from fedsynth_release.evaluation.attacks.sides import attacked
+from fedsynth_release.evaluation.attacks.attack_setup import attacked
 from fedsynth_release.evaluation.features import Features
 from fedsynth_release.evaluation.gower import Gower
 from fedsynth_release.evaluation.intervals import area, clopper_pearson

@@ -1,12 +1,13 @@
 """Loads a finished generator and draws records from it.
 
 A generator folder contains `generator.safetensors` (weights and codebook), `schema.json` and
-`privacy_statement.json`. The statement is written last and contains the SHA-256 of the other two files.
-No file is a pickle. The header of the weights names the architecture. Shape, range and finiteness of
-every array are checked before memory of its size is used, so a damaged or hostile file leads to one
-clear error.
+`privacy_statement.json`. The statement is written last and contains the SHA-256 of the other two
+files. No file is a pickle. The header of the weights names the architecture. Shape, range and
+finiteness of every array are checked before memory of its size is used, so a damaged or hostile
+file leads to one clear error.
 
-`sampling/sampler.py` draws records, with or without conditions. `sampling/completion.py` completes rows.
+`sampling/sampler.py` draws records, with or without conditions. `sampling/completion.py` completes
+rows.
 """
 
 import json

@@ -9,9 +9,10 @@
 | `privacy_statement.json` | what was promised and charged, and the SHA-256 of the first three files |
 | `MODEL_CARD.md` | the statement in words |
 
-`fedsynth verify` needs no other files. The digests in the statement reveal a file that was damaged or
-mixed up. They do not reveal a forgery, because a forger would change the digest too. `report.html` and
-tables are written beside the folder and not into it, because they can be made again from the folder.
+`fedsynth verify` needs no other files. The digests in the statement reveal a file that was damaged
+or mixed up. They do not reveal a forgery, because a forger would change the digest too.
+`report.html` and tables are written beside the folder and not into it, because they can be made
+again from the folder.
 """
 
 import hashlib

@@ -1,13 +1,13 @@
 """measurements.json: the noisy marginals that all sites measured together, for a report.
 
 The coordinator has no real records. Its report therefore compares the generator with the noisy
-marginals from which the generator learned. The counts are pooled over the sites, divided by the noisy
-number of records and made consistent. All this is post-processing of differentially private counts,
-so it costs no privacy budget. The comparison shows how well the generator learned what was measured;
-`error` shows how far the measurement itself may be from the truth.
+marginals from which the generator learned. The counts are pooled over the sites, divided by the
+noisy number of records and made consistent. All this is post-processing of differentially private
+counts, so it costs no privacy budget. The comparison shows how well the generator learned what was
+measured; `error` shows how far the measurement itself may be from the truth.
 
-Guarantees: the frequencies of a column are not negative and sum to one; the columns are those of the
-schema in order; `from_json(to_json(m)) == m`; figures are rounded to six digits.
+Guarantees: the frequencies of a column are not negative and sum to one; the columns are those of
+the schema in order; `from_json(to_json(m)) == m`; figures are rounded to six digits.
 """
 
 from collections.abc import Sequence

@@ -25,7 +25,7 @@ import numpy.typing as npt
 
 from fedsynth_common.errors import FedsynthError, InputError
 from fedsynth_release.evaluation.association import pearson
-from fedsynth_release.evaluation.attacks import ATTACKS, Sides
+from fedsynth_release.evaluation.attacks import ATTACKS, AttackSetup
 from fedsynth_release.evaluation.attacks.inference import right_guesses
 from fedsynth_release.evaluation.gower import Gower
 from fedsynth_release.evaluation.intervals import rate
@@ -107,44 +107,44 @@ def cross_check(
     size = min(rows, len(table.train), len(table.test))
     train, control = table.train.head(size), table.test.head(size)
     made = leaky_table(train, size, np.random.default_rng(seed))
-    sides = Sides.of(train, control, table.schema, attempts=min(attacks, size), seed=seed)
-    kept = [j for j in range(sides.members.shape[1]) if _usable(sides, j)]
-    sides = _restricted(sides, kept)
-    published = Sides.of(made, control, table.schema).members[:, kept]
+    setup = AttackSetup.of(train, control, table.schema, attempts=min(attacks, size), seed=seed)
+    kept = [j for j in range(setup.members.shape[1]) if _usable(setup, j)]
+    sides = _restricted(setup, kept)
+    published = AttackSetup.of(made, control, table.schema).members[:, kept]
     secret = len(kept) - 1
-    theirs = _theirs(python, sides, published, secret)
-    fidelity = _fidelity(sides, published, theirs["sdmetrics"])
-    return fidelity + _attacks(sides, published, secret, theirs["anonymeter"])
+    theirs = _theirs(python, setup, published, secret)
+    fidelity = _fidelity(setup, published, theirs["sdmetrics"])
+    return fidelity + _attacks(setup, published, secret, theirs["anonymeter"])
 
 
-def _usable(sides: Sides, column: int) -> bool:
+def _usable(setup: AttackSetup, column: int) -> bool:
     """Levels, or numbers without gaps: Anonymeter compares missing numbers differently."""
-    numbers = np.concatenate([sides.members[:, column], sides.controls[:, column]])
-    return bool(sides.categorical[column] or not np.isnan(numbers).any())
+    numbers = np.concatenate([setup.members[:, column], setup.controls[:, column]])
+    return bool(setup.categorical[column] or not np.isnan(numbers).any())
 
 
-def _restricted(sides: Sides, kept: list[int]) -> Sides:
-    features = type(sides.features)(
-        tuple(sides.features.columns[j] for j in kept),
-        sides.features.centres[kept],
-        sides.features.spreads[kept],
+def _restricted(setup: AttackSetup, kept: list[int]) -> AttackSetup:
+    features = type(setup.features)(
+        tuple(setup.features.columns[j] for j in kept),
+        setup.features.centres[kept],
+        setup.features.spreads[kept],
     )
-    return Sides(
-        features, sides.members[:, kept], sides.controls[:, kept], sides.attempts, sides.seed
+    return AttackSetup(
+        features, setup.members[:, kept], setup.controls[:, kept], setup.attempts, setup.seed
     )
 
 
-def _theirs(python: Path, sides: Sides, published: Floats, secret: int) -> dict[str, Any]:
+def _theirs(python: Path, setup: AttackSetup, published: Floats, secret: int) -> dict[str, Any]:
     driver = Path(__file__).with_name("cross_check_driver.py")
     with tempfile.TemporaryDirectory(prefix="fedsynth-cross-check-") as name:
         source, result = Path(name, "in.npz"), Path(name, "out.json")
         np.savez(
             source,
-            train=sides.members,
-            control=sides.controls,
+            train=setup.members,
+            control=setup.controls,
             synthetic=published,
-            categorical=sides.categorical,
-            attacks=np.array(sides.attempts),
+            categorical=setup.categorical,
+            attacks=np.array(setup.attempts),
             secret=np.array(secret),
         )
         done = subprocess.run(
@@ -160,9 +160,9 @@ def _theirs(python: Path, sides: Sides, published: Floats, secret: int) -> dict[
     return found
 
 
-def _fidelity(sides: Sides, published: Floats, theirs: dict[str, float]) -> list[Agreement]:
-    real, flags = sides.members, sides.categorical
-    names = [column.name for column in sides.features.columns]
+def _fidelity(setup: AttackSetup, published: Floats, theirs: dict[str, float]) -> list[Agreement]:
+    real, flags = setup.members, setup.categorical
+    names = [column.name for column in setup.features.columns]
     found = []
     for key, value in theirs.items():
         kind, *places = key.split()
@@ -187,15 +187,15 @@ def _joint(cells: Floats, i: int, j: int) -> Floats:
 
 
 def _attacks(
-    sides: Sides, published: Floats, secret: int, theirs: dict[str, list[int]]
+    setup: AttackSetup, published: Floats, secret: int, theirs: dict[str, list[int]]
 ) -> list[Agreement]:
     found = []
     for name, (won, lost, tried) in theirs.items():
         if name == "inference":
-            ours = _inference(sides, published, secret)
+            ours = _inference(setup, published, secret)
         else:
             run = next(kind.run for kind in ATTACKS if kind.name == name)
-            result = run(published, sides, "leaky")
+            result = run(published, setup, "leaky")
             ours = (result.success, result.control)
         rates = (rate(won, tried), rate(lost, tried))
         for side, mine, other in zip(("members", "controls"), ours, rates, strict=True):
@@ -206,9 +206,9 @@ def _attacks(
     return found
 
 
-def _inference(sides: Sides, published: Floats, secret: int) -> tuple[Estimate, Estimate]:
-    members, controls = sides.targets(sides.rng())
-    space = Gower.fit(np.concatenate([members, controls, published]), sides.categorical, "range")
+def _inference(setup: AttackSetup, published: Floats, secret: int) -> tuple[Estimate, Estimate]:
+    members, controls = setup.targets(setup.rng())
+    space = Gower.fit(np.concatenate([members, controls, published]), setup.categorical, "range")
     secrets = np.full(len(members), secret)
     one, two = (right_guesses(space, side, published, secrets) for side in (members, controls))
     return rate(one, len(members)), rate(two, len(controls))

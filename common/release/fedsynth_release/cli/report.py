@@ -38,7 +38,8 @@ def report(
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace the file if it exists.")] = False,
 ) -> None:
-    """Write report.html, which says which columns to trust, what the budget was spent on, and limits.
+    """Write report.html, which says which columns to trust, what the budget was spent on, and
+    limits.
 
     The page is one file without scripts, and it loads nothing from a network.
 

@@ -1,7 +1,8 @@
 """`fedsynth verify` checks a finished generator from its own files, without any record.
 
 Exit codes: 0 if the folder is consistent; 1 if it is inconsistent or another release than
---release-id (each finding is one line that names file and field); 2 if the folder cannot be checked.
+--release-id (each finding is one line that names file and field); 2 if the folder cannot be
+checked.
 """
 
 import json
@@ -69,8 +70,8 @@ def verify(
 ) -> None:
     """Check that a generator's privacy statement agrees with its plan, receipts and files.
 
-    The command computes every ε again from the events that the sites signed, and the statement again
-    from the plan and the receipts. It needs no records.
+    The command computes every ε again from the events that the sites signed, and the statement
+    again from the plan and the receipts. It needs no records.
     """
     # imported here so that --help does not load the accountant
     from fedsynth_release.verification.verify import verify as audit

@@ -1,13 +1,14 @@
-"""A codebook says which fine cells of a column form one code, and how likely each is inside its code.
+"""A codebook says which fine cells of a column form one code, and how likely each is inside its
+code.
 
-The *view* of a column maps each fine cell to its code. Bins of numbers and merged rare categories are
-examples of codes that contain several fine cells. The *shape* is the distribution of the fine cells
-inside their code; it is used to decode. Both are public, because they are computed from the schema and
-from noisy histograms, and post-processing costs no privacy budget.
+The *view* of a column maps each fine cell to its code. Bins of numbers and merged rare categories
+are examples of codes that contain several fine cells. The *shape* is the distribution of the fine
+cells inside their code; it is used to decode. Both are public, because they are computed from the
+schema and from noisy histograms, and post-processing costs no privacy budget.
 
-Guarantees, checked on construction because a codebook may come from a file: every view uses all codes
-from 0 to w-1; shapes are finite, not negative, and sum to 1 inside each code; arrays are read-only
-copies.
+Guarantees, checked on construction because a codebook may come from a file: every view uses all
+codes from 0 to w-1; shapes are finite, not negative, and sum to 1 inside each code; arrays are
+read-only copies.
 """
 
 from collections.abc import Mapping

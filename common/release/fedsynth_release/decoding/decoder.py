@@ -1,11 +1,12 @@
 """Turns fine codes back into a table of values.
 
-A leaf is decoded to one of the values (ticks) inside it, drawn uniformly. Atoms are left out, since an
-atom has a cell of its own. Integers therefore stay integers, decimals are as declared, and no value
-leaves the bounds. `encode(decode(c)) == c` holds for every code that has a value of its own. A leaf whose
-only values are atoms has none; it is decoded to its atom.
+A leaf is decoded to one of the values (ticks) inside it, drawn uniformly. Atoms are left out, since
+an atom has a cell of its own. Integers therefore stay integers, decimals are as declared, and no
+value leaves the bounds. `encode(decode(c)) == c` holds for every code that has a value of its own.
+A leaf whose only values are atoms has none; it is decoded to its atom.
 
-Categories and booleans are decoded to their texts, the `other` cell to "other", and missing to <NA>.
+Categories and booleans are decoded to their texts, the `other` cell to "other", and missing to
+<NA>.
 """
 
 from collections.abc import Mapping

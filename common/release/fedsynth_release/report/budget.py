@@ -1,8 +1,8 @@
 """The privacy budget in a report: what each step costs, and what the whole means for an attacker.
 
 The ε of several steps do not add up to the ε of all of them. The squared μ of Gaussian differential
-privacy do add up (Dong, Roth & Su 2022, Corollary 3.3). The share of a step is therefore its squared
-μ divided by the sum.
+privacy do add up (Dong, Roth & Su 2022, Corollary 3.3). The share of a step is therefore its
+squared μ divided by the sum.
 """
 
 from collections.abc import Sequence

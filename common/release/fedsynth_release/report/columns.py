@@ -1,8 +1,8 @@
 """The columns of a report: the drawing of each column, its reference, and how far to trust it.
 
-The reference is the best one available. With an evaluation it is the real records, and the report must
-not be published. Otherwise it is the noisy measurements of the study. If there are none either, the
-generator's shares are shown without a reference.
+The reference is the best one available. With an evaluation it is the real records, and the report
+must not be published. Otherwise it is the noisy measurements of the study. If there are none
+either, the generator's shares are shown without a reference.
 """
 
 from collections.abc import Sequence

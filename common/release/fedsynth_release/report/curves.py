@@ -1,10 +1,10 @@
 """Draws the training curves of a report: one drawing per panel, one line per curve.
 
-If a loss falls by orders of magnitude, its last values can be told apart only on a logarithmic scale. A
-panel therefore uses one if all values are positive and the largest is more than `WIDE` times the
-smallest. Lines differ by dashes and not by colour alone, so that they can be told apart in print and by
-colour-blind readers. The names of the lines stand above them. The text for screen readers says where each
-line begins, where it is lowest and where it ends.
+If a loss falls by orders of magnitude, its last values can be told apart only on a logarithmic
+scale. A panel therefore uses one if all values are positive and the largest is more than `WIDE`
+times the smallest. Lines differ by dashes and not by colour alone, so that they can be told apart
+in print and by colour-blind readers. The names of the lines stand above them. The text for screen
+readers says where each line begins, where it is lowest and where it ends.
 """
 
 import math

@@ -1,12 +1,12 @@
 """history.json: how the coordinator's training went, as numbers that a report can draw.
 
-The coordinator computes everything in this file itself: losses on noisy marginals, seconds and bytes.
-No site sends any of it in the clear, so it costs no privacy budget. The training fills it in
+The coordinator computes everything in this file itself: losses on noisy marginals, seconds and
+bytes. No site sends any of it in the clear, so it costs no privacy budget. The training fills it in
 (`fedsynth_server.training.curves`). A report without a history leaves the section on training out.
 
-`seconds` are the times that the coordinator waited. They depend on how long a site computes, and so on
-how many records the site has. They must stay in the study's own folder; `without_times` gives the part
-that may be published.
+`seconds` are the times that the coordinator waited. They depend on how long a site computes, and so
+on how many records the site has. They must stay in the study's own folder; `without_times` gives
+the part that may be published.
 """
 
 from itertools import pairwise

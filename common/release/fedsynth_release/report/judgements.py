@@ -93,9 +93,9 @@ def relations_of(index: int, pairs: PairFidelity) -> Judgement:
 def measured_values(column: MeasuredColumn, generator: Sequence[float]) -> Judgement:
     """Whether one column has the shares of values that were measured, judged by the coordinator.
 
-    The distance is the expected error of the measurement plus the distance of the generator from the
-    measurement. The expected error of one frequency is sqrt(2 / pi) standard deviations, and the
-    total variation distance is half the sum over all codes.
+    The distance is the expected error of the measurement plus the distance of the generator from
+    the measurement. The expected error of one frequency is sqrt(2 / pi) standard deviations, and
+    the total variation distance is half the sum over all codes.
     """
     noise = 0.5 * math.sqrt(2 / math.pi) * column.error * len(column.frequencies)
     pairs = zip(column.frequencies, generator, strict=True)

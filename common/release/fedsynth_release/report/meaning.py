@@ -4,7 +4,8 @@ Suppose that an attacker knows every other record and everything about one perso
 this person was in the table. Differential privacy says that any test for this, with true positive
 rate t and false positive rate f, obeys
 
-    t <= e^ε f + δ   and   1 - f <= e^ε (1 - t) + δ        (Wasserman & Zhou 2010; Kairouz et al. 2015)
+    t <= e^ε f + δ   and   1 - f <= e^ε (1 - t) + δ        (Wasserman & Zhou 2010; Kairouz et al.
+    2015)
 
 Everything below follows from these two lines. They are worst cases over all mechanisms with this
 (ε, δ); a particular mechanism usually allows less. `docs/EPSILON.md` explains them in words and

@@ -1,8 +1,8 @@
 """Writes report.html, one page about a generator for people who decide and for people who check.
 
 The page is a single file. It loads nothing from a network and runs no script; its
-Content-Security-Policy forbids scripts. It can be printed, it follows the reader's choice of light or
-dark colours, and it has a table behind every drawing. The template escapes every text that comes
+Content-Security-Policy forbids scripts. It can be printed, it follows the reader's choice of light
+or dark colours, and it has a table behind every drawing. The template escapes every text that comes
 from a schema, plan or evaluation; `svg.py` escapes the texts of the drawings.
 
 A report with an evaluation contains facts about real records, and says so at its top. A report

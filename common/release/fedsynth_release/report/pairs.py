@@ -1,7 +1,7 @@
 """Pairs of columns in a report: one heat map of distances and one of relations.
 
-With an evaluation, the pairs are compared with real records. Without one, they are compared with the
-noisy measurements, which show a relation only if it can be told from the noise.
+With an evaluation, the pairs are compared with real records. Without one, they are compared with
+the noisy measurements, which show a relation only if it can be told from the noise.
 """
 
 from collections.abc import Sequence

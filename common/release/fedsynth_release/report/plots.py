@@ -1,7 +1,7 @@
 """The drawings of a report: shares in two tables, heat maps, intervals and shares of a whole.
 
-Each drawing is small and shows only what the table behind it says too. It has a fixed size in its own
-coordinates, and the page scales it. `svg.py` explains why no plotting library is used.
+Each drawing is small and shows only what the table behind it says too. It has a fixed size in its
+own coordinates, and the page scales it. `svg.py` explains why no plotting library is used.
 """
 
 from collections.abc import Sequence
@@ -141,8 +141,8 @@ class Interval:
 
 
 def intervals(title: str, lines: Sequence[Interval], zero: bool = False) -> Markup:
-    """A line per figure: the value as a dot, floor and ceiling as ticks, the interval as a bar."""
-    """Draw each figure on a line: a dot for it, ticks for floor and ceiling, a bar for its interval."""
+    """Draw a line per figure: a dot for it, ticks for floor and ceiling, a bar for the interval."""
+    left, row = 210.0, 22.0
     shown = [v for item in lines for v in _values(item)] + ([0.0] if zero else [])
     low, high = min(shown, default=0.0), max(shown, default=1.0)
     margin = 0.05 * (high - low) or 0.05

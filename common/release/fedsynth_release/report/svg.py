@@ -1,7 +1,8 @@
-"""Makes drawings as inline SVG, which needs no script and no request, can be printed and has real text.
+"""Makes drawings as inline SVG, which needs no script and no request, can be printed and has real
+text.
 
-No plotting library is used, because its page would be larger, slower and full of scripts. Measured in
-headless Chromium on a page with 48 bar charts and a 48 x 48 heat map:
+No plotting library is used, because its page would be larger, slower and full of scripts. Measured
+in headless Chromium on a page with 48 bar charts and a 48 x 48 heat map:
 
 | drawings | size of the page | time to the last drawing |
 |---|---|---|
@@ -11,12 +12,12 @@ headless Chromium on a page with 48 bar charts and a 48 x 48 heat map:
 
 A page without scripts can also forbid scripts (`page.py`).
 
-Every drawing has a title for screen readers. Colours are classes of the style sheet, so the same drawing
-works for light and dark screens and in print. Two series never differ by colour alone: the reference is
-a filled bar, and the generator is a thick stroke with a dot.
+Every drawing has a title for screen readers. Colours are classes of the style sheet, so the same
+drawing works for light and dark screens and in print. Two series never differ by colour alone: the
+reference is a filled bar, and the generator is a thick stroke with a dot.
 
-Guarantee: every text is inserted by `Markup.format`, which escapes it. The result is `Markup`, which the
-template may insert as it is.
+Guarantee: every text is inserted by `Markup.format`, which escapes it. The result is `Markup`,
+which the template may insert as it is.
 """
 
 import math

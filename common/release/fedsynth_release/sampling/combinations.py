@@ -1,20 +1,20 @@
 """Draws columns together whose values must be one of a public list of combinations.
 
 A rule (`fixed_combinations`, `one_hot`) can say that several columns together must hold one of the
-listed combinations. Such columns are drawn like a single column whose codes are the combinations. The
-probability P(k | z) of combination k given a latent z is computed from the probabilities of the
+listed combinations. Such columns are drawn like a single column whose codes are the combinations.
+The probability P(k | z) of combination k given a latent z is computed from the probabilities of the
 columns:
 
 - A *key* is a column that has a different fine cell in every combination. (In a list of education
-  levels and their numbers, both columns are keys.) If there are keys, P(k | z) is the mean over the keys
-  of P(cell of k | z), each scaled to sum to 1 over the list. A key thus keeps the distribution that the
-  generator has learned for it, and the other columns of the list follow from it. If there are several
-  keys, the noise of their measurements is averaged.
+  levels and their numbers, both columns are keys.) If there are keys, P(k | z) is the mean over the
+  keys of P(cell of k | z), each scaled to sum to 1 over the list. A key thus keeps the distribution
+  that the generator has learned for it, and the other columns of the list follow from it. If there
+  are several keys, the noise of their measurements is averaged.
 - Without a key, P(k | z) is proportional to the product of the columns' probabilities. This is the
   generator's own distribution, restricted to the listed combinations.
 
-Lists that share a column are joined before drawing. A condition on one of the columns removes exactly
-those combinations that do not meet it.
+Lists that share a column are joined before drawing. A condition on one of the columns removes
+exactly those combinations that do not meet it.
 """
 
 from collections.abc import Mapping, Sequence

@@ -1,20 +1,22 @@
 """Completes rows: the cells that are given stay, and the other cells are drawn to go with them.
 
-Given the latent z the columns are independent. By Bayes' rule the given cells of a row therefore lead to
+Given the latent z the columns are independent. By Bayes' rule the given cells of a row therefore
+lead to
 
     P(z | given) proportional to prod_j P(code of cell j | z).
 
-A z is drawn from this distribution, and every other column from P(. | z). The result has exactly the
-generator's conditional distribution, for any set of given cells in each row. Only the code of a given
-cell matters, because under the generator the place of a value inside its code is independent of
-everything else.
+A z is drawn from this distribution, and every other column from P(. | z). The result has exactly
+the generator's conditional distribution, for any set of given cells in each row. Only the code of a
+given cell matters, because under the generator the place of a value inside its code is independent
+of everything else.
 
-An empty cell is drawn; the drawn cell can be missing if the column is nullable. If some columns of a
-list of combinations are given, the others are drawn from the combinations that agree with them. Other
-rules are kept as in `rule_repair.py`, without changing given cells. A given value that the schema does
-not allow is refused and not repaired, and so are given cells that break a rule, because the answer
-would be about another row than the one that was asked about. Completing rows is post-processing, so it
-costs no privacy budget. The given rows are not stored, and nothing is learned from them.
+An empty cell is drawn; the drawn cell can be missing if the column is nullable. If some columns of
+a list of combinations are given, the others are drawn from the combinations that agree with them.
+Other rules are kept as in `rule_repair.py`, without changing given cells. A given value that the
+schema does not allow is refused and not repaired, and so are given cells that break a rule, because
+the answer would be about another row than the one that was asked about. Completing rows is
+post-processing, so it costs no privacy budget. The given rows are not stored, and nothing is
+learned from them.
 """
 
 import numpy as np
@@ -56,8 +58,8 @@ def complete_rows(
     """The given rows with all modelled columns; columns of ids that are given stay too.
 
     Raises:
-        InputError: there are no rows, a column or cell does not fit the schema, or given cells break
-            a rule.
+        InputError: there are no rows, a column or cell does not fit the schema, or given cells
+            break a rule.
     """
     schema = sampler.schema
     if not len(frame):

@@ -1,9 +1,9 @@
 """Computes which values of each column the conditions allow, so that no draw is wasted.
 
-For texts, a condition allows a set of fine cells. For numbers it allows a set of ticks, and this set may
-cut a leaf in two. Values are uniform inside a leaf, so a cut leaf counts with the share of its values
-that is allowed, and it is decoded to these values only. Every record then takes a single draw, even
-under a rare condition.
+For texts, a condition allows a set of fine cells. For numbers it allows a set of ticks, and this
+set may cut a leaf in two. Values are uniform inside a leaf, so a cut leaf counts with the share of
+its values that is allowed, and it is decoded to these values only. Every record then takes a single
+draw, even under a rare condition.
 """
 
 import math

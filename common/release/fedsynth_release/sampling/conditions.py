@@ -6,11 +6,12 @@
 | `<` `<=` `>` `>=` | numbers, dates, durations, ordered categories | values on that side |
 | `is missing`, `is not missing` | every kind | cells without a value, cells with a value |
 
-As in SQL, a comparison never holds for a missing cell, so `chol!=200` leaves missing cells out. Dates
-are written in ISO 8601, and durations as numbers of their unit. The name of a group of a public code
-list stands for all its codes. If there are several conditions, a record must meet all of them. In a
-list, a value that contains a comma is quoted: `region in "north, coast",south`. The name of a column may
-contain operators. If a condition can be read with several column names, the longest name counts.
+As in SQL, a comparison never holds for a missing cell, so `chol!=200` leaves missing cells out.
+Dates are written in ISO 8601, and durations as numbers of their unit. The name of a group of a
+public code list stands for all its codes. If there are several conditions, a record must meet all
+of them. In a list, a value that contains a comma is quoted: `region in "north, coast",south`. The
+name of a column may contain operators. If a condition can be read with several column names, the
+longest name counts.
 """
 
 import csv

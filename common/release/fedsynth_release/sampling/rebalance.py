@@ -1,11 +1,11 @@
 """Draws records in which one column's categories have other shares than in the generator.
 
 `sex` gives the same share to every category that the generator can draw. `sex=F:0.7,M:0.3` sets the
-shares. They can be any positive numbers, which are scaled to sum to 1; a category that is not named is
-not drawn. The records of a category are drawn under the condition `column = category`, so their other
-columns have the generator's distribution given that category. The number of records of each category
-is exact up to one record (largest remainder), and the records are shuffled. The shares of other
-columns change too, so use such records to train and test software, and not to count anything.
+shares. They can be any positive numbers, which are scaled to sum to 1; a category that is not named
+is not drawn. The records of a category are drawn under the condition `column = category`, so their
+other columns have the generator's distribution given that category. The number of records of each
+category is exact up to one record (largest remainder), and the records are shuffled. The shares of
+other columns change too, so use such records to train and test software, and not to count anything.
 """
 
 import csv
@@ -38,8 +38,8 @@ class Rebalance:
         """Read `COLUMN` or `COLUMN=value:share,...`.
 
         Raises:
-            InputError: the column is not categorical or boolean, it has no such category, or a share
-                is not a positive number.
+            InputError: the column is not categorical or boolean, it has no such category, or a
+                share is not a positive number.
         """
         kinds = CategoricalColumn | BooleanColumn
         named = {c.name: c for c in schema.modelled if isinstance(c, kinds)}

@@ -2,13 +2,13 @@
 
 Given its latent z, the columns of a record are independent. If the columns of a broken rule are
 redrawn from the same z until the rule holds, the result therefore has exactly the generator's
-distribution given z and the rules. Columns without a rule and the shares of the latents do not change.
-Records that break a rule are redrawn at most `ROUNDS` times. For the few records that still break a
-rule afterwards:
+distribution given z and the rules. Columns without a rule and the shares of the latents do not
+change. Records that break a rule are redrawn at most `ROUNDS` times. For the few records that still
+break a rule afterwards:
 
-1. The values are built column by column, each drawn from P(. | z) restricted to what the rules and the
-   columns before it allow. Bounds are first passed along all inequalities, so this always succeeds
-   for a chain a <= b <= c.
+1. The values are built column by column, each drawn from P(. | z) restricted to what the rules and
+   the columns before it allow. Bounds are first passed along all inequalities, so this always
+   succeeds for a chain a <= b <= c.
 2. If this fails because rules of other kinds contradict the values set so far, the record copies
    these columns from another record that keeps the rules, one of the same latent if possible.
 

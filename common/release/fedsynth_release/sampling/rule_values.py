@@ -1,11 +1,11 @@
 """Builds values that keep the rules, column by column, for rows where redrawing found none.
 
-The columns are set one after the other. For each row, the rules and the columns that are already set
-leave a set of allowed values and an interval for the next column. A fine cell is drawn with weights
-P(cell | z) times the share of the cell's values that is allowed, and then an allowed value inside the
-cell. If z gives all allowed cells the probability 0, the generator's average over all latents is used.
-The bounds of an interval are first passed along the inequalities between columns that are not yet
-set, so that a value is left for the last column of a chain.
+The columns are set one after the other. For each row, the rules and the columns that are already
+set leave a set of allowed values and an interval for the next column. A fine cell is drawn with
+weights P(cell | z) times the share of the cell's values that is allowed, and then an allowed value
+inside the cell. If z gives all allowed cells the probability 0, the generator's average over all
+latents is used. The bounds of an interval are first passed along the inequalities between columns
+that are not yet set, so that a value is left for the last column of a chain.
 """
 
 import numpy as np
@@ -176,7 +176,8 @@ def _draw(
     latent: Rows,
     rng: np.random.Generator,
 ) -> tuple[Values, Flags]:
-    """Draw for each row a value in `allowed` and within its bounds, or missing if `missing` says so.
+    """Draw for each row a value in `allowed` and within its bounds, or missing if `missing` says
+    so.
 
     Returns:
         The values, and which rows have one. The sampler's conditions may leave a row without any.

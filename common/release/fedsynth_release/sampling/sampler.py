@@ -1,15 +1,16 @@
-"""Draws records: first a latent z, then each column's code by inverting its cumulative probabilities.
+"""Draws records: first a latent z, then each column's code by inverting its cumulative
+probabilities.
 
 No record needs a pass through the network, because the softmax of every latent is computed once and
-kept as a table of probabilities. Given z the columns are independent. This makes it possible to draw
-exactly under conditions A_j on columns j:
+kept as a table of probabilities. Given z the columns are independent. This makes it possible to
+draw exactly under conditions A_j on columns j:
 
     P(z | all A_j) is proportional to prod_j P(A_j | z), and
     P(code c of column j | z, A_j) is proportional to P(c | z) P(A_j | c).
 
 P(A_j | c) is the part of the codebook's shape inside code c that A_j allows. Columns without a
-condition depend on the conditions through z. No record is drawn and thrown away, so a rare condition
-takes as long as a common one.
+condition depend on the conditions through z. No record is drawn and thrown away, so a rare
+condition takes as long as a common one.
 
 Columns that a public list of combinations binds are drawn together (`combinations.py`). Other rules
 between columns are kept given z (`rule_repair.py`), so records have the distribution
@@ -197,8 +198,8 @@ class Sampler:
     ) -> NDArray[np.float64]:
         """The latents' weights times P(rules | z, conditions) / P(rules | z).
 
-        `under` is this sampler under the conditions, and `touched` the columns they are about. If no
-        rule connects these columns, the factor is 1.
+        `under` is this sampler under the conditions, and `touched` the columns they are about. If
+        no rule connects these columns, the factor is 1.
         """
         if not any(touched & set(component.places) for component in self.components):
             return weights

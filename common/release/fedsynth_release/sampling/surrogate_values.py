@@ -1,11 +1,13 @@
-"""Makes up ids and texts for drawn records, from the schema and random numbers and never from a site.
+"""Makes up ids and texts for drawn records, from the schema and random numbers and never from a
+site.
 
-The texts of a unique column must not repeat, but remembering all earlier texts would need memory. Row i
-of a run therefore gets text number pi(i), where pi is a random permutation of all texts that the pattern
-allows. The permutation is computed and never stored. It is a Feistel network of four rounds on the
-numbers below a power of four, applied again until the result is the number of a text (Black and Rogaway
-2002, cycle walking). The texts are thus unique over a run of any length, need constant memory and look
-random. If a pattern has more than 2**62 texts, only their last characters are made unique.
+The texts of a unique column must not repeat, but remembering all earlier texts would need memory.
+Row i of a run therefore gets text number pi(i), where pi is a random permutation of all texts that
+the pattern allows. The permutation is computed and never stored. It is a Feistel network of four
+rounds on the numbers below a power of four, applied again until the result is the number of a text
+(Black and Rogaway 2002, cycle walking). The texts are thus unique over a run of any length, need
+constant memory and look random. If a pattern has more than 2**62 texts, only their last characters
+are made unique.
 """
 
 from collections.abc import Callable

@@ -1,9 +1,9 @@
 """Writes croissant.json, which describes a published synthetic table to catalogues and loaders.
 
-Croissant 1.1 (MLCommons, 2026) is JSON-LD over schema.org. It lists the file with its digest, and one
-record set with a field for each column. The RAI 1.0 terms tell a reader what to know before using the
-table: how the records came about, the privacy guarantee and the limits. The file must lie beside the
-table, because it contains the digest of the table.
+Croissant 1.1 (MLCommons, 2026) is JSON-LD over schema.org. It lists the file with its digest, and
+one record set with a field for each column. The RAI 1.0 terms tell a reader what to know before
+using the table: how the records came about, the privacy guarantee and the limits. The file must lie
+beside the table, because it contains the digest of the table.
 
 Everything in it follows from the schema, the privacy statement and the file. Nothing is read from
 real records. The publisher chooses the licence; without one the file says that none was stated.

@@ -2,9 +2,9 @@
 
 Both are computed from public facts. A mechanism repeats a step of the plan with all its constants,
 so that a reader of the statement can compute its cost without another file. The smallest visible
-group follows from the noise that the sites signed for. The coordinator adds the counts of all sites,
-so the variances of their noise add up too. A count below twice the standard deviation of this noise
-cannot be told from 0.
+group follows from the noise that the sites signed for. The coordinator adds the counts of all
+sites, so the variances of their noise add up too. A count below twice the standard deviation of
+this noise cannot be told from 0.
 """
 
 import math

@@ -5,10 +5,10 @@ through the events that it lists. Its figures can be checked with dp-accounting 
 `events` and ask for ε at `delta`. `fedsynth verify` does this and also checks signatures and files.
 `fedsynth verify --json-schema` prints the JSON Schema of the statement.
 
-The texts of a statement come from `promises.py` (fixed texts) and `mechanisms.py` (texts that follow
-from plan and events). Three things are left out on purpose. Figures measured on real records would
-be a release of their own; they are in `evaluation.json`. Digests of the build could not be checked.
-A date would make the files of equal studies differ.
+The texts of a statement come from `promises.py` (fixed texts) and `mechanisms.py` (texts that
+follow from plan and events). Three things are left out on purpose. Figures measured on real records
+would be a release of their own; they are in `evaluation.json`. Digests of the build could not be
+checked. A date would make the files of equal studies differ.
 """
 
 import hashlib

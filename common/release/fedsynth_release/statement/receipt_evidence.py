@@ -5,11 +5,12 @@ without a receipt may have spent the whole plan, so its line must list the whole
 
 The plan limits what a receipt can say. The noise on counts may be larger than planned, and training
 may stop early, but nothing may cost more than planned, because a vault refuses such a request. If a
-receipt says more than the plan allows, then the line, the receipt or the plan is from another study.
+receipt says more than the plan allows, then the line, the receipt or the plan is from another
+study.
 
-Guarantee: `evidence_of` raises no error, whatever the file contains, and returns every fault that it
-finds. It cannot prove that a key belongs to the site. Only a key that the auditor has from the site
-itself can prove this (`known_key`).
+Guarantee: `evidence_of` raises no error, whatever the file contains, and returns every fault that
+it finds. It cannot prove that a key belongs to the site. Only a key that the auditor has from the
+site itself can prove this (`known_key`).
 """
 
 import math

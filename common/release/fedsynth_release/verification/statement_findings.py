@@ -1,10 +1,10 @@
 """Finds what in a privacy statement differs from the one computed again; part of `fedsynth verify`.
 
 Three functions yield findings. One compares a site's line with its receipt and with the accountant.
-One compares the list of sites with the plan. One compares the statement's own fields with those that
-follow from plan and receipts. A field that differs is named once, with both values if these are
-public. Figures may differ by the accountant's rounding (one step per site). Texts and facts must be
-equal.
+One compares the list of sites with the plan. One compares the statement's own fields with those
+that follow from plan and receipts. A field that differs is named once, with both values if these
+are public. Figures may differ by the accountant's rounding (one step per site). Texts and facts
+must be equal.
 """
 
 import math

@@ -1,7 +1,7 @@
 """The result of a verification as data: findings, one line for each site, and the verdict.
 
-Every verdict contains `NOT_GUARANTEED`, because a consistent folder proves only that its files agree
-with each other. It does not prove what a site's computer did. Every verdict also contains the
+Every verdict contains `NOT_GUARANTEED`, because a consistent folder proves only that its files
+agree with each other. It does not prove what a site's computer did. Every verdict also contains the
 `release_id`. Sites sign their receipts, but nobody signs the release as a whole. A reader who does
 not compare the `release_id` with the publisher's may have checked a folder that anybody could have
 made.

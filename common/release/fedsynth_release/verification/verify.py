@@ -1,21 +1,21 @@
 """Checks a generator folder: computes its privacy statement again and compares the two.
 
-The statement is a function of the plan and of the sites' signed receipts, so it can be computed again
-from them. The events come from each receipt (for a lost site, from the whole plan). The accountant
-computes ε from the events. The combined figures, unit, caveats, mechanisms, limits and the fixed
-texts of spec version 2 follow. Every field that differs is a finding. A file with another digest and
-a model card with another text are findings too. Nothing here reads a record.
+The statement is a function of the plan and of the sites' signed receipts, so it can be computed
+again from them. The events come from each receipt (for a lost site, from the whole plan). The
+accountant computes ε from the events. The combined figures, unit, caveats, mechanisms, limits and
+the fixed texts of spec version 2 follow. Every field that differs is a finding. A file with another
+digest and a model card with another text are findings too. Nothing here reads a record.
 
-Guarantee: if there is no finding, and the receipt keys belong to the sites, then the stated ε is the ε
-of what the sites' ledgers contain, up to one step of rounding (1e-4 per site; versions of
+Guarantee: if there is no finding, and the receipt keys belong to the sites, then the stated ε is
+the ε of what the sites' ledgers contain, up to one step of rounding (1e-4 per site; versions of
 dp-accounting may differ in the last digit).
 
-Two things can be found only with knowledge from outside the folder. A coordinator could sign receipts
-with keys of its own; the auditor finds this with a key that comes from the site itself. The receipts
-are signed but the generator's files are not, so whoever passes the folder on could replace all of it
-by another consistent folder; the auditor finds this by comparing the `release_id` with the
-publisher's. The `release_id` covers plan, schema, weights and measurements, and through the plan also
-the most that any site can have been charged.
+Two things can be found only with knowledge from outside the folder. A coordinator could sign
+receipts with keys of its own; the auditor finds this with a key that comes from the site itself.
+The receipts are signed but the generator's files are not, so whoever passes the folder on could
+replace all of it by another consistent folder; the auditor finds this by comparing the `release_id`
+with the publisher's. The `release_id` covers plan, schema, weights and measurements, and through
+the plan also the most that any site can have been charged.
 
 `statement_findings` compares the statement, `file_findings` compares the other files, and `verdict`
 puts the result into words.
