@@ -129,7 +129,7 @@ class Generator:
         return pd.concat(frames, ignore_index=True)
 
     def save(self, folder: Path) -> None:
-        """Write the three files into an existing folder; the statement then contains their digests."""
+        """Write the three files into an existing folder; the statement contains their digests."""
         tensors = {
             f"network.{name}": p.detach().contiguous()
             for name, p in self.network.named_parameters()

@@ -75,7 +75,7 @@ class MeasuredPairs(_Part):
 
 
 class Measurements(_Part):
-    """The measurements of a study; `records` is the noisy number of records of all sites together."""
+    """The measurements of a study; `records` is the noisy number of all sites' records."""
 
     format_version: Literal[1] = 1
     records: Annotated[float, Field(gt=0, allow_inf_nan=False)]

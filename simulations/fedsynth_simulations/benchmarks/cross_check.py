@@ -109,7 +109,7 @@ def cross_check(
     made = leaky_table(train, size, np.random.default_rng(seed))
     setup = AttackSetup.of(train, control, table.schema, attempts=min(attacks, size), seed=seed)
     kept = [j for j in range(setup.members.shape[1]) if _usable(setup, j)]
-    sides = _restricted(setup, kept)
+    setup = _restricted(setup, kept)
     published = AttackSetup.of(made, control, table.schema).members[:, kept]
     secret = len(kept) - 1
     theirs = _theirs(python, setup, published, secret)

@@ -75,8 +75,7 @@ def evaluate(
         bool, typer.Option("--force", help="Replace the file --out if it exists.")
     ] = False,
 ) -> None:
-    """Measure how close a synthetic table is to real records, how useful it is, and what it
-    reveals.
+    """Measure how close a synthetic table is to real records, how useful, and what it reveals.
 
     Every figure stands beside a floor (independent columns) and a ceiling (other real records).
 

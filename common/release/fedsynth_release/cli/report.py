@@ -38,8 +38,7 @@ def report(
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace the file if it exists.")] = False,
 ) -> None:
-    """Write report.html, which says which columns to trust, what the budget was spent on, and
-    limits.
+    """Write report.html, one page that says which columns to trust and what the limits are.
 
     The page is one file without scripts, and it loads nothing from a network.
 

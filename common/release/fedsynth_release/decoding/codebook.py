@@ -1,5 +1,4 @@
-"""A codebook says which fine cells of a column form one code, and how likely each is inside its
-code.
+"""A codebook says which fine cells form one code, and how likely each is inside its code.
 
 The *view* of a column maps each fine cell to its code. Bins of numbers and merged rare categories
 are examples of codes that contain several fine cells. The *shape* is the distribution of the fine

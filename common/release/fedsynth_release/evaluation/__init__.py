@@ -1,5 +1,4 @@
-"""Measures how good a synthetic table is (fidelity, utility, detection) and what attacks find in
-it.
+"""Measures how good a synthetic table is (fidelity, utility, detection), and attacks it.
 
 `evaluate_table` computes all figures, with the references to compare them with, as an `Evaluation`.
 `evaluate` computes the few figures that the benchmarks print. docs/METRICS.md has definitions and

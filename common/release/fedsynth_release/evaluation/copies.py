@@ -1,5 +1,6 @@
-"""Counts copies of real rows in a table. This check finds accidents; it does **not** measure
-privacy.
+"""Counts copies of real rows in a table, to find accidents.
+
+This check does **not** measure privacy.
 
 Some rows of a table equal real rows by chance. If a table repeats training rows more often than
 held-out rows, its generator has memorised training rows. The reverse does not hold. Tables that

@@ -89,7 +89,7 @@ class Discretiser:
 
     @classmethod
     def fit(cls, schema: Schema, reference: pd.DataFrame, bins: int = 10) -> "Discretiser":
-        """Use the quantiles of `reference` for numbers and the schema's levels for other columns."""
+        """Use the quantiles of `reference` for numbers, and the schema's levels for others."""
         columns = schema.modelled
         edges = tuple(_edges(cell_column(reference, c.name), c, bins) for c in columns)
         widths = tuple(
@@ -103,7 +103,7 @@ class Discretiser:
         return tuple(column.name for column in self.columns)
 
     def transform(self, frame: pd.DataFrame) -> npt.NDArray[np.int64]:
-        """The codes (rows x columns); column j is in 0..widths[j]-1, and its last code is *missing*."""
+        """The codes (rows x columns); column j is in 0..widths[j]-1, whose last is *missing*."""
         codes = np.empty((len(frame), len(self.columns)), dtype=np.int64)
         for j, (column, edges) in enumerate(zip(self.columns, self.edges, strict=True)):
             raw = _codes(cell_column(frame, column.name), column, edges)

@@ -28,7 +28,7 @@ from fedsynth_release.evaluation.discretise import cell_column, level_codes, nam
 
 Floats = npt.NDArray[np.float64]
 
-# scikit-learn's histogram boosting splits on sets of at most this many levels; it reads more as numbers
+# scikit-learn's boosting splits on sets of at most this many levels; more are used as numbers
 _MAX_SET_LEVELS = 255
 _CLIP = 10.0
 
@@ -79,7 +79,7 @@ class Features:
         return matrix
 
     def linear(self, cells: Floats, keep: Sequence[int]) -> Any:
-        """The columns `keep` of `cells` encoded for linear models, as a float32 CSR matrix of scipy."""
+        """The columns `keep` of `cells` for linear models, as a float32 CSR matrix."""
         blocks = [
             _one_hot(cells[:, j], len(named_levels(self.columns[j])))
             if named_levels(self.columns[j])

@@ -111,7 +111,7 @@ def _knots(column: Floats, scale: Scale) -> Floats:
 
 
 def _scaled(column: Floats, knots: Floats) -> Floats:
-    """Scale numbers to [0, 1], linearly between knots; equal knots get the middle of their ranks."""
+    """Scale numbers to [0, 1], linearly between knots; equal knots get their mean rank."""
     if len(knots) == 2:
         return np.asarray(np.clip((column - knots[0]) / (knots[1] - knots[0]), 0, 1))
     values, first, counts = np.unique(knots, return_index=True, return_counts=True)

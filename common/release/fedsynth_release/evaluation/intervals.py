@@ -41,7 +41,7 @@ def rate(successes: float, attempts: int) -> Estimate:
 
 
 def widened(estimate: Estimate, deviation: float) -> Estimate:
-    """An interval made wider by a second, independent error of this standard deviation, in [0, 1]."""
+    """An interval in [0, 1] made wider by a second, independent error of this deviation."""
     value = estimate.value
     below = math.hypot(value - estimate.low, Z * deviation)
     above = math.hypot(estimate.high - value, Z * deviation)
@@ -64,8 +64,7 @@ def difference(first: Estimate, second: Estimate, scale: float = 1.0) -> Estimat
 
 
 def reduction(advantage: Estimate, reference: Estimate) -> Estimate | None:
-    """1 - max(0, advantage) / reference; None unless the whole interval of the reference is above
-    0.
+    """1 - max(0, advantage) / reference; None if the reference's interval is not above 0.
 
     The interval combines the ends of the two intervals. By Bonferroni it holds with at least 90 %;
     in practice it holds with more than 95 %, because both ends have to be wrong at the same time.

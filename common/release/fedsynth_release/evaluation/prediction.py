@@ -44,7 +44,7 @@ def table_utility(
     regressions: int = 3,
     learners: Sequence[Learner] = LEARNERS,
 ) -> Utility:
-    """Train on `train` and on the synthetic and independent tables of `tables`, and test on `test`."""
+    """Train on `train` and on the tables "synthetic" and "independent", and test on `test`."""
     questions = default_targets(schema, train, targets)
     numeric = regression_targets(schema, train, regressions)
     results: list[TargetUtility] = []

@@ -102,7 +102,7 @@ def _linear(low: float, high: float) -> tuple[Place, list[float]]:
 
 
 def _log(low: float, high: float) -> tuple[Place, list[float]]:
-    """Ticks at powers of ten; if there are few of them, also at two and five times powers of ten."""
+    """Ticks at powers of ten; if these are few, also at two and five times them."""
     place = _upwards(math.log10(low), math.log10(high))
     powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
     few = [10.0**power for power in powers if low <= 10.0**power <= high]

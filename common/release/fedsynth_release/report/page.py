@@ -32,7 +32,7 @@ from fedsynth_release.report.pairs import pair_views
 
 @dataclass(frozen=True)
 class _Sources:
-    """The files that a report is computed from; the optional ones are None where they are absent."""
+    """The files that a report is computed from; optional ones can be None."""
 
     generator: Generator
     evaluation: Evaluation | None

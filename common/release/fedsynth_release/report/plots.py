@@ -36,7 +36,7 @@ class Overlay:
 
 
 def overlay(column: str, shown: Overlay) -> Markup:
-    """Draw the reference as bars with whiskers of two standard deviations, the generator as strokes."""
+    """Draw the reference as bars with whiskers of two deviations, the generator as strokes."""
     count = max(1, len(shown.labels))
     slot = (svg.WIDTH - svg.LEFT) / count
     top = max([*shown.reference, *shown.generator, 1e-9])

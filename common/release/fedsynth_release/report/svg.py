@@ -1,5 +1,4 @@
-"""Makes drawings as inline SVG, which needs no script and no request, can be printed and has real
-text.
+"""Makes drawings as inline SVG, which needs no script and no request and can be printed.
 
 No plotting library is used, because its page would be larger, slower and full of scripts. Measured
 in headless Chromium on a page with 48 bar charts and a 48 x 48 heat map:

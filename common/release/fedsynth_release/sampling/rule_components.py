@@ -85,7 +85,7 @@ class ColumnSampler(Protocol):
 
     @property
     def within(self) -> Mapping[int, TickSet]:
-        """By column index, the values that leaves may decode to; a column not listed may take all."""
+        """By column index, the values that leaves may decode to; others may take all."""
 
     def columns(
         self, places: Sequence[int], latent: Rows, rng: np.random.Generator

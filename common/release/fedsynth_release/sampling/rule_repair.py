@@ -110,7 +110,7 @@ def _copy_valid(
     rng: np.random.Generator,
     fixed: Flags | None,
 ) -> None:
-    """Copy the component's columns from rows that keep its rules, of the same latent if possible."""
+    """Copy the component's columns from rows that keep the rules, of the same latent if possible."""
     good = np.setdiff1d(np.arange(len(latent)), bad)
     if fixed is not None:
         bad_given = fixed[bad][:, component.places].any(axis=1)

@@ -176,8 +176,7 @@ def _draw(
     latent: Rows,
     rng: np.random.Generator,
 ) -> tuple[Values, Flags]:
-    """Draw for each row a value in `allowed` and within its bounds, or missing if `missing` says
-    so.
+    """Draw for each row a value in `allowed` and within its bounds; it may be missing if `missing`.
 
     Returns:
         The values, and which rows have one. The sampler's conditions may leave a row without any.

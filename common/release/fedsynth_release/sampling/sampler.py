@@ -1,5 +1,4 @@
-"""Draws records: first a latent z, then each column's code by inverting its cumulative
-probabilities.
+"""Draws records: first a latent z, then the code of each column given z.
 
 No record needs a pass through the network, because the softmax of every latent is computed once and
 kept as a table of probabilities. Given z the columns are independent. This makes it possible to
@@ -49,7 +48,7 @@ from fedsynth_release.sampling.rule_components import RuleComponent, rule_compon
 from fedsynth_release.sampling.rule_repair import keep_rules, rule_probabilities
 
 RAREST = 1e-9
-"""Conditions with a lower probability are refused, since the generator learned nothing about them."""
+"""Conditions with a lower probability are refused; the generator learned nothing of them."""
 Where = Sequence[Condition | str] | str
 
 

@@ -1,5 +1,4 @@
-"""Makes up ids and texts for drawn records, from the schema and random numbers and never from a
-site.
+"""Makes up ids and texts for drawn records, from the schema and random numbers alone.
 
 The texts of a unique column must not repeat, but remembering all earlier texts would need memory.
 Row i of a run therefore gets text number pi(i), where pi is a random permutation of all texts that
@@ -142,7 +141,7 @@ def _feistel(numbers: Numbers, half: np.uint64, keys: Numbers) -> Numbers:
 
 
 def _mixed(numbers: Numbers) -> Numbers:
-    """The finaliser of SplitMix64 (Steele et al. 2014), in which every bit depends on every other."""
+    """The finaliser of SplitMix64 (Steele et al. 2014): every bit depends on all others."""
     mixed = (numbers ^ (numbers >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return np.asarray(mixed ^ (mixed >> np.uint64(31)))

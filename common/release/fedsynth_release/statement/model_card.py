@@ -1,5 +1,4 @@
-"""Writes MODEL_CARD.md: the privacy statement and the schema in words. People do not edit this
-file.
+"""Writes MODEL_CARD.md, the privacy statement and the schema in words; nobody edits this file.
 
 The names of studies, tables and sites are texts that somebody else chose. Every text that the
 template inserts therefore passes through `plain`. Markdown then shows the text as it is, and the

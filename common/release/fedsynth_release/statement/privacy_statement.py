@@ -187,7 +187,7 @@ class PrivacyStatement(_Statement):
         )
 
     def sealed(self, artefacts: Mapping[str, str]) -> "PrivacyStatement":
-        """The same statement with the digests of the files and the id of the release that follows."""
+        """The same statement with the digests of the files and the id of the release."""
         digests = dict(artefacts)
         text = json.dumps([self.plan_digest, sorted(digests.items())], separators=(",", ":"))
         release = hashlib.sha256(text.encode()).hexdigest()

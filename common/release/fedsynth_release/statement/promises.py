@@ -1,5 +1,4 @@
-"""The fixed texts of the privacy statement, spec version 2: what the software promises and what
-not.
+"""The fixed texts of the privacy statement, spec version 2: what is promised and what is not.
 
 These texts are constants and not options, so no study can promise more or admit less than the
 software does. `fedsynth verify` compares them letter by letter. Whoever changes what the code does

@@ -83,7 +83,7 @@ def _measurement_fault(folder: Path, schema: Schema) -> str:
 
 
 def _card_fault(path: Path, card: str) -> str:
-    """What is wrong with the model card; its last section, the notes of the run, may say anything."""
+    """What is wrong with the model card; its last section, with notes, may say anything."""
     try:
         text = path.read_text(encoding="utf-8")
     except OSError:

@@ -106,7 +106,7 @@ class Verification:
 
     @property
     def verdict(self) -> str:
-        """One line: whether the folder is consistent, ε and δ, the release, what is not guaranteed."""
+        """One line: whether the folder is consistent, ε and δ, the release, and the open points."""
         return "; ".join(self.lines)
 
     @property

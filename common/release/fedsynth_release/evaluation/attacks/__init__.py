@@ -1,5 +1,4 @@
-"""Attacks on published tables, each compared with a control group of people who are not in the
-table.
+"""Attacks on published tables, each compared with controls who are not in the table.
 
 `run_attacks` runs every attack on the synthetic table and on reference tables of known risk, with
 the same targets, code and seeds. To read the figure of an attack, compare it with the references,

@@ -66,7 +66,7 @@ class AttackSetup:
         return np.array([bool(named_levels(column)) for column in self.features.columns])
 
     def rng(self) -> np.random.Generator:
-        """A generator with the same seed for every attack and table, so that all use the same targets."""
+        """The randomness of an attack; it is the same for all attacks and tables."""
         return np.random.default_rng(self.seed)
 
     def targets(self, rng: np.random.Generator) -> tuple[Floats, Floats]:

@@ -32,7 +32,7 @@ _SAMPLE = 500  # rows on which most candidates fail already
 
 @dataclass(frozen=True)
 class Predicate:
-    """A conjunction of terms `column operator value`; EQUAL with the value NaN means "is missing"."""
+    """A conjunction of `column operator value`; EQUAL with NaN means "is missing"."""
 
     terms: tuple[tuple[int, int, float], ...]
 

@@ -102,7 +102,7 @@ def partition(ranks: Ranks, k: int) -> list[Rows]:
 
 
 def _cut(ranks: Ranks, extent: Ranks, k: int) -> npt.NDArray[np.bool_] | None:
-    """Which rows go to the lower part of a cut by the widest column that allows one; None if none."""
+    """Which rows are below a cut by the widest column that allows one; None if none does."""
     widths = np.ptp(ranks, axis=0) / extent
     for j in np.argsort(-widths, kind="stable").tolist():
         if len(ranks) < 2 * k or not widths[j]:
