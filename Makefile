@@ -20,7 +20,7 @@ BENCH  ?= adult
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test test-slow e2e certs check privacy closure bench proto clean
+.PHONY: help setup demo test test-slow e2e certs check privacy closure bench lock sbom proto clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -68,11 +68,33 @@ bench: $(STAMP) ## benchmark of BENCH="table ...", resumed where it stopped; res
 	@mkdir -p out
 	$(BIN)/fedsynth benchmark run $(BENCH) --out out/benchmark.json $(ARGS)
 
+lock: $(STAMP) ## write the lock files in locks/ again: after a change of constraints.txt or a pyproject.toml
+	$(BIN)/python locks/renew.py
+
+# which PyTorch stands in the bill of materials
+TORCH    ?= locks/torch.txt
+SBOM_ENV := .sbom-env
+sbom: $(SBOM_ENV)/.set-up ## each role's software bill of materials (CycloneDX): out/sbom/ROLE.cdx.json
+	@mkdir -p out/sbom
+	$(call bill,vault,client,$(TORCH))
+	$(call bill,courier,client,)
+	$(call bill,coordinator,server,$(TORCH))
+	$(call bill,analyst,common/release,$(TORCH))
+
+# $(call bill,ROLE,MEMBER,LOCK...): from the role's lock and those that it is installed with
+bill = cat locks/$(1).txt $(3) | PYTHONWARNINGS=ignore $(SBOM_ENV)/bin/cyclonedx-py requirements \
+	--pyproject $(2)/pyproject.toml --output-reproducible --of JSON -o out/sbom/$(1).cdx.json -
+
+$(SBOM_ENV)/.set-up: locks/sbom.txt
+	$(PYTHON) -m venv $(SBOM_ENV)
+	$(SBOM_ENV)/bin/python -m pip install --quiet --require-hashes -r locks/sbom.txt
+	@touch $@
+
 proto: $(STAMP) ## write the gRPC stubs again from vault.proto
 	$(BIN)/python -m grpc_tools.protoc -I common \
 		--python_out=common --pyi_out=common --grpc_python_out=common $(PROTOCOL)/vault.proto
 
 clean: ## remove the environment, the demo's output and all caches
-	rm -rf $(VENV) demo-out .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(SBOM_ENV) demo-out .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	rm -rf $(MEMBERS:%=%/*.egg-info) *.egg-info
 	find $(MEMBERS) tests -name __pycache__ -type d -prune -exec rm -rf {} +

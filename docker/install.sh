@@ -1,33 +1,19 @@
 #!/bin/sh
-# Used by the Dockerfile: puts packages into /opt/fedsynth.
+# Used by the Dockerfile: puts what the lock files list into /opt/fedsynth, and nothing else.
 #
-#   install.sh packages NAME...               by name
-#   install.sh dependencies EXCEPT MEMBER...  what the members' pyproject.toml name, but EXCEPT and ours
+#   install.sh LOCK...          for example: install.sh locks/vault.txt locks/torch.txt
 #
-# With wheels in ./wheelhouse pip asks no index at all.
+# Every file must have a hash that its lock lists. With wheels in ./wheelhouse pip asks no index at all.
 set -eu
 
-pip="/opt/fedsynth/bin/pip install --constraint constraints.txt"
+locks=
+for lock; do
+    [ -f "$lock" ] || { echo "error: no lock file $lock; see locks/README.md" >&2; exit 2; }
+    locks="$locks --requirement $lock"
+done
+offline=
 if ls wheelhouse/*.whl >/dev/null 2>&1; then
-    pip="$pip --no-index --find-links wheelhouse"
+    offline="--no-index --find-links wheelhouse"
 fi
-
-act=$1
-shift
-case $act in
-    packages)
-        $pip "$@"
-        ;;
-    dependencies)
-        except=$1
-        shift
-        for member; do
-            python3 - "$member/pyproject.toml" <<'PYTHON'
-import sys, tomllib
-with open(sys.argv[1], "rb") as file:
-    print(*tomllib.load(file)["project"]["dependencies"], sep="\n")
-PYTHON
-        done | grep -v -e '^fedsynth' -e "^$except" >wanted.txt
-        $pip --requirement wanted.txt
-        ;;
-esac
+# shellcheck disable=SC2086 # several words on purpose
+exec /opt/fedsynth/bin/pip install --require-hashes $offline $locks

@@ -12,11 +12,11 @@ from fedsynth_release.decoding import Codebook
 from fedsynth_release.generator import Generator
 from fedsynth_release.generator_network import GeneratorNetwork, GeneratorShape
 from fedsynth_release.statement import PrivacyStatement, SiteCost
-from fedsynth_server.exchange import Timing
-from fedsynth_server.outcome import Outcome
-from fedsynth_server.planning import Rounds, make_plan
+from fedsynth_server.messages.exchange import Timing
 from fedsynth_server.progress import StudyProgress
-from fedsynth_server.study import Study
+from fedsynth_server.study.planning import Rounds, make_plan
+from fedsynth_server.study.result import StudyResult
+from fedsynth_server.study.study import Study
 from fedsynth_server.training.settings import TrainingSettings
 from fedsynth_simulations.federation import in_process
 
@@ -72,7 +72,7 @@ def start(grid, plan: Plan, **timing) -> Study:
     return Study(plan, SETTINGS, grid, StudyProgress(), chosen)
 
 
-def run_seeded(plan: Plan, seed: int | None = 1, **timing) -> Outcome:
+def run_seeded(plan: Plan, seed: int | None = 1, **timing) -> StudyResult:
     """The whole study in this process."""
     return start(in_process(make_frames(), plan, seed), plan, **timing).run()
 

@@ -5,6 +5,7 @@ before the chain, which only grows. What cannot be trusted is said, not guessed:
 fault has no charges, and the vault will not start on that ledger either.
 """
 
+import math
 import sqlite3
 from collections import Counter, defaultdict
 from collections.abc import Sequence
@@ -16,8 +17,9 @@ from fedsynth_client.ledger import Charge, Head, Ledger, charges_in, genesis, of
 from fedsynth_client.policy import Policy
 from fedsynth_client.witness import Witness
 from fedsynth_common.errors import RefusalError
-from fedsynth_common.privacy.accounting import epsilon
+from fedsynth_common.privacy.accounting import ROUNDING, epsilon, epsilon_rdp, share_of_cap
 from fedsynth_common.privacy.events import Event
+from fedsynth_common.privacy.renyi import filter_order
 
 DELETED = "missing although its witness exists: it was moved or deleted; put the latest one back"
 DAMAGED = "damaged, changed by hand, or of another data set than the policy's"
@@ -79,17 +81,51 @@ def _verified(
 
 
 @dataclass(frozen=True, kw_only=True)
+class Total:
+    """What events come to under a policy's cap, at its δ.
+
+    Attributes:
+        epsilon: by PLD for one study, whose plan was fixed beforehand; by Rényi DP for several.
+        pld: by PLD: what they cost if all plans had been fixed before the first answer.
+        share: of the cap's Rényi budget; above 1, no further study fits (`vault.admission`).
+        order: of that Rényi filter.
+    """
+
+    epsilon: float
+    pld: float
+    share: float
+    order: float
+
+    @classmethod
+    def of(cls, events: Sequence[Event], policy: Policy, *, several: bool) -> "Total":
+        """Sum up `events`, which are charges of `several` studies or of one."""
+        pld = epsilon(events, policy.max_delta)
+        rdp = math.ceil(epsilon_rdp(events, policy.max_delta) / ROUNDING) * ROUNDING
+        return cls(
+            epsilon=round(rdp, 4) if several else pld,
+            pld=pld,
+            share=share_of_cap(events, policy.max_epsilon, policy.max_delta),
+            order=filter_order(policy.max_epsilon, policy.max_delta),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
 class Spending:
     """Costs at the policy's δ.
 
     `left` is the plain difference to the cap. What a plan takes of it is less than a sum would say,
-    since ε does not add up: ask `fedsynth site check --plan`.
+    since ε does not add up (the total's `share` does): ask `fedsynth site check --plan`.
     """
 
     studies: dict[str, float]
     steps: dict[str, int]
-    spent: float
+    total: Total
     left: float
+
+    @property
+    def spent(self) -> float:
+        """The ε of all studies together."""
+        return self.total.epsilon
 
 
 def spending(charges: Sequence[Charge], policy: Policy) -> Spending:
@@ -97,10 +133,11 @@ def spending(charges: Sequence[Charge], policy: Policy) -> Spending:
     events: defaultdict[str, list[Event]] = defaultdict(list)
     for charge in charges:
         events[charge.study] += charge.events
-    spent = epsilon([event for study in events.values() for event in study], policy.max_delta)
+    everything = [event for study in events.values() for event in study]
+    total = Total.of(everything, policy, several=len(events) > 1)
     return Spending(
         studies={study: epsilon(own, policy.max_delta) for study, own in events.items()},
         steps=dict(Counter(charge.study for charge in charges)),
-        spent=spent,
-        left=max(0.0, round(policy.max_epsilon - spent, 4)),
+        total=total,
+        left=max(0.0, round(policy.max_epsilon - total.epsilon, 4)),
     )

@@ -1,26 +1,26 @@
 """Adding a plan's digest to the policy, in place: comments and order of the file are kept.
 
-The file is edited as text and then read back: unless the new text is the old policy plus this one
-digest, nothing is written and the person is told to add it by hand. It is replaced atomically and
-synced, under a lock of its folder, so that neither a crash nor a second approval loses one.
+The edited text is read back: unless it is the old policy plus this one digest, nothing is written and
+the person is told to add it by hand. The file is replaced atomically and synced, under a lock of its
+folder, so that neither a crash nor a second approval loses one.
 """
 
 import fcntl
 import json
 import os
-import re
 import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import tomlkit
 from pydantic import ValidationError
+from tomlkit.exceptions import TOMLKitError
+from tomlkit.items import Array
 
 from fedsynth_client.policy import Policy
 from fedsynth_common.durable import write_durably
 from fedsynth_common.errors import InputError
-
-_APPROVED = re.compile(r"^([ \t]*approved_plans[ \t]*=[ \t]*\[)([ \t]*\])?", re.MULTILINE)
 
 
 def add_approval(path: Path, digest: str) -> bool:
@@ -47,14 +47,19 @@ def add_approval(path: Path, digest: str) -> bool:
 
 
 def _edited(text: str, digest: str) -> str:
-    """The TOML text with the digest first in the list, newest on top.
+    """The TOML text with the digest first in the list, newest on top; unchanged if that fails.
 
-    >>> _edited("approved_plans = []", "ab")
-    'approved_plans = ["ab"]'
+    >>> _edited("approved_plans = []  # none yet", "ab")
+    'approved_plans = ["ab"]  # none yet'
     """
-    return _APPROVED.sub(
-        lambda found: f'{found[1]}"{digest}"' + ("]" if found[2] else ", "), text, count=1
-    )
+    try:
+        document = tomlkit.parse(text)
+    except TOMLKitError:
+        return text
+    approved = document["approved_plans"]
+    if isinstance(approved, Array):
+        approved.insert(0, digest)
+    return tomlkit.dumps(document)
 
 
 def _edited_json(text: str, digest: str) -> str:

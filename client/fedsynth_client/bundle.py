@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from fedsynth_common.errors import InputError
+from fedsynth_common.limits import within_lines
 
 COMPONENTS = {
     "serverapp": "fedsynth_server.app:app",
@@ -29,7 +30,7 @@ COMPONENTS = {
 APPS = "apps"
 _MANIFEST = ".info/CONTENT"
 _FILES = {"pyproject.toml", "LICENSE"}
-_MOST_BYTES = 1 << 20
+MOST_BYTES = 1 << 18
 _APP = {
     "publisher",
     "fab-format-version",
@@ -71,8 +72,8 @@ def inspect(data: bytes) -> Bundle:
     files = _unzipped(data)
     _require_hashes(files)
     try:
-        project = tomllib.loads(files["pyproject.toml"].decode())
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError):
+        project = tomllib.loads(within_lines(files["pyproject.toml"], "bundle: pyproject.toml"))
+    except (ValueError, RecursionError):
         raise InputError("bundle: pyproject.toml is not valid TOML") from None
     about, app = _tables(project)
     return Bundle(
@@ -122,7 +123,7 @@ def _held(place: Path) -> dict[str, bytes]:
 
 
 def _unzipped(data: bytes) -> dict[str, bytes]:
-    if len(data) > _MOST_BYTES:
+    if len(data) > MOST_BYTES:
         raise InputError("bundle: larger than a description can be")
     try:
         with zipfile.ZipFile(BytesIO(data)) as archive:
@@ -136,7 +137,7 @@ def _unzipped(data: bytes) -> dict[str, bytes]:
                 )
             if len(set(names)) != len(names) or not {"pyproject.toml", _MANIFEST} <= set(names):
                 raise InputError("bundle: a file is there twice, or pyproject.toml is missing")
-            if sum(entry.file_size for entry in entries) > _MOST_BYTES:
+            if sum(entry.file_size for entry in entries) > MOST_BYTES:
                 raise InputError("bundle: larger than a description can be")
             return {name: _read(archive, name) for name in names}
     except InputError:

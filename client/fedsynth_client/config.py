@@ -1,7 +1,7 @@
 """Where everything of a site lies: two TOML files that `fedsynth site init` writes.
 
 `site.toml` is the vault's, `courier.toml` the courier's: the courier runs as a user of its own that
-reads neither the records, nor the ledger, nor where they lie (DESIGN 3).
+reads neither the records, nor the ledger, nor where they lie.
 
 The vault's configuration holds places and waivers; what may be *spent* stands in the policy alone,
 so that the person who moves a file need not be the one who may change the law. Relative places are

@@ -2,7 +2,7 @@
 
 Flower runs code that the coordinator ships, in a new process per message, and sends exception texts
 to the coordinator. So this process holds no records, no policy and no ledger; it does not look into
-the bytes it carries; and every failure becomes a fixed code (DESIGN 3, 5.8). It imports neither
+the bytes it carries; and every failure becomes a fixed code. It imports neither
 torch nor pandas, which also makes it start fast.
 
 Message content: `RecordDict({"request": ConfigRecord({"body": bytes})})`, the reply alike under

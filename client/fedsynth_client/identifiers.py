@@ -160,7 +160,12 @@ def _beyond_chance(counts: Counter[str], texts: int) -> dict[str, int]:
 
 
 def _register_matches(texts: Sequence[str]) -> Counter[str]:
-    return Counter(kind for text in texts for kind, valid in REGISTERS if valid(text))
+    return Counter(
+        kind
+        for text in texts
+        for kind, lengths, valid in REGISTERS
+        if len(text) in lengths and valid(text)
+    )
 
 
 def _may_be_register(series: pd.Series) -> bool:

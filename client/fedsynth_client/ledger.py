@@ -1,6 +1,6 @@
 """The site's ledger: what was ever charged to the people in its table, and what was answered.
 
-Order of every release (DESIGN 5.7): charge -> fsync -> compute -> outbox -> reply. A crash loses
+Order of every release: charge -> fsync -> compute -> outbox -> reply. A crash loses
 budget, never privacy: a charge is never refunded, and what was not stored is never computed again.
 A repeated request gets the stored bytes at no charge; the same step with other content is refused.
 
@@ -18,13 +18,16 @@ import json
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
+from functools import lru_cache
 from pathlib import Path
 from threading import RLock
 from typing import Any, NamedTuple
 
 from fedsynth_client.witness import FileLock, Witness, close_to_others
 from fedsynth_common.errors import ErrorCode, InputError, RefusalError
+from fedsynth_common.privacy import PrivacyError
 from fedsynth_common.privacy.events import Event, from_dict, to_dict
+from fedsynth_common.protocol.plan import Plan
 
 IN_MEMORY = ":memory:"
 Head = tuple[int, str]
@@ -41,11 +44,15 @@ CREATE TABLE IF NOT EXISTS studies (study TEXT PRIMARY KEY, digest TEXT NOT NULL
 
 
 class Charge(NamedTuple):
-    """What one step of a study was charged."""
+    """What one step of a study was charged, and what the study's whole plan would be.
+
+    `planned` is None where the ledger holds no plan that this version can read.
+    """
 
     study: str
     step: int
     events: tuple[Event, ...]
+    planned: tuple[Event, ...] | None = None
 
 
 def genesis(dataset: str) -> str:
@@ -67,11 +74,26 @@ def _unsealed(reply: object, seal: object) -> bytes:
 
 def charges_in(database: sqlite3.Connection) -> list[Charge]:
     """All charges of an open ledger, in order."""
+    plans = dict(database.execute("SELECT study, plan_json FROM studies"))
     rows = database.execute("SELECT study, step, events_json FROM charges ORDER BY seq")
     return [
-        Charge(study, step, tuple(from_dict(fields) for fields in json.loads(text)))
+        Charge(
+            study,
+            step,
+            tuple(from_dict(fields) for fields in json.loads(text)),
+            _planned(bytes(plans[study])) if study in plans else None,
+        )
         for study, step, text in rows
     ]
+
+
+@lru_cache(maxsize=64)
+def _planned(plan_json: bytes) -> tuple[Event, ...] | None:
+    """The events of an accepted plan."""
+    try:
+        return Plan.from_json(plan_json).planned_events()
+    except (InputError, PrivacyError):
+        return None
 
 
 def of_this_version(database: sqlite3.Connection) -> bool:

@@ -11,13 +11,20 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from fedsynth_common.errors import InputError
-from fedsynth_common.tables import factorise
+from fedsynth_common.tables import factorise, whole_number
 
 Index = NDArray[np.int64]
 
 
+class MissingKeyError(InputError):
+    """Rows whose person is not known."""
+
+
 class PersonKeys:
     """The persons of rows that arrive in chunks, 16 bytes a row.
+
+    A key is read the same from every type: 17, 17.0 and the texts `17` and `17.0` are one person, so
+    that parts of a table that were written by different programs do not make two persons of one.
 
     Two persons would be taken for one only if 128 bits of SipHash agreed under keys drawn for this
     table alone: for ten million persons a chance of 1e-25. Even then each would lose rows, and the
@@ -33,19 +40,19 @@ class PersonKeys:
         """Append the rows of a chunk.
 
         Raises:
-            InputError: the key is not in the table, or missing in some rows.
+            MissingKeyError: the key is not in the table, or missing in some rows.
         """
         if self._key not in frame.columns:
-            raise InputError(
+            raise MissingKeyError(
                 f"column {self._key!r}: the schema's person key is missing from the table"
             )
         cells, texts = factorise(frame[self._key])
         if missing := int((cells < 0).sum()):
-            raise InputError(
+            raise MissingKeyError(
                 f"column {self._key!r}: {missing} rows have no person key; give every row one, or "
                 "remove them"
             )
-        held = np.array(texts, dtype=object)
+        held = np.array([whole_number(text) for text in texts], dtype=object)
         both = [pd.util.hash_array(held, hash_key=salt, categorize=False) for salt in self._salts]
         self._hashes.append(np.stack(both)[:, cells])
 

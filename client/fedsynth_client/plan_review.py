@@ -1,20 +1,20 @@
 """A plan as a person at the site reads it before approving: what it costs, what is left, why not.
 
 The verdict is that of the vault itself (`vault.admission`), taken as if the plan were approved; the
-reasons in words stand beside it. Nothing here looks at a record. Names in a plan were written by
-somebody else: what is shown of them is `printable`.
+reasons in words stand beside it. Nothing here looks at a record.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from fedsynth_client.account import Total
 from fedsynth_client.ledger import Charge
 from fedsynth_client.policy import Policy
-from fedsynth_client.vault.admission import admit_cost, admit_plan
+from fedsynth_client.vault.admission import admit_cost, admit_plan, first_study_leaves_room
 from fedsynth_common.errors import ErrorCode, RefusalError
 from fedsynth_common.privacy import PrivacyError
 from fedsynth_common.privacy.accounting import epsilon
-from fedsynth_common.privacy.events import DpSgdEvent, Event, GaussianEvent
+from fedsynth_common.privacy.events import DpSgdEvent, Event
 from fedsynth_common.protocol.plan import Plan
 from fedsynth_common.schema import Schema
 
@@ -36,15 +36,17 @@ class Review:
     Attributes:
         steps: The cost table.
         cost: ε of the whole plan at its own δ.
-        spent: ε at the policy's δ of everything charged before, this study left out.
+        spent: What everything charged before comes to, this study left out.
         after: The same with this plan.
+        several: Whether other studies were charged, so that the Rényi filter decides.
         refusals: Why the vault would refuse the plan; empty if it would accept it.
     """
 
     steps: tuple[StepCost, ...]
     cost: float
-    spent: float
-    after: float
+    spent: Total
+    after: Total
+    several: bool
     refusals: tuple[str, ...]
 
 
@@ -55,28 +57,24 @@ def review(plan: Plan, policy: Policy, schema: Schema, charges: Sequence[Charge]
         PrivacyError: if the plan's events cannot be accounted for.
     """
     planned = plan.planned_events()
-    others = [event for c in charges if c.study != plan.study for event in c.events]
+    others = [charge for charge in charges if charge.study != plan.study]
+    before = [event for charge in others for event in charge.events]
     cost = epsilon(planned, plan.delta)
-    after = epsilon([*planned, *others], policy.max_delta)
+    after = Total.of([*planned, *before], policy, several=bool(others))
     approving = policy.model_copy(update={"approved_plans": (plan.digest,)})
     code = _verdict(plan, approving, schema, charges)
-    reasons = [*_terms(plan, policy, schema), *_costs(plan, policy, cost, after)] if code else []
+    reasons: list[str] = []
+    if code:
+        reasons = [*_terms(plan, policy, schema), *_costs(plan, policy, cost)]
+        reasons += _cap(policy, charges, after, several=bool(others))
     return Review(
         steps=tuple(_steps(plan)),
         cost=cost,
-        spent=epsilon(others, policy.max_delta),
+        spent=Total.of(before, policy, several=len({charge.study for charge in others}) > 1),
         after=after,
+        several=bool(others),
         refusals=tuple(reasons or ([code.value] if code else [])),
     )
-
-
-def printable(text: str) -> str:
-    r"""A foreign text without anything that a terminal would obey.
-
-    >>> printable("north\x1b[2K")
-    'north?[2K'
-    """
-    return "".join(character if character.isprintable() else "?" for character in text)
 
 
 def _verdict(
@@ -112,36 +110,46 @@ def _terms(plan: Plan, policy: Policy, schema: Schema) -> list[str]:
     return found
 
 
-def _costs(plan: Plan, policy: Policy, cost: float, after: float) -> list[str]:
-    """Which of the limits on ε the plan breaks."""
+def _costs(plan: Plan, policy: Policy, cost: float) -> list[str]:
+    """Which of the limits on its own ε the plan breaks."""
     found = []
     if cost > plan.epsilon:
         found.append(f"it costs {cost:.4f}, more than the {plan.epsilon:g} that it says")
     if cost > policy.study_limit:
         found.append(f"it costs {cost:.4f}; one study may cost {policy.study_limit:g}")
-    if after > policy.max_epsilon:
-        found.append(f"with it {after:.4f} would be spent of the cap {policy.max_epsilon:g}")
     return found
 
 
+def _cap(policy: Policy, charges: Sequence[Charge], after: Total, *, several: bool) -> list[str]:
+    """Why the plan does not fit under the cap, in the words of the rule that decides."""
+    cap = policy.max_epsilon
+    if not several:
+        spent = f"with it {after.epsilon:.4f} would be spent of the cap {cap:g}"
+        return [spent] if after.epsilon > cap else []
+    if not first_study_leaves_room(policy, charges):
+        return [
+            f"the whole plan of {charges[0].study}, the first study charged here, takes all of the "
+            f"cap {cap:g} by itself, run or not, so that no other study fits beside it"
+        ]
+    if after.share > 1:
+        share = f"{after.share:.1%} of what the cap {cap:g} allows several studies"
+        return [f"with it {share} would be used (Rényi filter of order {after.order:g})"]
+    return []
+
+
 def _steps(plan: Plan) -> list[StepCost]:
-    lines: list[tuple[str, str, float, Event]] = [
-        (
-            str(m.step),
-            f"{m.purpose}: noisy counts",
-            m.noise_multiplier,
-            GaussianEvent(noise_multiplier=m.noise_multiplier),
-        )
-        for m in plan.measure
-    ]
-    if d := plan.discriminator:
-        steps = d.messages * d.steps_per_message
-        event = DpSgdEvent(
-            sampling_rate=d.sampling_rate, noise_multiplier=d.noise_multiplier, steps=steps
-        )
-        what = f"training: {steps} DP-SGD steps, sampling rate {d.sampling_rate:g}"
-        lines.append((f"{d.first_step}-{d.steps[-1]}", what, d.noise_multiplier, event))
     return [
-        StepCost(step=step, what=what, noise_multiplier=noise, epsilon=epsilon([event], plan.delta))
-        for step, what, noise, event in lines
+        StepCost(
+            step=run.label,
+            what=_what(event, run.purpose),
+            noise_multiplier=run.event.noise_multiplier,
+            epsilon=epsilon([event], plan.delta),
+        )
+        for run, event in zip(plan.message_runs, plan.planned_events(), strict=True)
     ]
+
+
+def _what(event: Event, purpose: str) -> str:
+    if isinstance(event, DpSgdEvent):
+        return f"training: {event.steps} DP-SGD steps, sampling rate {event.sampling_rate:g}"
+    return f"{purpose}: noisy counts"

@@ -2,7 +2,7 @@
 
 Whatever a coordinator asks for is a request; the policy is the law. It is read once when the vault
 starts, and a missing or unreadable file stops the vault instead of falling back to a default (fail
-closed). Everything about privacy is a number here; nothing about speed is (STYLE 7).
+closed). Everything about privacy is a number here; nothing about speed is.
 
 `dataset` names the *people* in the table, not a file, a study or a run: all charges of all studies
 are added up under this name, so that a new run or a refreshed export starts no new budget.

@@ -16,14 +16,13 @@ from pathlib import Path
 import pandas as pd
 
 from fedsynth_client.column_check import ColumnCheck, ColumnReport
-from fedsynth_client.person_keys import UniqueCells
+from fedsynth_client.person_keys import MissingKeyError, UniqueCells
 from fedsynth_client.policy import Policy
 from fedsynth_client.reading import without_values
 from fedsynth_client.records import RecordsBuilder
 from fedsynth_client.site_name import lacks_site_name, site_name_fault, with_site_name
 from fedsynth_client.sources import FrameSource, Source
-from fedsynth_common.encoding import encode
-from fedsynth_common.encoding.encoder import EncodedTable
+from fedsynth_common.encoding import EncodedTable
 from fedsynth_common.encoding.violations import violations_within_records
 from fedsynth_common.errors import FedsynthError, InputError
 from fedsynth_common.schema import Schema, Unique
@@ -126,10 +125,6 @@ class Inspection:
         self._rows += len(chunk)
         if encoded is None:
             return
-        try:
-            self.records.add(chunk, encoded.codes)
-        except InputError as error:
-            self._unkeyed = self._unkeyed or str(error)
         if self._schema.rules:
             self._broken.update(violations_within_records(chunk, self._schema))
         for cells in self._unique.values():
@@ -137,9 +132,12 @@ class Inspection:
 
     def _encoded(self, chunk: pd.DataFrame) -> EncodedTable | None:
         try:
-            return encode(chunk, self._schema)
+            return self.records.add(chunk)
+        except MissingKeyError as error:
+            self._unkeyed = self._unkeyed or str(error)
         except InputError:  # what is wrong is found out column by column
-            return None
+            pass
+        return None
 
     def result(self) -> Preflight:
         """What was found."""

@@ -3,7 +3,7 @@
 A record becomes a row of fine codes of the public schema; the text of the table is dropped. Where
 the schema names a person key, at most `rows_per_person` rows of a person are kept, chosen uniformly
 and independently of every other person, so that adding or removing a person changes nothing about
-the rows kept of the others (DESIGN 5.1). The keys themselves are reduced to a running number.
+the rows kept of the others. The keys themselves are reduced to a running number.
 
 A table is read in chunks and need not fit into memory: its codes go to a `CodeStore`, and of each key
 128 bits of a keyed hash are kept until all rows are known.
@@ -23,7 +23,7 @@ import pandas as pd
 from fedsynth_client.code_store import Codes, CodeStore, chunks, take
 from fedsynth_client.person_keys import Index, PersonKeys
 from fedsynth_client.sources import FrameSource, Source, open_source
-from fedsynth_common.encoding import encode
+from fedsynth_common.encoding import EncodedTable, encode
 from fedsynth_common.privacy.randomness import Randomness
 from fedsynth_common.schema import Schema
 
@@ -104,15 +104,18 @@ class RecordsBuilder:
         self._store = CodeStore(len(schema.modelled), scratch, keep)
         self._keys = PersonKeys(schema.person_key) if schema.person_key else None
 
-    def add(self, frame: pd.DataFrame, codes: Codes) -> None:
-        """Append a chunk and its codes.
+    def add(self, frame: pd.DataFrame) -> EncodedTable:
+        """Encode a chunk and append it. Every record of a vault or a simulation comes in here.
 
         Raises:
-            InputError: a row without a person key.
+            MissingKeyError: a row without a person key.
+            InputError: the columns are not those of the schema, or cells cannot be repaired.
         """
+        encoded = encode(frame, self._schema)
         if self._keys is not None:
             self._keys.add(frame)
-        self._store.append(codes)
+        self._store.append(encoded.codes)
+        return encoded
 
     @property
     def digest(self) -> str:
@@ -164,7 +167,7 @@ def load_records(
     builder = RecordsBuilder(schema, scratch)
     try:
         for chunk in source.chunks():
-            builder.add(chunk, encode(chunk, schema).codes)
+            builder.add(chunk)
         return builder.finish(randomness)
     finally:
         builder.close()

@@ -12,6 +12,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from fedsynth_common.errors import InputError
+from fedsynth_common.limits import MAX_SETTINGS_BYTES, read_limited
 
 
 def settings_json(path: Path, what: str) -> str:
@@ -23,7 +24,7 @@ def settings_json(path: Path, what: str) -> str:
     if path.suffix not in {".json", ".toml"}:
         raise InputError(f"{what} {path}: expected a file ending in .json or .toml")
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = read_limited(path, MAX_SETTINGS_BYTES).decode("utf-8-sig")
     except OSError as error:
         raise InputError(f"{what} {path}: cannot be read ({error.strerror})") from None
     except UnicodeDecodeError as error:
@@ -32,7 +33,7 @@ def settings_json(path: Path, what: str) -> str:
         return text
     try:
         return json.dumps(tomllib.loads(text))
-    except (tomllib.TOMLDecodeError, TypeError) as error:
+    except (ValueError, TypeError, RecursionError) as error:
         raise InputError(f"{what} {path}: not valid TOML ({error})") from None
 
 

@@ -2,7 +2,7 @@
 
 Two families, kept apart on purpose. `InputError` and its base carry one clear line for the person
 at the keyboard: they name a column, a file or an option and never a cell's value. `RefusalError`
-carries nothing but an `ErrorCode`: it is all that a vault tells the coordinator (DESIGN 5.8), since
+carries nothing but an `ErrorCode`: it is all that a vault tells the coordinator, since
 free text could hold a private value.
 """
 

@@ -12,12 +12,12 @@ from flwr.serverapp import Grid, ServerApp
 
 from fedsynth_common.durable import write_durably
 from fedsynth_common.errors import FedsynthError, InputError
-from fedsynth_server.direct import refuse_proxy
-from fedsynth_server.export import export
-from fedsynth_server.folder import StudyFolder
-from fedsynth_server.journal import Journal
-from fedsynth_server.state import State, StateFile
-from fedsynth_server.study import Study
+from fedsynth_server.messages.journal import Journal
+from fedsynth_server.release.export import export
+from fedsynth_server.study.folder import StudyFolder
+from fedsynth_server.study.state import State, StateFile
+from fedsynth_server.study.study import Study
+from fedsynth_server.superlink.no_proxy import refuse_proxy
 
 app = ServerApp()
 FIRST_SHOWN = (

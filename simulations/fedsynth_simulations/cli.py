@@ -1,4 +1,4 @@
-"""`fedsynth simulate` runs a whole study on one machine, from one table to a generator."""
+"""`fedsynth simulate`: a whole study on one machine, from one table to a generator."""
 
 import json
 import shutil
@@ -23,12 +23,12 @@ from fedsynth_common.schema.draft import draft_schema
 from fedsynth_common.tables import read_table
 from fedsynth_release.table_writer import TableWriter
 from fedsynth_server.cli.options import VARIANT_HELP, VariantName
+from fedsynth_simulations.closed_file import NOTICE, write_closed
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 EPILOG = (
-    "Examples:\n\n"
-    "fedsynth simulate adult.csv --sites 5 --epsilon 1 --target income --out out\n\n"
+    "Examples:  fedsynth simulate adult.csv --sites 5 --epsilon 1 --target income --out out   |   "
     "fedsynth simulate heart.csv --site-column hospital --epsilon 3 --holdout 0.2 --out out"
 )
 
@@ -41,7 +41,7 @@ RESULTS = (
     "report.html",
     "history.json",
 )
-"""The files and folders that --force may replace in --out; everything else in it stays."""
+"""What --force may remove from --out; anything else that lies there stays."""
 
 
 class Format(StrEnum):
@@ -52,7 +52,7 @@ class Format(StrEnum):
 
 
 class BackendName(StrEnum):
-    """Where the simulated sites run."""
+    """Where the sites run."""
 
     INPROCESS = "inprocess"
     RAY = "ray"
@@ -60,105 +60,74 @@ class BackendName(StrEnum):
 
 @app.command(epilog=EPILOG)
 def simulate(
-    table: Annotated[
-        Path, typer.Argument(help="File with the real records: .csv, .csv.gz or .parquet.")
-    ],
-    out: Annotated[Path, typer.Option(help="Folder for the result. It must be new or empty.")],
+    table: Annotated[Path, typer.Argument(help="Table: .csv, .csv.gz or .parquet.")],
+    out: Annotated[Path, typer.Option(help="Folder for the result; must be new or empty.")],
     sites: Annotated[int, typer.Option(help="Number of simulated sites.")] = 5,
     site_column: Annotated[
-        str | None,
-        typer.Option(
-            help="Column that names the site of each record. It replaces --sites and --partition, "
-            "and it is not modelled."
-        ),
+        str | None, typer.Option(help="Column that names each record's site; not modelled.")
     ] = None,
     partition: Annotated[
-        str,
-        typer.Option(
-            help="How records are dealt out to the sites: iid (at random), dirichlet:ALPHA (the "
-            "sites differ in the shares of the target) or quantity:ALPHA (they differ in size)."
-        ),
+        str, typer.Option(help="iid, dirichlet:ALPHA (label skew) or quantity:ALPHA.")
     ] = "iid",
-    epsilon: Annotated[
-        float, typer.Option(help="The privacy budget ε of the records of each site.")
-    ] = 1.0,
-    delta: Annotated[float, typer.Option(help="The δ of the privacy guarantee.")] = 1e-5,
+    epsilon: Annotated[float, typer.Option(help="Privacy budget of each site's records.")] = 1.0,
+    delta: Annotated[float, typer.Option(help="δ of the guarantee.")] = 1e-5,
     target: Annotated[
-        str | None,
-        typer.Option(
-            help="The column that models will predict. With --schema, the schema declares it."
-        ),
+        str | None, typer.Option(help="Column that models will predict (with a drafted schema).")
     ] = None,
     schema: Annotated[
-        Path | None,
-        typer.Option(
-            help="A reviewed schema. Without it a schema is drafted from the records, and the "
-            "result is then not private."
-        ),
+        Path | None, typer.Option(help="Reviewed schema; without it one is drafted from the data.")
     ] = None,
     rows: Annotated[
         int | None,
+        typer.Option(help="Synthetic records; default about as many as real, by the noisy counts."),
+    ] = None,
+    records_per_site: Annotated[
+        int | None,
         typer.Option(
-            help="Number of synthetic records. By default as many as the sites have together."
+            min=1,
+            help="Public order of magnitude of a site's records, which the plan declares. Without it "
+            "the plan is sized from the records: a rehearsal, NOT private.",
         ),
     ] = None,
     holdout: Annotated[
         float,
-        typer.Option(
-            help="The share of records that no site gets. They are used to evaluate the result, "
-            "and evaluation.json is written."
-        ),
+        typer.Option(help="Share of records kept from the sites; adds evaluation.json."),
     ] = 0.0,
     attacks: Annotated[
-        bool,
-        typer.Option(
-            "--attacks/--no-attacks", help="Also attack the result. This needs --holdout."
-        ),
+        bool, typer.Option("--attacks/--no-attacks", help="With --holdout: attack the result too.")
     ] = True,
     quasi_identifier: Annotated[
         list[str] | None,
         typer.Option(
-            help="A column that the k-anonymised reference table of the attacks generalises. "
-            "Repeat the option for several columns. By default these are all columns except the "
-            "target. This needs --holdout."
+            help="With --holdout: column that the k-anonymised reference generalises; repeatable. "
+            "Default: all but the target."
         ),
     ] = None,
     variant: Annotated[VariantName, typer.Option(help=VARIANT_HELP)] = VariantName.AUTO,
-    file_format: Annotated[
-        Format, typer.Option("--format", help="The file format of the synthetic table.")
-    ] = Format.CSV,
-    backend: Annotated[
-        BackendName,
-        typer.Option(help="Where the sites run: in this process, or in Flower's Ray simulation."),
-    ] = BackendName.INPROCESS,
+    file_format: Annotated[Format, typer.Option("--format", help="Synthetic table.")] = Format.CSV,
+    backend: Annotated[BackendName, typer.Option(help="Where sites run.")] = BackendName.INPROCESS,
     seed: Annotated[
         int | None,
         typer.Option(
-            min=0,
-            help="A seed makes the run repeatable. Everybody can then compute the noise again, so "
-            "the result is NOT private.",
+            min=0, help="Repeatable run: noise from a known seed, so the result is NOT private."
         ),
     ] = None,
     quick: Annotated[
-        bool,
-        typer.Option(
-            "--quick", help="Train for few steps only, to test the set-up. The result is poor."
-        ),
+        bool, typer.Option("--quick", help="Few training steps: a smoke test.")
     ] = False,
     force: Annotated[
         bool, typer.Option("--force", help="Replace an earlier result in --out.")
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
 ) -> None:
-    """Run a federated study on one machine.
+    """Run a federated study on one machine: split a table over sites, train, export, sample.
 
-    The command deals the records of a table out to simulated sites, trains one generator over these
-    sites, draws synthetic records from it and writes a report.
+    The result is private only with --schema and --records-per-site, without --seed and --holdout,
+    and with --site-column or --sites 1: all else takes something from the records that no noise
+    covers, and every file says so.
     """
     from fedsynth_release.report import write_report
-
-    # imported here so that --help does not load torch and Flower
-    from fedsynth_simulations import simulate as simulations
+    from fedsynth_simulations import simulate as simulations  # torch and Flower: not for --help
 
     if not 0 <= holdout < 1:
         raise InputError(f"--holdout {holdout:g}: expected a share from 0 to below 1")
@@ -166,7 +135,7 @@ def simulate(
         raise InputError(f"--rows {rows}: expected at least 1")
     _check_out(out, force)
     if quasi_identifier and not holdout:
-        raise InputError("--quasi-identifier: is used by the attacks only; pass --holdout too")
+        raise InputError("--quasi-identifier: is for the attacks on a hold-out; pass --holdout too")
     frame = read_table(table)
     declared = None if schema is None else _declared(schema, target, site_column)
     if declared is not None:
@@ -181,18 +150,22 @@ def simulate(
     check_columns(pooled, public)
     for name in quasi_identifier or ():
         if name not in {column.name for column in public.modelled}:
-            raise InputError(
-                f"--quasi-identifier {name}: is not a modelled column of the schema; name one"
-            )
+            raise InputError(f"--quasi-identifier {name}: not a modelled column of the schema")
     simulation = simulations.Simulation(
-        epsilon=epsilon, delta=delta, variant=variant.value, seed=seed, backend=backend.value
+        epsilon=epsilon,
+        delta=delta,
+        variant=variant.value,
+        seed=seed,
+        backend=backend.value,
+        records_per_site=records_per_site,
+        pooled=holdout > 0 or (site_column is None and sites > 1),
     )
     if quick:
         simulation = simulations.quick(simulation)
     with _draft_folder(out) as draft:
         result = simulations.simulate(frames, public, simulation, draft)
         with TableWriter(draft / f"synthetic.{file_format.value}") as writer:
-            for part in result.generator.stream(rows or len(pooled), seed):
+            for part in result.generator.stream(rows or result.rows, seed):
                 writer.write(part)
         summary = _summary(result, frames, out)
         evaluation = None
@@ -203,7 +176,7 @@ def simulate(
             )
         report = draft / "report.html"
         write_report(draft / "generator", report, evaluation=evaluation, history=result.history)
-        (draft / "summary.json").write_text(json.dumps(summary, indent=2) + "\n")
+        write_closed(draft / "summary.json", summary)
         _publish(draft, out)
     _show(summary, evaluation, as_json)
 
@@ -217,7 +190,7 @@ def _check_out(out: Path, force: bool) -> None:
 
 @contextmanager
 def _draft_folder(out: Path) -> Iterator[Path]:
-    """A temporary folder on the same disk as `out`, so that no unfinished result stays behind."""
+    """A folder on the same disk as `out`, gone afterwards: nothing half-finished stays behind."""
     above = next(folder for folder in out.absolute().parents if folder.exists())
     try:
         place = tempfile.TemporaryDirectory(prefix=".fedsynth-", dir=above)
@@ -230,7 +203,7 @@ def _draft_folder(out: Path) -> Iterator[Path]:
 
 
 def _publish(draft: Path, out: Path) -> None:
-    """Remove an earlier result and move the finished one into place, one entry after the other."""
+    """Move the finished result into place, in one step per entry; an earlier result goes."""
     try:
         out.mkdir(parents=True, exist_ok=True)
         for old in (out / name for name in RESULTS):
@@ -247,7 +220,7 @@ def _publish(draft: Path, out: Path) -> None:
 def _split(
     frame: pd.DataFrame, holdout: float, seed: int | None, declared: Schema | None
 ) -> tuple[pd.DataFrame, pd.DataFrame | None]:
-    """Split off the held-out rows; if the schema has a person key, no person is on both sides."""
+    """Rows for the sites and rows kept from them, by person where the schema names one."""
     if holdout == 0:
         return frame, None
     from fedsynth_release.evaluation.evaluate_table import MIN_ROWS
@@ -259,7 +232,7 @@ def _split(
     except InputError as error:
         raise InputError(f"--holdout {holdout:g}: {error}") from None
     if min(len(train), len(test)) < MIN_ROWS:
-        fault = f"holds out {len(test)} of {len(frame)} records"
+        fault = f"leaves {len(test)} of {len(frame)} records to measure on"
         raise InputError(f"--holdout {holdout:g}: {fault}; expected at least {MIN_ROWS} per side")
     return train, test
 
@@ -282,23 +255,21 @@ def _partition(
 
 
 def _declared(path: Path, target: str | None, site_column: str | None) -> Schema:
-    """The reviewed schema without the site column, unless the schema itself declares that column."""
+    """The reviewed schema, without the site column unless it publishes that."""
     public = Schema.load(path)
     if target is not None and target != public.target:
         raise InputError(
-            f"--target {target}: the schema declares {public.target!r}; change it in the schema"
+            f"--target {target}: the schema declares {public.target!r}; change it there"
         )
     if site_column in (None, public.site_column):
         return public
     if site_column in (public.target, public.person_key):
-        raise InputError(
-            f"--site-column {site_column}: is the schema's target or person key; name another column"
-        )
+        raise InputError(f"--site-column {site_column}: is the schema's target or person key")
     return public.without(site_column)
 
 
 def _drafted(pooled: pd.DataFrame, table: Path, target: str | None) -> Schema:
-    """A schema drafted from the records; drafting reads them without noise and voids the guarantee."""
+    """A schema drafted from the data, which voids the guarantee."""
     return draft_schema(pooled, table.name.split(".")[0] or "table", target=target)
 
 
@@ -322,7 +293,7 @@ def _summary(result: Any, frames: dict[str, pd.DataFrame], out: Path) -> dict[st
 
 
 def _variant(plan: Any) -> str:
-    """The variant that the plan uses; `auto` has become one of the three others."""
+    """What the budget was really spent on."""
     pairs = any(step.purpose == "marginals" for step in plan.measure)
     names = {(True, True): "both", (True, False): "marginals", (False, True): "gan"}
     return names[pairs, plan.discriminator is not None]
@@ -337,21 +308,21 @@ def _evaluation(
     quasi_identifiers: tuple[str, ...],
     summary: dict[str, Any],
 ) -> Any:
-    """Evaluate the table in `draft`, write evaluation.json, and put its main figures into `summary`.
+    """Evaluate the table in `draft`, write evaluation.json, and its short form into `summary`.
 
-    If the table cannot be evaluated (no column to predict, or too few rows), the study still
-    finishes and `summary` notes the reason.
+    What cannot be evaluated (no column to predict, hardly any rows) costs the evaluation, not the
+    study.
     """
     from fedsynth_release.cli.evaluate import progress, write_private
     from fedsynth_release.evaluation import evaluate_table
 
     statement = result.generator.statement
-    synthetic = read_table(next(draft.glob("synthetic.*")))
+    made = read_table(next(draft.glob("synthetic.*")))
     try:
         with progress() as say:
-            evaluation = evaluate_table(
+            found = evaluate_table(
                 *real,
-                synthetic,
+                made,
                 result.plan.table,
                 quick=quick,
                 attacks=attacks,
@@ -363,24 +334,24 @@ def _evaluation(
     except InputError as error:
         summary["notes"] = [*summary["notes"], f"not evaluated: {error}"]
         return None
-    write_private(evaluation, draft / "evaluation.json")
-    summary["quality"] = _quality(evaluation)
-    return evaluation
+    write_private(found, draft / "evaluation.json")
+    summary["quality"] = _quality(found)
+    return found
 
 
-def _quality(evaluation: Any) -> dict[str, dict[str, float | None]]:
+def _quality(found: Any) -> dict[str, dict[str, float | None]]:
     """The main figures of an evaluation, by table."""
     sources = {
         "real records": ("hold-out", "real"),
         "synthetic": ("synthetic", "synthetic"),
         "independent columns": ("independent", "independent"),
     }
-    fidelity = {row.role: row.model_dump(exclude={"role"}) for row in evaluation.fidelity.figures}
+    fidelity = {row.role: row.model_dump(exclude={"role"}) for row in found.fidelity.figures}
     return {
         name: fidelity[role]
         | {
             f"mean_{mean.metric.lower()}_{mean.learner}": getattr(mean, field)
-            for mean in evaluation.utility.means
+            for mean in found.utility.means
         }
         for name, (role, field) in sources.items()
     }
@@ -388,7 +359,7 @@ def _quality(evaluation: Any) -> dict[str, dict[str, float | None]]:
 
 def _show(summary: dict[str, Any], evaluation: Any, as_json: bool) -> None:
     if as_json:
-        typer.echo(json.dumps(summary))
+        typer.echo(json.dumps({"notice": NOTICE, **summary}))
         return
     console = Console()
     for caveat in summary["caveats"]:
@@ -397,6 +368,7 @@ def _show(summary: dict[str, Any], evaluation: Any, as_json: bool) -> None:
     for site, cost in summary["sites"].items():
         sites.add_row(escape(site), f"{cost['records']:,}", f"{cost['epsilon']:.4f}")
     console.print(sites)
+    console.print(NOTICE, style="bold", highlight=False, soft_wrap=True)
     if evaluation is not None:
         from fedsynth_release.evaluation.summary import show
 

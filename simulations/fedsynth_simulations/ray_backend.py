@@ -27,22 +27,22 @@ from fedsynth_common.cli.main import QUIET
 from fedsynth_common.errors import FedsynthError
 from fedsynth_common.protocol.plan import Plan
 from fedsynth_common.tables import read_table
-from fedsynth_server.outcome import Outcome
 from fedsynth_server.progress import StudyProgress
-from fedsynth_server.study import Study
+from fedsynth_server.study.result import StudyResult
+from fedsynth_server.study.study import Study
 from fedsynth_server.training.settings import TrainingSettings
 from fedsynth_simulations.federation import make_vault
 
 
 def run_on_ray(
     frames: Mapping[str, pd.DataFrame], plan: Plan, settings: TrainingSettings, seed: int | None
-) -> Outcome:
+) -> StudyResult:
     """Run the plan on Ray; one actor per core, or a single one where the noise is seeded.
 
     Raises:
         FedsynthError: when the study failed, or the simulation ended without a result.
     """
-    outcomes: list[Outcome] = []
+    outcomes: list[StudyResult] = []
     failures: list[FedsynthError] = []
     server = ServerApp()
 

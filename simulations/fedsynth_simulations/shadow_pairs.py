@@ -134,9 +134,9 @@ def study_factory(
         sites: that the records are dealt out to, anew each time.
         rows: of a table; default: as many as records. A generator gives any number away.
     """
-    from fedsynth_server.export import export
     from fedsynth_server.progress import StudyProgress
-    from fedsynth_server.study import Study
+    from fedsynth_server.release.export import export
+    from fedsynth_server.study.study import Study
     from fedsynth_simulations.federation import in_process
     from fedsynth_simulations.partition import partition
     from fedsynth_simulations.simulate import Simulation, simulation_plan

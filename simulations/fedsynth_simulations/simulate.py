@@ -14,11 +14,12 @@ from fedsynth_common.schema import Schema
 from fedsynth_release.generator import Generator
 from fedsynth_release.report import StudyHistory
 from fedsynth_release.report.history import HISTORY
-from fedsynth_server.export import export
-from fedsynth_server.outcome import Outcome
-from fedsynth_server.planning import Choice, Rounds, make_plan
+from fedsynth_release.statement.promises import REHEARSAL
 from fedsynth_server.progress import StudyProgress
-from fedsynth_server.study import Study
+from fedsynth_server.release.export import export
+from fedsynth_server.study.planning import Choice, Rounds, make_plan
+from fedsynth_server.study.result import StudyResult
+from fedsynth_server.study.study import Study
 from fedsynth_server.training.settings import TrainingSettings
 from fedsynth_simulations.federation import in_process
 
@@ -27,7 +28,12 @@ Backend = Literal["inprocess", "ray"]
 
 @dataclass(frozen=True)
 class Simulation:
-    """Everything about a simulated study that is not data."""
+    """Everything about a simulated study that is not data.
+
+    `records_per_site` is the public size that the plan declares; without one it is taken from the
+    records. `pooled` says that which site a record is at was computed from the records too. Either
+    makes the result a rehearsal, which its statement says.
+    """
 
     epsilon: float = 1.0
     delta: float = 1e-5
@@ -37,6 +43,14 @@ class Simulation:
     seed: int | None = None
     backend: Backend = "inprocess"
     study: str = "simulation"
+    records_per_site: int | None = None
+    pooled: bool = False
+
+    @property
+    def caveats(self) -> tuple[str, ...]:
+        """What voids the guarantee of this run, beside its seed and its schema."""
+        rehearsal = self.pooled or self.records_per_site is None
+        return (REHEARSAL,) if rehearsal else ()
 
 
 @dataclass(frozen=True)
@@ -53,13 +67,20 @@ class Result:
 
     generator: Generator
     plan: Plan
-    outcome: Outcome
+    outcome: StudyResult
     history: StudyHistory
     seconds: float
 
+    @property
+    def rows(self) -> int:
+        """How many synthetic records are like the real tables: a noisy number, not their count."""
+        return max(1, round(self.outcome.records))
+
 
 def declared_size(rows: int) -> int:
-    """A public order of magnitude in place of the count: the nearest of 1, 2, 5 x 10^k.
+    """An order of magnitude where none was declared: the nearest of 1, 2, 5 x 10^k.
+
+    Computed from the count, so that the result is a rehearsal: one record more can change it.
 
     >>> [declared_size(n) for n in (1, 230, 7800, 90_000)]
     [1, 200, 10000, 100000]
@@ -78,7 +99,7 @@ def _units(frame: pd.DataFrame, schema: Schema) -> int:
 def simulation_plan(
     frames: Mapping[str, pd.DataFrame], schema: Schema, simulation: Simulation
 ) -> Plan:
-    """The plan of a simulated study; sizes enter as a declared order of magnitude only.
+    """The plan of a simulated study, of the declared size or else of one near the true count.
 
     Raises:
         InputError: for a site with less than two records, or an unusable ε or δ.
@@ -86,7 +107,9 @@ def simulation_plan(
     for site, frame in frames.items():
         if len(frame) < 2:
             raise InputError(f"site {site}: {len(frame)} record(s); expected at least 2")
-    size = declared_size(sum(_units(frame, schema) for frame in frames.values()) // len(frames))
+    size = simulation.records_per_site
+    if size is None:
+        size = declared_size(sum(_units(frame, schema) for frame in frames.values()) // len(frames))
     return make_plan(
         study=simulation.study,
         table=schema,
@@ -124,7 +147,7 @@ def simulate(
         grid = in_process(frames, plan, simulation.seed)
         with StudyProgress() as progress:
             outcome = Study(plan, simulation.settings, grid, progress).run()
-    generator = export(plan, outcome, folder / "generator")
+    generator = export(plan, outcome, folder / "generator", caveats=simulation.caveats)
     history = outcome.history()
     (folder / HISTORY).write_text(history.to_json(), encoding="utf-8")
     return Result(generator, plan, outcome, history, time.monotonic() - start)

@@ -10,10 +10,12 @@ import zipfile
 
 import pytest
 from command import fedsynth
+from hostile import FAST, changed_lines
+from hypothesis import given
 
 from fedsynth_client.bundle import inspect, install
 from fedsynth_common.errors import InputError
-from fedsynth_server.bundle import bundle as honest
+from fedsynth_server.superlink.app_bundle import bundle as honest
 
 PROJECT = """
 [project]
@@ -164,12 +166,22 @@ def test_a_size_that_is_a_lie_does_not_fill_the_memory():
 
 def test_deep_nesting_and_settings_that_are_none_are_refused():
     with pytest.raises(InputError, match="valid TOML"):
-        inspect(packed(b"a=" + b"[" * 5000))
+        inspect(packed(b"a=" + b"[" * 1000))
     settings = '[tool.flwr.app]\nconfig = ["x"]'
     with pytest.raises(InputError, match="config"):
         inspect(changed("[tool.flwr.app]", settings))
     with pytest.raises(InputError, match="other packages"):
         inspect(changed('["flwr>=1.41.0,<1.42"]', "1"))
+
+
+@FAST
+@given(changed_lines(PROJECT))
+def test_a_description_of_any_content(text):
+    data = pack({"pyproject.toml": text.encode("utf-8", "replace"), "LICENSE": b"free"})
+    try:
+        assert inspect(data).name == "fedsynth"
+    except InputError as error:
+        assert len(str(error)) < 600
 
 
 @pytest.mark.filterwarnings("ignore:Duplicate name")

@@ -1,4 +1,5 @@
 import json
+import math
 
 import pytest
 from typer.testing import CliRunner
@@ -6,7 +7,7 @@ from typer.testing import CliRunner
 from fedsynth_client.cli import app
 from fedsynth_client.ledger import Ledger
 from fedsynth_common.errors import InputError
-from fedsynth_common.privacy.accounting import epsilon
+from fedsynth_common.privacy.accounting import epsilon, epsilon_rdp, share_of_cap
 from fedsynth_common.privacy.events import GaussianEvent
 
 EVENT = GaussianEvent(noise_multiplier=4.0)
@@ -28,7 +29,10 @@ def test_the_ledger_is_shown_per_study_and_in_total(options):
     result = CliRunner().invoke(app, options)
     assert result.exit_code == 0
     assert "trial" in result.output
-    assert f"{epsilon([EVENT] * 3, 1e-5):.4f} of 10" in result.output
+    rdp, pld = epsilon_rdp([EVENT] * 3, 1e-5), epsilon([EVENT] * 3, 1e-5)
+    assert f"epsilon {math.ceil(rdp * 1e4) / 1e4:8.4f} of 10" in result.output
+    assert f"if all plans had been fixed beforehand   epsilon {pld:8.4f}" in result.output
+    assert f"{share_of_cap([EVENT] * 3, 10, 1e-5):.1%} of the cap" in result.output
 
 
 def test_the_ledger_as_json(options):
@@ -37,7 +41,9 @@ def test_the_ledger_as_json(options):
         "trial": epsilon([EVENT], 1e-5),
         "audit": epsilon([EVENT] * 2, 1e-5),
     }
-    assert shown["total"] == epsilon([EVENT] * 3, 1e-5)
+    assert shown["total"] == pytest.approx(epsilon_rdp([EVENT] * 3, 1e-5), abs=1e-4)
+    assert shown["total_pld"] == epsilon([EVENT] * 3, 1e-5) < shown["total"]
+    assert shown["share_used"] == share_of_cap([EVENT] * 3, 10, 1e-5)
     assert (shown["cap"], shown["delta"]) == (10, 1e-5)
 
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import stat
 import threading
 from pathlib import Path
@@ -145,6 +146,9 @@ POLICY = (
         "approved_plans=[ ]   # none yet",
         f'approved_plans = ["{B}"]',
         f'approved_plans = [\n  "{B}",  # the second ] study\n  "{C}"\n]',
+        f'approved_plans = [\n  # the first study\n  "{B}",\n]',
+        '"approved_plans" = []',
+        "'approved_plans' = []  # approved_plans = [",
     ],
 )
 def test_an_approval_changes_its_line_and_no_other(tmp_path, approved):
@@ -155,8 +159,9 @@ def test_an_approval_changes_its_line_and_no_other(tmp_path, approved):
     assert add_approval(path, A)
     after = Policy.load(path)
     assert after == before.model_copy(update={"approved_plans": (A, *before.approved_plans)})
-    assert "# note" in path.read_text()
-    assert "# end" in path.read_text()
+    text = path.read_text()
+    assert all(comment in text for comment in re.findall("#.*", POLICY.format(approved)))
+    assert all(line in text for line in POLICY.format("").splitlines())
     assert mode(path) == 0o640
     assert os.listdir(tmp_path) == ["policy.toml"]
     assert not add_approval(path, A)
@@ -176,10 +181,13 @@ def test_a_policy_that_approves_any_plan_stays_as_it_is(tmp_path):
     assert not add_approval(path, A)
 
 
-def test_a_policy_that_cannot_be_edited_safely_is_left_alone(tmp_path):
+@pytest.mark.parametrize("changed", ["max_epsilon = 30", "", "not TOML", f"x = 1\n{POLICY}"])
+def test_a_policy_that_cannot_be_edited_safely_is_left_alone(tmp_path, monkeypatch, changed):
     path = tmp_path / "policy.toml"
-    text = POLICY.format('"approved_plans" = []')  # a quoted key
+    text = POLICY.format("approved_plans = []")
     path.write_text(text)
+    # a fault of the editor
+    monkeypatch.setattr("fedsynth_client.approvals._edited", lambda text, digest: changed)
     with pytest.raises(InputError, match=A):
         add_approval(path, A)
     assert path.read_text() == text

@@ -24,7 +24,7 @@ from fedsynth_client.config import CourierConfig
 from fedsynth_client.connection import Commands, commands, keep_running, private_folder, unsafe
 from fedsynth_client.node_key import make_node_key, public_line, public_path
 from fedsynth_common.errors import InputError
-from fedsynth_server.bundle import bundle
+from fedsynth_server.superlink.app_bundle import bundle
 
 
 @pytest.fixture

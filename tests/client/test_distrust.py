@@ -14,7 +14,7 @@ from fedsynth_client import connection
 from fedsynth_client.bundle import install
 from fedsynth_client.connection import keep_running
 from fedsynth_client.distrust import Distrust, distrust
-from fedsynth_server.bundle import bundle
+from fedsynth_server.superlink.app_bundle import bundle
 
 
 @pytest.mark.parametrize("fault", ["expired", "another authority"])

@@ -41,7 +41,7 @@ def test_counts_are_those_of_counting_by_hand(codes):
 def test_counts_do_not_depend_on_the_chunks(monkeypatch):
     codes = np.stack([np.random.default_rng(0).integers(0, w, 1000) for w in WIDTHS], 1)
     whole = contingency(codes.astype(np.uint16), [VIEW], MARGINALS)
-    monkeypatch.setattr(module, "_CHUNK", 7)
+    monkeypatch.setattr(module, "_ROWS", 7)
     for a, b in zip(whole, contingency(codes.astype(np.uint16), [VIEW], MARGINALS), strict=True):
         assert (a == b).all()
 

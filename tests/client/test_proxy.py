@@ -14,7 +14,7 @@ from fedsynth_client.config import CourierConfig
 from fedsynth_client.connection import keep_running
 from fedsynth_client.distrust import Distrust
 from fedsynth_common.errors import InputError
-from fedsynth_server.bundle import bundle
+from fedsynth_server.superlink.app_bundle import bundle
 
 
 @contextmanager

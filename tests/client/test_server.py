@@ -10,6 +10,7 @@ from pathlib import Path
 
 import grpc
 import pytest
+import torch
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from small_site import SCHEMA, Site, make_plan
 
@@ -68,6 +69,17 @@ def test_health_is_answered_while_a_request_is_computed(served):
     finally:
         site.vault._turn.release()
         caller.join()
+
+
+def test_numbers_too_small_to_compute_fast_are_zero_in_the_vault(tmp_path):
+    class Computer:
+        def call(self, method, request):
+            return b"flushed" if torch.tensor([1e-40]).mul(0.5).item() == 0.0 else b"computed"
+
+    server = start_server(Computer(), tmp_path / "vault.sock")
+    assert Computer().call("measure", b"") == b"computed"
+    assert SocketVault(str(tmp_path / "vault.sock")).call("measure", b"") == b"flushed"
+    server.stop(None).wait()
 
 
 def test_messages_of_16_mib_pass(served):

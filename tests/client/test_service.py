@@ -5,7 +5,6 @@ import pytest
 from small_site import PAIRS, SCHEMA, WIDTHS, Site, make_plan, make_policy, make_records
 
 from fedsynth_client.ledger import Ledger
-from fedsynth_client.receipts import verify
 from fedsynth_client.records import Records
 from fedsynth_client.vault.client import LocalVault
 from fedsynth_common.privacy.events import CountsEvent, DpSgdEvent
@@ -13,6 +12,7 @@ from fedsynth_common.privacy.randomness import SeededRandomness
 from fedsynth_common.protocol import PROTOCOL_VERSION
 from fedsynth_common.protocol import vault_pb2 as pb
 from fedsynth_common.protocol.codec import unpack_counts, unpack_floats
+from fedsynth_common.protocol.receipt import Receipt
 from fedsynth_common.schema import IdColumn
 
 CELLS = sum(WIDTHS[a] * WIDTHS[b] for a, b in PAIRS)
@@ -26,7 +26,8 @@ def test_a_study_from_enrolment_to_receipt():
     weights = unpack_floats(trained.weights, site.parameters, 1e4)
     assert (weights != unpack_floats(site.discriminate_request().weights, weights.size, 1e4)).all()
     reply = site.vault.receipt(site.receipt_request())
-    receipt = verify(reply.receipt_json, reply.signature, site.key.public_key().public_bytes_raw())
+    public = site.key.public_key().public_bytes_raw()
+    receipt = Receipt.opened(reply.receipt_json, reply.signature, public).model_dump(mode="json")
     assert receipt["study"] == "study"
     assert receipt["plan_digest"] == site.plan.digest
     assert [event["kind"] for event in receipt["events"]] == ["counts", "dp-sgd"]

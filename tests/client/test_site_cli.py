@@ -19,7 +19,7 @@ from small_site import SCHEMA, make_plan
 from fedsynth_client.ledger import Ledger
 from fedsynth_client.policy import Policy
 from fedsynth_client.vault.client import SocketVault
-from fedsynth_common.privacy.accounting import epsilon
+from fedsynth_common.privacy.accounting import epsilon, epsilon_rdp, share_of_cap
 from fedsynth_common.privacy.events import GaussianEvent
 from fedsynth_common.protocol import PROTOCOL_VERSION
 from fedsynth_common.protocol import vault_pb2 as pb
@@ -182,6 +182,35 @@ def test_approving_a_plan_shows_its_cost_and_adds_its_digest(site):
     assert "approved before" in again.stdout
 
 
+def test_approving_a_second_plan_shows_both_figures_and_what_decides(site):
+    plan, first = make_plan(), make_plan(study="first")
+    ledger = Ledger(site / "s" / "ledger.db", "people")
+    ledger.accept("first", first.digest, first.to_json())
+    ledger.charge("first", 1, "h", [EVENT])
+    ledger.close()
+    shown = run(site, "approve", site / "plan.json", "--yes").stdout
+    events = [*plan.planned_events(), EVENT]
+    assert f"{epsilon(events, 1e-5):.4f} if all plans had been fixed beforehand" in shown
+    share, before = share_of_cap(events, 10, 1e-5), share_of_cap([EVENT], 10, 1e-5)
+    assert f"used of the cap  {share:.1%}, before this plan {before:.1%}" in shown
+    assert Policy.load(site / "s" / "policy.toml").approved_plans == (plan.digest,)
+
+
+def test_a_first_study_that_takes_the_whole_cap_is_named(site):
+    first = make_plan(study="first", epsilon=99.0, training={"messages": 900})
+    ledger = Ledger(site / "s" / "ledger.db", "people")
+    ledger.accept("first", first.digest, first.to_json())
+    ledger.charge("first", 1, "h", [EVENT])
+    ledger.close()
+    ended = run(site, "approve", site / "plan.json", "--yes")
+    assert ended.returncode == 1
+    assert (
+        "the whole plan of first, the first study charged here, takes all of the cap"
+        in ended.stderr
+    )
+    assert Policy.load(site / "s" / "policy.toml").approved_plans == ()
+
+
 @pytest.mark.parametrize("answer", ["n\n", ""])
 def test_without_a_yes_nothing_is_approved(site, answer, monkeypatch):
     monkeypatch.setattr(sys, "stdin", io.StringIO(answer))
@@ -204,7 +233,7 @@ def test_a_yes_at_the_keyboard_approves(site, monkeypatch):
         ({"table": SCHEMA.model_copy(update={"name": "z"})}, "schema is not this site's"),
         ({"training": {"noise_multiplier": 0.2}, "epsilon": 1e4}, "min_noise_multiplier"),
         ({"training": {"sampling_rate": 0.6}, "epsilon": 99.0}, "max_sampling_rate"),
-        ({"training": {"messages": 10001}, "epsilon": 1e4}, "max_steps"),
+        ({"training": {"messages": 10_000, "steps_per_message": 3}, "epsilon": 1e4}, "max_steps"),
         ({"training": {"messages": 900}, "epsilon": 99.0}, "of the cap 10"),
     ],
 )
@@ -251,12 +280,17 @@ def test_the_status_adds_up_while_a_vault_owns_the_ledger(site):
     owner = Ledger(site / "s" / "ledger.db", "people")
     owner.charge("audit", 1, "h", [EVENT])
     code, shown = status(site)
-    total = epsilon([EVENT] * 3, 1e-5)
-    assert (code, shown["spent"], shown["left"]) == (0, total, round(10 - total, 4))
+    total, pld = shown["spent"], epsilon([EVENT] * 3, 1e-5)
+    assert total == pytest.approx(epsilon_rdp([EVENT] * 3, 1e-5), abs=1e-4)
+    assert (code, shown["spent_pld"], shown["left"]) == (0, pld, round(10 - total, 4))
+    assert shown["share_used"] == share_of_cap([EVENT] * 3, 10, 1e-5)
     assert shown["studies"]["trial"] == {"epsilon": epsilon([EVENT] * 2, 1e-5), "steps": 2}
     assert (shown["ledger"]["seq"], shown["ledger"]["head"]) == owner.head()
     owner.close()
-    assert f"spent     epsilon {total:8.4f}" in run(site, "status").stdout
+    printed = run(site, "status").stdout
+    assert f"spent     epsilon {total:8.4f}" in printed
+    assert f"epsilon {pld:8.4f} if all plans had been fixed beforehand" in printed
+    assert f"{shown['share_used']:.1%} of the cap (Rényi filter of order 3.4)" in printed
     assert f"{total:.4f} of 10" in run(site, "ledger").stdout
 
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from small_study import make_small_plan
 
 from fedsynth_common.errors import InputError
-from fedsynth_common.privacy.events import DpSgdEvent, GaussianEvent
+from fedsynth_common.privacy.events import DpSgdEvent, GaussianEvent, merged
 from fedsynth_common.protocol.plan import DiscriminatorPlan, Plan, noise_multiplier
 
 
@@ -108,10 +108,26 @@ def test_a_plan_is_frozen(plan):
 def test_planned_events_are_every_message(plan):
     events = plan.planned_events()
     training = plan.discriminator
-    assert [type(e) for e in events] == [GaussianEvent] * 2 + [DpSgdEvent] * training.messages
-    assert sum(e.steps for e in events[2:]) == training.messages * training.steps_per_message
+    assert [type(e) for e in events] == [GaussianEvent] * 2 + [DpSgdEvent]
+    assert merged(events) == merged([*events[:2], *[training.message_event] * training.messages])
     assert plan.measure_step(1).purpose == "histograms"
     assert plan.measure_step(99) is None
+
+
+def test_the_runs_of_messages_are_the_plan_in_order(plan):
+    histograms, marginals, training = plan.message_runs
+    assert [run.label for run in plan.message_runs] == [
+        "1",
+        "2",
+        f"3-{plan.discriminator.steps[-1]}",
+    ]
+    assert [run.purpose for run in (histograms, marginals)] == [m.purpose for m in plan.measure]
+    assert training.purpose == "discriminator"
+    numbers = [number for run in plan.message_runs for number in run.numbers]
+    assert numbers == list(range(1, 3 + plan.discriminator.messages))
+    assert histograms.event_of(1) == histograms.event == plan.planned_events()[0]
+    assert training.event == plan.discriminator.message_event
+    assert merged([training.event] * 2) == (training.event_of(2),)
 
 
 def test_steps_of_the_discriminator_follow_one_another():

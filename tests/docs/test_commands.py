@@ -17,6 +17,7 @@ FOLDERS = (
     "common/release",
     "docker",
     "docs",
+    "locks",
     "server",
     "simulations",
     "tests",

@@ -17,7 +17,7 @@ from small_study import SCHEMA, SITES, make_frames
 from wires import Relay
 
 from fedsynth_client.ledger import read_charges
-from fedsynth_server.planning import Rounds, make_plan
+from fedsynth_server.study.planning import Rounds, make_plan
 
 ROWS = 400
 PATIENCE = {"deadline": 400.0, "gather": 300.0, "retry": 2.0, "patience": 300.0}

@@ -3,7 +3,8 @@
 Real vault processes with their ledgers and noise from OS entropy, the production courier, a Flower
 grid in this process, the journal on disk. In the end every site was charged every step once, the
 receipts say so, and nothing that went through the sockets or lies in the study's folder holds a cell.
-That the resumed generator is the undisturbed one bit for bit is shown in tests/server/test_journal.py.
+That the resumed generator is the undisturbed one bit for bit is shown in
+tests/server/messages/test_journal.py.
 """
 
 import json
@@ -20,10 +21,10 @@ from wires import Relay
 
 from fedsynth_client.courier import app as courier
 from fedsynth_client.ledger import read_charges
-from fedsynth_server import enrolment
 from fedsynth_server.app import run_study
-from fedsynth_server.folder import StudyFolder
-from fedsynth_server.state import State
+from fedsynth_server.messages import enrolment
+from fedsynth_server.study.folder import StudyFolder
+from fedsynth_server.study.state import State
 from fedsynth_simulations.grid import InProcessGrid
 
 pytestmark = pytest.mark.slow

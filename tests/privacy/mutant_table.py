@@ -20,7 +20,9 @@ class Mutant(NamedTuple):
 
 CORE, SITE = "common/fedsynth_common/privacy", "client/fedsynth_client"
 PROTOCOL, VAULT = "common/fedsynth_common/protocol", "client/fedsynth_client/vault"
-P, C = "tests/privacy/test_", "tests/client/test_"
+SIMULATIONS = "simulations/fedsynth_simulations"
+TABLES, ODD = "common/fedsynth_common/tables", "tests/client/sources/test_odd_cells.py"
+P, C, S = "tests/privacy/test_", "tests/client/test_", "tests/simulations/test_"
 
 MUTANTS = (
     # 1: randomness
@@ -463,8 +465,8 @@ MUTANTS = (
         "a record counted twice",
         9,
         f"{VAULT}/measure.py",
-        "minlength=marginal.cells)",
-        "minlength=marginal.cells) * 2",
+        "minlength=end - start)",
+        "minlength=end - start) * 2",
         (f"{P}vault_counts.py::test_one_record_moves_one_cell_of_each_marginal_by_one",),
     ),
     Mutant(
@@ -515,7 +517,6 @@ MUTANTS = (
         "blocks=1",
         (f"{C}service.py::test_what_ran_is_what_was_charged",),
     ),
-    # 10: updates
     Mutant(
         "one record's date empties those of others",
         9,
@@ -525,16 +526,66 @@ MUTANTS = (
         ("tests/common/test_moments.py::test_a_record_changes_no_other_records_cell",),
     ),
     Mutant(
-        "one odd cell rewrites the cells of others",
+        "one type for all cells of a chunk",
         9,
-        f"{SITE}/sources/database.py",
-        "texts = as_text(pd.Series(list(cells), dtype=object))",
-        "texts = [None if cell is None else str(cell) for cell in cells]",
+        f"{TABLES}/storage.py",
+        "not in storages:\n        return series",
+        'not in storages:\n        return series.astype("str")',
+        ("tests/common/test_cells.py::test_any_mixture_reads_as_its_cells_do",),
+    ),
+    Mutant(
+        "one odd moment of a database makes its chunk texts",
+        9,
+        f"{SITE}/sources/database_cells.py",
+        "mixed = found.astype(object)",
+        "mixed = series.astype(object)",
+        (f"{ODD}::test_one_odd_cell_of_postgresql_changes_no_other",),
+    ),
+    Mutant(
+        "one number among the booleans of a database makes them texts",
+        9,
+        f"{SITE}/sources/database_cells.py",
+        "return stored(pd.Series(_scalars(cells), dtype=object))",
+        "texts = pd.Series(list(cells), dtype=object)\n"
+        "        found = stored(pd.Series(_scalars(cells), dtype=object))\n"
+        "        return texts if found.dtype == object else found",
+        (f"{ODD}::test_one_odd_cell_of_postgresql_changes_no_other",),
+    ),
+    Mutant(
+        "booleans are no numbers beside other cells",
+        9,
+        f"{TABLES}/cells.py",
+        "if isinstance(cell, bool | np.bool_):",
+        "if False:",
+        ("tests/common/test_cells.py::test_a_boolean_is_a_number_in_any_company",),
+    ),
+    Mutant(
+        "moments are texts beside other cells",
+        9,
+        f"{TABLES}/moments.py",
+        "if isinstance(cell, datetime.date | np.datetime64):",
+        "if False:",
         (
-            "tests/client/sources/test_same_codes.py"
-            "::test_an_odd_cell_does_not_change_the_text_of_others",
+            "tests/common/test_cells.py::test_storage_decides_how_fast_a_column_is_read_and_nothing_else",
         ),
     ),
+    Mutant(
+        "blanks of a number depend on the cells beside it",
+        9,
+        f"{TABLES}/cells.py",
+        "pc.utf8_trim(texts, _BLANKS)",
+        "pc.ascii_trim_whitespace(texts)",
+        ("tests/common/test_cells.py::test_blanks_around_a_number_are_the_same_in_any_company",),
+    ),
+    Mutant(
+        "a person's key is another one in another type",
+        9,
+        f"{SITE}/person_keys.py",
+        "[whole_number(text) for text in texts]",
+        "texts",
+        (f"{ODD}::test_a_person_is_one_whatever_type_holds_the_key",),
+    ),
+    # 10: updates
     Mutant(
         "noise of updates halved",
         10,
@@ -752,7 +803,7 @@ MUTANTS = (
         "cap ignored at enrolment",
         14,
         f"{VAULT}/admission.py",
-        "if epsilon([*planned, *_others(plan, charges)], policy.max_delta) > policy.max_epsilon:",
+        "if not within_cap(plan, policy, charges, planned):",
         "if False:",
         (f"{P}gate_budget.py::test_a_study_that_does_not_fit_beside_others_is_not_enrolled",),
     ),
@@ -760,7 +811,7 @@ MUTANTS = (
         "cap ignored at each step",
         14,
         f"{VAULT}/admission.py",
-        "if epsilon([*study, *_others(plan, charges)], policy.max_delta) > policy.max_epsilon:",
+        "if not within_cap(plan, policy, charges, study):",
         "if False:",
         (f"{P}gate_budget.py::test_a_step_that_does_not_fit_beside_others_is_refused",),
     ),
@@ -776,9 +827,58 @@ MUTANTS = (
         "every study has a cap of its own",
         14,
         f"{VAULT}/admission.py",
-        "for charge in charges if charge.study != plan.study for",
-        "for charge in charges if False for",
+        "for c in charges if c.study != plan.study for",
+        "for c in charges if False for",
         (f"{P}gate_budget.py::test_a_step_that_does_not_fit_beside_others_is_refused",),
+    ),
+    # 16 (in the order of the code): what decides on the cap over all studies
+    Mutant(
+        "studies composed by PLD",
+        16,
+        f"{VAULT}/admission.py",
+        "        share_of_cap([*study, *others], policy.max_epsilon, policy.max_delta) <= 1\n",
+        "        epsilon([*study, *others], policy.max_delta) <= policy.max_epsilon\n",
+        (f"{P}gate_budget.py::test_studies_chosen_after_results_are_not_composed_by_pld",),
+    ),
+    Mutant(
+        "studies composed by Rényi DP at the order that suits what was spent",
+        16,
+        f"{CORE}/renyi.py",
+        "spent = float(composed(events).rdp[ORDERS.index(order)])",
+        "order = composed(events).get_epsilon_and_optimal_order(delta)[1]\n"
+        "    budget = cap - conversion(order, delta)\n"
+        "    spent = float(composed(events).rdp[ORDERS.index(order)])",
+        (
+            f"{P}gate_budget.py::test_the_order_of_the_filter_is_the_policys_and_not_the_one_that_suits"
+            "_what_was_spent",
+        ),
+    ),
+    Mutant(
+        "the first study counts with what it was charged",
+        16,
+        f"{VAULT}/admission.py",
+        "whole = charges[0].planned",
+        "whole = charges[0].events",
+        (
+            f"{P}gate_budget.py::test_the_first_study_counts_with_its_whole_plan_even_if_it_ends"
+            "_early",
+        ),
+    ),
+    Mutant(
+        "a first study without a plan leaves room",
+        16,
+        f"{VAULT}/admission.py",
+        "    if whole is None:\n        return False",
+        "    if whole is None:\n        return True",
+        (f"{P}gate_budget.py::test_a_first_study_whose_plan_is_not_known_leaves_no_room",),
+    ),
+    Mutant(
+        "budget of the filter without its conversion",
+        16,
+        f"{CORE}/renyi.py",
+        "    budget = cap - conversion(order, delta)\n",
+        "    budget = cap\n",
+        (f"{P}accounting.py::test_two_studies_of_epsilon_one",),
     ),
     Mutant(
         "chain of the ledger unverified",
@@ -926,11 +1026,144 @@ MUTANTS = (
         (f"{P}gate_vault.py::test_adjacent_tables_differ_in_nothing_but_noisy_arrays",),
     ),
     Mutant(
+        "memory of counts in proportion to the records",
+        15,
+        f"{VAULT}/measure.py",
+        "rows = max(1, min(_ROWS, _LOOKED_UP // len(place)))",
+        "rows = max(1, len(codes))",
+        (f"{P}vault_memory.py::test_the_peak_of_a_request_is_the_same_for_any_number_of_records",),
+    ),
+    Mutant(
+        "arrays of counts that fill up with the records",
+        15,
+        f"{VAULT}/measure.py",
+        "np.full((len(place), rows), 0, np.uint16)",
+        "np.zeros((len(place), rows), np.uint16)",
+        (f"{P}vault_memory.py::test_the_peak_of_a_request_is_the_same_for_any_number_of_records",),
+    ),
+    Mutant(
+        "views without end are looked up",
+        15,
+        f"{VAULT}/checks.py",
+        "if len(axes) > AXES_PER_COLUMN * columns:",
+        "if False:",
+        (f"{P}vault_memory.py::test_views_without_end_are_refused_before_the_charge",),
+    ),
+    Mutant(
+        "marginals without end are counted",
+        15,
+        f"{VAULT}/checks.py",
+        "not 1 <= len(marginals) <= MAX_MARGINALS or",
+        "not marginals or",
+        (
+            f"{P}vault_memory.py::"
+            "test_marginals_axes_and_variances_without_end_are_refused_before_the_charge",
+        ),
+    ),
+    Mutant(
+        "more noise variances than can be accounted for",
+        15,
+        f"{VAULT}/checks.py",
+        "if len(set(variances)) > MAX_VARIANCES:",
+        "if False:",
+        (
+            f"{P}vault_memory.py::"
+            "test_marginals_axes_and_variances_without_end_are_refused_before_the_charge",
+        ),
+    ),
+    Mutant(
+        "a reply that cannot be delivered is charged",
+        15,
+        f"{VAULT}/checks.py",
+        "if sum(marginal.cells for marginal in marginals) > MAX_CELLS:",
+        "if False:",
+        (f"{P}vault_memory.py::test_counts_beyond_a_reply_are_refused_before_the_charge",),
+    ),
+    Mutant(
+        "requests of any length are parsed",
+        15,
+        f"{VAULT}/service.py",
+        "if len(request) > REQUEST_BYTES[method]:",
+        "if False:",
+        (f"{P}vault_memory.py::test_a_request_beyond_its_length_is_not_even_parsed",),
+    ),
+    Mutant(
+        "networks of any size in a plan",
+        15,
+        f"{PROTOCOL}/plan.py",
+        "if self.parameters(1) > MAX_PARAMETERS:",
+        "if False:",
+        (
+            f"{P}vault_memory.py::"
+            "test_a_plan_with_huge_networks_is_refused_before_a_request_is_made",
+        ),
+    ),
+    Mutant(
+        "tiny weights decide how long a step takes",
+        15,
+        f"{VAULT}/server.py",
+        "torch.set_flush_denormal(True)",
+        "pass",
+        (f"{C}server.py::test_numbers_too_small_to_compute_fast_are_zero_in_the_vault",),
+    ),
+    Mutant(
         "seeded noise passes for private",
         15,
         f"{VAULT}/service.py",
         "seeded=not self._randomness.private",
         "seeded=False",
         (f"{P}gate_vault.py::test_seeded_noise_cannot_pass_for_private",),
+    ),
+    # 17: what a simulation takes from the records
+    Mutant(
+        "a rehearsal is not said to be one",
+        17,
+        f"{SIMULATIONS}/simulate.py",
+        "rehearsal = self.pooled or self.records_per_site is None",
+        "rehearsal = False",
+        (f"{S}simulate.py::test_a_plan_of_a_declared_size_does_not_depend_on_the_records",),
+    ),
+    Mutant(
+        "a table that was dealt out is called private",
+        17,
+        f"{SIMULATIONS}/cli.py",
+        "pooled=holdout > 0 or (site_column is None and sites > 1)",
+        "pooled=False",
+        (f"{S}cli_simulate.py::test_only_what_took_nothing_from_the_records_is_called_private",),
+    ),
+    Mutant(
+        "the declared size is ignored",
+        17,
+        f"{SIMULATIONS}/simulate.py",
+        "    size = simulation.records_per_site\n",
+        "    size = None\n",
+        (f"{S}simulate.py::test_a_plan_of_a_declared_size_does_not_depend_on_the_records",),
+    ),
+    Mutant(
+        "as many synthetic records as real ones",
+        17,
+        f"{SIMULATIONS}/cli.py",
+        "rows or result.rows",
+        "rows or len(pooled)",
+        (f"{S}cli_simulate.py::test_the_number_of_synthetic_records_is_the_noisy_one",),
+    ),
+    Mutant(
+        "exact facts in a file that everybody may read",
+        17,
+        f"{SIMULATIONS}/closed_file.py",
+        "OWNER_ONLY = 0o600",
+        "OWNER_ONLY = 0o644",
+        (f"{S}cli_simulate.py::test_what_holds_exact_facts_is_marked_and_closed",),
+    ),
+    Mutant(
+        "caveats of a simulation are not exported",
+        17,
+        "server/fedsynth_server/release/export.py",
+        "*([DRAFTED] if drafted else []), *caveats",
+        "*([DRAFTED] if drafted else [])",
+        (
+            f"{S}cli_simulate.py::test_a_plan_sized_from_the_records_is_a_rehearsal_and_every_file_says"
+            "_so",
+        ),
     ),
 )

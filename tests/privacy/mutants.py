@@ -38,7 +38,13 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from mutant_table import MUTANTS, Mutant  # noqa: E402 - found through the line above
 
-PACKAGES = ("common/fedsynth_common", "client/fedsynth_client")
+PACKAGES = (
+    "common/fedsynth_common",
+    "common/release/fedsynth_release",
+    "client/fedsynth_client",
+    "server/fedsynth_server",
+    "simulations/fedsynth_simulations",
+)
 PYTEST = "-x -q -p no:cacheprovider -p no:xdist -W ignore --import-mode=importlib --timeout=120"
 PASSED, FAILED = 0, 1  # pytest's exit codes; any other is no verdict
 

@@ -8,13 +8,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from opacus.accountants import PRVAccountant, RDPAccountant
+from opacus.accountants.analysis.rdp import compute_rdp
 from scipy import optimize, stats
 
 from fedsynth_common.privacy import PrivacyError, accounting
-from fedsynth_common.privacy.accounting import ROUNDING, epsilon, epsilon_rdp
+from fedsynth_common.privacy.accounting import ROUNDING, epsilon, epsilon_rdp, share_of_cap
 from fedsynth_common.privacy.events import CountsEvent, DpSgdEvent, GaussianEvent
 from fedsynth_common.privacy.gaussian_dp import epsilon_of_mu
 from fedsynth_common.privacy.noise import exact_variance
+from fedsynth_common.privacy.renyi import ORDERS, conversion, filter_order
 
 pytestmark = pytest.mark.privacy
 
@@ -223,3 +225,103 @@ def test_a_study_is_accounted_for_in_two_seconds():
     begun = time.process_time()
     assert 1.0 < epsilon(study, 1e-5) < 2.0
     assert time.process_time() - begun < 2.0
+
+
+# --- the filter: costs that were chosen after results were seen ---------------------------------
+
+
+def sampled_hockey_stick(loss, q, sigma):
+    """δ at ε = `loss` (any real numbers) of one sampled step, for removing a record."""
+    ratio = (np.expm1(loss) + q) / q
+    cut = sigma**2 * np.log(np.where(ratio > 0, ratio, 1.0)) + 0.5
+    tail, shifted = stats.norm.sf(cut / sigma), stats.norm.sf((cut - 1) / sigma)
+    above = (1 - q) * tail + q * shifted - np.exp(loss) * tail
+    return np.where(ratio > 0, above, -np.expm1(loss))
+
+
+def gaussian_hockey_stick(loss, sigma):
+    mu = 1 / sigma
+    far, near = stats.norm.sf(loss / mu + mu / 2), stats.norm.sf(loss / mu - mu / 2)
+    return near - np.exp(loss) * far
+
+
+def test_pld_is_no_filter_and_the_renyi_filter_is():
+    """An adversary who sees a first answer and then chooses one of two mechanisms gets 1.8 δ.
+
+    After a Gaussian release with losses N(1/2, 1), the second is a strong Gaussian or a weakly
+    noised step on a rare sample. By PLD both ways cost (ε, δ). Chosen for each first loss l as the
+    one with the greater hockey-stick divergence at ε - l, they cost far more; at the ε where the
+    filter stops, they cost less than δ.
+    """
+    delta, first = 1e-5, GaussianEvent(noise_multiplier=1.0)
+    rare, strong = (0.001, 0.3), 1.0215
+    ways = [[first, dp_sgd(*rare, 1)], [first, GaussianEvent(noise_multiplier=strong)]]
+    costs = [epsilon(way, delta) for way in ways]
+    losses, width = np.linspace(-9.5, 10.5, 400_001, retstep=True)
+    weights = stats.norm.pdf(losses, 0.5, 1.0) * width
+
+    def delta_of(eps):
+        second = [
+            sampled_hockey_stick(eps - losses, *rare),
+            gaussian_hockey_stick(eps - losses, strong),
+        ]
+        return [float((weights * way).sum()) for way in (*second, np.maximum(*second))]
+
+    rare_alone, strong_alone, chosen = delta_of(max(costs))
+    assert max(rare_alone, strong_alone) <= delta
+    assert chosen > 1.8 * delta
+    cap = min(
+        c / 100 for c in range(600, 2000) if max(share_of_cap(w, c / 100, delta) for w in ways) <= 1
+    )
+    assert delta_of(cap)[2] < delta
+
+
+@pytest.mark.parametrize("cap", [0.5, 1.0, 3.0, 10.0])
+@pytest.mark.parametrize("delta", [1e-5, 1e-8])
+def test_the_filters_share_of_gaussians_is_the_closed_form(cap, delta):
+    """Order α: divergence α / (2σ²); Canonne, Kamath and Steinke 2020, Prop. 12, back to ε."""
+    order = filter_order(cap, delta)
+    parts = [GaussianEvent(noise_multiplier=7.0), counts(50.0, 20, 2), dp_sgd(1.0, 30.0, 3)]
+    divergence = order / 2 * (7.0**-2 + 20 * (2 / 50.0) ** 2 + 3 * 30.0**-2)
+    budget = cap + math.log(order / (order - 1)) + math.log(order * delta) / (order - 1)
+    share = share_of_cap(parts, cap, delta)
+    assert divergence / budget <= share <= divergence / budget + ROUNDING * (1 + 1e-9)
+
+
+@pytest.mark.parametrize("cap", [0.3, 1.0, 2.0, 5.0, 10.0])
+def test_a_full_filter_is_at_the_cap(cap):
+    """With the most Gaussian noise that it lets pass, ε by RDP is the cap and by PLD below it."""
+    order = filter_order(cap, 1e-5)
+    sigma = math.sqrt(order / 2 / (cap - conversion(order, 1e-5)))
+    full = [GaussianEvent(noise_multiplier=sigma * (1 + 1e-9))]
+    assert share_of_cap(full, cap, 1e-5) == 1
+    assert epsilon_rdp(full, 1e-5) == pytest.approx(cap, rel=2e-3)
+    assert 0.85 * cap < epsilon(full, 1e-5) < cap
+
+
+def test_two_studies_of_epsilon_one():
+    two = [GaussianEvent(noise_multiplier=3.748)] * 2
+    assert epsilon(two, 1e-5) == pytest.approx(1.4577, abs=2e-3)
+    assert epsilon_rdp(two, 1e-5) == pytest.approx(1.588, abs=2e-3)
+    caps = [cap for cap in (1.46, 1.58, 1.60) if share_of_cap(two, cap, 1e-5) <= 1]
+    assert caps == [1.60]
+
+
+def test_the_share_of_sampled_training_against_opacus():
+    order = filter_order(3.0, 1e-5)
+    [divergence] = compute_rdp(q=0.125, noise_multiplier=4.0, steps=288, orders=[order])
+    share = share_of_cap([dp_sgd(0.125, 4.0, 288)], 3.0, 1e-5)
+    assert share == pytest.approx(divergence / (3.0 - conversion(order, 1e-5)), abs=2 * ROUNDING)
+
+
+def test_shares_add_up_and_the_order_is_of_the_cap_alone():
+    one, other = [dp_sgd(0.1, 4.0, 30), counts(40.0, 5)], [GaussianEvent(noise_multiplier=9.0)]
+    apart = share_of_cap(one, 3.0, 1e-5) + share_of_cap(other, 3.0, 1e-5)
+    assert share_of_cap(one + other, 3.0, 1e-5) == pytest.approx(apart, abs=2 * ROUNDING)
+    assert {filter_order(cap, 1e-5) for cap in (0.5, 1.0, 3.0, 10.0)} == {32, 18, 7.5, 3.4}
+    assert set(ORDERS) >= {7.5, 18}
+
+
+def test_a_cap_too_small_for_the_filter_leaves_no_room():
+    assert share_of_cap([GaussianEvent(noise_multiplier=1e5)], 0.001, 1e-5) == math.inf
+    assert share_of_cap([], 0.001, 1e-5) == 0

@@ -17,14 +17,14 @@ from scipy import stats
 from small_study import start
 
 from fedsynth_client.courier import make_courier
-from fedsynth_client.receipts import verify
 from fedsynth_client.vault.client import LocalVault
 from fedsynth_common.privacy.accounting import epsilon
 from fedsynth_common.privacy.events import from_dict
 from fedsynth_common.protocol import vault_pb2 as pb
 from fedsynth_common.protocol.codec import unpack_counts
+from fedsynth_common.protocol.receipt import Receipt
 from fedsynth_common.schema import CategoricalColumn, Schema
-from fedsynth_server.planning import Rounds, make_plan
+from fedsynth_server.study.planning import Rounds, make_plan
 from fedsynth_simulations.federation import make_vault
 from fedsynth_simulations.grid import InProcessGrid
 
@@ -72,7 +72,8 @@ def run_study(target, coins):
 
 def claimed_epsilon(outcome):
     reply = outcome.receipts["north"]
-    receipt = verify(reply.receipt_json, reply.signature, outcome.keys["north"])
+    signed = Receipt.opened(reply.receipt_json, reply.signature, outcome.keys["north"])
+    receipt = signed.model_dump(mode="json")
     assert not receipt["seeded"]
     return epsilon([from_dict(event) for event in receipt["events"]], DELTA)
 

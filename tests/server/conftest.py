@@ -1,6 +1,7 @@
-"""Makes `tests/small_study.py` and this folder's `killed_study.py` importable."""
+"""Makes `tests/small_study.py` and `messages/killed_study.py` importable."""
 
 import sys
 from pathlib import Path
 
-sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parent)]
+HERE = Path(__file__).parent
+sys.path[:0] = [str(HERE.parent), str(HERE / "messages")]

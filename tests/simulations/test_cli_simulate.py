@@ -15,6 +15,7 @@ from small_study import SCHEMA, make_frame
 from fedsynth_release.evaluation import Evaluation
 from fedsynth_release.generator import Generator
 from fedsynth_release.report import StudyHistory
+from fedsynth_release.statement.promises import REHEARSAL
 
 FEDSYNTH = Path(sys.executable).with_name("fedsynth")
 
@@ -67,7 +68,7 @@ def test_a_result_is_complete_and_json_is_all_there_is_on_standard_output(table)
     assert (evaluation.sizes.train, evaluation.sizes.holdout) == (240, 60)
     assert evaluation.settings.epsilon == pytest.approx(summary["epsilon"])
     assert [attack.on("synthetic") is None for attack in evaluation.attacks] == [False] * 5
-    assert len(pd.read_csv("out/synthetic.csv")) == 240
+    assert 200 < len(pd.read_csv("out/synthetic.csv")) < 280
     Generator.load("out/generator")
 
 
@@ -83,6 +84,7 @@ def test_a_schema_a_site_column_and_parquet(table):
     result = simulate(
         "t.csv", "--out", "deep/er/out", "--site-column", "site", "--schema", "schema.json",
         "--quick", "--epsilon", "3", "--format", "parquet", "--rows", "77",
+        "--records-per-site", "100",
     )  # fmt: skip
     assert result.returncode == 0, result.stderr
     assert result.stderr == ""
@@ -91,7 +93,10 @@ def test_a_schema_a_site_column_and_parquet(table):
     rows = pd.read_parquet("deep/er/out/synthetic.parquet")
     assert rows.shape == (77, 4)
     statement = json.loads(Path("deep/er/out/generator/privacy_statement.json").read_text())
-    assert statement["private"] is True
+    assert (statement["private"], statement["caveats"]) == (True, [])
+    assert (
+        json.loads(Path("deep/er/out/generator/plan.json").read_text())["records_per_site"] == 100
+    )
 
 
 def test_a_seed_repeats_everything(table):
@@ -161,6 +166,83 @@ def test_the_adversarial_rounds_are_quiet_too(table):
     assert run.returncode == 0, run.stderr
     assert json.loads(run.stdout)["variant"] == "gan"
     assert run.stderr == ""
+
+
+# --- exact facts about records ------------------------------------------------------------------
+
+
+DECLARED = ("--schema", "schema.json", "--site-column", "site", "--quick", "--variant", "marginals")
+
+
+def test_a_plan_sized_from_the_records_is_a_rehearsal_and_every_file_says_so(table):
+    schema_file()
+    result = simulate("t.csv", "--out", "out", *DECLARED)
+    assert result.returncode == 0, result.stderr
+    assert REHEARSAL in result.stdout.replace("\n", "")
+    statement = Generator.load("out/generator").statement
+    assert (statement.private, statement.caveats) == (False, (REHEARSAL,))
+    assert json.loads(Path("out/summary.json").read_text())["caveats"] == [REHEARSAL]
+    for name in ("generator/MODEL_CARD.md", "report.html"):
+        assert "a rehearsal on pooled data" in Path("out", name).read_text(), name
+    drawn = fedsynth("sample", "out/generator", "--rows", "20", "--out", "more.csv", "--croissant")
+    assert "a rehearsal on pooled data" in drawn.stderr
+    assert REHEARSAL in Path("croissant.json").read_text()
+    verified = fedsynth("verify", "out/generator")
+    assert "a rehearsal on pooled data" in verified.stdout
+
+
+@pytest.mark.parametrize(
+    ("options", "private"),
+    [
+        (("--records-per-site", "100", "--site-column", "site"), True),
+        (("--records-per-site", "100", "--site-column", "site", "--holdout", "0.2"), False),
+        (("--site-column", "site"), False),
+        (("--records-per-site", "100", "--sites", "1"), True),
+        (("--records-per-site", "100", "--sites", "2"), False),
+    ],
+)
+def test_only_what_took_nothing_from_the_records_is_called_private(table, options, private):
+    """Dealing out and holding out depend on all rows: one more record moves others between sites."""
+    schema_file()
+    if "--site-column" not in options:
+        make_frame(300).to_csv("t.csv", index=False)
+    arguments = ("--schema", "schema.json", "--quick", "--variant", "marginals", "--no-attacks")
+    result = simulate("t.csv", "--out", "out", "--json", *arguments, *options)
+    assert result.returncode == 0, result.stderr
+    assert json.loads(result.stdout)["private"] is private
+    statement = Generator.load("out/generator").statement
+    assert statement.private is private
+    assert (REHEARSAL in statement.caveats) is not private
+
+
+def test_the_number_of_synthetic_records_is_the_noisy_one(table):
+    schema_file()
+    arguments = ("--seed", "1", "--epsilon", "1", "--records-per-site", "100")
+    assert simulate("t.csv", "--out", "out", *DECLARED, *arguments).returncode == 0
+    measured = json.loads(Path("out/generator/measurements.json").read_text())
+    rows = len(pd.read_csv("out/synthetic.csv"))
+    assert rows == round(measured["records"]) != 300
+
+
+def test_what_holds_exact_facts_is_marked_and_closed(table):
+    """Whatever the umask; everything else in the folder holds no exact number of records."""
+    schema_file()
+    before = os.umask(0o022)
+    try:
+        assert simulate("t.csv", "--out", "out", *DECLARED, "--holdout", "0.3").returncode == 0
+    finally:
+        os.umask(before)
+    closed = {"summary.json", "evaluation.json", "report.html"}
+    files = [path for path in Path("out").rglob("*") if path.is_file()]
+    modes = {path.name: path.stat().st_mode & 0o777 for path in files}
+    open_files = {name for name, mode in modes.items() if mode != 0o600}
+    assert closed <= set(modes) - open_files
+    assert set(modes) - closed - open_files <= {"generator.safetensors"}  # closed by its library
+    summary = json.loads(Path("out/summary.json").read_text())
+    assert "not differentially private" in summary["notice"]
+    assert sum(site["records"] for site in summary["sites"].values()) == 210
+    assert "not for release" in Evaluation.load("out/evaluation.json").notice
+    assert "not for release" in Path("out/report.html").read_text()
 
 
 # --- bad input ---------------------------------------------------------------------------------

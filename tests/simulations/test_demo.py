@@ -60,12 +60,15 @@ def test_synthetic_records_have_the_columns_of_the_schema(finished):
     out, _ = finished
     synthetic = pd.read_csv(out / "synthetic.csv")
     assert list(synthetic.columns) == [column.name for column in demo_schema().modelled]
-    assert len(synthetic) == 16_164
+    measured = json.loads((out / "generator" / "measurements.json").read_text())
+    assert len(synthetic) == round(measured["records"])
 
 
 def test_report_compares_real_synthetic_and_floor(finished):
     out, result = finished
     summary = json.loads((out / "demo.json").read_text())
+    assert (out / "demo.json").stat().st_mode & 0o777 == 0o600
+    assert "not for release" in summary["notice"]
     assert list(summary["figures"]) == [figure.name for figure in FIGURES]
     quality = summary["quality"]
     assert quality["real"]["tvd_1"] == 0

@@ -9,7 +9,7 @@ from fedsynth_common.protocol import PROTOCOL_VERSION
 from fedsynth_common.protocol import vault_pb2 as pb
 from fedsynth_common.protocol.codec import unpack_counts
 from fedsynth_common.schema import domains
-from fedsynth_server.orders import histogram_order
+from fedsynth_server.aggregation.marginal_queries import histogram_queries
 from fedsynth_simulations.federation import in_process, make_vault
 
 
@@ -27,8 +27,8 @@ def enrolled(plan, seed, **options):
 
 
 def counts(plan, vault):
-    order = histogram_order(domains(plan.table), plan.measure[0], 1)
-    request = pb.MeasureRequest.FromString(order.request(plan, plan.measure[0]))
+    queries = histogram_queries(domains(plan.table), plan.measure[0], 1)
+    request = pb.MeasureRequest.FromString(queries.request(plan, plan.measure[0]))
     reply = vault.measure(request)
     assert reply.status == "OK"
     return unpack_counts(reply.counts, len(reply.counts) // 4)

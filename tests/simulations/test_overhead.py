@@ -6,7 +6,7 @@ import os
 import pytest
 from command import fedsynth
 
-from fedsynth_server.planning import Rounds, make_plan
+from fedsynth_server.study.planning import Rounds, make_plan
 from fedsynth_simulations.benchmarks.overhead import exchange_seconds
 from fedsynth_simulations.demo_data import demo_schema
 

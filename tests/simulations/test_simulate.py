@@ -12,6 +12,7 @@ from fedsynth_common.errors import InputError
 from fedsynth_common.schema import CategoricalColumn, IntegerColumn, Schema
 from fedsynth_common.schema.draft import draft_schema
 from fedsynth_common.tables import read_table
+from fedsynth_release.statement.promises import REHEARSAL
 from fedsynth_simulations.partition import partition
 from fedsynth_simulations.simulate import (
     Simulation,
@@ -38,10 +39,19 @@ def test_the_plan_depends_on_sizes_only_through_their_order_of_magnitude():
     assert plans[0] == plans[1] != plans[2]
 
 
+def test_a_plan_of_a_declared_size_does_not_depend_on_the_records():
+    declared = replace(SMALL, records_per_site=300)
+    plans = [simulation_plan(make_frames(rows), SCHEMA, declared) for rows in (40, 400, 4000)]
+    assert len({plan.digest for plan in plans}) == 1
+    assert plans[0].records_per_site == 300
+    assert (SMALL.caveats, declared.caveats) == ((REHEARSAL,), ())
+    assert replace(declared, pooled=True).caveats == (REHEARSAL,)
+
+
 def test_a_result_holds_what_was_written(tmp_path):
     result = simulate(make_frames(), SCHEMA, SMALL, tmp_path)
     assert {s.site for s in result.generator.statement.sites} == {"north", "south", "west"}
-    assert result.generator.statement.private
+    assert not result.generator.statement.private  # no size was declared
     assert (tmp_path / "generator" / "generator.safetensors").is_file()
     assert result.seconds > 0
     assert result.outcome.bytes_per_site > 0

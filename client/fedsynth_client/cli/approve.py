@@ -60,10 +60,11 @@ def approve(
 
 def show_plan(plan: "Plan", policy: "Policy", reviewed: "Review") -> None:
     """Print who, what, and at which cost."""
-    from fedsynth_client.plan_review import printable
+    from fedsynth_client.plan_resources import resources
+    from fedsynth_common.limits import printable
 
     schema = plan.table
-    sites = ", ".join(printable(name) for name in plan.sites)
+    sites = printable(", ".join(plan.sites))
     unit = "one record"
     if schema.person_key is not None:
         unit = f"one person ({schema.person_key!r}, up to {schema.rows_per_person} rows)"
@@ -73,6 +74,9 @@ def show_plan(plan: "Plan", policy: "Policy", reviewed: "Review") -> None:
     typer.echo(f"schema   {printable(schema.name)}: {columns}")
     typer.echo(f"protects {unit}")
     typer.echo(f"digest   {plan.digest}")
+    typer.echo("What it may take of this computer:")
+    for about, most in resources(plan):
+        typer.echo(f"  {about:<9}{most}")
     table = Table(title=f"Cost of each step, epsilon at delta {plan.delta:g}")
     for heading in ("step", "what", "noise multiplier", "epsilon alone"):
         table.add_column(heading, justify="right" if "e" in heading[-5:] else "left")
@@ -80,8 +84,22 @@ def show_plan(plan: "Plan", policy: "Policy", reviewed: "Review") -> None:
         noise, alone = f"{line.noise_multiplier:.3f}", f"{line.epsilon:.4f}"
         table.add_row(line.step, line.what, noise, alone)
     Console(markup=False, highlight=False).print(table)
-    left = max(0.0, policy.max_epsilon - reviewed.after)
     typer.echo(f"whole plan       epsilon {reviewed.cost:.4f}, and it says {plan.epsilon:g}")
-    typer.echo(f"other studies    epsilon {reviewed.spent:.4f} at delta {policy.max_delta:g}")
-    typer.echo(f"with this plan   epsilon {reviewed.after:.4f} of {policy.max_epsilon:g}")
-    typer.echo(f"left of the cap  epsilon {left:.4f}")
+    _show_cap(policy, reviewed)
+
+
+def _show_cap(policy: "Policy", reviewed: "Review") -> None:
+    """Print what the plan takes of the cap: one study by PLD, several by the Rényi filter too."""
+    before, after, cap = reviewed.spent, reviewed.after, policy.max_epsilon
+    typer.echo(f"other studies    epsilon {before.epsilon:.4f} at delta {policy.max_delta:g}")
+    typer.echo(f"with this plan   epsilon {after.epsilon:.4f} of {cap:g}")
+    if not reviewed.several:
+        typer.echo(f"left of the cap  epsilon {max(0.0, cap - after.epsilon):.4f}")
+        return
+    typer.echo(
+        f"                 epsilon {after.pld:.4f} if all plans had been fixed beforehand (PLD)"
+    )
+    typer.echo(
+        f"used of the cap  {after.share:.1%}, before this plan {before.share:.1%} "
+        f"(Rényi filter of order {after.order:g}; decides)"
+    )

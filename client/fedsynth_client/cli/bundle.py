@@ -8,6 +8,7 @@ import typer
 
 from fedsynth_client.cli.options import AsJson
 from fedsynth_common.errors import InputError
+from fedsynth_common.limits import read_limited
 
 
 def bundle(
@@ -25,11 +26,11 @@ def bundle(
 
       fedsynth site bundle fedsynth.fab --install dayton/courier/flower
     """
-    from fedsynth_client.bundle import inspect
+    from fedsynth_client.bundle import MOST_BYTES, inspect
     from fedsynth_client.bundle import install as put
 
     try:
-        data = file.read_bytes()
+        data = read_limited(file, MOST_BYTES)
     except OSError as error:
         raise InputError(f"bundle {file}: cannot be read ({error.strerror})") from None
     found = inspect(data)

@@ -12,6 +12,7 @@ import typer
 
 from fedsynth_client.config import SiteConfig
 from fedsynth_common.errors import InputError
+from fedsynth_common.limits import MAX_PLAN_BYTES, read_limited
 
 if TYPE_CHECKING:
     from fedsynth_common.protocol.plan import Plan
@@ -56,6 +57,6 @@ def read_plan(path: Path) -> "Plan":
     from fedsynth_common.protocol.plan import Plan  # not for a courier, who has no randomgen
 
     try:
-        return Plan.from_json(path.read_bytes())
+        return Plan.from_json(read_limited(path, MAX_PLAN_BYTES))
     except OSError as error:
         raise InputError(f"plan {path}: cannot be read ({error.strerror})") from None

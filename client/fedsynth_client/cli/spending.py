@@ -1,6 +1,7 @@
 """`fedsynth site status` and `ledger`: what was spent, what is left, and whether the ledger holds."""
 
 import json
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -52,7 +53,10 @@ def _fields(policy: "Policy", account: "Account", spent: "Spending | None") -> d
         "cap": policy.max_epsilon,
         "delta": policy.max_delta,
         "spent": spent.spent if spent else None,
+        "spent_pld": spent.total.pld if spent else None,
         "left": spent.left if spent else None,
+        "share_used": _finite(spent.total.share) if spent else None,
+        "filter_order": spent.total.order if spent else None,
         "studies": {
             name: {"epsilon": cost, "steps": spent.steps[name]}
             for name, cost in spent.studies.items()
@@ -68,7 +72,12 @@ def _print(policy: "Policy", account: "Account", spent: "Spending") -> None:
     typer.echo(f"data set  {policy.dataset}")
     typer.echo(f"cap       epsilon {policy.max_epsilon:8.4f} at delta {policy.max_delta:g}")
     typer.echo(f"spent     epsilon {spent.spent:8.4f}")
+    if len(spent.studies) > 1:
+        typer.echo(
+            f"          epsilon {spent.total.pld:8.4f} if all plans had been fixed beforehand"
+        )
     typer.echo(f"left      epsilon {spent.left:8.4f}")
+    typer.echo(f"used      {_used(spent)}")
     for name, cost in spent.studies.items():
         typer.echo(f"  study {name:<32} epsilon {cost:8.4f} in {spent.steps[name]} steps")
     seq, link = account.head or (0, "")
@@ -77,6 +86,17 @@ def _print(policy: "Policy", account: "Account", spent: "Spending") -> None:
     approved = policy.approved_plans
     plans = "any plan within the limits" if approved == "any" else f"{len(approved)}"
     typer.echo(f"approved plans: {plans}")
+
+
+def _used(spent: "Spending") -> str:
+    """How much of the cap the filter has used, which decides on every further study."""
+    used = f"{spent.total.share:.1%} of the cap (Rényi filter of order {spent.total.order:g})"
+    return f"{used}: no other study fits" if spent.total.share > 1 else used
+
+
+def _finite(share: float) -> float | None:
+    """JSON has no infinity: None where the cap leaves the filter no budget."""
+    return share if math.isfinite(share) else None
 
 
 def ledger(
@@ -104,12 +124,16 @@ def ledger(
         raise InputError(_absent(ledger, site.witness if site else None))
     spent = spending(read_charges(ledger), limits)
     if as_json:
-        fields = {"studies": spent.studies, "total": spent.spent, "cap": limits.max_epsilon}
+        fields = {"studies": spent.studies, "total": spent.spent, "total_pld": spent.total.pld}
+        fields |= {"share_used": _finite(spent.total.share), "cap": limits.max_epsilon}
         typer.echo(json.dumps({**fields, "delta": limits.max_delta}))
         return
     for name, cost in spent.studies.items():
         typer.echo(f"{name:<40} epsilon {cost:8.4f}")
     typer.echo(f"{'all studies together':<40} epsilon {spent.spent:8.4f} of {limits.max_epsilon:g}")
+    if len(spent.studies) > 1:
+        typer.echo(f"{'if all plans had been fixed beforehand':<40} epsilon {spent.total.pld:8.4f}")
+    typer.echo(f"{'used':<40} {_used(spent)}")
     typer.echo(f"at delta {limits.max_delta:g}, over every charge ever made")
 
 

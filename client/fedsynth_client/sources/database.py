@@ -1,33 +1,50 @@
 """Records in a database: one SELECT, streamed, in a transaction that cannot write.
 
-PostgreSQL and SQLite, through SQLAlchemy (`pip install fedsynth-client[sql]`). PostgreSQL reads a
+PostgreSQL and SQLite, through SQLAlchemy (the extra `sql`, locks/sql.txt). PostgreSQL reads a
 single snapshot (REPEATABLE READ, READ ONLY) through a server-side cursor, so neither side holds the
 whole answer; SQLite opens the file in mode `ro`. A whole table is read in the order of its primary
 key: the same rows give the same codes each time.
+
+Every cell is read by itself, as its column is declared (`database_cells`): the driver turns none into
+a Python type of its own, and SQLAlchemy none into what it takes the column for.
 
 A password never stands in a configuration: the address may come from a closed file or a variable, or
 the driver finds the password itself (~/.pgpass). Errors tell what failed and the SQLSTATE, never
 the driver's text, which quotes cells.
 """
 
-import decimal
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import count, repeat
 from typing import TYPE_CHECKING, Any, NoReturn
 from urllib.parse import quote
 
 import pandas as pd
-import pyarrow as pa
 
+from fedsynth_client.sources.database_cells import (
+    Kind,
+    held,
+    kind_of_number,
+    kind_of_type,
+    printed,
+)
 from fedsynth_common.errors import InputError
-from fedsynth_common.tables import as_text, check_names, frame_of
+from fedsynth_common.tables import check_names
 
 if TYPE_CHECKING:
     from sqlalchemy import URL, Connection, Engine, Select, TextClause
 
 ROWS = 1 << 14  # fetched at once
 DIALECTS = ("postgresql", "sqlite")
-INSTALL = "databases need SQLAlchemy and a driver: pip install 'fedsynth-client[sql]'"
+DRIVERS = ("postgresql+psycopg", "postgresql")  # of PostgreSQL; the second stands for the first
+SETTINGS = {
+    "client_encoding": "UTF8",
+    "datestyle": "ISO",
+    "intervalstyle": "iso_8601",
+    "timezone": "UTC",
+    "extra_float_digits": "1",  # the shortest digits that give a number back
+}
+INSTALL = "databases need SQLAlchemy and a driver: pip install --require-hashes -r locks/sql.txt"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,9 +89,13 @@ class DatabaseSource:
                 f"{url.get_backend_name()} databases: not supported; expected {' or '.join(DIALECTS)}, "
                 "or an export to Parquet or CSV"
             )
+        if url.drivername == "postgresql":
+            url = url.set(drivername=DRIVERS[0])
         if url.get_backend_name() == "sqlite":
             read_only = {"mode": "ro", "uri": "true"}
             url = url.set(database=f"file:{quote(url.database or '')}", query=read_only)
+        elif url.drivername not in DRIVERS:
+            raise InputError(f"{url.drivername}: expected {DRIVERS[0]}; {INSTALL}")
         try:
             return sqlalchemy.create_engine(
                 url, poolclass=sqlalchemy.NullPool, hide_parameters=True
@@ -83,23 +104,39 @@ class DatabaseSource:
             raise InputError(f"{url.drivername}: {INSTALL}") from None
 
     def _frames(self, connection: "Connection") -> Iterator[pd.DataFrame]:
-        result = connection.execute(self._statement(connection))
+        postgresql = connection.dialect.name == "postgresql"
+        statement, kinds = self._statement(connection)
+        if postgresql:
+            _as_printed(connection)
+        result = connection.execute(statement)
         names = [str(key).strip() for key in result.keys()]  # noqa: SIM118 - a result is no mapping
         check_names(names, self.name)
+        if postgresql:
+            described: Any = result.cursor.description if result.cursor else ()
+            kinds = [kind_of_number(column.type_code) for column in described]
+        kinds = kinds or list(repeat("text", len(names)))
         some = False
         for rows in result.partitions(ROWS):
             some = True
-            columns = [_stored(cells) for cells in zip(*rows, strict=True)]
-            yield frame_of(pa.table(columns, names=names), self.name)
+            columns = [
+                printed(cells, kind, place, self.name) if postgresql else held(cells, kind)
+                for place, cells, kind in zip(
+                    count(1), zip(*rows, strict=True), kinds, strict=False
+                )
+            ]
+            yield pd.concat(columns, axis=1, keys=names)
         if not some:
             raise InputError(f"{self.name}: the table or query has no rows")
 
-    def _statement(self, connection: "Connection") -> "Select[Any] | TextClause":
+    def _statement(
+        self, connection: "Connection"
+    ) -> "tuple[Select[Any] | TextClause, Sequence[Kind]]":
+        """What is asked, and how a SQLite table's columns are declared; nothing for a query."""
         import sqlalchemy
         from sqlalchemy.exc import NoSuchTableError
 
         if self.query is not None:
-            return sqlalchemy.text(self.query.replace(":", "\\:"))
+            return sqlalchemy.text(self.query.replace(":", "\\:")), ()
         *schema, name = (self.table or "").split(".")
         try:
             found = sqlalchemy.Table(
@@ -113,7 +150,10 @@ class DatabaseSource:
             raise InputError(
                 f"{self.name}: no table {self.table!r} that this user can see"
             ) from None
-        return sqlalchemy.select(found).order_by(*found.primary_key.columns)
+        # columns without a type, so that SQLAlchemy hands over what the database holds
+        columns: list[Any] = [sqlalchemy.column(column.name) for column in found.columns]
+        rows = sqlalchemy.select(*columns).select_from(found).order_by(*found.primary_key.columns)
+        return rows, [kind_of_type(column.type) for column in found.columns]
 
     def _refuse(self, error: Exception) -> NoReturn:
         original = getattr(error, "orig", None)
@@ -167,16 +207,13 @@ def _read_only(connection: "Connection") -> "Connection":
     return connection.execution_options(stream_results=True, max_row_buffer=ROWS)
 
 
-def _stored(cells: Sequence[object]) -> pa.Array:
-    """A column of Python objects as the type they have in common; as their texts if none.
+def _as_printed(connection: "Connection") -> None:
+    """Have the server print cells in one way, whatever its settings, and the driver leave them so."""
+    from psycopg.types.string import TextLoader
 
-    The texts are those that each cell has by itself: one odd cell must not turn another's 1 into 1.0.
-    """
-    if any(isinstance(cell, decimal.Decimal) for cell in cells):
-        # all digits that the database has: a common scale would add zeros to some
-        cells = [format(c, "f") if isinstance(c, decimal.Decimal) else c for c in cells]
-    try:
-        return pa.array(cells, from_pandas=False)
-    except (pa.ArrowException, OverflowError):
-        texts = as_text(pd.Series(list(cells), dtype=object))
-        return pa.array(texts, pa.string(), from_pandas=True)
+    driver: Any = connection.connection.driver_connection
+    for name, value in SETTINGS.items():
+        driver.execute(f"SET LOCAL {name} = '{value}'")
+    for known in driver.adapters.types:
+        for number in filter(None, (known.oid, known.array_oid)):
+            driver.adapters.register_loader(number, TextLoader)

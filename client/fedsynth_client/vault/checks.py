@@ -2,19 +2,26 @@
 
 The vault trusts nothing it is sent: every index, width, length and magnitude is checked against the
 schema and the accepted plan. A request that passes can be computed without any further condition on
-its content. Failures are codes, never texts (DESIGN 5.8).
+its content, in memory that is bounded by public numbers (`fedsynth_common.limits`), and its reply can
+be delivered. Failures are codes, never texts.
 """
 
 import hashlib
 import logging
 from collections.abc import Sequence
-from itertools import pairwise
 
 from fedsynth_client.code_store import Codes
 from fedsynth_client.policy import Policy
 from fedsynth_client.vault.discriminate import Assignment
 from fedsynth_client.vault.measure import Axis, Marginal, Measurement
 from fedsynth_common.errors import ErrorCode, InputError, RefusalError
+from fedsynth_common.limits import (
+    AXES_PER_COLUMN,
+    MAX_CELLS,
+    MAX_MARGINALS,
+    MAX_PARAMETERS,
+    MAX_VARIANCES,
+)
 from fedsynth_common.protocol import PROTOCOL_VERSION
 from fedsynth_common.protocol import vault_pb2 as pb
 from fedsynth_common.protocol.codec import (
@@ -26,8 +33,6 @@ from fedsynth_common.protocol.codec import (
 from fedsynth_common.protocol.plan import DiscriminatorPlan, Plan, noise_multiplier
 from fedsynth_common.schema import Schema, domains
 
-MAX_CELLS = 50_000_000
-MAX_PARAMETERS = 1 << 24
 _log = logging.getLogger("fedsynth.vault")
 
 
@@ -59,20 +64,32 @@ def measurement_of(request: pb.MeasureRequest, plan: Plan, schema: Schema) -> Me
 
     Raises:
         RefusalError: ERR_PLAN for a step that the plan does not have, ERR_POLICY for less noise
-            than the plan's, ERR_PAYLOAD for anything malformed.
+            than the plan's, ERR_PAYLOAD for anything malformed or beyond the public limits.
     """
     step = plan.measure_step(request.step)
     if step is None:
         raise RefusalError(ErrorCode.PLAN)
     widths = [domain.width for domain in domains(schema)]
+    _bound_marginals(request.marginals, len(widths))
     views = _views(request, widths)
     marginals = tuple(_marginal(marginal, widths, views) for marginal in request.marginals)
-    if not marginals or sum(marginal.cells for marginal in marginals) > MAX_CELLS:
+    if sum(marginal.cells for marginal in marginals) > MAX_CELLS:
         raise RefusalError(ErrorCode.PAYLOAD)
     variances = [marginal.variance for marginal in marginals]
+    if len(set(variances)) > MAX_VARIANCES:
+        raise RefusalError(ErrorCode.PAYLOAD)
     if noise_multiplier(variances, schema.rows_per_person) < step.noise_multiplier * (1 - 1e-9):
         raise RefusalError(ErrorCode.POLICY)
     return Measurement(views, marginals)
+
+
+def _bound_marginals(marginals: Sequence[pb.Marginal], columns: int) -> None:
+    """Refuse more marginals, axes of a marginal or different axes than are looked up together."""
+    if not 1 <= len(marginals) <= MAX_MARGINALS or any(len(m.axes) > 3 for m in marginals):
+        raise RefusalError(ErrorCode.PAYLOAD)
+    axes = {(axis.column, axis.view) for marginal in marginals for axis in marginal.axes}
+    if len(axes) > AXES_PER_COLUMN * columns:
+        raise RefusalError(ErrorCode.PAYLOAD)
 
 
 def _views(request: pb.MeasureRequest, widths: Sequence[int]) -> tuple[Codes, ...]:
@@ -137,10 +154,9 @@ def parameter_count(widths: Sequence[int], training: DiscriminatorPlan) -> int:
     """Parameters of the discriminator, known before it is built.
 
     Raises:
-        RefusalError: ERR_PAYLOAD if there are more than a site has memory for.
+        RefusalError: ERR_PAYLOAD if there are more than a reply can hold.
     """
-    sizes = [sum(widths), *training.hidden, sum(widths)]
-    count = sum((a + 1) * b for a, b in pairwise(sizes))
-    if min(sizes) < 1 or count > MAX_PARAMETERS:
+    count = training.parameters(sum(widths))
+    if count > MAX_PARAMETERS:
         raise RefusalError(ErrorCode.PAYLOAD)
     return count

@@ -9,9 +9,9 @@ from typing import Any, Protocol
 import grpc
 
 from fedsynth_common.errors import ErrorCode
+from fedsynth_common.limits import MAX_MESSAGE_BYTES
 from fedsynth_common.protocol import vault_pb2 as pb
 
-MAX_MESSAGE_BYTES = 64 * 2**20
 CHANNEL_OPTIONS = (
     ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
     ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),

@@ -5,7 +5,9 @@ each by one; a person with up to k rows moves the counts of each by at most k in
 exact integers until the noise is added, and the noise is an exact discrete Gaussian, so no floating
 point stands between the count and the guarantee (Canonne, Kamath & Steinke 2020).
 
-The reply's length depends on the request alone. Values beyond int32 are clamped after the noise.
+The reply's length and the memory that it takes depend on the request alone, never on the number of
+records. Values beyond int32 are clamped after the noise. A marginal that is listed twice is counted
+and charged twice, with noise of its own.
 """
 
 import math
@@ -24,7 +26,9 @@ from fedsynth_common.privacy.randomness import Randomness
 from fedsynth_common.protocol.codec import pack_counts
 
 Counts = NDArray[np.int64]
-_CHUNK = 1 << 17  # rows looked at together: bounds memory, changes nothing else
+_ROWS = 1 << 16  # rows looked at together, at most
+_LOOKED_UP = 1 << 24  # groups looked up together (32 MiB): bounds memory, changes nothing else
+_NOISED = 1 << 20  # counts that get their noise together: bounds memory, changes nothing else
 
 
 @dataclass(frozen=True)
@@ -67,18 +71,16 @@ class Measurement:
 
 def measure(records: Records, request: Measurement, randomness: Randomness) -> bytes:
     """Noisy counts of every marginal, packed in the request's order."""
-    exact = contingency(records.codes, request.views, request.marginals)
-    noisy: list[Counts] = [np.empty(0, np.int64)] * len(exact)
-    for variance in {marginal.variance for marginal in request.marginals}:
-        chosen = [k for k, m in enumerate(request.marginals) if m.variance == variance]
-        flat = np.concatenate([exact[k] for k in chosen])
-        parts = np.split(
-            noisy_counts(flat, math.sqrt(variance), randomness),
-            np.cumsum([exact[k].size for k in chosen])[:-1],
-        )
-        for k, part in zip(chosen, parts, strict=True):
-            noisy[k] = part
-    return pack_counts(np.concatenate(noisy))
+    counts = np.zeros(sum(marginal.cells for marginal in request.marginals), np.int64)
+    _count(counts, records.codes, request.views, request.marginals)
+    start = 0
+    for variance, same in groupby(request.marginals, key=lambda marginal: marginal.variance):
+        end = start + sum(marginal.cells for marginal in same)
+        for first in range(start, end, _NOISED):
+            flat = counts[first : min(first + _NOISED, end)]
+            flat[:] = noisy_counts(flat, math.sqrt(variance), randomness)
+        start = end
+    return pack_counts(counts)
 
 
 def contingency(
@@ -92,29 +94,52 @@ def contingency(
     >>> contingency(np.array([[0, 1], [1, 1], [0, 1]], np.uint16), [], [pair])[0].tolist()
     [0, 2, 0, 1]
     """
-    totals = [np.zeros(marginal.cells, np.int64) for marginal in marginals]
-    for chunk in chunks(codes, _CHUNK):
-        groups = _grouped(chunk, views, marginals)
-        for total, marginal in zip(totals, marginals, strict=True):
-            total += np.bincount(_cell_index(groups, marginal.axes), minlength=marginal.cells)
-    return totals
+    sizes = [marginal.cells for marginal in marginals]
+    counts = np.zeros(sum(sizes), np.int64)
+    _count(counts, codes, views, marginals)
+    return np.split(counts, np.cumsum(sizes)[:-1])
 
 
-def _grouped(
-    chunk: Codes, views: Sequence[Codes], marginals: Sequence[Marginal]
-) -> dict[Axis, Counts]:
-    """The group of each row, once for each axis that occurs."""
-    axes = {axis for marginal in marginals for axis in marginal.axes}
-    return {
-        axis: (
-            chunk[:, axis.column] if axis.view is None else views[axis.view][chunk[:, axis.column]]
-        ).astype(np.int64)
-        for axis in axes
-    }
+def _count(
+    counts: Counts, codes: Codes, views: Sequence[Codes], marginals: Sequence[Marginal]
+) -> None:
+    """Add every record to its cell of each marginal; `counts` holds them one after the other.
+
+    The memory taken is the same for one record and for millions: as many rows at a time as follow from
+    the request, in arrays that are filled at their full size before the first row is looked at.
+    """
+    axes = dict.fromkeys(axis for marginal in marginals for axis in marginal.axes)
+    place = {axis: k for k, axis in enumerate(axes)}
+    rows = max(1, min(_ROWS, _LOOKED_UP // len(place)))
+    groups, index = np.full((len(place), rows), 0, np.uint16), np.full(rows, 0, np.int64)
+    for chunk in chunks(codes, rows):
+        present = slice(len(chunk))
+        for axis, k in place.items():
+            _look_up(chunk[:, axis.column], axis, views, index[present], groups[k, present])
+        start = 0
+        for marginal in marginals:
+            seen = [groups[place[axis], present] for axis in marginal.axes]
+            cell = _cell_index(seen, marginal.axes, index[present])
+            end = start + marginal.cells
+            counts[start:end] += np.bincount(cell, minlength=end - start)
+            start = end
 
 
-def _cell_index(groups: dict[Axis, Counts], axes: Sequence[Axis]) -> Counts:
-    index = groups[axes[0]]
-    for axis in axes[1:]:
-        index = index * axis.width + groups[axis]
+def _look_up(
+    column: Codes, axis: Axis, views: Sequence[Codes], index: Counts, groups: Codes
+) -> None:
+    """Write the group of each row into `groups`; `index` is room to compute in."""
+    if axis.view is None:
+        groups[:] = column
+    else:
+        index[:] = column
+        np.take(views[axis.view], index, out=groups, mode="clip")  # another mode takes a copy
+
+
+def _cell_index(groups: Sequence[Codes], axes: Sequence[Axis], index: Counts) -> Counts:
+    """Write the cell of each row, in row-major order of the axes, into `index`."""
+    index[:] = groups[0]
+    for axis, more in zip(axes[1:], groups[1:], strict=True):
+        index *= axis.width
+        index += more
     return index

@@ -17,6 +17,7 @@ from functools import partial
 from pathlib import Path
 
 import grpc
+import torch
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
 from fedsynth_client.vault.client import CHANNEL_OPTIONS, REPLIES, SERVICE, VaultCaller
@@ -34,9 +35,8 @@ def start_server(vault: VaultCaller, socket: Path, mode: int = 0o660) -> grpc.Se
         InputError: if the socket's directory does not exist or cannot be used.
     """
     socket = socket.absolute()
-    server = grpc.server(
-        ThreadPoolExecutor(_THREADS), options=CHANNEL_OPTIONS, maximum_concurrent_rpcs=_THREADS
-    )
+    threads = ThreadPoolExecutor(_THREADS, initializer=_flush_denormals)
+    server = grpc.server(threads, options=CHANNEL_OPTIONS, maximum_concurrent_rpcs=_THREADS)
     server.add_generic_rpc_handlers((_handlers(vault),))
     checker = health.HealthServicer()
     health_pb2_grpc.add_HealthServicer_to_server(checker, server)
@@ -80,6 +80,15 @@ def _handlers(vault: VaultCaller) -> "grpc.GenericRpcHandler[bytes, bytes]":
         for name in REPLIES
     }
     return grpc.method_handlers_generic_handler(SERVICE, methods)
+
+
+def _flush_denormals() -> None:
+    """Numbers too small for a normal float become 0 in this thread and those that it starts.
+
+    Arithmetic on them takes many times as long, so weights could be sent that let a record's values
+    decide how long a step takes.
+    """
+    torch.set_flush_denormal(True)
 
 
 @contextmanager

@@ -27,6 +27,7 @@ from fedsynth_client.vault.client import refusal
 from fedsynth_client.vault.discriminate import discriminate
 from fedsynth_client.vault.measure import measure
 from fedsynth_common.errors import ErrorCode, RefusalError
+from fedsynth_common.limits import REQUEST_BYTES
 from fedsynth_common.privacy import PrivacyError
 from fedsynth_common.privacy.events import Event
 from fedsynth_common.privacy.randomness import Randomness
@@ -66,6 +67,8 @@ class Vault:
             "receipt": (pb.ReceiptRequest, self.receipt),
         }
         kind, answer = methods[method]
+        if len(request) > REQUEST_BYTES[method]:
+            return refusal(method, ErrorCode.PAYLOAD)
         try:
             message = kind.FromString(request)
         except DecodeError:

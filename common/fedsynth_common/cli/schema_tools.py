@@ -15,6 +15,7 @@ import pandas as pd
 import typer
 
 from fedsynth_common.errors import InputError
+from fedsynth_common.limits import MAX_SCHEMA_BYTES, read_limited
 from fedsynth_common.schema.code_list import read_code_list, with_codes
 from fedsynth_common.schema.difference import differences
 from fedsynth_common.schema.foreign import from_frictionless, from_sdv
@@ -156,8 +157,8 @@ def _check_free(out: Path, force: bool) -> None:
 
 def _json(file: Path) -> Any:
     try:
-        return json.loads(file.read_text(encoding="utf-8-sig"))
+        return json.loads(read_limited(file, MAX_SCHEMA_BYTES).decode("utf-8-sig"))
     except OSError as error:
         raise InputError(f"{file}: cannot be read ({error.strerror})") from None
-    except (UnicodeDecodeError, json.JSONDecodeError):
+    except (ValueError, RecursionError):
         raise InputError(f"{file}: not a JSON file") from None

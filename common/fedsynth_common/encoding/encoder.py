@@ -13,6 +13,10 @@ counted for the site's own operator. The counts are private and never leave the 
 | unknown boolean | refused |
 | missing | missing if nullable, else refused |
 
+A cell's code depends on that cell alone and not on the type that its table stores it in: 1, 1.0, 1.00
+and true are the same number, the text `1` as well; a whole number is the category of its digits, and
+`1.0` is category `1` unless it is listed itself.
+
 Refusals name the column and how many cells, never a cell's value.
 """
 
@@ -36,7 +40,7 @@ from fedsynth_common.schema.columns import (
 )
 from fedsynth_common.schema.domain import FineDomain, domain_of
 from fedsynth_common.schema.schema import Schema
-from fedsynth_common.tables import factorise
+from fedsynth_common.tables import factorise, whole_number
 
 Codes = npt.NDArray[np.uint16]
 Extra = Literal["refuse", "ignore"]
@@ -99,7 +103,7 @@ def encode_column(series: pd.Series, column: ModelledColumn) -> tuple[Codes, Rep
     """
     domain = domain_of(column)
     if isinstance(column, CategoricalColumn | BooleanColumn):
-        return _encode_labels(series, domain)
+        return _encode_labels(series, column, domain)
     return _encode_numbers(series, column, domain)
 
 
@@ -131,10 +135,13 @@ def _listed(names: Sequence[str], most: int = 8) -> str:
     return ", ".join(repr(name) for name in names[:most]) + more
 
 
-def _encode_labels(series: pd.Series, domain: FineDomain) -> tuple[Codes, RepairCounts]:
+def _encode_labels(
+    series: pd.Series, column: CategoricalColumn | BooleanColumn, domain: FineDomain
+) -> tuple[Codes, RepairCounts]:
     cells, texts = factorise(series)
-    code_of = {label: code for code, label in enumerate(domain.labels)}
-    lookup = np.array([*(code_of.get(text, -1) for text in texts), -1], dtype=np.int64)
+    code_of = _codes_of_texts(column, domain)
+    read = (code_of.get(text, code_of.get(whole_number(text), -1)) for text in texts)
+    lookup = np.array([*read, -1], dtype=np.int64)
     codes = lookup[cells]
     missing = cells < 0
     unknown = (codes < 0) & ~missing
@@ -147,6 +154,22 @@ def _encode_labels(series: pd.Series, domain: FineDomain) -> tuple[Codes, Repair
             )
         codes[unknown] = domain.other
     return _with_missing(codes, missing, domain), RepairCounts(unknown=found)
+
+
+def _codes_of_texts(
+    column: CategoricalColumn | BooleanColumn, domain: FineDomain
+) -> dict[str, int]:
+    """The code of each declared text, and of what says the same in another type.
+
+    Declared `1.0` is also 1. A boolean is true or false whatever the column calls it, and where it calls
+    them so, 1 and 0 are booleans as well. A declared text always means itself.
+    """
+    codes = {whole_number(label): code for code, label in enumerate(domain.labels)}
+    if isinstance(column, BooleanColumn):
+        codes |= {"false": 0, "true": 1}
+        if domain.labels == ("false", "true"):
+            codes |= {"0": 0, "1": 1}
+    return codes | {label: code for code, label in enumerate(domain.labels)}
 
 
 def _encode_numbers(

@@ -3,8 +3,10 @@
 A tick is a whole number: units of `10**-decimals` for numbers, days (months, seconds, ...) since 1970
 for dates and times, units for durations. All else in this package sees ticks only.
 
-Reading depends on each cell alone, so that a table read in pieces gives the same codes. What cannot
-be read is missing, and counted; text is never guessed at: a date with less than its granularity
+Reading depends on each cell alone, its type and its value: so a table read in pieces gives the same
+codes, and one record cannot change the codes of another. A moment or a length of time that a table holds
+by its type is read as it is; `format` is about texts. What cannot be read is missing, and counted;
+text is never guessed at: a date with less than its granularity
 ("2020" for a day) is not read as its first of January. One with more is cut down and counted as
 rounded, and an offset from UTC is applied.
 """
@@ -24,15 +26,17 @@ from fedsynth_common.schema.temporal import (
     DatetimeColumn,
     DurationColumn,
 )
-from fedsynth_common.tables import as_number, factorise
+from fedsynth_common.tables import as_number, factorise, in_calendar, moments_of, seconds_of
 
 Floats = npt.NDArray[np.float64]
 Ticks = npt.NDArray[np.int64]
 _SHORTEST = {"year": 4, "month": 7, "day": 10, "hour": 13, "minute": 16, "second": 19}
 _NANOSECONDS = r"([.,][0-9]{6})[0-9]+"  # finer than any granularity
 _CLOCK = ("now", "today")  # which pandas would read off the clock
+_COUNT = r"([+-]?[0-9]{1,18})"
 _ISO_DURATION = re.compile(
-    r"P(?:(\d+)W)?(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+(?:\.\d{1,9})?)S)?)?"
+    rf"P(?:{_COUNT}W)?(?:{_COUNT}D)?"
+    rf"(?:T(?:{_COUNT}H)?(?:{_COUNT}M)?(?:([+-]?)([0-9]{{1,18}})(\.[0-9]{{1,9}})?S)?)?"
 )
 
 
@@ -99,15 +103,17 @@ def text_of(tick: int, column: OrderedColumn) -> str:
 
 def _moments(series: pd.Series, column: DateColumn | DatetimeColumn) -> Floats:
     """Whole ticks, plus a half where the cell was finer than a tick."""
-    if series.dtype.kind == "M":
-        stamps = pd.to_datetime(series, utc=True)
-        return _in_ticks(stamps, column.granularity)
+    moments, typed = moments_of(series)
+    ticks = _in_ticks(moments, column.granularity)
+    if typed.all():
+        return ticks
     cells, texts = factorise(series)
     written = pd.Series(texts, dtype="str")
     if column.format is None:
         written = written.where(written.str.len() >= _SHORTEST[column.granularity])
-    ticks = np.append(_in_ticks(_stamps(written, column.format), column.granularity), np.nan)
-    return np.asarray(ticks[cells], dtype=np.float64)
+    stamps = _stamps(written, column.format).dt.tz_localize(None).to_numpy()
+    read = np.append(_in_ticks(in_calendar(stamps), column.granularity), np.nan)
+    return np.asarray(np.where(typed, ticks, read[cells]), dtype=np.float64)
 
 
 def _stamps(written: pd.Series, pattern: str | None) -> pd.Series:
@@ -130,8 +136,7 @@ def _parsed(written: pd.Series, pattern: str | None) -> pd.Series:
     return pd.to_datetime(written, format=pattern or "ISO8601", errors="coerce", utc=True)
 
 
-def _in_ticks(stamps: pd.Series, granularity: str) -> Floats:
-    moments = stamps.dt.tz_localize(None).to_numpy().astype("datetime64[us]")
+def _in_ticks(moments: npt.NDArray[np.datetime64], granularity: str) -> Floats:
     absent = np.isnat(moments)
     moments = np.where(absent, np.datetime64(0, "us"), moments)
     whole = moments.astype(f"datetime64[{NUMPY_UNIT[granularity]}]")
@@ -141,27 +146,34 @@ def _in_ticks(stamps: pd.Series, granularity: str) -> Floats:
 
 
 def _durations(series: pd.Series, column: DurationColumn) -> Floats:
-    if series.dtype.kind == "m":
-        seconds = series.dt.total_seconds().to_numpy(np.float64)
-        return np.asarray(seconds / SECONDS[column.unit], dtype=np.float64)
-    if column.format == "number":
-        return as_number(series)
-    cells, texts = factorise(series)
-    lengths = [_seconds(text) / SECONDS[column.unit] for text in texts]
-    return np.asarray(np.array([*lengths, np.nan], dtype=np.float64)[cells])
+    """By its type, as a text in ISO 8601, or (if the column is written so) as a number of units."""
+    seconds, typed = seconds_of(series)
+    lengths = seconds / SECONDS[column.unit]
+    if column.format == "number" and not typed.all():
+        lengths = np.where(typed, lengths, as_number(series))
+    rest = ~typed & np.isnan(lengths)
+    if rest.any():
+        cells, texts = factorise(series[rest])
+        read = np.array([*map(_seconds, texts), np.nan], dtype=np.float64)
+        lengths[rest] = read[cells] / SECONDS[column.unit]
+    return lengths
 
 
 def _seconds(text: str) -> float:
-    """An ISO 8601 duration; NaN for years and months, which have no fixed length.
+    """An ISO 8601 duration, each part with a sign or none, as PostgreSQL writes an interval.
 
-    >>> _seconds("P1DT2H"), _seconds("P1M")
-    (93600.0, nan)
+    NaN for years and months, which have no fixed length.
+
+    >>> _seconds("P1DT2H"), _seconds("P-1DT0.5S"), _seconds("P1M")
+    (93600.0, -86399.5, nan)
     """
     found = _ISO_DURATION.fullmatch(text)
     if not found or not any(found.groups()) or text.endswith("T"):
         return float("nan")
-    parts = zip(found.groups(), SECONDS.values(), strict=True)
-    return float(sum(float(count) * length for count, length in parts if count))
+    *counts, sign, seconds, fraction = found.groups(default="")
+    parts = zip([*counts, sign + seconds], SECONDS.values(), strict=True)
+    whole = sum(int(count) * length for count, length in parts if count not in ("", "-", "+"))
+    return whole + float(f"{sign}0{fraction}")
 
 
 def _texts(

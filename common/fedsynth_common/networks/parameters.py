@@ -4,6 +4,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import nn
+from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
 
 def parameter_count(module: nn.Module) -> int:
@@ -14,9 +15,7 @@ def parameter_count(module: nn.Module) -> int:
 def flatten(module: nn.Module) -> NDArray[np.float32]:
     """All parameters, in the order of `module.parameters()`, as float32 (p,)."""
     with torch.no_grad():
-        vector: NDArray[np.float32] = torch.cat(
-            [p.reshape(-1) for p in module.parameters()]
-        ).numpy()
+        vector: NDArray[np.float32] = parameters_to_vector(module.parameters()).numpy()
     return vector
 
 
@@ -28,9 +27,5 @@ def load_flat(module: nn.Module, vector: NDArray[np.float32]) -> None:
     """
     if vector.size != parameter_count(module):
         raise ValueError(f"expected {parameter_count(module)} parameters, got {vector.size}")
-    flat, start = torch.from_numpy(vector.astype(np.float32)), 0
-    with torch.no_grad():
-        for parameter in module.parameters():
-            size = parameter.numel()
-            parameter.copy_(flat[start : start + size].view_as(parameter))
-            start += size
+    # a copy: from here on the parameters are views of this vector
+    vector_to_parameters(torch.from_numpy(vector.astype(np.float32)), module.parameters())

@@ -7,9 +7,12 @@ Two independent computations:
 * `epsilon_rdp`, looser, by other formulas: Rényi DP (Mironov 2017, arXiv:1702.07476). PLD above RDP
   means that one of them is wrong: `epsilon` then refuses.
 
-Formal guarantee: if exactly `events` were released, adaptively and in any order, the releases
-together are (epsilon(events, δ), δ)-DP. Zero noise, unknown events and unbounded costs raise
-`PrivacyError`; nothing is ever composed that is not understood.
+Formal guarantee: if `events` were fixed beforehand and no others were released, in any order, each
+request chosen after the answers to earlier ones, and some perhaps left out, then the releases
+together are (epsilon(events, δ), δ)-DP (Zhu et al. (3), Theorem 10). If *what is charged* was chosen
+after seeing results, as later studies are, this does not follow: `share_of_cap` is for that (see
+`renyi`). Zero noise, unknown events and unbounded costs raise `PrivacyError`; nothing is ever
+composed that is not understood.
 
 | mechanism | dominating pair | source |
 |---|---|---|
@@ -42,9 +45,8 @@ from functools import lru_cache
 
 import dp_accounting
 from dp_accounting.pld import privacy_loss_distribution as pld
-from dp_accounting.rdp import RdpAccountant
 
-from fedsynth_common.privacy import PrivacyError
+from fedsynth_common.privacy import PrivacyError, renyi
 from fedsynth_common.privacy.events import CountsEvent, DpSgdEvent, Event, GaussianEvent, merged
 from fedsynth_common.privacy.gaussian_dp import total_mu
 from fedsynth_common.privacy.noise import exact_variance
@@ -54,8 +56,6 @@ ROUNDING = 1e-4  # ε is rounded up to a multiple of this
 WIDTHS = tuple(d * 10.0**-k for k in range(4, 9) for d in (5, 2, 1))  # of the privacy loss grid
 _POINTS = 200_000
 LARGE = 100.0  # above this RDP is returned as it is: nobody needs its digits, and grids get long
-# Orders below 2 win only for ε above about 100, and their series do not always converge.
-ORDERS = (*(x / 10 for x in range(20, 110)), *range(11, 64), 128, 256, 512, 1024)
 
 
 def epsilon(events: Iterable[Event], delta: float) -> float:
@@ -70,14 +70,25 @@ def epsilon(events: Iterable[Event], delta: float) -> float:
 def epsilon_rdp(events: Iterable[Event], delta: float) -> float:
     """Return ε by Rényi DP: looser than `epsilon`, by independent formulas.
 
-    The discrete Gaussian enters through its bound α Δ² / (2σ²), that of the continuous one (CKS
-    Theorem 4).
-
     >>> event = DpSgdEvent(sampling_rate=0.01, noise_multiplier=1.0, steps=1000)
     >>> round(epsilon_rdp([event], delta=1e-5), 4)
     2.1014
     """
     return _epsilon_rdp(merged(events), _checked(delta))
+
+
+def share_of_cap(events: Iterable[Event], cap: float, delta: float) -> float:
+    """Return how much of the Rényi filter's budget for (cap, δ) the events take; above 1: no.
+
+    While it is at most 1, everything released is (cap, δ)-DP, whatever was chosen after seeing
+    results. Shares add up. Rounded up to four decimals; infinite where the cap is too small to
+    leave the filter a budget.
+
+    >>> share_of_cap([GaussianEvent(noise_multiplier=4.0)], cap=3.0, delta=1e-5)
+    0.1394
+    """
+    share = renyi.share_of_budget(merged(events), cap, _checked(delta))
+    return _rounded_up(share) if math.isfinite(share) else share
 
 
 def _checked(delta: float) -> float:
@@ -172,19 +183,5 @@ def _sampled_gaussian(rate: float, multiplier: float, grid: float) -> pld.Privac
     )
 
 
-@lru_cache(maxsize=256)
 def _epsilon_rdp(events: tuple[Event, ...], delta: float) -> float:
-    gaussian = dp_accounting.GaussianDpEvent
-    accountant = RdpAccountant(ORDERS, _ADD_OR_REMOVE)
-    for event in events:
-        match event:
-            case CountsEvent():
-                step, times = gaussian(event.scale / event.sensitivity), event.blocks
-            case GaussianEvent():
-                step, times = gaussian(event.noise_multiplier), 1
-            case DpSgdEvent():
-                single = gaussian(event.noise_multiplier)
-                step = dp_accounting.PoissonSampledDpEvent(event.sampling_rate, single)
-                times = event.steps
-        accountant.compose(step, times)
-    return max(0.0, float(accountant.get_epsilon(delta)))
+    return max(0.0, float(renyi.composed(events).get_epsilon(delta)))

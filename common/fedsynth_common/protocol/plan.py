@@ -3,24 +3,43 @@
 A plan fixes the schema, the sites and every privacy parameter before the first record is touched.
 Requests carry no privacy parameter of their own for DP-SGD, and for marginals only a noise scale
 that must be at least as large as the plan's, so a coordinator cannot weaken the guarantee later. How
-the server trains its generator is not in here: it costs no privacy (STYLE 7).
+the server trains its generator is not in here: it costs no privacy.
 
 The digest is SHA-256 over canonical JSON (sorted keys, no white space): sites approve the digest.
+
+Whoever is sent a plan reads it before anybody has approved it. So its text is at most `MAX_PLAN_BYTES`
+long, every field is bounded, steps are counted and never listed, and the accountant prices the largest
+plan in seconds.
 """
 
 import hashlib
 import json
 import math
+from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from fedsynth_common.errors import InputError
+from fedsynth_common.limits import MAX_PARAMETERS, MAX_PLAN_BYTES, MAX_VARIANCES, printable
 from fedsynth_common.privacy.events import DpSgdEvent, Event, GaussianEvent
 from fedsynth_common.schema import Schema
 
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Purpose = Literal["histograms", "marginals"]
+LEAST_NOISE = 0.1
+Multiplier = Annotated[float, Field(ge=LEAST_NOISE, le=1e6)]
+"""A noise multiplier, within what the accountant composes (`privacy.events`)."""
+Step = Annotated[int, Field(ge=1, le=1_000_000)]
+Records = Annotated[int, Field(ge=1, le=10**12)]
+Width = Annotated[int, Field(ge=1, le=MAX_PARAMETERS)]
+SiteName = Annotated[str, Field(min_length=1, max_length=200)]
+MAX_SITES = 1_000
+MAX_MEASURES = 8
+MAX_STEPS = 1_000_000
+"""Of DP-SGD in a study: as many as one event may hold."""
+MAX_MECHANISMS = MAX_MEASURES * MAX_VARIANCES + 2
+"""Different mechanisms that a site can be charged with in a study (`privacy.events.merged`)."""
 
 
 class _Frozen(BaseModel):
@@ -34,9 +53,9 @@ class MeasureStep(_Frozen):
     1 / sqrt(sum_k (rows_per_person / s_k)^2) >= noise_multiplier.
     """
 
-    step: int = Field(ge=1)
+    step: Step
     purpose: Purpose
-    noise_multiplier: Positive
+    noise_multiplier: Multiplier
 
 
 ADAM_BETAS = (0.5, 0.999)
@@ -44,7 +63,7 @@ ADAM_BETAS = (0.5, 0.999)
 
 
 class DiscriminatorPlan(_Frozen):
-    """DP-SGD at the sites: all parameters are public constants (DESIGN 5.3).
+    """DP-SGD at the sites: all parameters are public constants.
 
     Message i of `messages` has step number `first_step + i` and runs `steps_per_message` steps on
     Poisson samples of rate `sampling_rate`, each unit clipped to `clipping_norm`, with Gaussian
@@ -54,16 +73,34 @@ class DiscriminatorPlan(_Frozen):
     `masked_columns` columns, or all where there are fewer, are predicted from the others.
     """
 
-    first_step: int = Field(ge=1)
-    messages: int = Field(ge=1)
-    steps_per_message: int = Field(ge=1)
-    sampling_rate: float = Field(gt=0, le=1)
-    noise_multiplier: Positive
-    clipping_norm: Positive = 1.0
-    expected_batch: int = Field(ge=1)
-    learning_rate: Positive = 2e-2
-    hidden: tuple[int, ...] = Field(default=(64,), min_length=1)
+    first_step: Step
+    messages: int = Field(ge=1, le=10_000)
+    steps_per_message: int = Field(ge=1, le=MAX_STEPS)
+    sampling_rate: float = Field(ge=1e-9, le=1)
+    noise_multiplier: float = Field(gt=0, le=1e6)
+    clipping_norm: float = Field(default=1.0, ge=1e-6, le=1e6)
+    expected_batch: Records
+    learning_rate: float = Field(default=2e-2, gt=0, le=1e3)
+    hidden: tuple[Width, ...] = Field(default=(64,), min_length=1, max_length=16)
     masked_columns: int = Field(default=8, ge=1, le=64)
+
+    @model_validator(mode="after")
+    def _within_bounds(self) -> Self:
+        if self.messages * self.steps_per_message > MAX_STEPS:
+            raise ValueError(f"messages times steps_per_message must not exceed {MAX_STEPS}")
+        if self.parameters(1) > MAX_PARAMETERS:
+            raise ValueError(f"hidden: the network has more than {MAX_PARAMETERS} parameters")
+        return self
+
+    def parameters(self, width: int) -> int:
+        """Parameters of the discriminator of records that are `width` codes wide in all.
+
+        >>> DiscriminatorPlan(first_step=1, messages=1, steps_per_message=1, sampling_rate=0.1,
+        ...     noise_multiplier=1.0, expected_batch=1, hidden=(64,)).parameters(100)
+        12964
+        """
+        sizes = [width, *self.hidden, width]
+        return sum((fan_in + 1) * fan_out for fan_in, fan_out in pairwise(sizes))
 
     @property
     def steps(self) -> range:
@@ -80,6 +117,38 @@ class DiscriminatorPlan(_Frozen):
         )
 
 
+@dataclass(frozen=True)
+class MessageRun:
+    """Messages of a plan that are alike and follow each other: one measurement, or all training.
+
+    Attributes:
+        numbers: the step numbers of the messages.
+        purpose: what they are for.
+        event: what each of them costs a site.
+    """
+
+    numbers: range
+    purpose: Purpose | Literal["discriminator"]
+    event: GaussianEvent | DpSgdEvent
+
+    @property
+    def count(self) -> int:
+        """How many messages there are."""
+        return len(self.numbers)
+
+    @property
+    def label(self) -> str:
+        """The step numbers for a person: the first and, if there are more, the last."""
+        first, last = self.numbers[0], self.numbers[-1]
+        return str(first) if first == last else f"{first}-{last}"
+
+    def event_of(self, messages: int) -> Event:
+        """What this many of the messages cost a site together, as one event."""
+        if isinstance(self.event, DpSgdEvent):
+            return replace(self.event, steps=self.event.steps * messages)
+        return self.event
+
+
 class Plan(_Frozen):
     """A study as a site approves it.
 
@@ -91,32 +160,44 @@ class Plan(_Frozen):
     format_version: Literal[1] = 1
     study: str = Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
     table: Schema
-    sites: tuple[str, ...] = Field(min_length=1)
-    records_per_site: int = Field(ge=1)
-    epsilon: Positive
-    delta: float = Field(gt=0, lt=1)
+    sites: tuple[SiteName, ...] = Field(min_length=1, max_length=MAX_SITES)
+    records_per_site: Records
+    epsilon: float = Field(gt=0, le=1e6)
+    delta: float = Field(ge=1e-12, lt=1)
     trust: Literal["local"] = "local"
-    measure: tuple[MeasureStep, ...]
+    measure: tuple[MeasureStep, ...] = Field(max_length=MAX_MEASURES)
     discriminator: DiscriminatorPlan | None = None
 
     @model_validator(mode="after")
     def _steps_are_unique(self) -> Self:
         numbers = [m.step for m in self.measure]
-        numbers += list(self.discriminator.steps) if self.discriminator else []
-        if len(set(numbers)) != len(numbers):
+        training = self.discriminator.steps if self.discriminator else range(0)
+        if len(set(numbers)) != len(numbers) or any(number in training for number in numbers):
             raise ValueError("plan: two messages have the same step number")
+        if self.discriminator and self.discriminator.noise_multiplier < LEAST_NOISE:
+            raise ValueError(f"discriminator.noise_multiplier must be at least {LEAST_NOISE}")
         if len(set(self.sites)) != len(self.sites):
             raise ValueError("plan: two sites have the same name")
         return self
 
+    @property
+    def message_runs(self) -> tuple[MessageRun, ...]:
+        """What the plan asks of a site, in order: the one place where a plan becomes events."""
+        runs = [
+            MessageRun(
+                range(measure.step, measure.step + 1),
+                measure.purpose,
+                GaussianEvent(noise_multiplier=measure.noise_multiplier),
+            )
+            for measure in self.measure
+        ]
+        if training := self.discriminator:
+            runs.append(MessageRun(training.steps, "discriminator", training.message_event))
+        return tuple(runs)
+
     def planned_events(self) -> tuple[Event, ...]:
         """The events that one site is charged if every step of the plan runs."""
-        events: list[Event] = [
-            GaussianEvent(noise_multiplier=m.noise_multiplier) for m in self.measure
-        ]
-        if self.discriminator:
-            events += [self.discriminator.message_event] * self.discriminator.messages
-        return tuple(events)
+        return tuple(run.event_of(run.count) for run in self.message_runs)
 
     def measure_step(self, step: int) -> MeasureStep | None:
         """The measure step with this number, if the plan has one."""
@@ -137,14 +218,16 @@ class Plan(_Frozen):
         """Parse and validate.
 
         Raises:
-            InputError: naming the field of the first fault.
+            InputError: too long, or naming the field of the first fault.
         """
+        if len(data) > MAX_PLAN_BYTES:
+            raise InputError(f"plan: longer than the {MAX_PLAN_BYTES:,} bytes that a plan may have")
         try:
             return cls.model_validate_json(data)
         except ValidationError as error:
-            fault = error.errors()[0]
+            fault = error.errors(include_input=False, include_url=False)[0]
             where = ".".join(str(part) for part in fault["loc"]) or "plan"
-            raise InputError(f"plan: {where}: {fault['msg']}") from None
+            raise InputError(printable(f"plan: {where}: {fault['msg']}")) from None
 
 
 def noise_multiplier(variances: list[int], sensitivity: int) -> float:

@@ -6,9 +6,11 @@ a study no more than its groups. A code without a parent is a group of its own.
 """
 
 import csv
+import io
 from pathlib import Path
 
 from fedsynth_common.errors import InputError
+from fedsynth_common.limits import MAX_SCHEMA_BYTES, read_limited
 from fedsynth_common.schema.columns import MAX_CATEGORIES, CategoricalColumn
 from fedsynth_common.schema.schema import Schema
 
@@ -20,8 +22,8 @@ def read_code_list(path: Path) -> dict[str, str]:
         InputError: not such a file; says which line.
     """
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            rows = list(csv.reader(file))
+        text = read_limited(path, MAX_SCHEMA_BYTES).decode("utf-8-sig")
+        rows = list(csv.reader(io.StringIO(text, newline="")))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise InputError(
             f"{path}: not a readable CSV file of codes ({type(error).__name__})"

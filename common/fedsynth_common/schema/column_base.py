@@ -14,6 +14,9 @@ MAX_ATOMS = 64
 
 Scale = Literal["linear", "log"]
 Name = Annotated[str, Field(min_length=1, max_length=200)]
+Text = Annotated[str, Field(max_length=1_000)]
+"""A category, a label, a value in a rule."""
+Description = Annotated[str, Field(max_length=10_000)]
 
 
 class BaseColumn(BaseModel):
@@ -22,7 +25,7 @@ class BaseColumn(BaseModel):
     model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
 
     name: Name
-    description: str = ""
+    description: Description = ""
 
     def _refuse(self, fault: str) -> NoReturn:
         raise ValueError(f"column {self.name!r}: {fault}")

@@ -1,8 +1,8 @@
 """The kinds of column a study may declare, as frozen value classes.
 
 A column is public knowledge: its kind, bounds, decimals and categories are agreed on before any
-site looks at its records, so that every site encodes alike and the encoding costs no privacy
-(DESIGN 5.2). Nothing here is ever fitted to data; `draft.py` only writes a first proposal.
+site looks at its records, so that every site encodes alike and the encoding costs no privacy.
+Nothing here is ever fitted to data; `draft.py` only writes a first proposal.
 
 Numbers live on a grid of `10**-decimals` ("ticks"), integers on a grid of 1. Bounds and atoms must
 lie on it, and the whole grid must fit exactly into a double: this is what lets decoding return a
@@ -16,7 +16,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from fedsynth_common.schema.column_base import MAX_ATOMS, MAX_TICKS, BaseColumn, Name, Scale
+from fedsynth_common.schema.column_base import MAX_ATOMS, MAX_TICKS, BaseColumn, Name, Scale, Text
 from fedsynth_common.schema.surrogates import Pattern, Provider
 from fedsynth_common.schema.temporal import DateColumn, DatetimeColumn, DurationColumn
 
@@ -41,7 +41,7 @@ class NumericColumn(BaseColumn):
     minimum: Finite
     maximum: Finite
     decimals: Annotated[int, Field(ge=0, le=12)] = 2
-    atoms: tuple[Finite, ...] = ()
+    atoms: Annotated[tuple[Finite, ...], Field(max_length=MAX_ATOMS)] = ()
     scale: Scale = "linear"
     nullable: bool = False
 
@@ -62,7 +62,7 @@ class IntegerColumn(BaseColumn):
     kind: Literal["integer"] = "integer"
     minimum: int
     maximum: int
-    atoms: tuple[int, ...] = ()
+    atoms: Annotated[tuple[int, ...], Field(max_length=MAX_ATOMS)] = ()
     scale: Scale = "linear"
     nullable: bool = False
 
@@ -86,11 +86,11 @@ class CategoricalColumn(BaseColumn):
     """
 
     kind: Literal["categorical"] = "categorical"
-    categories: Annotated[tuple[str, ...], Field(min_length=1, max_length=MAX_CATEGORIES)]
+    categories: Annotated[tuple[Text, ...], Field(min_length=1, max_length=MAX_CATEGORIES)]
     other: bool = True
     nullable: bool = False
     ordered: bool = False
-    parents: tuple[str, ...] = ()
+    parents: Annotated[tuple[Text, ...], Field(max_length=MAX_CATEGORIES)] = ()
 
     @model_validator(mode="after")
     def _valid_categories(self) -> Self:
@@ -109,8 +109,8 @@ class BooleanColumn(BaseColumn):
     """Yes or no, under the two texts the table uses for it."""
 
     kind: Literal["boolean"] = "boolean"
-    true: str = "true"
-    false: str = "false"
+    true: Text = "true"
+    false: Text = "false"
     nullable: bool = False
 
     @model_validator(mode="after")
@@ -124,7 +124,7 @@ class BooleanColumn(BaseColumn):
 class _Unmodelled(BaseColumn):
     """A column whose cells are never read for modelling; a surrogate may take its place."""
 
-    pattern: str | None = None
+    pattern: Text | None = None
     provider: Provider | None = None
     unique: bool = False
 

@@ -22,12 +22,17 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from fedsynth_common.schema.column_base import Name
+from fedsynth_common.schema.column_base import Description, Name, Text
+from fedsynth_common.schema.columns import MAX_CATEGORIES
 
 MAX_COMBINATIONS = 4096
 MAX_LISTED = 1_000_000
 """Cells (combinations x columns) that the `fixed_combinations` of a schema hold together."""
-Bound = str | int | float
+Bound = (
+    Annotated[str, Field(max_length=100)]
+    | Annotated[int, Field(ge=-(2**62), le=2**62)]
+    | Annotated[float, Field(allow_inf_nan=False)]
+)
 Columns = Annotated[tuple[Name, ...], Field(min_length=2, max_length=64)]
 
 
@@ -41,7 +46,7 @@ class When(BaseModel):
     model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
 
     column: Name
-    values: tuple[str, ...] = ()
+    values: Annotated[tuple[Text, ...], Field(max_length=MAX_CATEGORIES)] = ()
     minimum: Bound | None = None
     maximum: Bound | None = None
     missing: bool = False
@@ -58,7 +63,7 @@ class _Rule(BaseModel):
     model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
 
     name: Name
-    description: str = ""
+    description: Description = ""
 
 
 class FixedCombinations(_Rule):
@@ -67,7 +72,7 @@ class FixedCombinations(_Rule):
     rule: Literal["fixed_combinations"] = "fixed_combinations"
     columns: Columns
     combinations: Annotated[
-        tuple[tuple[str | None, ...], ...], Field(min_length=1, max_length=MAX_COMBINATIONS)
+        tuple[tuple[Text | None, ...], ...], Field(min_length=1, max_length=MAX_COMBINATIONS)
     ]
 
     @model_validator(mode="after")

@@ -11,12 +11,14 @@ file gives one line per fault that names the file, the column and the field.
 
 import json
 import os
+from collections import Counter
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from fedsynth_common.errors import InputError
+from fedsynth_common.limits import MAX_SCHEMA_BYTES, printable, read_limited
 from fedsynth_common.schema.columns import (
     CategoricalColumn,
     Column,
@@ -30,6 +32,7 @@ from fedsynth_common.schema.domain import FineDomain, domain_of
 from fedsynth_common.schema.rules import Rule, columns_of
 
 Origin = Literal["declared", "drafted from data"]
+_SHOWN_FAULTS = 20  # each looks its column up in the text
 
 
 class Schema(BaseModel):
@@ -45,17 +48,17 @@ class Schema(BaseModel):
     format_version: Literal[1] = 1
     name: Name
     columns: Annotated[tuple[Column, ...], Field(min_length=1, max_length=2000)]
-    target: str | None = None
-    person_key: str | None = None
+    target: Name | None = None
+    person_key: Name | None = None
     rows_per_person: Annotated[int, Field(ge=1, le=1_000_000)] = 1
     origin: Origin = "declared"
-    site_column: str | None = None
+    site_column: Name | None = None
     rules: Annotated[tuple[Rule, ...], Field(max_length=200)] = ()
 
     @model_validator(mode="after")
     def _valid_roles(self) -> Self:
-        names = [column.name for column in self.columns]
-        repeated = sorted({name for name in names if names.count(name) > 1})
+        names = Counter(column.name for column in self.columns)
+        repeated = sorted(name for name, times in names.items() if times > 1)
         if repeated:
             raise ValueError(f"column {repeated[0]!r} is declared more than once")
         if not self.modelled:
@@ -146,12 +149,19 @@ class Schema(BaseModel):
         """Read a schema; `source` is the name that messages give the text.
 
         Raises:
-            InputError: not JSON or not a valid schema; one line per fault.
+            InputError: too long, not JSON or not a valid schema; one line for each of the first
+                faults.
         """
+        if len(text) > MAX_SCHEMA_BYTES:
+            fault = f"longer than the {MAX_SCHEMA_BYTES:,} characters that a schema may have"
+            raise InputError(f"{source}: {fault}")
         try:
             return cls.model_validate_json(text)
         except ValidationError as error:
-            faults = [_fault_line(fault, text) for fault in error.errors(include_url=False)]
+            found = error.errors(include_url=False, include_input=False)
+            faults = [_fault_line(fault, text) for fault in found[:_SHOWN_FAULTS]]
+            if len(found) > _SHOWN_FAULTS:
+                faults.append(f"and {len(found) - _SHOWN_FAULTS} more faults")
             raise InputError("\n".join(f"{source}: {fault}" for fault in faults)) from None
 
     @classmethod
@@ -162,7 +172,7 @@ class Schema(BaseModel):
             InputError: missing, unreadable or faulty.
         """
         try:
-            text = Path(path).read_text(encoding="utf-8-sig")
+            text = read_limited(Path(path), MAX_SCHEMA_BYTES).decode("utf-8-sig")
         except UnicodeDecodeError as error:
             raise InputError(f"{path}: not UTF-8 text (byte {error.start})") from None
         except OSError as error:
@@ -223,13 +233,13 @@ def _fault_line(fault: Any, text: str) -> str:
         prefix, field = "", ".".join(place)
     if message.startswith(("column ", "rule ")):
         prefix = ""
-    return ": ".join(part for part in (prefix, field, message) if part)
+    return printable(": ".join(part for part in (prefix, field, message) if part))
 
 
 def _label(text: str, part: str, index: int) -> str:
     what = part.removesuffix("s")
     try:
         name = json.loads(text)[part][index]["name"]
-    except (KeyError, TypeError):
+    except (KeyError, TypeError, ValueError, RecursionError):
         return f"{what} number {index + 1}"
     return f"{what} {name!r}"

@@ -18,11 +18,12 @@ from typing import Annotated, Literal, Self
 import numpy as np
 from pydantic import Field, model_validator
 
-from fedsynth_common.schema.column_base import MAX_TICKS, BaseColumn, Scale
+from fedsynth_common.schema.column_base import MAX_ATOMS, MAX_TICKS, BaseColumn, Scale
 
 DateGranularity = Literal["day", "month", "year"]
 TimeGranularity = Literal["hour", "minute", "second"]
 Unit = Literal["week", "day", "hour", "minute", "second"]
+Moment = Annotated[str, Field(max_length=40)]
 
 NUMPY_UNIT: dict[str, Literal["Y", "M", "D", "h", "m", "s"]] = {
     "year": "Y",
@@ -69,10 +70,10 @@ def iso_tick(text: str, granularity: str) -> int | None:
 class _Moment(BaseColumn):
     """What dates and times share."""
 
-    minimum: str
-    maximum: str
-    format: str | None = None
-    atoms: tuple[str, ...] = ()
+    minimum: Moment
+    maximum: Moment
+    format: Annotated[str, Field(max_length=100)] | None = None
+    atoms: Annotated[tuple[Moment, ...], Field(max_length=MAX_ATOMS)] = ()
     nullable: bool = False
 
     def _check_moments(self, granularity: str) -> None:
@@ -97,9 +98,11 @@ def _kept(tick: int, pattern: str, granularity: str) -> bool:
     """Whether a moment written in this pattern reads as the same moment again."""
     unit = NUMPY_UNIT[granularity]
     moment = np.datetime64(tick, unit).astype("datetime64[s]").astype(datetime)
+    if not isinstance(moment, datetime):  # the year 0000 is none of Python's
+        return False
     try:
         again = datetime.strptime(moment.strftime(pattern), pattern)
-    except ValueError:
+    except (ValueError, re.error):  # a pattern that repeats a part is no regular expression
         return False
     return again.tzinfo is None and again == moment
 
@@ -142,7 +145,7 @@ class DurationColumn(BaseColumn):
     maximum: int
     unit: Unit = "day"
     format: Literal["number", "iso8601"] = "number"
-    atoms: Annotated[tuple[int, ...], Field()] = ()
+    atoms: Annotated[tuple[int, ...], Field(max_length=MAX_ATOMS)] = ()
     scale: Scale = "linear"
     nullable: bool = False
 

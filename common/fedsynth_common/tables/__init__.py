@@ -5,6 +5,7 @@ CSV cells are read as text and nothing is guessed: an empty cell is missing, "NA
 """
 
 from fedsynth_common.tables.arrow import frame_of
+from fedsynth_common.tables.cell_text import text_of, whole_number
 from fedsynth_common.tables.cells import as_number, as_text, factorise, numbers_of
 from fedsynth_common.tables.csv_stream import Delimiter, Dialect, Encoding, check_names
 from fedsynth_common.tables.files import (
@@ -16,6 +17,8 @@ from fedsynth_common.tables.files import (
     suffix_of,
     write_table,
 )
+from fedsynth_common.tables.moments import in_calendar, moments_of, seconds_of
+from fedsynth_common.tables.storage import stored
 
 __all__ = [
     "SUFFIXES",
@@ -28,10 +31,16 @@ __all__ = [
     "chunks_of",
     "factorise",
     "frame_of",
+    "in_calendar",
+    "moments_of",
     "numbers_of",
     "open_regular",
     "read_chunks",
     "read_table",
+    "seconds_of",
+    "stored",
     "suffix_of",
+    "text_of",
+    "whole_number",
     "write_table",
 ]

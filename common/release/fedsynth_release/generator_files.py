@@ -22,6 +22,7 @@ from typing import TypeVar
 from pydantic import BaseModel, ValidationError
 
 from fedsynth_common.errors import InputError
+from fedsynth_common.limits import MAX_STATEMENT_BYTES, printable, read_limited
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -53,9 +54,11 @@ def load_model(path: Path, kind: type[M], fault: str) -> M:
             `fault` and the first field that is not as expected.
     """
     try:
-        return kind.model_validate_json(path.read_bytes())
+        return kind.model_validate_json(read_limited(path, MAX_STATEMENT_BYTES))
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from None
     except ValidationError as error:
-        place = ".".join(str(part) for part in error.errors()[0]["loc"]) or "file"
-        raise InputError(f"{path}: {fault} ({place})") from None
+        place = (
+            ".".join(str(part) for part in error.errors(include_input=False)[0]["loc"]) or "file"
+        )
+        raise InputError(f"{path}: {fault} ({printable(place)})") from None

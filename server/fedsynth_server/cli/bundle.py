@@ -19,8 +19,8 @@ def bundle(
     Sites compare its digest and lock it in with `fedsynth site bundle`. In a folder it gets the name
     that Flower's own `flwr install` wants.
     """
-    from fedsynth_server.bundle import bundle as made
-    from fedsynth_server.bundle import bundle_name
+    from fedsynth_server.superlink.app_bundle import bundle as made
+    from fedsynth_server.superlink.app_bundle import bundle_name
 
     data = made()
     target = out if out.suffix == ".fab" else out / bundle_name(data)

@@ -37,7 +37,7 @@ def export(
     from fedsynth_release.report import StudyHistory, write_report
     from fedsynth_release.report.history import HISTORY
     from fedsynth_release.table_writer import TableWriter
-    from fedsynth_server.folder import StudyFolder
+    from fedsynth_server.study.folder import StudyFolder
 
     study = StudyFolder(folder)
     plan = study.plan()

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from fedsynth_common.errors import InputError
+from fedsynth_common.limits import MAX_PLAN_BYTES, read_limited
 from fedsynth_common.protocol.plan import Plan
 from fedsynth_common.schema import Schema
 from fedsynth_server.cli.options import (
@@ -57,7 +58,7 @@ def init(
     force: Force = False,
 ) -> None:
     """Make the folder of a study: the plan for the sites, and the settings of the run."""
-    from fedsynth_server.folder import StudyFolder, config_text
+    from fedsynth_server.study.folder import StudyFolder, config_text
 
     target = StudyFolder(folder)
     for path in (target.plan_file, target.config_file):
@@ -104,12 +105,12 @@ def explain(
     as_json: AsJson = False,
 ) -> None:
     """Show step by step what a plan costs one site's records: mechanism, noise, ε, share."""
-    from fedsynth_server.planning import Cost
-    from fedsynth_server.planning import explain as explained
+    from fedsynth_server.study.planning import Cost
+    from fedsynth_server.study.planning import explain as explained
 
     if not plan_file.is_file():
         raise InputError(f"{plan_file}: no such file")
-    made = Plan.from_json(plan_file.read_bytes())
+    made = Plan.from_json(read_limited(plan_file, MAX_PLAN_BYTES))
     lines = explained(made)
     total = _total(made)
     if as_json:
@@ -138,7 +139,7 @@ def _make(
     delta: float,
     variant: VariantName,
 ) -> Plan:
-    from fedsynth_server.planning import make_plan  # loads the accountant: not for --help
+    from fedsynth_server.study.planning import make_plan  # loads the accountant: not for --help
 
     return make_plan(
         study=study,

@@ -9,7 +9,7 @@ from fedsynth_common.errors import FedsynthError, InputError
 from fedsynth_server.cli.options import Folder
 
 if TYPE_CHECKING:
-    from fedsynth_server.folder import StudyFolder
+    from fedsynth_server.study.folder import StudyFolder
 
 Detach = Annotated[bool, typer.Option("--detach", help="Return at once; look later with watch.")]
 STOPPED = """\
@@ -20,7 +20,7 @@ Nothing is lost: continue with  fedsynth study resume {folder}"""
 
 def run(folder: Folder, detach: Detach = False) -> None:
     """Start a study on the SuperLink of its study.toml and watch it. Exit code 1 if it fails."""
-    from fedsynth_server.folder import StudyFolder
+    from fedsynth_server.study.folder import StudyFolder
 
     study = StudyFolder(folder)
     study.plan()
@@ -31,7 +31,7 @@ def run(folder: Folder, detach: Detach = False) -> None:
 
 def resume(folder: Folder, detach: Detach = False) -> None:
     """Continue a study that was stopped or died, from its journal. No site is charged twice."""
-    from fedsynth_server.folder import StudyFolder
+    from fedsynth_server.study.folder import StudyFolder
 
     study = StudyFolder(folder)
     study.plan()
@@ -42,8 +42,8 @@ def resume(folder: Folder, detach: Detach = False) -> None:
 
 def stop(folder: Folder) -> None:
     """Stop the run of a study. Sites finish the step that they compute, and it stays charged."""
-    from fedsynth_server.folder import StudyFolder
-    from fedsynth_server.superlink import SuperLink
+    from fedsynth_server.study.folder import StudyFolder
+    from fedsynth_server.superlink.control import SuperLink
 
     study = StudyFolder(folder)
     config, number = study.config(), study.run_id()
@@ -58,9 +58,9 @@ def stop(folder: Folder) -> None:
 
 
 def _start(study: "StudyFolder", folder: Path, detach: bool) -> None:
-    from fedsynth_server.bundle import bundle
     from fedsynth_server.cli.watching import follow
-    from fedsynth_server.superlink import SuperLink
+    from fedsynth_server.superlink.app_bundle import bundle
+    from fedsynth_server.superlink.control import SuperLink
 
     config = study.config()
     study.receipt_keys()  # a name that is none is found here, not in the SuperLink's log

@@ -21,9 +21,9 @@ from fedsynth_common.errors import InputError
 from fedsynth_server.cli.options import Folder
 
 if TYPE_CHECKING:
-    from fedsynth_server.folder import StudyFolder
-    from fedsynth_server.state import State
-    from fedsynth_server.superlink import SuperLink
+    from fedsynth_server.study.folder import StudyFolder
+    from fedsynth_server.study.state import State
+    from fedsynth_server.superlink.control import SuperLink
 
 PAUSE = 1.0
 LAST_WORDS = 5.0
@@ -38,8 +38,8 @@ def watch(
     once: Annotated[bool, typer.Option("--once", help="Print the state and return.")] = False,
 ) -> None:
     """Show how far a study is, until it ends. Exit code 0 if it finished, 1 if it failed."""
-    from fedsynth_server.folder import StudyFolder
-    from fedsynth_server.superlink import SuperLink
+    from fedsynth_server.study.folder import StudyFolder
+    from fedsynth_server.superlink.control import SuperLink
 
     study = StudyFolder(folder)
     config = study.config()
@@ -68,7 +68,7 @@ def follow(
 
 def _states(study: "StudyFolder", link: "SuperLink") -> Iterator["State"]:
     """The state about once a second; the last one has an outcome."""
-    from fedsynth_server.superlink import RunStatus, UnreachableError
+    from fedsynth_server.superlink.control import RunStatus, UnreachableError
 
     plan, run = study.plan(), study.run_id() or 0
     over_since: float | None = None
@@ -92,14 +92,14 @@ def _states(study: "StudyFolder", link: "SuperLink") -> Iterator["State"]:
 
 def _state_of(study: "StudyFolder", run: int) -> "State | None":
     """The state of this run; that of an earlier one does not count."""
-    from fedsynth_server.state import State
+    from fedsynth_server.study.state import State
 
     state = State.read(study.state_file)
     return state if state is not None and state.run == str(run) else None
 
 
 def _new_state(study: str, plan: str, epsilon: float, run: int) -> "State":
-    from fedsynth_server.state import State
+    from fedsynth_server.study.state import State
 
     return State(study, plan, epsilon_planned=epsilon, run=str(run))
 

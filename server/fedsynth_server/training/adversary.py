@@ -1,9 +1,10 @@
 """The adversarial rounds on the coordinator's side: generator steps against the sites' discriminators.
 
 Each round the sites return discriminators trained with DP-SGD on their own records; the coordinator
-averages them, sets the average beside its twin (`twins.py`) and lets the generator climb the difference
-while the anchor holds its marginals. All of it is post-processing: it may be repeated, kept or thrown
-away without privacy cost.
+averages them and compares the average with a predictor of its own (`log_ratio.py`). The generator is
+trained to raise the log ratio of the two, while the marginal loss keeps its marginals near the
+measured ones. All of it is post-processing: it may be repeated, kept or thrown away without privacy
+cost.
 """
 
 from collections.abc import Callable
@@ -12,11 +13,11 @@ import torch
 
 from fedsynth_release.generator_network import GeneratorNetwork, gumbel_rows
 from fedsynth_server.training.curves import Losses
+from fedsynth_server.training.log_ratio import LogRatio
 from fedsynth_server.training.settings import TrainingSettings
-from fedsynth_server.training.twins import Twins
 
 Objective = Callable[[torch.Tensor], torch.Tensor]
-"""The anchor's loss of soft rows (B, D)."""
+"""The marginal loss of soft rows (B, D)."""
 
 
 class Adversary:
@@ -43,33 +44,33 @@ class Adversary:
         self.average = {name: p.detach().clone() for name, p in generator.named_parameters()}
         self.source = torch.Generator().manual_seed(settings.seed + 1)
 
-    def round(self, twins: Twins) -> list[Losses]:
-        """Generator steps against one (averaged) discriminator and its twin, which are not changed.
+    def round(self, log_ratio: LogRatio) -> list[Losses]:
+        """Generator steps against one log ratio, whose two predictors are not changed.
 
         Returns:
             The losses before each step.
         """
         seen = []
         for _ in range(self.settings.adversarial_steps):
-            seen.append(self._step(twins))
+            seen.append(self._step(log_ratio))
             self._update_average()
         return seen
 
-    def _step(self, twins: Twins) -> Losses:
+    def _step(self, log_ratio: LogRatio) -> Losses:
         settings, shape = self.settings, self.generator.shape
         loss = self.objective(self.generator.soft_rows())
-        held, against = loss.item(), None
+        marginal, adversarial = loss.item(), None
         if self.weight > 0:
             index = torch.randint(
                 shape.latents, (settings.adversarial_batch,), generator=self.source
             )
             rows = gumbel_rows(self.generator(index), shape.widths, self.source)
-            term = -twins.ratios(rows).sum(1).mean()
-            loss, against = loss + self.weight * term, term.item()
+            term = -log_ratio.ratios(rows).sum(1).mean()
+            loss, adversarial = loss + self.weight * term, term.item()
         self.optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
         self.optimiser.step()
-        return Losses(held, against)
+        return Losses(marginal, adversarial)
 
     def _update_average(self) -> None:
         with torch.no_grad():

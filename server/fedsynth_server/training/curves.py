@@ -39,30 +39,32 @@ IN_ROUNDS = Line(
     name="rounds",
     unit=NOISE,
     x="generator step",
-    note="the same distance while the generator learns from the discriminators; where the anchor "
-    "lets go, as noise explains the rest, it says no less than that",
+    note="the same distance while the generator learns from the discriminators. Below the distance "
+    "at which a fit ends, what is left is noise: the curve does not go below it",
 )
 REFIT = Line(
     panel=IN_ROUNDS.panel,
     name="refit",
     unit=NOISE,
     x=IN_ROUNDS.x,
-    note="the same of the rounds' moving average, while what they bent is put back",
+    note="the same distance of the rounds' moving average, while the generator is fitted to the "
+    "measured marginals again",
 )
 ADVERSARIAL = Line(
     panel="Generator against the discriminators",
     name="adversarial loss",
     unit="nats",
     x="generator step",
-    note="mean over its rows of the discriminators' log ratios, summed over columns, with a minus sign: "
-    "the lower, the more real its rows look; 0, but for noise, where nothing tells them from records",
+    note="minus the mean over its rows of the discriminators' log ratios, summed over columns. The "
+    "lower it is, the more real the rows look; if nothing tells them from records it is 0, apart from "
+    "noise",
 )
 OUTPUT = Line(
     panel="Discriminators on synthetic rows",
     name="probability of being real",
     x="message",
     note="mean over 1,000 of the generator's rows of the sigmoid of the log ratios, summed over "
-    "columns; 0.5 where nothing tells them from records",
+    "columns; it is 0.5 if nothing tells them from records",
 )
 ACCURACY = Line(
     panel=OUTPUT.panel,
@@ -75,10 +77,10 @@ LINES = (FIT, IN_ROUNDS, REFIT, ADVERSARIAL, OUTPUT, ACCURACY)
 
 
 class Losses(NamedTuple):
-    """Of one generator step, before it: the objective, and the adversarial loss if there is one."""
+    """Of one generator step, before it: the marginal loss, and the adversarial one if there is one."""
 
-    held: float
-    against: float | None
+    marginal: float
+    adversarial: float | None
 
 
 class Recorder:

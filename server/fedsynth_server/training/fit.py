@@ -11,8 +11,8 @@ import torch
 from torch.optim.lr_scheduler import CosineAnnealingLR
 
 from fedsynth_release.generator_network import GeneratorNetwork, GeneratorShape
-from fedsynth_server.marginals import Marginal
-from fedsynth_server.training.anchor import Anchor
+from fedsynth_server.aggregation.marginals import MarginalEstimate
+from fedsynth_server.training.marginal_loss import MarginalLoss
 from fedsynth_server.training.settings import TrainingSettings
 
 Tick = Callable[[int, int], None]
@@ -22,7 +22,7 @@ Record = Callable[[int, float], None]
 
 
 def new_generator(
-    first: Sequence[Marginal], widths: Sequence[int], settings: TrainingSettings
+    first: Sequence[MarginalEstimate], widths: Sequence[int], settings: TrainingSettings
 ) -> GeneratorNetwork:
     """A generator of independent columns with the measured one-way marginals."""
     shape = GeneratorShape(
@@ -41,13 +41,13 @@ def new_generator(
 
 def fit(
     generator: GeneratorNetwork,
-    anchor: Anchor,
+    marginal_loss: MarginalLoss,
     steps: int,
     learning_rate: float,
     tick: Tick | None = None,
     record: Record | None = None,
 ) -> float:
-    """Train in place on the anchor alone, at most until its goal; returns the final loss.
+    """Train in place on the marginal loss alone, at most to its target; returns the final loss.
 
     What the marginals say beyond the truth is noise, and a generator that follows them all the way
     learns it: the discrepancy principle (Engl, Hanke & Neubauer 1996, "Regularization of inverse
@@ -58,8 +58,8 @@ def fit(
     done = 0
     for step in range(steps):
         optimiser.zero_grad()
-        loss = anchor.loss(generator.soft_rows())
-        if loss.item() <= anchor.goal:
+        loss = marginal_loss.loss(generator.soft_rows())
+        if loss.item() <= marginal_loss.target_loss:
             break
         loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
         optimiser.step()
@@ -72,13 +72,15 @@ def fit(
     if tick is not None and done < steps:
         tick(steps, steps)
     with torch.no_grad():
-        last = float(anchor.loss(generator.soft_rows()))
+        last = float(marginal_loss.loss(generator.soft_rows()))
     if record is not None:
         record(done, last)
     return last
 
 
-def calibrate(generator: GeneratorNetwork, first: Sequence[Marginal], rounds: int = 20) -> None:
+def calibrate(
+    generator: GeneratorNetwork, first: Sequence[MarginalEstimate], rounds: int = 20
+) -> None:
     """Shift the head's bias until the generator's one-way marginals are the measured ones.
 
     Each round adds log(target / current) per code: iterative proportional fitting on the bias. A code

@@ -22,7 +22,7 @@ class TrainingSettings(BaseModel):
     latent_size: int = Field(default=64, ge=1)
     hidden: int = Field(default=128, ge=1)
     fit_steps: int | None = Field(default=None, ge=1, description="default: by ε, see steps_for")
-    enough: float = Field(default=0.4, ge=0, description="see goal_for; 0: take all steps")
+    enough: float = Field(default=0.4, ge=0, description="see target_loss_for; 0: take all steps")
     learning_rate: float = Field(default=1e-2, gt=0)
     adversarial_steps: int = Field(default=30, ge=0, description="generator steps per message")
     adversarial_batch: int = Field(default=2048, ge=2)
@@ -50,7 +50,7 @@ class TrainingSettings(BaseModel):
         """
         return self.steps_for(epsilon) // 3 if self.refit_steps is None else self.refit_steps
 
-    def goal_for(self, doubt: float) -> float:
+    def target_loss_for(self, doubt: float) -> float:
         """Loss at which a fit ends; measured on six tables (simulations/RESULTS.md).
 
         Args:

@@ -33,7 +33,7 @@ from fedsynth_common.privacy.noise import noisy_counts
 from fedsynth_common.privacy.randomness import SeededRandomness
 from fedsynth_common.schema import Schema, domains
 from fedsynth_release.decoding import Codebook, decode
-from fedsynth_server.binning import build_codebook
+from fedsynth_server.aggregation.binning import build_codebook
 
 Table = npt.NDArray[np.float64]
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from fedsynth_common.errors import InputError
+from fedsynth_simulations.closed_file import write_closed
 
 FORMAT = "fedsynth-benchmark-1"
 
@@ -153,11 +154,9 @@ class Results:
         if self._path is None:
             return
         cells = [{**asdict(c), **asdict(o)} for c, o in self._done.items()]
-        partial = self._path.with_name(self._path.name + ".part")
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            partial.write_text(json.dumps({"format": FORMAT, "cells": cells}, indent=1) + "\n")
-            partial.replace(self._path)
+            write_closed(self._path, {"format": FORMAT, "cells": cells}, indent=1)
         except OSError as error:
             raise InputError(f"--out {self._path}: cannot be written ({error.strerror})") from None
 

@@ -12,6 +12,7 @@ import typer
 from fedsynth_common.errors import FedsynthError, InputError
 from fedsynth_server.cli.options import VariantName
 from fedsynth_simulations.benchmarks.options import DataFolder
+from fedsynth_simulations.closed_file import NOTICE
 
 if TYPE_CHECKING:
     from fedsynth_release.evaluation.results import Estimate
@@ -102,7 +103,11 @@ def _show(games: "list[Played]", as_json: bool) -> None:
     from fedsynth_simulations.benchmarks.report import console
 
     if as_json:
-        typer.echo(json.dumps({"games": [_fields(game) for game in games]}, ensure_ascii=False))
+        typer.echo(
+            json.dumps(
+                {"notice": NOTICE, "games": [_fields(game) for game in games]}, ensure_ascii=False
+            )
+        )
         return
     shown = Table("generator", "ε", "recognised", "mistaken", "advantage", "bound", "AUC", "s")
     for game in games:

@@ -13,7 +13,7 @@ from flwr.app import ConfigRecord, Context, Message, RecordDict
 from flwr.clientapp import ClientApp
 from flwr.serverapp import Grid, ServerApp
 
-POLL = 0.5  # seconds, as in `fedsynth_server.folder`
+POLL = 0.5  # seconds, as in `fedsynth_server.study.folder`
 DEADLINE = 600.0
 
 client = ClientApp()

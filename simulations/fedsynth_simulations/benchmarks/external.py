@@ -39,8 +39,9 @@ from fedsynth_common.privacy.randomness import SeededRandomness
 from fedsynth_common.protocol.plan import MeasureStep
 from fedsynth_common.schema import Schema, domains
 from fedsynth_release.decoding import Codebook, decode
-from fedsynth_server.histograms import read_histograms
-from fedsynth_server.orders import histogram_order
+from fedsynth_server.aggregation.histograms import read_histograms
+from fedsynth_server.aggregation.marginal_queries import histogram_queries
+from fedsynth_server.aggregation.marginals import estimated_size
 from fedsynth_simulations.benchmarks.memory import peak_megabytes
 
 Codes = npt.NDArray[np.uint16]
@@ -178,22 +179,24 @@ def _public_codes(
     """A codebook from noisy histograms that cost `rho`, and the one-way marginals in its codes."""
     columns = domains(schema)
     step = MeasureStep(step=1, purpose="histograms", noise_multiplier=math.sqrt(1 / (2 * rho)))
-    order = histogram_order(columns, step, 1)
+    queries = histogram_queries(columns, step, 1)
     marginals = [
         Marginal(
             axes=tuple(
                 Axis(column, width, None if view < 0 else view)
-                for (column, view), width in zip(item.axes, item.shape, strict=True)
+                for (column, view), width in zip(query.axes, query.shape, strict=True)
             ),
-            variance=order.variance,
+            variance=queries.variance,
         )
-        for item in order.items
+        for query in queries.marginals
     ]
     reply = measure(
-        Records(fine), Measurement(order.views, tuple(marginals)), SeededRandomness(seed)
+        Records(fine), Measurement(queries.views, tuple(marginals)), SeededRandomness(seed)
     )
-    histograms = read_histograms(schema, columns, order, {"all": reply})
-    first, records = histograms.first, histograms.records
+    tables = queries.read(reply)
+    size = estimated_size(tables, float(queries.variance))
+    histograms = read_histograms(schema, columns, queries, {"all": tables}, {"all": size})
+    first, records = histograms.one_way, histograms.records
     arrays: dict[str, npt.NDArray[Any]] = {
         f"first_{j}": marginal.frequencies * records for j, marginal in enumerate(first)
     }

@@ -23,10 +23,10 @@ from flwr.cli.build import build_fab_from_files
 from fedsynth_client.vault.server import start_server
 from fedsynth_common.errors import FedsynthError
 from fedsynth_common.protocol.plan import Plan
-from fedsynth_server.bundle import bundle
-from fedsynth_server.folder import StudyFolder, SuperLinkAddress
-from fedsynth_server.planning import Rounds, make_plan
-from fedsynth_server.superlink import SuperLink
+from fedsynth_server.study.folder import StudyFolder, SuperLinkAddress
+from fedsynth_server.study.planning import Rounds, make_plan
+from fedsynth_server.superlink.app_bundle import bundle
+from fedsynth_server.superlink.control import SuperLink
 from fedsynth_server.training.settings import TrainingSettings
 from fedsynth_simulations.benchmarks.loopback import Loopback
 from fedsynth_simulations.demo_data import demo_hospitals, demo_schema

@@ -9,9 +9,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from fedsynth_common.durable import write_durably
 from fedsynth_common.errors import InputError
 from fedsynth_simulations.benchmarks.cells import FIGURES, Results
 from fedsynth_simulations.benchmarks.report import Group, groups
+from fedsynth_simulations.closed_file import OWNER_ONLY
 
 IMAGES = (".png", ".svg", ".pdf")
 
@@ -40,7 +42,7 @@ def plot(results: Results, out: Path, figure: str = "mean_auc") -> None:
         svg = content[content.index(b"<svg") :]
         content = b"<!doctype html><meta charset='utf-8'><title>fedsynth benchmark</title>" + svg
     try:
-        out.write_bytes(content)
+        write_durably(out, content, OWNER_ONLY)
     except OSError as error:
         raise InputError(f"--out {out}: cannot be written ({error.strerror})") from None
 

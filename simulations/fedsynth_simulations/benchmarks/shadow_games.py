@@ -13,7 +13,7 @@ import numpy as np
 
 from fedsynth_common.errors import InputError
 from fedsynth_common.schema.draft import draft_schema
-from fedsynth_server.planning import Choice, Rounds
+from fedsynth_server.study.planning import Choice, Rounds
 from fedsynth_server.training.settings import TrainingSettings
 from fedsynth_simulations.benchmarks.tables import BenchmarkTable
 from fedsynth_simulations.shadow_pairs import Factory, Game, outlier, study_factory

@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import pandas as pd
 
-from fedsynth_server.planning import Variant
+from fedsynth_server.study.planning import Variant
 from fedsynth_simulations.benchmarks.cells import Cell
 from fedsynth_simulations.benchmarks.external import External
 from fedsynth_simulations.benchmarks.maker import Made, Maker

@@ -219,7 +219,7 @@ def test_postgresql_itself_keeps_the_transaction_read_only(postgres_url):
         ("SELECT S3CRET FROM visits", "42703"),
         ("SELECT nr, nr FROM visits", "more than once"),
         ("SELECT nr FROM visits WHERE nr < 0", "no rows"),
-        ("SELECT ARRAY[1, 2] AS a", "column number 1"),
+        ("SELECT 'S3CRET'::bytea AS a", "column number 1"),
     ],
 )
 def test_faults_of_a_query_quote_nothing(postgres_url, query, fault):
@@ -378,14 +378,13 @@ def test_a_second_at_sign_is_refused_before_anything_is_printed(password):
         _ = source.name
 
 
-def test_a_cell_of_another_type_than_its_column_is_not_quoted(tmp_path):
+def test_a_cell_of_another_type_than_its_column_is_a_text(tmp_path):
     with sqlite3.connect(tmp_path / "t.db") as connection:
         connection.execute("CREATE TABLE t (day DATE)")
-        connection.execute("INSERT INTO t VALUES ('S3CRET')")
+        connection.executemany("INSERT INTO t VALUES (?)", [("odd",), ("2020-01-31",)])
     connection.close()
-    with pytest.raises(InputError, match="ValueError") as refused:
-        list(DatabaseSource(url=f"sqlite:///{tmp_path}/t.db", table="t").chunks())
-    assert "S3CRET" not in str(refused.value)
+    (chunk,) = DatabaseSource(url=f"sqlite:///{tmp_path}/t.db", table="t").chunks()
+    assert as_text(chunk["day"]).tolist() == ["odd", "2020-01-31"]
 
 
 def test_an_odd_cell_does_not_change_the_text_of_others(tmp_path):

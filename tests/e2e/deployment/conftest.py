@@ -14,7 +14,7 @@ ROWS = 800
 @pytest.fixture(scope="session")
 def plan():
     """Few messages with few steps: a real study in little time."""
-    from fedsynth_server.planning import Rounds, make_plan
+    from fedsynth_server.study.planning import Rounds, make_plan
     from fedsynth_simulations.demo_data import demo_schema
 
     return make_plan(

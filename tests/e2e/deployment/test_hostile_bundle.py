@@ -16,8 +16,8 @@ from flwr.proto.control_pb2 import StartRunRequest
 from flwr.proto.fab_pb2 import Fab
 from flwr.proto.transport_pb2 import Scalar
 
-from fedsynth_server.folder import SuperLinkAddress
-from fedsynth_server.superlink import SuperLink
+from fedsynth_server.study.folder import SuperLinkAddress
+from fedsynth_server.superlink.control import SuperLink
 
 pytestmark = [
     pytest.mark.slow,

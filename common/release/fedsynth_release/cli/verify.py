@@ -131,7 +131,7 @@ def _fields(result: "Verification") -> dict[str, Any]:
 
 
 def _table(result: "Verification") -> Table:
-    from fedsynth_release.verification.verdict import printable
+    from fedsynth_common.limits import printable
 
     table = Table("site", "status", "ε stated", "ε recomputed", "δ", "receipt")
     for site in result.sites:

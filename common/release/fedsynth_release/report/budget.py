@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from fedsynth_common.privacy.accounting import epsilon
-from fedsynth_common.privacy.events import DpSgdEvent, Event, GaussianEvent
 from fedsynth_common.privacy.gaussian_dp import mu_of, total_mu
 from fedsynth_release.report import meaning, plots
 from fedsynth_release.statement.mechanisms import Mechanism
@@ -31,7 +30,7 @@ class BudgetRow:
 
 def budget_rows(statement: PrivacyStatement) -> list[BudgetRow]:
     """The budget of a site that took part in every step, step by step."""
-    events = [_event(mechanism) for mechanism in statement.mechanisms]
+    events = [mechanism.event for mechanism in statement.mechanisms]
     whole = total_mu(events) ** 2 if events else 1.0
     return [
         BudgetRow(mechanism, epsilon([event], statement.delta), mu_of(event) ** 2 / whole)
@@ -43,16 +42,6 @@ def budget_plot(rows: Sequence[BudgetRow]) -> Markup | None:
     """The shares drawn as one bar; None if no step was charged."""
     shares = [(row.mechanism.purpose, row.share) for row in rows]
     return plots.stacked("Share of the privacy budget by step", shares) if shares else None
-
-
-def _event(mechanism: Mechanism) -> Event:
-    if mechanism.sampling_rate is None or mechanism.sgd_steps is None:
-        return GaussianEvent(noise_multiplier=mechanism.noise_multiplier)
-    return DpSgdEvent(
-        sampling_rate=mechanism.sampling_rate,
-        noise_multiplier=mechanism.noise_multiplier,
-        steps=mechanism.sgd_steps,
-    )
 
 
 @dataclass(frozen=True)

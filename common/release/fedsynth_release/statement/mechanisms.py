@@ -13,7 +13,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from fedsynth_common.protocol.plan import Plan
+from fedsynth_common.privacy.events import DpSgdEvent, GaussianEvent
+from fedsynth_common.protocol.plan import DiscriminatorPlan, MessageRun, Plan
 
 COUNTS = "discrete Gaussian noise on the counts of marginals"
 TRAINING = "DP-SGD with Poisson sampling, flat clipping per privacy unit and Gaussian noise"
@@ -42,33 +43,38 @@ class Mechanism(BaseModel):
     expected_batch: int | None = None
     sgd_steps: int | None = None
 
+    @property
+    def event(self) -> GaussianEvent | DpSgdEvent:
+        """The privacy event of the step at a site, computed from the constants above."""
+        if self.sampling_rate is None or self.sgd_steps is None:
+            return GaussianEvent(noise_multiplier=self.noise_multiplier)
+        return DpSgdEvent(
+            sampling_rate=self.sampling_rate,
+            noise_multiplier=self.noise_multiplier,
+            steps=self.sgd_steps,
+        )
+
 
 def mechanisms_of(plan: Plan) -> tuple[Mechanism, ...]:
     """The mechanisms that the sites approved, in the order in which they run."""
-    mechanisms = [
-        Mechanism(
-            first_step=measure.step,
-            last_step=measure.step,
-            purpose=measure.purpose,
-            mechanism=COUNTS,
-            noise_multiplier=measure.noise_multiplier,
-        )
-        for measure in plan.measure
-    ]
-    if d := plan.discriminator:
-        training = Mechanism(
-            first_step=d.first_step,
-            last_step=d.steps[-1],
-            purpose="discriminator",
-            mechanism=TRAINING,
-            noise_multiplier=d.noise_multiplier,
-            sampling_rate=d.sampling_rate,
-            clipping_norm=d.clipping_norm,
-            expected_batch=d.expected_batch,
-            sgd_steps=d.messages * d.steps_per_message,
-        )
-        mechanisms.append(training)
-    return tuple(mechanisms)
+    return tuple(_mechanism(run, plan.discriminator) for run in plan.message_runs)
+
+
+def _mechanism(run: MessageRun, training: DiscriminatorPlan | None) -> Mechanism:
+    steps = {"first_step": run.numbers[0], "last_step": run.numbers[-1]}
+    noise = run.event.noise_multiplier
+    if training is None or run.purpose != "discriminator":
+        return Mechanism(**steps, purpose=run.purpose, mechanism=COUNTS, noise_multiplier=noise)
+    return Mechanism(
+        **steps,
+        purpose=run.purpose,
+        mechanism=TRAINING,
+        noise_multiplier=noise,
+        sampling_rate=training.sampling_rate,
+        clipping_norm=training.clipping_norm,
+        expected_batch=training.expected_batch,
+        sgd_steps=training.messages * training.steps_per_message,
+    )
 
 
 def smallest_group(sites: Iterable[Iterable[Mapping[str, Any]]]) -> int | None:

@@ -17,13 +17,16 @@ import platform
 from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from fedsynth_common.errors import InputError
+from fedsynth_common.limits import MAX_STATEMENT_BYTES, printable, read_limited
+from fedsynth_common.privacy import PrivacyError
 from fedsynth_common.privacy.accounting import ROUNDING, epsilon, epsilon_rdp
 from fedsynth_common.privacy.events import from_dict, merged, to_dict
+from fedsynth_common.protocol.plan import MAX_MECHANISMS, MAX_SITES
 from fedsynth_release.statement import promises
 from fedsynth_release.statement.mechanisms import Mechanism, limits_of, smallest_group
 
@@ -45,15 +48,6 @@ class Accountant(_Statement):
         "computing ε again with Rényi DP over the same events "
         "(epsilon_rdp_upper_bound of each site)"
     )
-
-
-class Audit(_Statement):
-    """An attack on this study that proves a lower bound of its ε. None is run by default."""
-
-    test: str
-    epsilon_lower: float
-    confidence: float
-    runs: int
 
 
 class SiteCost(_Statement):
@@ -81,8 +75,16 @@ class SiteCost(_Statement):
     def from_events(
         cls, site: str, events: Sequence[dict[str, Any]], delta: float, **more: Any
     ) -> "SiteCost":
-        """Compute the cost of a site from the events that it was charged."""
+        """Compute the cost of a site from the events that it was charged.
+
+        Raises:
+            PrivacyError: the events cannot be composed, or they are of more different kinds than a
+                plan allows. Each kind takes the accountant seconds, and a receipt may contain
+                anything that a site signs.
+        """
         charged = merged(from_dict(event) for event in events)
+        if len(charged) > MAX_MECHANISMS:
+            raise PrivacyError(f"more than {MAX_MECHANISMS} different mechanisms")
         return cls(
             site=site,
             epsilon=epsilon(charged, delta),
@@ -110,7 +112,7 @@ class PrivacyStatement(_Statement):
         description="the most records of one person that are used; null if the unit is a record",
     )
     trust: str = promises.TRUST
-    sites: tuple[SiteCost, ...]
+    sites: Annotated[tuple[SiteCost, ...], Field(max_length=MAX_SITES)]
     epsilon_if_people_are_at_one_site_only: float
     epsilon_if_people_may_be_at_every_site: float
     delta: float
@@ -127,9 +129,6 @@ class PrivacyStatement(_Statement):
     not_promised: tuple[str, ...] = promises.NOT_PROMISED
     smallest_visible_group: int | None = None
     limits: tuple[str, ...]
-    audits: tuple[Audit, ...] = Field(
-        default=(), description="attacks that were run on this study; empty if none was run"
-    )
     software: dict[str, str] = Field(
         default={}, description="versions of the coordinator's packages, by name"
     )
@@ -206,16 +205,17 @@ class PrivacyStatement(_Statement):
                 the first such field.
         """
         try:
-            return cls.model_validate_json(path.read_bytes())
+            return cls.model_validate_json(read_limited(path, MAX_STATEMENT_BYTES))
         except OSError as error:
             raise InputError(f"{path}: cannot be read ({error.strerror})") from None
         except ValidationError as error:
-            faults = [".".join(str(part) for part in fault["loc"]) for fault in error.errors()]
+            errors = error.errors(include_input=False)
+            faults = [".".join(str(part) for part in fault["loc"]) for fault in errors]
         if "spec_version" in faults:
             raise InputError(
                 f"{path}: spec_version: expected 2, the only one that this version of fedsynth reads"
             )
-        raise InputError(f"{path}: damaged: {faults[0] or 'file'} is not as expected")
+        raise InputError(f"{path}: damaged: {printable(faults[0]) or 'file'} is not as expected")
 
 
 def _unit(rows_per_person: int | None) -> str:

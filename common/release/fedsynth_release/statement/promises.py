@@ -54,6 +54,10 @@ DRAFTED = (
     "not private: the schema was drafted from data (its columns, bounds and categories were read "
     "from records without noise)"
 )
+REHEARSAL = (
+    "not private: a rehearsal on pooled data (the size that its plan declares, or which records were "
+    "at which site or held out, was computed from the records)"
+)
 
 
 def is_private(caveats: Iterable[str]) -> bool:

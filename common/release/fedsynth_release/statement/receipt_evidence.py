@@ -16,16 +16,17 @@ site itself can prove this (`known_key`).
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ValidationError
 
+from fedsynth_common.limits import printable
 from fedsynth_common.privacy import PrivacyError
 from fedsynth_common.privacy.events import DpSgdEvent, Event, from_dict, merged
 from fedsynth_common.privacy.gaussian_dp import total_mu
 from fedsynth_common.protocol.plan import Plan
+from fedsynth_common.protocol.receipt import Receipt
 from fedsynth_release.statement.privacy_statement import SiteCost
 
 PROVEN = (
@@ -35,40 +36,6 @@ PROVEN = (
 """Fields of a site's line that repeat the receipt; they are empty for a site without a receipt."""
 Fault = tuple[str, str]
 """A field of the site's line, and what is wrong with it."""
-
-
-class Ledger(BaseModel):
-    """The state of a site's ledger when it signed: number of entries and hash of the last entry."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-    seq: int
-    head: str
-
-
-class Receipt(BaseModel):
-    """The fields of a receipt in format 1."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-    format_version: Literal[1]
-    study: str
-    plan_digest: str
-    dataset: str
-    events: tuple[dict[str, Any], ...]
-    ledger: Ledger
-    package_version: str
-    seeded: bool
-
-    @property
-    def facts(self) -> dict[str, Any]:
-        """The fields that the site's line in the statement repeats."""
-        return {
-            "dataset": self.dataset,
-            "ledger_entries": self.ledger.seq,
-            "ledger_head": self.ledger.head,
-            "package_version": self.package_version,
-        }
 
 
 class _RefusedError(Exception):
@@ -134,18 +101,14 @@ def _opened(cost: SiteCost) -> Receipt:
         raise _RefusedError("receipt", 'missing; without one the status must be "lost"')
     body, signature, raw = (_unhex(cost, name) for name in ("receipt", "signature", "receipt_key"))
     try:
-        key = Ed25519PublicKey.from_public_bytes(raw)
-    except ValueError:
-        raise _RefusedError("receipt_key", "is not an Ed25519 public key of 32 bytes") from None
-    try:
-        key.verify(signature, body)
+        return Receipt.opened(body, signature, raw)
     except InvalidSignature:
         raise _RefusedError("signature", "does not fit the receipt and its key") from None
-    try:
-        return Receipt.model_validate_json(body)
     except ValidationError as error:
         where = ".".join(str(part) for part in error.errors()[0]["loc"]) or "text"
         raise _RefusedError("receipt", f"damaged, or of another format ({where})") from None
+    except ValueError:
+        raise _RefusedError("receipt_key", "is not an Ed25519 public key of 32 bytes") from None
 
 
 def _unhex(cost: SiteCost, name: str) -> bytes:
@@ -169,7 +132,8 @@ def _events(charged: Iterable[Mapping[str, Any]]) -> tuple[Event, ...]:
     try:
         return merged(from_dict(event) for event in charged)
     except PrivacyError as error:
-        raise _RefusedError("receipt.events", f"cannot be accounted ({error})") from None
+        fault = f"cannot be accounted ({printable(str(error))})"
+        raise _RefusedError("receipt.events", fault) from None
 
 
 def beyond(events: Iterable[Event], plan: Plan) -> bool:

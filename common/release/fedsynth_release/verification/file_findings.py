@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from fedsynth_common.errors import InputError
+from fedsynth_common.limits import MAX_STATEMENT_BYTES, read_limited
 from fedsynth_common.privacy import PrivacyError
 from fedsynth_common.privacy.accounting import ROUNDING, epsilon
 from fedsynth_common.protocol.plan import Plan
@@ -85,9 +86,11 @@ def _measurement_fault(folder: Path, schema: Schema) -> str:
 def _card_fault(path: Path, card: str) -> str:
     """What is wrong with the model card; its last section, with notes, may say anything."""
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_limited(path, MAX_STATEMENT_BYTES).decode("utf-8")
     except OSError:
         return "missing, or cannot be read"
+    except InputError:
+        return "is longer than a model card can be"
     except UnicodeDecodeError:
         return "is not UTF-8"
     notes = text.removeprefix(card)

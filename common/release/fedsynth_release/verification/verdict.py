@@ -10,13 +10,14 @@ made.
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from fedsynth_common.limits import printable
 from fedsynth_release.statement.privacy_statement import PrivacyStatement
 
 NOT_GUARANTEED = (
     "that the sites ran this software unchanged",
     "what the statement lists as unprotected",
 )
-STATED_ONLY = "the audits, contact, expiry date and software versions that the statement lists"
+STATED_ONLY = "the contact, expiry date and software versions that the statement lists"
 LOST = "anything about {}, which has no receipt, so the whole plan is counted for it"
 KEYS_UNKNOWN = "that each receipt key belongs to its site (pass --key for those you know)"
 
@@ -34,11 +35,6 @@ RECEIPTS_ONLY = (
 )
 
 
-def printable(text: str) -> str:
-    """The text without control characters, so that a file cannot control the reader's terminal."""
-    return "".join(character if character.isprintable() else "?" for character in text)
-
-
 @dataclass(frozen=True, kw_only=True)
 class Finding:
     """One difference that was found; its text is one line."""
@@ -48,7 +44,7 @@ class Finding:
     problem: str
 
     def __str__(self) -> str:
-        return printable(f"{self.file}: {self.field}: {self.problem}")
+        return printable(f"{self.file}: {self.field}: {self.problem}", most=2_000)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,7 +94,7 @@ class Verification:
     @property
     def not_guaranteed(self) -> tuple[str, ...]:
         """What these files cannot show."""
-        claims = self.statement.audits or self.statement.contact or self.statement.expires
+        claims = self.statement.contact or self.statement.expires
         open_questions = (*NOT_GUARANTEED, STATED_ONLY) if claims else NOT_GUARANTEED
         if lost := [site.site for site in self.sites if site.receipt == "none"]:
             open_questions = (LOST.format(", ".join(lost)), *open_questions)

@@ -25,6 +25,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from fedsynth_common.errors import InputError
+from fedsynth_common.limits import MAX_PLAN_BYTES, read_limited
 from fedsynth_common.privacy import PrivacyError
 from fedsynth_common.privacy.events import to_dict
 from fedsynth_common.protocol.plan import Plan
@@ -90,7 +91,7 @@ def _read(folder: Path) -> tuple[PrivacyStatement, Plan, Schema]:
             raise InputError(f"{folder}: no {name}; expected the generator folder of a study")
     statement = PrivacyStatement.load(folder / STATEMENT)
     try:
-        plan = Plan.from_json((folder / PLAN).read_bytes())
+        plan = Plan.from_json(read_limited(folder / PLAN, MAX_PLAN_BYTES))
     except InputError as error:
         raise InputError(f"{folder / PLAN}: damaged ({error})") from None
     return statement, plan, Schema.load(folder / SCHEMA)

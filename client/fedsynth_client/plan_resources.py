@@ -1,0 +1,55 @@
+"""What a plan may take of a site's computer, in words for whoever approves it.
+
+Everything here follows from the plan and from the public limits that the vault holds every request to,
+so the lines are upper bounds: most requests take a small part of it. Nothing looks at a record.
+"""
+
+from fedsynth_common.limits import (
+    LARGEST_REQUEST_BYTES,
+    MAX_CELLS,
+    MAX_MESSAGE_BYTES,
+    MAX_PARAMETERS,
+    MIB,
+    printable,
+)
+from fedsynth_common.protocol.plan import DiscriminatorPlan, Plan
+from fedsynth_common.schema import Schema, domains
+
+Line = tuple[str, str]
+"""What is spoken of, and what the plan may take of it."""
+
+
+def resources(plan: Plan) -> list[Line]:
+    """The lines, in the order in which the steps run."""
+    lines = []
+    if plan.measure:
+        asked = f"{len(plan.measure)} requests, each for at most {MAX_CELLS:,} noisy counts"
+        lines.append(("counts", asked))
+    if plan.discriminator:
+        lines += _training(plan.discriminator, plan.table)
+    lines.append(("messages", f"at most {MAX_MESSAGE_BYTES // MIB} MiB each, either way"))
+    memory = f"at most {LARGEST_REQUEST_BYTES // MIB:,} MiB for a request, besides the records"
+    return [*lines, ("memory", memory)]
+
+
+def _training(training: DiscriminatorPlan, table: Schema) -> list[Line]:
+    columns = [domain.width for domain in domains(table)]
+    count = training.parameters(sum(columns))
+    fewer = "fewer where the study merges codes"
+    size = f"up to {count:,} parameters, {fewer}"
+    if count > MAX_PARAMETERS:
+        size = f"up to {MAX_PARAMETERS:,} parameters: requests for more are refused"
+    hidden = printable(", ".join(f"{width:,}" for width in training.hidden))
+    layers = "hidden layer" if len(training.hidden) == 1 else "hidden layers"
+    predicted = min(training.masked_columns, len(columns))
+    steps = training.messages * training.steps_per_message
+    drawn = f"about {training.sampling_rate:.1%} of the records or persons"
+    return [
+        ("network", f"{len(training.hidden)} {layers} of {hidden}; {size}"),
+        (
+            "training",
+            f"{training.messages:,} messages of {training.steps_per_message:,} steps, {steps:,} steps "
+            f"in all; each looks at {drawn}",
+        ),
+        ("predicts", f"{predicted} of the {len(columns)} columns of every record it looks at"),
+    ]

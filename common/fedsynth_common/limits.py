@@ -1,0 +1,92 @@
+"""How large anything may be that one party of a study sends to another, and how files are read under it.
+
+Whoever parses a file or message decides beforehand, from these public numbers, how much of it is read:
+a file of any length, and one that never ends, costs no more than its limit. The numbers leave room far
+beyond the largest honest study; what a study may hold inside them is bounded by plan and schema.
+
+A vault's replies and the memory that a request takes follow from the same numbers, so that no request
+is charged whose reply could not be delivered, and none meets a limit at a size that the records decide.
+"""
+
+from pathlib import Path
+
+from fedsynth_common.errors import InputError
+
+KIB, MIB = 1 << 10, 1 << 20
+MAX_MESSAGE_BYTES = 64 * MIB
+"""Of a message between courier and vault; Flower carries no larger ones for fedsynth either."""
+MAX_PLAN_BYTES = 32 * MIB
+MAX_SCHEMA_BYTES = 16 * MIB
+MAX_STATEMENT_BYTES = 64 * MIB
+MAX_SETTINGS_BYTES = 256 * KIB
+"""Of what a person writes: policy, configuration, `study.toml`."""
+MAX_LINE = KIB
+"""Bytes of a line of a TOML file that somebody else may have written."""
+MAX_RECEIPT_BYTES = 4 * MIB
+
+MAX_CELLS = 16_000_000
+"""Counts of a measure request: four bytes each, they fit into a reply."""
+MAX_MARGINALS = 1 << 17
+"""Of a measure request: all pairs of 500 columns."""
+MAX_VARIANCES = 4
+"""Different noise variances of a measure request: to account for each of them takes seconds."""
+AXES_PER_COLUMN = 8
+"""Different views of a column in a measure request, on average over the columns."""
+MAX_PARAMETERS = 5_000_000
+"""Of a discriminator: its weights and Adam's moments, twelve bytes a parameter, fit into a message."""
+
+LARGEST_REQUEST_BYTES = 1024 * MIB
+"""Memory that a vault takes for a request besides its records; a slow test holds `measure` below it."""
+
+REQUEST_BYTES = {
+    "enroll": MAX_PLAN_BYTES + KIB,
+    "measure": 16 * MIB,
+    "discriminate": MAX_MESSAGE_BYTES,
+    "receipt": KIB,
+}
+"""The longest request of each method that a vault reads."""
+REPLY_BYTES = {
+    "enroll": 64 * KIB,
+    "measure": MAX_MESSAGE_BYTES,
+    "discriminate": MAX_MESSAGE_BYTES,
+    "receipt": MAX_RECEIPT_BYTES + KIB,
+}
+"""The longest reply of each method that a coordinator reads."""
+
+
+def within_lines(data: bytes, source: str) -> str:
+    """The text of a TOML file, if no line is longer than `MAX_LINE`.
+
+    A key of n parts stands on one line, and a reader of TOML takes time in n squared for it.
+
+    Raises:
+        InputError: a longer line.
+        UnicodeDecodeError: not UTF-8.
+    """
+    if max(map(len, data.split(b"\n"))) > MAX_LINE:
+        raise InputError(f"{source}: a line is longer than the {MAX_LINE:,} bytes that it may have")
+    return data.decode("utf-8")
+
+
+def printable(text: str, most: int = 500) -> str:
+    r"""A foreign text that is short and holds nothing that a terminal would obey.
+
+    >>> printable("north\x1b[2K"), printable("abcdef", most=4)
+    ('north?[2K', 'abcd…')
+    """
+    shown = "".join(character if character.isprintable() else "?" for character in text[:most])
+    return shown + "…" if len(text) > most else shown
+
+
+def read_limited(path: Path, most: int) -> bytes:
+    """The bytes of a file that somebody else may have made; no more of it is read than `most` + 1.
+
+    Raises:
+        InputError: it is longer.
+        OSError: it cannot be read.
+    """
+    with path.open("rb") as file:
+        data = file.read(most + 1)
+    if len(data) > most:
+        raise InputError(f"{path}: longer than the {most:,} bytes that such a file may have")
+    return data

@@ -1,0 +1,70 @@
+"""The receipt: what a site's vault signs about the cost of one study. Its format stands here alone.
+
+A receipt lists the privacy events of a study as the site's ledger holds them, and the ledger's head, so
+that a later claim of fewer charges can be refuted. It says nothing about the records. It is signed with
+Ed25519 over the exact bytes of the canonical JSON (sorted keys, no white space).
+"""
+
+import json
+from typing import Annotated, Any, Literal
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from pydantic import BaseModel, ConfigDict, Field
+
+Name = Annotated[str, Field(max_length=200)]
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class LedgerHead(_Frozen):
+    """The head of a site's ledger when it signed: entries so far and the hash of the last."""
+
+    seq: Annotated[int, Field(ge=0, le=2**62)]
+    head: Name
+
+
+class Receipt(_Frozen):
+    """The fields of a receipt, format 1.
+
+    Attributes:
+        events: what was charged (`privacy.events.to_dict`).
+        seeded: noise or sampling came from a seed, so that the events protect nobody.
+    """
+
+    format_version: Literal[1] = 1
+    study: Name
+    plan_digest: Name
+    dataset: Name
+    events: Annotated[tuple[dict[str, Any], ...], Field(max_length=20_000)]
+    ledger: LedgerHead
+    package_version: Name
+    seeded: bool
+
+    def to_json(self) -> bytes:
+        """Canonical JSON: the bytes that are signed."""
+        fields = self.model_dump(mode="json")
+        return json.dumps(fields, sort_keys=True, separators=(",", ":")).encode()
+
+    @classmethod
+    def opened(cls, body: bytes, signature: bytes, key: bytes) -> "Receipt":
+        """The receipt in these bytes, once its signature was found to fit.
+
+        Raises:
+            ValueError: the key is not an Ed25519 public key of 32 bytes.
+            InvalidSignature: the signature does not fit the bytes and the key.
+            ValidationError: the bytes are not a receipt of this format; also a ValueError.
+        """
+        Ed25519PublicKey.from_public_bytes(key).verify(signature, body)
+        return cls.model_validate_json(body)
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What a site's line in the privacy statement repeats in the clear."""
+        return {
+            "dataset": self.dataset,
+            "ledger_entries": self.ledger.seq,
+            "ledger_head": self.ledger.head,
+            "package_version": self.package_version,
+        }

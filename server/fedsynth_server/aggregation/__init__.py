@@ -1,0 +1,1 @@
+"""What the sites answer, put together: histograms, marginals and discriminators."""

@@ -1,0 +1,1 @@
+"""Messages between the coordinator and the sites: who is which site, who has answered what."""

@@ -1,0 +1,182 @@
+"""Enrolment: which node of the grid is which site of the plan.
+
+A node is a site of the plan when its vault says so on being shown the plan and signs it with its receipt
+key. Which key is a site's is known from `study.toml`, where the coordinator wrote what the site told by
+another way; a node with any other is refused. Of a site that is not named there the key is taken as
+first shown, and another one refused from then on. A site whose node went away and came back under
+another number is enrolled again before the next message.
+"""
+
+import time
+from collections.abc import Iterable, Mapping
+from functools import partial
+
+import httpx
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from flwr.serverapp import Grid
+
+from fedsynth_common.errors import FedsynthError
+from fedsynth_common.protocol import PROTOCOL_VERSION, enrolment_text
+from fedsynth_common.protocol import vault_pb2 as pb
+from fedsynth_common.protocol.plan import Plan
+from fedsynth_server.messages.exchange import Exchange, Timing, answered, require_quorum
+from fedsynth_server.messages.journal import NoJournal
+from fedsynth_server.progress import StudyProgress
+
+ANOTHER_KEY = "another receipt key than it showed first"
+STRANGER_BEFORE = (
+    "has the key that study.toml names, but the journal holds another's replies; use a new folder"
+)
+NOT_THE_NAMED_KEY = "another receipt key than study.toml names for it"
+NOT_SIGNED = "does not sign the plan with the receipt key that it shows"
+NO_KEY = "what it shows as its receipt key is none"
+KEY_BYTES = 32
+"""Of an Ed25519 public key: what is kept of a site is no longer than it must be."""
+ASK_AGAIN = 60.0
+"""Seconds until a node that did not accept the plan is asked again while enrolment lasts."""
+LATECOMER = 120.0
+"""Seconds for a node to say whether it accepts the plan, before the others go on without it."""
+
+
+class Enrolment:
+    """The nodes of a grid as sites of a plan.
+
+    Attributes:
+        nodes: the node of each enrolled site.
+        named: receipt keys (32 bytes) by site that are known beforehand.
+    """
+
+    def __init__(
+        self, plan: Plan, grid: Grid, timing: Timing, journal: NoJournal, progress: StudyProgress
+    ) -> None:
+        self.plan, self.timing, self.journal, self.progress = plan, timing, journal, progress
+        self.nodes: dict[str, int] = {}
+        self.named: Mapping[str, bytes] = {}
+        self._grid = grid
+        self._keys: dict[str, bytes] = {}
+        self._refused: dict[int, str] = {}
+
+    @property
+    def keys(self) -> dict[str, bytes]:
+        """Receipt keys of the sites that ever enrolled, in the plan's order."""
+        return {site: self._keys[site] for site in self.plan.sites if site in self._keys}
+
+    @property
+    def first_shown(self) -> list[str]:
+        """Enrolled sites whose receipt key nobody has named: it is whoever's came first."""
+        return [site for site in self.keys if site not in self.named]
+
+    @property
+    def refused(self) -> dict[str, str]:
+        """Nodes that are no site of this study, or not yet, and why."""
+        return {f"node {node}": why for node, why in self._refused.items()}
+
+    def enroll(self) -> list[str]:
+        """Show the plan to every connected node until it is known which site each one is.
+
+        Returns:
+            Notes: the nodes that were refused and the sites that are not there.
+
+        Raises:
+            FedsynthError: when fewer sites than the quorum accept the plan.
+        """
+        sites, start, asked_at = len(self.plan.sites), time.monotonic(), 0.0
+        limit = self.timing.gather or self.timing.deadline
+        while True:
+            again = time.monotonic() - asked_at >= ASK_AGAIN
+            asked_at = time.monotonic() if again else asked_at
+            patience = LATECOMER if self.timing.gather else limit
+            connected = self._welcome(patience, self._refused if again else ())
+            self.progress.update("enrol sites", len(self.nodes), sites)
+            settled = not self.timing.gather and connected >= sites
+            over = time.monotonic() - start >= limit
+            if len(self.nodes) == sites or settled or over:
+                break
+            time.sleep(self.timing.poll)
+        if connected < min(self.timing.quorum or sites, sites):
+            raise FedsynthError(f"{connected} of {sites} sites are connected; gave up waiting")
+        require_quorum(self.timing, "enroll", len(self.nodes), sites, self.refused)
+        absent = [site for site in self.plan.sites if site not in self.nodes]
+        return [
+            *(f"enroll: {node}: {why}" for node, why in self.refused.items()),
+            *(f"enroll: {site}: not there" for site in absent),
+        ]
+
+    def welcome_latecomers(self) -> None:
+        """Enrol whoever has connected since, if a site is still missing."""
+        if set(self.plan.sites) - set(self.nodes):
+            self._welcome(LATECOMER)
+
+    def _welcome(self, patience: float, again: Iterable[int] = ()) -> int:
+        """Enrol the nodes not seen before, and those of `again`; returns how many are connected."""
+        try:
+            connected = sorted(self._grid.get_node_ids())
+        except (httpx.HTTPError, OSError):  # the SuperLink is away
+            return 0
+        known, again = {*self.nodes.values(), *self._refused}, set(again)
+        due = [node for node in connected if node not in known or node in again]
+        if due:
+            self._show_plan(due, patience)
+        return len(connected)
+
+    def _show_plan(self, nodes: list[int], patience: float) -> None:
+        request = pb.EnrollRequest(
+            protocol_version=PROTOCOL_VERSION, plan_json=self.plan.to_json()
+        ).SerializeToString(deterministic=True)
+        addresses = {str(node): node for node in nodes}
+        timing = Timing(deadline=patience, poll=self.timing.poll)
+        replies = Exchange(
+            self._grid,
+            timing,
+            "enroll",
+            dict.fromkeys(addresses, request),
+            addresses.get,
+            partial(answered, pb.EnrollReply),
+        ).run(needed=len(nodes))
+        for address, node in addresses.items():
+            self._refused.pop(node, None)
+            if address in replies.failed:
+                self._refused[node] = replies.failed[address]
+            elif why := self._why_not(replies.good[address]):
+                self._refused[node] = why
+            else:
+                reply = replies.good[address]
+                self.nodes[reply.site] = node
+                self._keys[reply.site] = reply.receipt_key
+
+    def _why_not(self, reply: pb.EnrollReply) -> str:
+        """Why this node is none of the plan's sites; empty if it is one."""
+        if reply.site not in self.plan.sites or self._connected(reply.site):
+            return "not a site of the plan, or one that is there already"
+        if len(reply.receipt_key) != KEY_BYTES:
+            return f"{reply.site}: {NO_KEY}"
+        if self.named.get(reply.site, reply.receipt_key) != reply.receipt_key:
+            return f"{reply.site}: {NOT_THE_NAMED_KEY}"
+        if not _signed(reply, enrolment_text(bytes.fromhex(self.plan.digest), reply.site)):
+            return f"{reply.site}: {NOT_SIGNED}"
+        if self.journal.receipt_key(reply.site, reply.receipt_key) != reply.receipt_key:
+            return f"{reply.site}: {STRANGER_BEFORE if reply.site in self.named else ANOTHER_KEY}"
+        if self._keys.get(reply.site, reply.receipt_key) != reply.receipt_key:
+            return f"{reply.site}: {ANOTHER_KEY}"
+        return ""
+
+    def _connected(self, site: str) -> bool:
+        try:
+            return self.nodes.get(site) in set(self._grid.get_node_ids())
+        except (httpx.HTTPError, OSError):  # the SuperLink is away
+            return False
+
+    def node_of(self, site: str) -> int | None:
+        """The site's node, after looking whether it came back as another."""
+        if not self._connected(site):
+            self._welcome(LATECOMER)
+        return self.nodes.get(site)
+
+
+def _signed(reply: pb.EnrollReply, text: bytes) -> bool:
+    try:
+        Ed25519PublicKey.from_public_bytes(reply.receipt_key).verify(reply.signature, text)
+    except (InvalidSignature, ValueError):
+        return False
+    return True

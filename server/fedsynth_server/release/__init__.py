@@ -1,0 +1,1 @@
+"""What leaves the coordinator when a study has finished."""

@@ -1,0 +1,113 @@
+"""Writes the finished generator with its papers.
+
+A receipt is believed only after its signature and its study have been checked; a site whose receipt is
+missing or wrong is listed with the cost of the whole plan, since that is what it may have spent.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from cryptography.exceptions import InvalidSignature
+
+from fedsynth_common.privacy.events import merged, to_dict
+from fedsynth_common.protocol import vault_pb2 as pb
+from fedsynth_common.protocol.plan import Plan
+from fedsynth_common.protocol.receipt import Receipt
+from fedsynth_release.generator import Generator
+from fedsynth_release.generator_files import CARD, MEASUREMENTS, PLAN
+from fedsynth_release.measurements import Measurements
+from fedsynth_release.statement import PrivacyStatement, SiteCost
+from fedsynth_release.statement.mechanisms import mechanisms_of
+from fedsynth_release.statement.model_card import model_card
+from fedsynth_release.statement.promises import DRAFTED
+from fedsynth_server.study.result import StudyResult
+
+
+def site_cost(
+    plan: Plan, site: str, receipt: pb.ReceiptReply | None, key: bytes
+) -> tuple[SiteCost, bool]:
+    """The cost of one site and whether its noise was seeded."""
+    if receipt is not None:
+        try:
+            signed = Receipt.opened(receipt.receipt_json, receipt.signature, key)
+            if (signed.study, signed.plan_digest) == (plan.study, plan.digest):
+                cost = SiteCost.from_events(
+                    site,
+                    signed.events,
+                    plan.delta,
+                    receipt=receipt.receipt_json.hex(),
+                    signature=receipt.signature.hex(),
+                    receipt_key=key.hex(),
+                    **signed.facts,
+                )
+                return cost, signed.seeded
+        except (InvalidSignature, ValueError, TypeError):
+            pass  # an unusable receipt is no receipt
+    worst = [to_dict(event) for event in merged(plan.planned_events())]
+    return SiteCost.from_events(site, worst, plan.delta, status="lost"), False
+
+
+def privacy_statement(
+    plan: Plan,
+    result: StudyResult,
+    contact: str = "",
+    expires: str = "",
+    caveats: Sequence[str] = (),
+) -> PrivacyStatement:
+    """The statement of a finished study; contact and expiry as the coordinator words them.
+
+    `caveats` are added to those that follow from the plan and the receipts.
+    """
+    costs = [
+        site_cost(plan, site, result.receipts.get(site), result.keys.get(site, b""))
+        for site in plan.sites
+    ]
+    drafted = plan.table.origin == "drafted from data"
+    return PrivacyStatement.of(
+        study=plan.study,
+        plan_digest=plan.digest,
+        rows_per_person=plan.table.rows_per_person if plan.table.person_key else None,
+        delta=plan.delta,
+        sites=[cost for cost, _ in costs],
+        caveats=[*([DRAFTED] if drafted else []), *caveats],
+        seeded=any(seeded for _, seeded in costs),
+        mechanisms=mechanisms_of(plan),
+        contact=contact,
+        expires=expires,
+    )
+
+
+def export(
+    plan: Plan,
+    result: StudyResult,
+    folder: Path,
+    contact: str = "",
+    expires: str = "",
+    caveats: Sequence[str] = (),
+) -> Generator:
+    """Write `folder` (created if needed): weights, schema, plan, measurements, statement, card.
+
+    Returns:
+        The generator as it was written.
+    """
+    statement = privacy_statement(plan, result, contact, expires, caveats)
+    generator = Generator(result.network, result.codebook, plan.table, statement)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / PLAN).write_bytes(plan.to_json())  # these bytes have the digest that sites approved
+    _write_measurements(plan, result, folder / MEASUREMENTS)
+    generator.save(folder)
+    card = model_card(plan.table, generator.statement, result.notes)
+    (folder / CARD).write_text(card, encoding="utf-8")
+    return generator
+
+
+def _write_measurements(plan: Plan, result: StudyResult, path: Path) -> None:
+    """What the generator was held against, or nothing where it has no measurements."""
+    path.unlink(missing_ok=True)  # of an earlier export
+    if not result.measured:
+        return
+    with torch.no_grad():
+        soft = result.network.soft_rows().double().numpy()
+    measurements = Measurements.of(plan.table, result.records, result.measured, soft)
+    path.write_text(measurements.to_json(), encoding="utf-8")

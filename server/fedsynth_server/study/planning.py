@@ -1,0 +1,204 @@
+"""From ε to a plan: how much noise each step needs so that the whole study costs ε and no more.
+
+The budget is split in shares of μ², the squared Gaussian-DP parameter, because squares add under
+composition (Dong, Roth & Su 2022, Cor. 3.3). One factor then scales all noise until the true
+accountant (PLD over the planned events) says ε. Everything here is a function of public facts:
+ε, δ, the schema, the number of sites and the declared order of magnitude of records per site.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from fedsynth_common.errors import InputError
+from fedsynth_common.privacy import PrivacyError
+from fedsynth_common.privacy.accounting import epsilon as epsilon_of
+from fedsynth_common.privacy.calibration import calibrate
+from fedsynth_common.privacy.events import DpSgdEvent, Event, GaussianEvent
+from fedsynth_common.privacy.gaussian_dp import dpsgd_noise_multiplier, mu_of, total_mu
+from fedsynth_common.protocol.plan import DiscriminatorPlan, MeasureStep, Plan
+from fedsynth_common.schema import Schema
+
+Variant = Literal["both", "marginals", "gan"]
+"""Marginals and discriminators, marginals alone, or discriminators with one-way margins alone."""
+Choice = Variant | Literal["auto"]
+"""`auto` is `both` where discriminators are worth their share, else `marginals`: see `chosen`."""
+
+SHARES: dict[Variant, dict[str, float]] = {
+    "both": {"histograms": 0.10, "marginals": 0.80, "discriminator": 0.10},
+    "marginals": {"histograms": 0.10, "marginals": 0.90},
+    "gan": {"histograms": 0.15, "discriminator": 0.85},
+}
+WORTHWHILE = 45_000
+"""Records x ε / sqrt(sites) from which on the discriminators' share of the budget costs pairs little.
+
+Every site adds its own noise, so the mean of K sites has 1 / sqrt(K) of one site's over K times the
+records. Adult has 22,000 at ε = 1 and 5 sites: there the share makes pairs worse by a twentieth, at
+ε = 3 (67,000) by a fiftieth (simulations/RESULTS.md).
+"""
+
+
+class Rounds(BaseModel):
+    """Size of the adversarial phase. A message costs seconds at a site, so there are few."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    messages: int = Field(default=24, ge=1, le=1000)
+    steps_per_message: int = Field(default=12, ge=1)
+    sampling_rate: float = Field(default=0.125, gt=0, le=1)
+
+
+def chosen(choice: Choice, *, sites: int, records_per_site: int, epsilon: float) -> Variant:
+    """The variant that `auto` stands for; a function of public facts.
+
+    >>> chosen("auto", sites=5, records_per_site=10_000, epsilon=1.0)
+    'marginals'
+    >>> chosen("auto", sites=5, records_per_site=10_000, epsilon=3.0)
+    'both'
+    """
+    if choice != "auto":
+        return choice
+    signal = math.sqrt(sites) * records_per_site * epsilon
+    return "both" if signal >= WORTHWHILE else "marginals"
+
+
+def make_plan(
+    *,
+    study: str,
+    table: Schema,
+    sites: Sequence[str],
+    records_per_site: int,
+    epsilon: float,
+    delta: float,
+    variant: Choice = "auto",
+    rounds: Rounds | None = None,
+) -> Plan:
+    """A plan whose composed ε at `delta` is between 0.992 and 0.995 of `epsilon`.
+
+    Raises:
+        InputError: for an ε or δ outside (0.01..100) and (1e-12..0.1), or an ε without a plan.
+    """
+    if not 0.01 <= epsilon <= 100:
+        raise InputError(f"--epsilon {epsilon:g}: expected a number from 0.01 to 100")
+    if not 1e-12 <= delta <= 0.1:
+        raise InputError(f"--delta {delta:g}: expected a number from 1e-12 to 0.1")
+    rounds = rounds or Rounds()
+    variant = chosen(variant, sites=len(sites), records_per_site=records_per_site, epsilon=epsilon)
+    shares = _measure_shares(variant)
+    gan_share = SHARES[variant].get("discriminator", 0.0)
+
+    def multipliers(factor: float) -> tuple[list[float], float]:
+        measures = [factor / math.sqrt(share) for _, share in shares]
+        steps = rounds.messages * rounds.steps_per_message
+        if not gan_share:
+            return measures, 0.0
+        mu = math.sqrt(gan_share) / factor
+        return measures, dpsgd_noise_multiplier(mu, rounds.sampling_rate, steps)
+
+    def events(factor: float) -> list[Event]:
+        measures, sigma = multipliers(factor)
+        planned: list[Event] = [GaussianEvent(noise_multiplier=z) for z in measures]
+        if gan_share:
+            steps = rounds.messages * rounds.steps_per_message
+            planned.append(
+                DpSgdEvent(sampling_rate=rounds.sampling_rate, noise_multiplier=sigma, steps=steps)
+            )
+        return planned
+
+    _refuse_huge_noise(epsilon, table)
+    try:
+        measures, sigma = multipliers(calibrate(events, epsilon, delta))
+    except PrivacyError:
+        raise InputError(
+            f"--epsilon {epsilon:g}: too large for this study; try 50 or less"
+        ) from None
+    return Plan(
+        study=study,
+        table=table,
+        sites=tuple(sites),
+        records_per_site=records_per_site,
+        epsilon=epsilon,
+        delta=delta,
+        measure=tuple(
+            MeasureStep(step=i + 1, purpose=purpose, noise_multiplier=z)  # type: ignore[arg-type]
+            for i, ((purpose, _), z) in enumerate(zip(shares, measures, strict=True))
+        ),
+        discriminator=_discriminator(len(shares) + 1, rounds, sigma, records_per_site),
+    )
+
+
+def _refuse_huge_noise(epsilon: float, table: Schema) -> None:
+    """A vault draws noise up to a standard deviation of 100,000; a plan beyond is of no use."""
+    columns = len(table.modelled)
+    pairs = max(1, columns * (columns - 1) // 2)
+    if table.rows_per_person * math.sqrt(pairs) * 6.0 / epsilon > 100_000:
+        raise InputError(
+            f"--epsilon {epsilon:g}: {columns} columns and {table.rows_per_person} rows per person "
+            "need more noise than a site can draw; raise ε or lower rows_per_person"
+        )
+
+
+def _measure_shares(variant: Variant) -> list[tuple[str, float]]:
+    """(purpose, share of μ²) of each measure step, in order."""
+    return [(name, share) for name, share in SHARES[variant].items() if name != "discriminator"]
+
+
+def _discriminator(
+    first_step: int, rounds: Rounds, sigma: float, records_per_site: int
+) -> DiscriminatorPlan | None:
+    if sigma == 0.0:
+        return None
+    return DiscriminatorPlan(
+        first_step=first_step,
+        messages=rounds.messages,
+        steps_per_message=rounds.steps_per_message,
+        sampling_rate=rounds.sampling_rate,
+        noise_multiplier=sigma,
+        expected_batch=max(1, round(rounds.sampling_rate * records_per_site)),
+    )
+
+
+class Cost(BaseModel):
+    """One line of a plan's budget table."""
+
+    step: str
+    mechanism: str
+    noise: str
+    epsilon_alone: float
+    share: float
+
+
+def explain(plan: Plan) -> list[Cost]:
+    """The budget of a plan step by step: mechanism, noise, its ε alone, its share of μ²."""
+    events = plan.planned_events()
+    whole = total_mu(events) ** 2
+    return [
+        Cost(
+            step=f"{run.label} {run.purpose}",
+            mechanism=_MECHANISM[type(event)],
+            noise=_noise(event),
+            epsilon_alone=epsilon_of([event], plan.delta),
+            share=mu_of(event) ** 2 / whole,
+        )
+        for run, event in zip(plan.message_runs, events, strict=True)
+    ]
+
+
+_MECHANISM: dict[type[Event], str] = {
+    GaussianEvent: "discrete Gaussian on counts",
+    DpSgdEvent: "DP-SGD (Poisson, flat clipping)",
+}
+
+
+def _noise(event: Event) -> str:
+    """The noise multiplier and, of DP-SGD, the sampling rate q and the number of steps T."""
+    match event:
+        case GaussianEvent():
+            return f"noise multiplier {event.noise_multiplier:.3f}"
+        case DpSgdEvent():
+            training = f"q={event.sampling_rate:g}, T={event.steps}"
+            return f"noise multiplier {event.noise_multiplier:.3f}, {training}"
+        case _:
+            raise TypeError(f"a plan has no {type(event).__name__}")

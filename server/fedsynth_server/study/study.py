@@ -1,0 +1,208 @@
+"""A study from enrolment to the finished generator: the coordinator's side of the protocol.
+
+Data flows one way: enrol -> histograms -> codebook -> marginals -> fit -> adversarial rounds ->
+refit -> calibration -> receipts. Every number that comes in is already differentially private; the rest
+is post-processing and deterministic given the replies and the training settings' seed.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from flwr.serverapp import Grid
+
+from fedsynth_common.array_types import Float64Array
+from fedsynth_common.errors import FedsynthError
+from fedsynth_common.protocol.plan import Plan
+from fedsynth_common.schema import domains
+from fedsynth_release.generator_network import GeneratorNetwork
+from fedsynth_server.aggregation.denoising import denoise
+from fedsynth_server.aggregation.histograms import Histograms, read_histograms
+from fedsynth_server.aggregation.marginal_queries import (
+    MarginalQueries,
+    all_pairs,
+    histogram_queries,
+    marginal_queries,
+    summed,
+    variance_for,
+)
+from fedsynth_server.aggregation.marginals import MarginalEstimate, SizeEstimate, estimated_size
+from fedsynth_server.aggregation.pairs_by_site import PairsBySite, pairs_by_site, single_site
+from fedsynth_server.aggregation.plausibility import inconsistent, oversized
+from fedsynth_server.messages.exchange import Timing
+from fedsynth_server.messages.journal import NoJournal
+from fedsynth_server.messages.session import Session
+from fedsynth_server.progress import StudyProgress
+from fedsynth_server.study.result import StudyResult
+from fedsynth_server.training.curves import FIT, REFIT, Recorder
+from fedsynth_server.training.fit import calibrate, fit, new_generator
+from fedsynth_server.training.marginal_loss import MarginalLoss
+from fedsynth_server.training.rounds import adversarial_rounds
+from fedsynth_server.training.settings import TrainingSettings
+
+CountsBySite = Mapping[str, Sequence[Float64Array]]
+"""Noisy counts of each site, an array per marginal."""
+
+
+class Study:
+    """One run of a plan over a Flower grid."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        settings: TrainingSettings,
+        grid: Grid,
+        progress: StudyProgress,
+        timing: Timing | None = None,
+        journal: NoJournal | None = None,
+    ) -> None:
+        self.plan, self.settings, self.progress = plan, settings, progress
+        self.session = Session(plan, grid, timing or Timing(), journal, progress)
+        self.domains = domains(plan.table)
+        self.recorder = Recorder()
+        self._sizes: dict[str, SizeEstimate] = {}
+
+    def run(self) -> StudyResult:
+        """The whole study.
+
+        Raises:
+            FedsynthError: when too few sites accept the plan or answer a message.
+        """
+        torch.manual_seed(self.settings.seed)
+        self.session.enroll()
+        histograms = self.measure_histograms()
+        widths = histograms.codebook.widths
+        marginals, by_site = self.measure_marginals(histograms)
+        cleaned = denoise(marginals, widths, by_site)
+        one_way = cleaned.marginals[: len(widths)]
+        marginal_loss = MarginalLoss(
+            cleaned.marginals, widths, self.settings.target_loss_for(cleaned.expected_loss)
+        )
+        network = new_generator(one_way, widths, self.settings)
+        before = fit(
+            network,
+            marginal_loss,
+            self.settings.steps_for(self.plan.epsilon),
+            self.settings.learning_rate,
+            lambda i, n: self.progress.update("fit generator", i, n),
+            lambda i, loss: self.recorder.add(FIT, i, loss),
+        )
+        network = adversarial_rounds(
+            self.session,
+            network,
+            marginal_loss,
+            histograms,
+            self.settings,
+            self.progress,
+            self.recorder,
+        )
+        if self.plan.discriminator is not None and marginal_loss.has_pairs:
+            self._refit(network, marginal_loss)
+        with torch.no_grad():
+            after = float(marginal_loss.loss(network.soft_rows()))
+        calibrate(network, one_way)
+        return StudyResult(
+            network=network,
+            codebook=histograms.codebook,
+            receipts=self.session.receipts(),
+            keys=self.session.keys,
+            marginal_losses=(before, after),
+            notes=self.session.notes,
+            bytes_per_site=self.session.bytes_per_site,
+            records=histograms.records,
+            measured=cleaned.marginals,
+            curves=self.recorder.curves(),
+        )
+
+    def _refit(self, network: GeneratorNetwork, marginal_loss: MarginalLoss) -> None:
+        """Fit to the marginals again, which the rounds changed; the rest stays as it was learned."""
+        rounds = self.plan.discriminator.messages if self.plan.discriminator else 0
+        start = rounds * self.settings.adversarial_steps
+        fit(
+            network,
+            marginal_loss,
+            self.settings.refit_steps_for(self.plan.epsilon),
+            self.settings.refit_learning_rate,
+            lambda i, n: self.progress.update("refit generator", i, n),
+            lambda i, loss: self.recorder.add(REFIT, start + i, loss),
+        )
+
+    def measure_histograms(self) -> Histograms:
+        """Step one: the fine histograms of every column."""
+        queries = histogram_queries(
+            self.domains, self.plan.measure[0], self.plan.table.rows_per_person
+        )
+        counts = self._measure(queries, 0)
+        variance = float(queries.variance)
+        sizes = {site: estimated_size(tables, variance) for site, tables in counts.items()}
+        counts = self._plausible(queries, counts, sizes)
+        for site, why in oversized(sizes, self.plan.records_per_site).items():
+            if counts.pop(site, None) is not None:
+                self.session.leave_out(site, why)
+        if not counts:
+            raise FedsynthError("measure: no site sent counts that can be true")
+        self._sizes = {site: sizes[site] for site in counts}
+        return read_histograms(
+            self.plan.table, self.domains, queries, counts, self._sizes, self._pair_variance()
+        )
+
+    def _pair_variance(self) -> int:
+        """Variance of a site's noise in a cell of the pairs that the plan measures; 0 without."""
+        if len(self.plan.measure) == 1 or len(self.domains) == 1:
+            return 0
+        pairs = len(all_pairs(len(self.domains)))
+        return variance_for(pairs, self.plan.measure[1], self.plan.table.rows_per_person)
+
+    def measure_marginals(
+        self, histograms: Histograms
+    ) -> tuple[list[MarginalEstimate], PairsBySite]:
+        """The one-way marginals at hand and, if the plan measures them, all pairs of columns.
+
+        The pairs come twice: pooled in the list, and by site.
+        """
+        if not self._pair_variance():
+            return histograms.one_way, single_site([], histograms.codebook.widths)
+        queries = marginal_queries(
+            histograms.codebook,
+            all_pairs(len(self.domains)),
+            self.plan.measure[1],
+            self.plan.table.rows_per_person,
+        )
+        counts = self._plausible(queries, self._measure(queries, 1), self._sizes)
+        return _pooled_and_by_site(queries, counts, histograms)
+
+    def _plausible(
+        self, queries: MarginalQueries, counts: CountsBySite, sizes: Mapping[str, SizeEstimate]
+    ) -> dict[str, Sequence[Float64Array]]:
+        """The counts that fit their site's size, where it is known; other sites are left out."""
+        kept = {}
+        variance = float(queries.variance)
+        for site, tables in counts.items():
+            if why := inconsistent(tables, variance, sizes[site]) if site in sizes else "":
+                self.session.leave_out(site, why)
+            else:
+                kept[site] = tables
+        return kept
+
+    def _measure(self, queries: MarginalQueries, index: int) -> CountsBySite:
+        phase = f"measure {self.plan.measure[index].purpose}"
+        self.progress.update(phase, 0, 1)
+        counts = self.session.measure(queries, index)
+        step = self.plan.measure[index].step
+        self.progress.update(phase, 1, 1, self.session.spent(step) if self.progress.shown else "")
+        return counts
+
+
+def _pooled_and_by_site(
+    queries: MarginalQueries, counts: CountsBySite, histograms: Histograms
+) -> tuple[list[MarginalEstimate], PairsBySite]:
+    """One-way marginals and pooled pairs as frequencies of the records of the sites that replied.
+
+    A site whose histograms are missing is left out: nobody knows how many records it has.
+    """
+    known = {site: tables for site, tables in counts.items() if site in histograms.shares}
+    if not known:
+        raise FedsynthError("measure: no site answered both for histograms and for marginals")
+    records = {site: histograms.records * histograms.shares[site] for site in known}
+    pooled = queries.estimates(summed(known.values()), sum(records.values()), len(known))
+    by_site = pairs_by_site(queries, known, records, histograms.codebook.widths)
+    return [*histograms.one_way, *pooled], by_site

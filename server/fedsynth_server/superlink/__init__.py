@@ -1,0 +1,1 @@
+"""The coordinator's connection to the Flower SuperLink: its bundle and its Control API."""

@@ -1,0 +1,136 @@
+"""Plans cost what they say, whatever ε, variant and table; the vault's own rule agrees."""
+
+import dp_accounting
+import pytest
+from dp_accounting.pld import PLDAccountant
+from small_study import DELTA, ROUNDS, SCHEMA, SITES, make_small_plan
+
+from fedsynth_common.errors import InputError
+from fedsynth_common.privacy.accounting import epsilon as epsilon_of
+from fedsynth_common.protocol.plan import Plan
+from fedsynth_common.schema import CategoricalColumn, Schema
+from fedsynth_server.study.planning import SHARES, chosen, explain, make_plan
+
+
+def plan_of(**changes):
+    fields = {
+        "study": "study",
+        "table": SCHEMA,
+        "sites": SITES,
+        "records_per_site": 1000,
+        "epsilon": 1.0,
+        "delta": DELTA,
+        "variant": "marginals",
+        "rounds": ROUNDS,
+    }
+    return make_plan(**(fields | changes))
+
+
+@pytest.mark.parametrize("variant", SHARES)
+@pytest.mark.parametrize("epsilon", [0.01, 0.1, 3.0, 10.0])
+def test_a_plan_costs_epsilon_and_no_more(variant, epsilon):
+    plan = make_small_plan(variant, epsilon)
+    cost = epsilon_of(plan.planned_events(), plan.delta)
+    assert 0.97 * epsilon <= cost <= epsilon
+    assert (plan.discriminator is None) == (variant == "marginals")
+
+
+def test_the_cost_is_that_of_dp_accounting():
+    plan = make_small_plan("both", 3.0)
+    accountant = PLDAccountant(dp_accounting.NeighboringRelation.ADD_OR_REMOVE_ONE)
+    gaussian = dp_accounting.GaussianDpEvent
+    for measure in plan.measure:
+        accountant.compose(gaussian(measure.noise_multiplier))
+    d = plan.discriminator
+    step = dp_accounting.PoissonSampledDpEvent(d.sampling_rate, gaussian(d.noise_multiplier))
+    accountant.compose(step, d.messages * d.steps_per_message)
+    assert accountant.get_epsilon(plan.delta) <= plan.epsilon
+    assert accountant.get_epsilon(plan.delta) == pytest.approx(plan.epsilon, rel=0.015)
+
+
+def test_more_epsilon_is_less_noise():
+    multipliers = [
+        make_small_plan("marginals", e).measure[1].noise_multiplier for e in (0.1, 1, 10)
+    ]
+    assert multipliers == sorted(multipliers, reverse=True)
+
+
+@pytest.mark.parametrize("epsilon", [0.0, -1.0, float("nan"), float("inf"), 1e9, 0.0099, 100.1])
+def test_epsilon_out_of_range(epsilon):
+    with pytest.raises(InputError, match="--epsilon"):
+        plan_of(epsilon=epsilon)
+
+
+@pytest.mark.parametrize("delta", [0.0, -1e-5, float("nan"), 0.2, 1.0])
+def test_delta_out_of_range(delta):
+    with pytest.raises(InputError, match="--delta"):
+        plan_of(delta=delta)
+
+
+def test_delta_beyond_the_accountant_is_an_input_error():
+    with pytest.raises(InputError, match="--delta"):
+        plan_of(delta=1e-20)
+
+
+@pytest.mark.parametrize("variant", ["marginals", "gan"])
+def test_the_largest_epsilon_is_planned_or_refused_in_words(variant):
+    try:
+        plan = plan_of(epsilon=100.0, variant=variant)
+    except InputError as error:
+        assert "--epsilon" in str(error)
+    else:
+        assert epsilon_of(plan.planned_events(), plan.delta) <= 100
+
+
+def test_a_plan_is_a_function_of_public_facts_alone():
+    assert plan_of().digest == plan_of().digest
+    assert Plan.from_json(plan_of().to_json()) == plan_of()
+    assert len({plan_of().digest, plan_of(sites=("a", "b")).digest, plan_of(study="b").digest}) == 3
+
+
+def test_step_numbers_run_through():
+    plan = make_small_plan("both")
+    steps = [m.step for m in plan.measure] + list(plan.discriminator.steps)
+    assert steps == list(range(1, len(steps) + 1))
+
+
+def test_wide_tables_stay_in_budget():
+    columns = tuple(CategoricalColumn(name=f"c{i}", categories=("a", "b")) for i in range(40))
+    plan = plan_of(table=Schema(name="wide", columns=columns))
+    assert epsilon_of(plan.planned_events(), plan.delta) <= 1.0
+
+
+@pytest.mark.parametrize(
+    ("choice", "sites", "records", "epsilon", "expected"),
+    [
+        ("auto", 4, 230, 10.0, "marginals"),
+        ("auto", 5, 10_000, 1.0, "marginals"),
+        ("auto", 5, 10_000, 3.0, "both"),
+        ("auto", 20, 10_000, 1.1, "both"),
+        ("both", 4, 230, 1.0, "both"),
+        ("gan", 1, 10, 0.1, "gan"),
+        ("marginals", 5, 10_000, 10.0, "marginals"),
+    ],
+)
+def test_auto_asks_whether_discriminators_are_worth_their_share(
+    choice, sites, records, epsilon, expected
+):
+    facts = {"sites": sites, "records_per_site": records, "epsilon": epsilon}
+    assert chosen(choice, **facts) == expected
+
+
+def test_the_usual_plan_is_chosen_from_public_facts():
+    sites = [f"site{i}" for i in range(5)]
+    plans = [
+        plan_of(variant="auto", epsilon=e, sites=sites, records_per_site=10_000) for e in (1, 3)
+    ]
+    assert [plan.discriminator is not None for plan in plans] == [False, True]
+
+
+def test_the_explanation_adds_up():
+    lines = explain(make_small_plan("both"))
+    assert len(lines) == 3
+    assert sum(line.share for line in lines) == pytest.approx(1.0)
+    assert all(0 < line.epsilon_alone < 3.0 for line in lines)
+    shares = [line.share for line in lines]
+    assert shares == pytest.approx(list(SHARES["both"].values()), abs=0.08)
