@@ -4,15 +4,15 @@ Four hospitals share the records of the RAND Health Insurance Experiment (`demo_
 the *people* is held out; no hospital has their records. A checksum of a person's own number decides
 who is held out. The vaults, ledgers and couriers are the real ones and run in this process, and the
 noise comes from the operating system. Afterwards the command compares the generator's records with
-the real ones. Plain figures are compared with those of the hospitals' rows, and models are tested on
-the people who were held out. A table of independent columns is the floor, and the real rows are the
-ceiling.
+the real ones. Plain figures are compared with those of the hospitals' rows, and models are tested
+on the people who were held out. A table of independent columns is the floor, and the real rows are
+the ceiling.
 
-By default the privacy unit is one person-year. With `--people` it is a whole person. A hospital then
-uses one row of each person, about a thousand rows. At the same ε the distance of single columns from
-the real ones doubled, and models lost a tenth of their AUC. The comparison reads real rows and is not
-private. Only the people who may see the rows may see it on the terminal and in `demo.json`, which
-only its owner may read.
+By default the privacy unit is one person-year. With `--people` it is a whole person. A hospital
+then uses one row of each person, about a thousand rows. At the same ε the distance of single
+columns from the real ones doubled, and models lost a tenth of their AUC. The comparison reads real
+rows and is not private. Only the people who may see the rows may see it on the terminal and in
+`demo.json`, which only its owner may read.
 """
 
 import shutil

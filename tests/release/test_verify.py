@@ -262,7 +262,7 @@ WHOLE = [
     (put("charged", ["everything"]), {"charged"}),
     (put("unprotected", []), {"unprotected"}),
     (put("not_promised", []), {"not_promised"}),
-    (put("randomness", "seeded generator"), {"randomness"}),
+    (put("randomness", "a random generator with a known seed"), {"randomness"}),
     (put("accountant", "name", "our own"), {"accountant"}),
     (put("accountant", "rounding", "down"), {"accountant"}),
     (put("accountant", "cross_check", "none"), {"accountant"}),

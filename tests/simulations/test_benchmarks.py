@@ -16,14 +16,14 @@ from typer.testing import CliRunner
 from fedsynth_common.errors import InputError
 from fedsynth_common.tables import as_text, write_table
 from fedsynth_simulations.benchmarks import process, runner
-from fedsynth_simulations.benchmarks.cells import ROWS, Cell, Outcome, Results
+from fedsynth_simulations.benchmarks.cell_results import ROWS, Cell, Outcome, Results
 from fedsynth_simulations.benchmarks.cli import app
 from fedsynth_simulations.benchmarks.external import External, rho_of, zcdp_epsilon
 from fedsynth_simulations.benchmarks.memory import peak_megabytes
 from fedsynth_simulations.benchmarks.plot import plot
 from fedsynth_simulations.benchmarks.report import groups, show
-from fedsynth_simulations.benchmarks.rows import SIMPLE, maker_of
-from fedsynth_simulations.benchmarks.studies import STUDIES, site_frames
+from fedsynth_simulations.benchmarks.row_makers import SIMPLE, maker_of
+from fedsynth_simulations.benchmarks.study_rows import STUDIES, site_frames
 from fedsynth_simulations.benchmarks.tables import KNOWN, Source, find, load
 from fedsynth_simulations.holdout import benchmark_split
 

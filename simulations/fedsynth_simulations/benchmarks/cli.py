@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from fedsynth_common.errors import InputError
-from fedsynth_simulations.benchmarks.cells import ROWS, Results
+from fedsynth_simulations.benchmarks.cell_results import ROWS, Results
 from fedsynth_simulations.benchmarks.cli_shadow import shadow
 from fedsynth_simulations.benchmarks.options import DataFolder
 

@@ -16,7 +16,7 @@ from fedsynth_simulations.closed_file import NOTICE
 
 if TYPE_CHECKING:
     from fedsynth_release.evaluation.results import Estimate
-    from fedsynth_simulations.benchmarks.shadow import Played
+    from fedsynth_simulations.benchmarks.shadow_membership import Played
 
 TOO_WEAK = (
     "the leaky generator was not noticed: "
@@ -67,8 +67,8 @@ def shadow(
       fedsynth benchmark shadow adult --epsilon 1 --epsilon 50 --variant marginals --variant both
     """
     from fedsynth_release.cli.evaluate import progress
-    from fedsynth_simulations.benchmarks.shadow import play_all, too_weak
     from fedsynth_simulations.benchmarks.shadow_games import Wanted
+    from fedsynth_simulations.benchmarks.shadow_membership import play_all, too_weak
     from fedsynth_simulations.benchmarks.tables import find, load
 
     wanted = Wanted(

@@ -1,14 +1,16 @@
-"""Our figures against two published libraries, on the same cells.
+"""Compares our figures with those of two published libraries, on the same encoded tables.
 
-- SDMetrics 0.32 (MIT): KSComplement, TVComplement, CorrelationSimilarity, ContingencySimilarity have the
-  same definition as ours and must agree to 1e-6.
-- Anonymeter 1.1 (BSD 3-Clause Clear): its attacks draw other targets and predicates, so rates must
+- SDMetrics 0.32 (MIT): KSComplement, TVComplement, CorrelationSimilarity and ContingencySimilarity
+  have the same definitions as our figures and must agree to 1e-6.
+- Anonymeter 1.1 (BSD 3-Clause Clear): its attacks draw other targets and predicates. The rates must
   agree within the interval of their difference (Wilson intervals, combined as a root of squares).
-  Sides are of equal size: its size correction is not ours (see `singling_out`).
+  There are as many training as control rows, because its correction for size differs from ours (see
+  `singling_out`).
 
-Both refuse pandas 3 or numpy 2 by their metadata and work with them; hence an environment of their
-own, where they are installed without their dependencies (`fedsynth benchmark cross-check-env DIR`).
-The two sides share a .npz file without pickled objects and a JSON file.
+Both libraries exclude pandas 3 or numpy 2 in their metadata, but work with them. They are therefore
+installed without their dependencies, in an environment of their own (`fedsynth benchmark
+cross-check-env DIR`). The two programs exchange a .npz file without pickled objects and a JSON
+file.
 """
 
 import json
@@ -55,7 +57,7 @@ TOLERANCE = 1e-6
 
 @dataclass(frozen=True)
 class Agreement:
-    """One figure in both implementations, and how far apart they may be."""
+    """One figure in both implementations, and how much they may differ."""
 
     library: str
     figure: str
@@ -106,11 +108,11 @@ def cross_check(
         )
     size = min(rows, len(table.train), len(table.test))
     train, control = table.train.head(size), table.test.head(size)
-    made = leaky_table(train, size, np.random.default_rng(seed))
+    leaky = leaky_table(train, size, np.random.default_rng(seed))
     setup = AttackSetup.of(train, control, table.schema, attempts=min(attacks, size), seed=seed)
     kept = [j for j in range(setup.members.shape[1]) if _usable(setup, j)]
     setup = _restricted(setup, kept)
-    published = AttackSetup.of(made, control, table.schema).members[:, kept]
+    published = AttackSetup.of(leaky, control, table.schema).members[:, kept]
     secret = len(kept) - 1
     theirs = _theirs(python, setup, published, secret)
     fidelity = _fidelity(setup, published, theirs["sdmetrics"])
@@ -118,7 +120,7 @@ def cross_check(
 
 
 def _usable(setup: AttackSetup, column: int) -> bool:
-    """Levels, or numbers without gaps: Anonymeter compares missing numbers differently."""
+    """Whether a column can be compared; Anonymeter treats missing numbers differently."""
     numbers = np.concatenate([setup.members[:, column], setup.controls[:, column]])
     return bool(setup.categorical[column] or not np.isnan(numbers).any())
 

@@ -1,11 +1,12 @@
-"""What SDMetrics and Anonymeter say about a pair of tables; runs in the environment of `cross-check`.
+"""Computes the figures of SDMetrics and Anonymeter; runs in the environment of `cross-check`.
 
-Usage: python cross_check_driver.py IN.npz OUT.json. Imports nothing of ours: this side has other
-libraries. In: `train`, `control`, `synthetic` (rows x columns, NaN = missing), `categorical` (per
-column), `attacks`, `secret`. Out: figures by name, see the functions.
+Usage: python cross_check_driver.py IN.npz OUT.json. The script imports nothing of fedsynth, because
+its environment has other libraries. The input contains `train`, `control` and `synthetic` (rows x
+columns, NaN = missing), `categorical` (one flag per column), `attacks` and `secret`. The output
+contains the figures by name, see the functions.
 
-SDMetrics imports `copulas` for one of its metrics that is not used here, and whose licence is not open
-source; an empty module stands in for it.
+SDMetrics imports `copulas`, whose licence is not open source, for a metric that is not used here.
+An empty module is imported in its place.
 """
 
 import importlib
@@ -28,7 +29,7 @@ def main(source: str, result: str) -> None:
 
 
 def frame_of(cells: Any, categorical: Any, missing: str | None) -> pd.DataFrame:
-    """Codes as texts, so that no library takes them for numbers."""
+    """The codes as texts, so that no library reads them as numbers."""
     columns = {}
     for j, flag in enumerate(categorical.tolist()):
         cell = cells[:, j]

@@ -1,6 +1,6 @@
-"""MST and AIM: published central baselines, in an environment of their own.
+"""Runs MST and AIM, two published central methods, in an environment of their own.
 
-Both work on integer codes under a public codebook. Theirs is chosen as in a study of ours: a tenth
+Both work on integer codes under a public codebook. Their codebook is chosen as in our studies: a tenth
 of the budget (ρ of zero-concentrated DP) goes to noisy histograms of the fine cells, from which
 `read_histograms` makes bins, and the one-way marginals of that release are handed to them as paid
 measurements. Records come back through our decoder. So they differ from our rows in the method
@@ -49,7 +49,7 @@ Codes = npt.NDArray[np.uint16]
 REQUIREMENTS = ("mbi==2.0.0",)
 NETWORK_REQUIREMENTS = ("ctgan==0.12.1", "mostlyai-engine==2.7.3", "torch>=2.13,<2.14")
 NETWORKS_WITHOUT = ("torchvision", "torchaudio")
-"""Required by mostlyai-engine, not used for tables; with a CPU build of torch they break its import."""
+"""Packages that mostlyai-engine requires but tables do not; they break its import on CPU torch."""
 NETWORKS = "-networks"
 """What the folder of the second environment is called after the first's name."""
 HISTOGRAM_SHARE = 0.1

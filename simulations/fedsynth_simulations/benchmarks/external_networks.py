@@ -1,7 +1,8 @@
-"""CTGAN (not private) and TabularARGN with DP-SGD: published networks, in an environment of their own.
+"""Runs CTGAN (not private) and TabularARGN with DP-SGD in an environment of their own.
 
-They see the records in our fine cells, a number by its place in the order of them, and their rows come
-back through our decoder: what differs from our rows is the method alone. Both are central.
+Both get the records as our fine cells; a number is replaced by the position of its cell in their
+order. Our decoder turns their output back into records. The results therefore differ from ours only
+in the method. Both methods are central, that is, all records are in one place.
 """
 
 import numpy as np
@@ -51,7 +52,7 @@ def synthesise_network(
 
 
 def places(codes: Codes, columns: tuple[FineDomain, ...]) -> Cells:
-    """Fine codes (n, d) as places in their order, -1 where missing; categories as they are."""
+    """Fine codes (n, d) as positions in their order, -1 if missing; categories stay as they are."""
     found = codes.astype(np.int64)
     for j, domain in enumerate(columns):
         if domain.ordered:
@@ -62,7 +63,7 @@ def places(codes: Codes, columns: tuple[FineDomain, ...]) -> Cells:
 
 
 def cells_of(given: Cells, columns: tuple[FineDomain, ...]) -> Codes:
-    """The inverse of `places`; what is out of range becomes the nearest cell."""
+    """The inverse of `places`; positions out of range become the nearest cell."""
     found = np.empty(given.shape, dtype=np.uint16)
     for j, domain in enumerate(columns):
         column = given[:, j]

@@ -1,15 +1,15 @@
-"""CTGAN and TabularARGN with DP-SGD on integer cells, run by the Python of an environment of their own.
+"""Runs CTGAN and TabularARGN with DP-SGD on integer cells, in an environment of their own.
 
-Not imported by anything: `external_networks.py` starts this file as a script. Cells come in as a .npz
-file without pickled objects and go out the same way: per column either the place of a value in its
-order (a number to the method; -1 where it is missing) or the number of a category.
+No module imports this file; `external_networks.py` starts it as a script. Cells come in as a
+.npz file without pickled objects and go out the same way: per column either the place of a value in
+its order (a number to the method; -1 where it is missing) or the number of a category.
 
 Both run with the defaults that their authors chose:
 
-- ctgan: Xu et al. 2019 ("Modeling tabular data using conditional GAN"), package `ctgan`. Not private.
-  It takes no missing numbers, so they become the median and a category of their own.
-- argn-dp: Tiwald et al. 2025 ("TabularARGN"), package `mostlyai-engine`: DP-SGD of Opacus, stopped at
-  nine tenths of ε; the last tenth protects the ranges and the rare values. Their accountant.
+- ctgan: Xu et al. 2019 ("Modeling tabular data using conditional GAN"), package `ctgan`. Not
+  private. It takes no missing numbers, so they become the median and a category of their own.
+- argn-dp: Tiwald et al. 2025 ("TabularARGN"), package `mostlyai-engine`: DP-SGD of Opacus, stopped
+  at nine tenths of ε; the last tenth protects the ranges and the rare values. Their accountant.
 """
 
 import importlib

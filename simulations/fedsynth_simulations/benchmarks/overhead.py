@@ -1,10 +1,11 @@
-"""`fedsynth benchmark overhead`: what a study's exchanges cost beside those of an empty Flower app.
+"""`fedsynth benchmark overhead` compares the messages of a study with those of an empty Flower app.
 
-Both run over the same SuperLink and SuperNodes (`loopback`): an app whose messages are empty, a study
-of the demonstration table with real vaults behind their sockets, and the empty app once more, since
-the speed of a machine drifts. An exchange is one message to every site and its reply; its time ends
-with the last reply, so the study's has the sites' computation in it and the coordinator's training
-not. Bytes are those on the wire, with Flower's polling and its app bundle, per site and message.
+Both run over the same SuperLink and SuperNodes (`loopback`): an app whose messages are empty, a
+study of the demonstration table with real vaults behind their sockets, and the empty app once more,
+since the speed of a machine drifts. An exchange is one message to every site and its reply; its
+time ends with the last reply, so the study's has the sites' computation in it and the coordinator's
+training not. Bytes are those on the wire, with Flower's polling and its app bundle, per site and
+message.
 
 Flower starts a process per message, whatever the message is: that is most of both times, and the
 reason why a study has few and large messages.

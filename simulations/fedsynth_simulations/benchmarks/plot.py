@@ -1,4 +1,4 @@
-"""Utility against ε, one line per method: the picture of a results file.
+"""Draws a results file: utility against ε, with one line per method.
 
 Needs matplotlib, which nothing else of fedsynth does: `pip install 'fedsynth-simulations[bench]'`.
 """
@@ -11,7 +11,7 @@ from typing import Any
 
 from fedsynth_common.durable import write_durably
 from fedsynth_common.errors import InputError
-from fedsynth_simulations.benchmarks.cells import FIGURES, Results
+from fedsynth_simulations.benchmarks.cell_results import FIGURES, Results
 from fedsynth_simulations.benchmarks.report import Group, groups
 from fedsynth_simulations.closed_file import OWNER_ONLY
 

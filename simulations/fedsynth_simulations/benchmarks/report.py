@@ -1,4 +1,4 @@
-"""The benchmark as a person reads it: a table per data set, median and range over the seeds."""
+"""Prints the benchmark: one table per data set, with median and range over the seeds."""
 
 import statistics
 from collections.abc import Callable, Iterable, Sequence
@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from rich.console import Console
 from rich.table import Table
 
-from fedsynth_simulations.benchmarks.cells import ROWS, Cell, Outcome, Results
+from fedsynth_simulations.benchmarks.cell_results import ROWS, Cell, Outcome, Results
 
 WIDE = 150  # characters that all columns need side by side
 SHARE = "share of real"  # derived: mean AUC over that of the real rows

@@ -30,7 +30,7 @@ def split_rows(
     cut = round(count * share)
     if not 0 < cut < count:
         raise InputError(
-            f"a share of {share:g} of {count} records or persons leaves one side empty"
+            f"a share of {share:g} of {count} records or persons leaves a side empty"
         )
     held_out = np.isin(units, rng.permutation(count)[:cut])
     return _rows(frame, ~held_out), _rows(frame, held_out)

@@ -25,7 +25,7 @@ _FIDELITY = (
 
 def show(evaluation: Evaluation, console: Console) -> None:
     """Print an evaluation."""
-    console.print(escape(evaluation.notice), style="bold")
+    console.print(escape(evaluation.notice), style="bold", soft_wrap=True)
     console.print(_fidelity(evaluation.fidelity))
     console.print(_utility(evaluation.utility))
     if evaluation.attacks:

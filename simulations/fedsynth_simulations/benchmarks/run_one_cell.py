@@ -1,12 +1,14 @@
-"""One cell in a process of its own: `python -m fedsynth_simulations.benchmarks.process JOB RESULT`.
+"""Runs one benchmark cell in a process of its own.
 
-A fresh process per cell keeps peak memory honest, lets a crash cost one cell, and frees what torch
-holds on to. JOB and RESULT are JSON files. Time and memory are taken before the figures are
-computed, so they are those of the synthesiser; importing the libraries is in the memory, not in the
-time.
+Usage: `python -m fedsynth_simulations.benchmarks.run_one_cell JOB RESULT`.
 
-A failure becomes the cell's reason. For errors that are not ours it is the exception's type and
-place only: messages of libraries may quote cells of the table.
+Each cell has a process of its own. Its peak memory is then really its own, a crash loses a single
+cell, and the memory that torch keeps is freed. JOB and RESULT are JSON files. Time and memory are
+measured before the figures are computed, so they are those of the synthesiser. The memory includes
+the imported libraries; the time does not include importing them.
+
+If a cell fails, the reason is recorded. For errors that fedsynth did not raise, only the type and
+place of the exception are recorded, because messages of libraries can quote cells of the table.
 """
 
 import json
@@ -18,15 +20,15 @@ from pathlib import Path
 
 from fedsynth_common.errors import FedsynthError
 from fedsynth_release.evaluation import evaluate
-from fedsynth_simulations.benchmarks.cells import Cell, Outcome
+from fedsynth_simulations.benchmarks.cell_results import Cell, Outcome
 from fedsynth_simulations.benchmarks.external import External, TimeLimit
 from fedsynth_simulations.benchmarks.memory import peak_megabytes
-from fedsynth_simulations.benchmarks.rows import maker_of
+from fedsynth_simulations.benchmarks.row_makers import maker_of
 from fedsynth_simulations.benchmarks.tables import Source, load
 
 
 def compute(cell: Cell, source: Source, external: External) -> Outcome:
-    """Figures of a cell, or why there are none."""
+    """The figures of a cell, or the reason why there are none."""
     try:
         return _figures(cell, source, external)
     except TimeLimit as error:
