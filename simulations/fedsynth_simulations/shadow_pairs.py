@@ -138,7 +138,7 @@ def study_factory(
         rows: the rows of each table; by default as many as there are records.
     """
     from fedsynth_server.progress import StudyProgress
-    from fedsynth_server.release.export import export
+    from fedsynth_server.study.export import export
     from fedsynth_server.study.study import Study
     from fedsynth_simulations.federation import in_process
     from fedsynth_simulations.partition import partition
