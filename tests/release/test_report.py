@@ -166,7 +166,7 @@ def test_a_generator_without_guarantee_says_so_first(tmp_path):
     made.mkdir()
     make_generator(seeded=True).save(made)
     page = Page(render(made))
-    assert "The privacy guarantee is void: not private: seeded" in page.text
+    assert "The privacy guarantee is void. The reason is: not private: seeded" in page.text
     assert page.text.index("guarantee is void") < page.text.index("What this is, and")
 
 

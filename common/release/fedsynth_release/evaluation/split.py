@@ -29,9 +29,7 @@ def split_rows(
     count = int(units.max()) + 1 if len(units) else 0
     cut = round(count * share)
     if not 0 < cut < count:
-        raise InputError(
-            f"a share of {share:g} of {count} records or persons leaves a side empty"
-        )
+        raise InputError(f"a share of {share:g} of {count} records or persons leaves a side empty")
     held_out = np.isin(units, rng.permutation(count)[:cut])
     return _rows(frame, ~held_out), _rows(frame, held_out)
 

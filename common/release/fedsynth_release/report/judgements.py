@@ -138,7 +138,10 @@ def attack_judgement(attacked: AttackedTable, leaky: AttackedTable | None) -> Ju
         return Judgement("unknown", reason)
     if attacked.attacks == 0:
         return Judgement("unknown", "the attack found nothing in the table that it could attack")
-    reason = f"{advantage}, so the attack succeeds no more often than on records never used"
+    reason = (
+        f"{advantage}; the interval does not lie above 0, so the attack did not measurably succeed "
+        "more often than on records that were never used"
+    )
     return Judgement("good", reason)
 
 

@@ -99,7 +99,7 @@ def utility_rows(utility: Utility) -> list[Row]:
     """Means over all questions, one row per learner and metric."""
     return [
         Row(
-            f"mean {mean.metric} of {mean.targets} questions, {mean.learner}",
+            f"mean {mean.metric} of {mean.targets} question{'s' * (mean.targets != 1)}, {mean.learner}",
             mean.synthetic,
             mean.independent,
             mean.real,

@@ -7,7 +7,9 @@ must also change the texts here and the spec version in `privacy_statement.py`.
 
 from collections.abc import Iterable
 
-DEFINITION = "(epsilon, delta)-differential privacy, add or remove one privacy unit in one site"
+DEFINITION = (
+    "(epsilon, delta)-differential privacy for adding or removing one privacy unit at one site"
+)
 ADJACENCY = "add or remove one privacy unit in the table of one site"
 TRUST = "local: each site adds its full noise before anything leaves it"
 OVERLAP = (
