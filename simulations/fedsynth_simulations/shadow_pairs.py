@@ -49,9 +49,10 @@ Factory = Callable[[pd.DataFrame, int], pd.DataFrame]
 NAME = "shadow-pairs"
 TITLE = "Membership of a worst-case record (shadow pairs)"
 DEFINITION = (
-    "Knows all training records but one, the method, and that one outlier; trains generators with "
-    "and without it and learns to tell their tables apart. Success: a table made with the record "
-    "is recognised. Control: a table made without it is mistaken for one."
+    "The attacker knows the method, all other training records and one outlier, the target. The "
+    "attacker trains generators with and without the target and learns to tell their tables apart. "
+    "The attack succeeds if a table made with the target is recognised. The control is how often a "
+    "table made without the target is mistaken for one made with it."
 )
 SOURCE = "Stadler et al. 2022, arXiv 2011.07018; Houssiau et al. 2022 (TAPAS), arXiv 2211.06550"
 
@@ -163,14 +164,14 @@ def study_factory(
 def _result(
     role: TableRole, scores: npt.NDArray[np.float64], truth: npt.NDArray[np.int64]
 ) -> AttackedTable:
-    said = scores > 0.5
-    inside, outside = said[truth == 1], said[truth == 0]
-    won, lost = int(inside.sum()), int(outside.sum())
-    low = clopper_pearson(won, len(inside))[0]
-    high = clopper_pearson(lost, len(outside))[1]
-    found = attacked(role, won, len(inside), lost, len(outside), baseline=0.5)
+    guesses = scores > 0.5
+    inside, outside = guesses[truth == 1], guesses[truth == 0]
+    recognised, mistaken = int(inside.sum()), int(outside.sum())
+    low = clopper_pearson(recognised, len(inside))[0]
+    high = clopper_pearson(mistaken, len(outside))[1]
+    result = attacked(role, recognised, len(inside), mistaken, len(outside), baseline=0.5)
     auc = float(roc_auc_score(truth, scores))
-    return found.model_copy(
+    return result.model_copy(
         update={
             "auc": area(auc, len(inside), len(outside)),
             "epsilon_lower": max(math.log(low / high), 0.0) if low > 0 else 0.0,

@@ -95,9 +95,9 @@ def shadow(
         raise InputError("--full and --quick: expected one of them")
     if not 0 < delta <= 0.1:
         raise InputError(f"--delta {delta:g}: expected a number above 0 and at most 0.1")
-    found = load(find(table, data, target, False))
+    benchmark_table = load(find(table, data, target, False))
     with progress() as say:
-        games = list(play_all(found, wanted, say))
+        games = list(play_all(benchmark_table, wanted, say))
     _show(games, as_json)
     if too_weak(games):
         typer.echo(TOO_WEAK, err=True)
@@ -117,9 +117,9 @@ def _show(games: "list[Played]", as_json: bool) -> None:
             )
         )
         return
-    shown = Table("generator", "ε", "recognised", "mistaken", "advantage", "bound", "AUC", "s")
+    results = Table("generator", "ε", "recognised", "mistaken", "advantage", "bound", "AUC", "s")
     for game in games:
-        shown.add_row(
+        results.add_row(
             game.generator,
             "-" if game.epsilon is None else f"{game.epsilon:g}",
             f"{game.recognised} of {game.tested}",
@@ -129,7 +129,7 @@ def _show(games: "list[Played]", as_json: bool) -> None:
             _interval(game.auc),
             f"{game.seconds:.0f}",
         )
-    console().print(shown)
+    console().print(results)
 
 
 def _fields(game: "Played") -> dict[str, Any]:
@@ -137,5 +137,5 @@ def _fields(game: "Played") -> dict[str, Any]:
     return asdict(game) | intervals | {"refuted": game.refuted, "noticed": game.noticed}
 
 
-def _interval(found: "Estimate") -> str:
-    return f"{found.value:.3f} [{found.low:.3f}, {found.high:.3f}]"
+def _interval(estimate: "Estimate") -> str:
+    return f"{estimate.value:.3f} [{estimate.low:.3f}, {estimate.high:.3f}]"

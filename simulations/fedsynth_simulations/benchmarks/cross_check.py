@@ -110,10 +110,10 @@ def cross_check(
     train, control = table.train.head(size), table.test.head(size)
     leaky = leaky_table(train, size, np.random.default_rng(seed))
     setup = AttackSetup.of(train, control, table.schema, attempts=min(attacks, size), seed=seed)
-    kept = [j for j in range(setup.members.shape[1]) if _usable(setup, j)]
-    setup = _restricted(setup, kept)
-    published = AttackSetup.of(leaky, control, table.schema).members[:, kept]
-    secret = len(kept) - 1
+    columns = [j for j in range(setup.members.shape[1]) if _usable(setup, j)]
+    setup = _restricted(setup, columns)
+    published = AttackSetup.of(leaky, control, table.schema).members[:, columns]
+    secret = len(columns) - 1
     theirs = _theirs(python, setup, published, secret)
     fidelity = _fidelity(setup, published, theirs["sdmetrics"])
     return fidelity + _attacks(setup, published, secret, theirs["anonymeter"])
@@ -125,14 +125,14 @@ def _usable(setup: AttackSetup, column: int) -> bool:
     return bool(setup.categorical[column] or not np.isnan(numbers).any())
 
 
-def _restricted(setup: AttackSetup, kept: list[int]) -> AttackSetup:
+def _restricted(setup: AttackSetup, columns: list[int]) -> AttackSetup:
     features = type(setup.features)(
-        tuple(setup.features.columns[j] for j in kept),
-        setup.features.centres[kept],
-        setup.features.spreads[kept],
+        tuple(setup.features.columns[j] for j in columns),
+        setup.features.centres[columns],
+        setup.features.spreads[columns],
     )
     return AttackSetup(
-        features, setup.members[:, kept], setup.controls[:, kept], setup.attempts, setup.seed
+        features, setup.members[:, columns], setup.controls[:, columns], setup.attempts, setup.seed
     )
 
 
@@ -158,14 +158,14 @@ def _theirs(python: Path, setup: AttackSetup, published: Floats, secret: int) ->
         if done.returncode:
             last = (done.stderr.strip().splitlines() or ["no message"])[-1]
             raise FedsynthError(f"{python}: the libraries failed: {last}")
-        found: dict[str, Any] = json.loads(result.read_text(encoding="utf-8"))
-    return found
+        figures: dict[str, Any] = json.loads(result.read_text(encoding="utf-8"))
+    return figures
 
 
 def _fidelity(setup: AttackSetup, published: Floats, theirs: dict[str, float]) -> list[Agreement]:
     real, flags = setup.members, setup.categorical
     names = [column.name for column in setup.features.columns]
-    found = []
+    agreements = []
     for key, value in theirs.items():
         kind, *places = key.split()
         i, j = int(places[0]), int(places[-1])
@@ -178,8 +178,8 @@ def _fidelity(setup: AttackSetup, published: Floats, theirs: dict[str, float]) -
         else:
             gap = pearson(real[:, i], real[:, j]) - pearson(published[:, i], published[:, j])
             ours, label = 1 - abs(gap) / 2, f"{names[i]} x {names[j]}"
-        found.append(Agreement("sdmetrics", f"{kind}: {label}", ours, value, TOLERANCE))
-    return found
+        agreements.append(Agreement("sdmetrics", f"{kind}: {label}", ours, value, TOLERANCE))
+    return agreements
 
 
 def _joint(cells: Floats, i: int, j: int) -> Floats:
@@ -191,7 +191,7 @@ def _joint(cells: Floats, i: int, j: int) -> Floats:
 def _attacks(
     setup: AttackSetup, published: Floats, secret: int, theirs: dict[str, list[int]]
 ) -> list[Agreement]:
-    found = []
+    agreements = []
     for name, (won, lost, tried) in theirs.items():
         if name == "inference":
             ours = _inference(setup, published, secret)
@@ -202,10 +202,10 @@ def _attacks(
         rates = (rate(won, tried), rate(lost, tried))
         for side, mine, other in zip(("members", "controls"), ours, rates, strict=True):
             allowed = math.hypot(_half(mine), _half(other))
-            found.append(
+            agreements.append(
                 Agreement("anonymeter", f"{name}, {side}", mine.value, other.value, allowed)
             )
-    return found
+    return agreements
 
 
 def _inference(setup: AttackSetup, published: Floats, secret: int) -> tuple[Estimate, Estimate]:

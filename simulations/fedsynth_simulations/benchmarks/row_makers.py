@@ -59,7 +59,7 @@ def _naive_bayes(cell: Cell, table: BenchmarkTable, external: External) -> Made:
     if cell.epsilon is None or cell.delta is None:
         return Made(naive_bayes(table.train, table.schema, rows, rng))
     sites = cell.sites if table.sites is None else table.sites.nunique()
-    made = naive_bayes(
+    synthetic = naive_bayes(
         table.train,
         table.schema,
         rows,
@@ -68,7 +68,7 @@ def _naive_bayes(cell: Cell, table: BenchmarkTable, external: External) -> Made:
         delta=cell.delta,
         sites=sites or 1,
     )
-    return Made(made, cell.epsilon)
+    return Made(synthetic, cell.epsilon)
 
 
 PUBLISHED = {
@@ -80,7 +80,7 @@ PUBLISHED = {
 
 
 def _external(cell: Cell, table: BenchmarkTable, external: External) -> Made:
-    made = PUBLISHED[cell.row](
+    result = PUBLISHED[cell.row](
         cell.row,
         table.train,
         table.schema,
@@ -89,7 +89,7 @@ def _external(cell: Cell, table: BenchmarkTable, external: External) -> Made:
         seed=cell.seed,
         external=external,
     )
-    return Made(made.frame, cell.epsilon, peak_megabytes=made.peak_megabytes)
+    return Made(result.frame, cell.epsilon, peak_megabytes=result.peak_megabytes)
 
 
 SIMPLE: dict[str, Maker] = {

@@ -45,17 +45,17 @@ def compute(cell: Cell, source: Source, external: External) -> Outcome:
 def _figures(cell: Cell, source: Source, external: External) -> Outcome:
     table, maker = load(source), maker_of(cell.row)
     start = time.monotonic()
-    made = maker(cell, table, external)
+    result = maker(cell, table, external)
     seconds = time.monotonic() - start
-    peak = peak_megabytes() if made.peak_megabytes is None else made.peak_megabytes
-    card = evaluate(table.train, table.test, made.frame, table.schema).to_dict()
+    peak = peak_megabytes() if result.peak_megabytes is None else result.peak_megabytes
+    card = evaluate(table.train, table.test, result.frame, table.schema).to_dict()
     spent = {
-        "epsilon_spent": made.epsilon_spent,
+        "epsilon_spent": result.epsilon_spent,
         "seconds": round(seconds, 2),
         "peak_megabytes": round(peak, 1),
-        "bytes_per_site": made.bytes_per_site,
+        "bytes_per_site": result.bytes_per_site,
     }
-    return Outcome(figures={**card, **spent}, notes=list(made.notes))
+    return Outcome(figures={**card, **spent}, notes=list(result.notes))
 
 
 def main(job: Path, result: Path) -> None:

@@ -68,10 +68,10 @@ def game_of(table: BenchmarkTable, wanted: Wanted) -> Game:
         raise InputError(
             f"--records {wanted.records}: expected {MIN_RECORDS} to {len(table.train)}"
         )
-    kept = list(wanted.columns) or names
-    rows = table.train[kept]
+    columns = list(wanted.columns) or names
+    rows = table.train[columns]
     schema = draft_schema(
-        rows, table.schema.name, table.schema.target if table.schema.target in kept else None
+        rows, table.schema.name, table.schema.target if table.schema.target in columns else None
     )
     chosen = np.random.default_rng(wanted.seed).permutation(len(rows))[: wanted.records]
     frame = rows.iloc[chosen].reset_index(drop=True)
@@ -83,14 +83,14 @@ def game_of(table: BenchmarkTable, wanted: Wanted) -> Game:
 
 def studies_of(game: Game, wanted: Wanted) -> list[tuple[str, float | None, Factory]]:
     """The variant, ε and factory of each study that was asked for."""
-    found: list[tuple[str, float | None, Factory]] = []
+    studies: list[tuple[str, float | None, Factory]] = []
     for variant in wanted.variants:
         for epsilon in wanted.epsilons:
             simulation = _simulation(wanted, variant, epsilon)
             _check(game, simulation, wanted.sites)
             factory = study_factory(game.schema, simulation, sites=wanted.sites, rows=wanted.rows)
-            found.append((variant, epsilon, factory))
-    return found
+            studies.append((variant, epsilon, factory))
+    return studies
 
 
 def _simulation(wanted: Wanted, variant: Choice, epsilon: float) -> Simulation:

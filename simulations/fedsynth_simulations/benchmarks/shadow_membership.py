@@ -82,8 +82,8 @@ def play_all(
     for name, epsilon, factory in ((LEAKY, None, _leak(wanted.rows)), *studies_of(game, wanted)):
         label = name if epsilon is None else f"{name}, ε = {epsilon:g}"
         start = time.monotonic()
-        found = play(game, factory, say=_labelled(label, say))
-        yield _played(name, epsilon, wanted.delta, found, time.monotonic() - start)
+        result = play(game, factory, say=_labelled(label, say))
+        yield _played(name, epsilon, wanted.delta, result, time.monotonic() - start)
 
 
 def _leak(rows: int) -> Factory:
@@ -96,10 +96,10 @@ def _labelled(label: str, say: Callable[[str], None]) -> Callable[[str], None]:
 
 
 def _played(
-    name: str, epsilon: float | None, delta: float, found: AttackedTable, seconds: float
+    name: str, epsilon: float | None, delta: float, result: AttackedTable, seconds: float
 ) -> Played:
-    tested = found.attacks
-    recognised, mistaken = (round(r.value * tested) for r in (found.success, found.control))
+    tested = result.attacks
+    recognised, mistaken = (round(r.value * tested) for r in (result.success, result.control))
     return Played(
         generator=name,
         epsilon=epsilon,
@@ -108,8 +108,8 @@ def _played(
         mistaken=mistaken,
         advantage=exact_difference((recognised, tested), (mistaken, tested)),
         bound=None if epsilon is None else 2 * best_accuracy(epsilon, delta) - 1,
-        auc=cast(Estimate, found.auc),
-        epsilon_lower=cast(float, found.epsilon_lower),
+        auc=cast(Estimate, result.auc),
+        epsilon_lower=cast(float, result.epsilon_lower),
         seconds=round(seconds, 1),
     )
 
