@@ -319,7 +319,7 @@ def test_usage_errors(option):
 
 def test_a_quasi_identifier_that_is_no_column():
     options = ("--holdout", "0.3", "--quasi-identifier", "age", "--quasi-identifier", "nothing")
-    one_line("t.csv", *OUT, *options, mention="--quasi-identifier nothing: is not a modelled")
+    one_line("t.csv", *OUT, *options, mention="--quasi-identifier nothing: not a modelled column")
 
 
 def test_missing_arguments():
