@@ -14,7 +14,7 @@ Written from the papers, on mbi's graphical model:
   workload of all pairs: T = 16 d rounds planned, a tenth of each round's ρ on the selection, noise
   halved whenever a measurement taught less than noise would have, model size bounded.
 
-A record is in one cell of every marginal (add/remove): Gaussian noise of standard deviation s costs
+A record is in one cell of every marginal (add/remove). Gaussian noise of standard deviation s costs
 ρ = 1 / (2 s²), an exponential mechanism of parameter e costs ρ = e² / 8. The noise is seeded
 floating point: for benchmarks, never for a release.
 """
