@@ -15,25 +15,24 @@ rows and is not private. Only the people who may see the rows may see it on the 
 `demo.json`, which only its owner may read.
 """
 
+import math
 import shutil
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 from zlib import crc32
 
-import numpy as np
-import pandas as pd
 import typer
 from rich.console import Console
 from rich.table import Table
 
 from fedsynth_common.errors import InputError
-from fedsynth_common.schema import Schema
-from fedsynth_common.tables import write_table
-from fedsynth_simulations.closed_file import write_closed
-from fedsynth_simulations.demo_figures import FIGURES
+from fedsynth_server.cli.options import DEVICE_HELP, DeviceName
 
 if TYPE_CHECKING:
+    import pandas as pd
+
+    from fedsynth_common.schema import Schema
     from fedsynth_release.generator import Generator
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
@@ -68,6 +67,7 @@ def demo(
             "used, so the result is less accurate.",
         ),
     ] = False,
+    device: Annotated[DeviceName, typer.Option(help=DEVICE_HELP)] = DeviceName.CPU,
     quick: Annotated[
         bool, typer.Option(help="Train for few steps only, to test the set-up. The result is poor.")
     ] = False,
@@ -76,10 +76,15 @@ def demo(
 
     The records are those of the RAND Health Insurance Experiment, which come with the software.
     """
+    import pandas as pd
+
+    from fedsynth_common.tables import write_table
     from fedsynth_release.report import write_report
+    from fedsynth_server.training.settings import TrainingSettings
 
     # imported here so that --help does not load torch and Flower
     from fedsynth_simulations import simulate as simulations
+    from fedsynth_simulations.closed_file import write_closed
     from fedsynth_simulations.demo_data import demo_schema, demo_table
 
     _check_out(out)
@@ -95,6 +100,7 @@ def demo(
         delta=DELTA,
         study="demo",
         variant="both",
+        settings=TrainingSettings.on(device.value),
         records_per_site=PEOPLE_PER_HOSPITAL if people else ROWS_PER_HOSPITAL,
     )
     simulation = simulations.quick(simulation) if quick else simulation
@@ -143,11 +149,14 @@ def _existing_parent(out: Path) -> Path:
 
 
 def _compare(
-    pooled: pd.DataFrame, held: pd.DataFrame, synthetic: pd.DataFrame, schema: Schema
+    pooled: "pd.DataFrame", held: "pd.DataFrame", synthetic: "pd.DataFrame", schema: "Schema"
 ) -> dict[str, dict[str, dict[str, float | None]]]:
     """Figures and quality of the real rows, of the synthetic ones and of the floor."""
+    import numpy as np
+
     from fedsynth_release.evaluation.references import independent_columns
     from fedsynth_release.evaluation.scorecard import evaluate
+    from fedsynth_simulations.demo_figures import FIGURES
 
     tables = {
         "real": pooled,
@@ -167,7 +176,7 @@ def _privacy(generator: "Generator") -> dict[str, dict[str, float | None]]:
     return {s.site: {"epsilon": s.epsilon, "delta": s.delta} for s in generator.statement.sites}
 
 
-def _introduce(console: Console, frames: dict[str, pd.DataFrame], test: pd.DataFrame) -> None:
+def _introduce(console: Console, frames: "dict[str, pd.DataFrame]", test: "pd.DataFrame") -> None:
     rows = sum(len(frame) for frame in frames.values())
     people = sum(frame[PERSON].nunique() for frame in frames.values())
     console.print(
@@ -181,6 +190,8 @@ def _introduce(console: Console, frames: dict[str, pd.DataFrame], test: pd.DataF
 
 
 def _show(console: Console, summary: dict[str, Any], people: bool) -> None:
+    from fedsynth_simulations.demo_figures import FIGURES
+
     digits = {figure.name: figure.digits for figure in FIGURES}
     figures = Table("figure", "real", "synthetic", "independent", title="What the records say")
     for name, row in summary["figures"].items():
@@ -218,7 +229,7 @@ _UNIT = {
 
 
 def _cell(value: float | None, digits: int) -> str:
-    return "-" if value is None or np.isnan(value) else f"{value:.{digits}f}"
+    return "-" if value is None or math.isnan(value) else f"{value:.{digits}f}"
 
 
 def _point_to(console: Console, out: Path) -> None:

@@ -1,7 +1,7 @@
 """Runs a whole study on one machine, from the sites' tables to the exported generator."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
@@ -123,7 +123,11 @@ def simulation_plan(
 
 
 def simulate(
-    frames: Mapping[str, pd.DataFrame], schema: Schema, simulation: Simulation, folder: Path
+    frames: Mapping[str, pd.DataFrame],
+    schema: Schema,
+    simulation: Simulation,
+    folder: Path,
+    before: Callable[[Plan], None] = lambda plan: None,
 ) -> Result:
     """Run a study over the tables of several sites; write `folder`/generator and its history.json.
 
@@ -132,6 +136,7 @@ def simulate(
         schema: shared by all of them.
         simulation: ε, δ, variant, rounds, training settings, seed and backend.
         folder: existing folder for the result.
+        before: called with the plan once the sites have read their tables.
 
     Raises:
         InputError: for unusable tables or options, before anything is written.
@@ -142,9 +147,11 @@ def simulate(
     if simulation.backend == "ray":
         from fedsynth_simulations.ray_backend import run_on_ray  # takes seconds to import
 
+        before(plan)
         outcome = run_on_ray(frames, plan, simulation.settings, simulation.seed)
     else:
         grid = in_process(frames, plan, simulation.seed)
+        before(plan)
         with StudyProgress() as progress:
             outcome = Study(plan, simulation.settings, grid, progress).run()
     generator = export(plan, outcome, folder / "generator", caveats=simulation.caveats)

@@ -409,7 +409,7 @@ def test_a_failure_midway_leaves_an_earlier_result_alone(monkeypatch):
     def fail(*_, **__):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("fedsynth_simulations.cli.TableWriter.write", fail)
+    monkeypatch.setattr("fedsynth_simulations.result_folder.TableWriter.write", fail)
     result = simulate("t.csv", "--out", "out", "--force", *USUAL)
     assert result.returncode == 1
     assert result.stderr.count("\n") == 1

@@ -12,7 +12,6 @@ from rich.console import Console
 from rich.table import Table
 
 from fedsynth_client.cli.options import ConfigPath, read_plan
-from fedsynth_client.config import SiteConfig
 from fedsynth_common.errors import FedsynthError
 
 if TYPE_CHECKING:
@@ -34,6 +33,7 @@ def approve(
     """
     from fedsynth_client.account import read_account
     from fedsynth_client.approvals import add_approval
+    from fedsynth_client.config import SiteConfig
     from fedsynth_client.plan_review import review
     from fedsynth_client.policy import Policy
     from fedsynth_common.schema import Schema

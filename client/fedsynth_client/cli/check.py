@@ -12,7 +12,6 @@ import typer
 from rich.console import Console
 
 from fedsynth_client.cli.options import ConfigPath, read_plan
-from fedsynth_client.config import SiteConfig, exposed_files
 from fedsynth_common.errors import FedsynthError
 
 if TYPE_CHECKING:
@@ -32,6 +31,7 @@ def check(
       fedsynth site check --config dayton/site.toml --plan plan.json
     """
     from fedsynth_client.account import read_account
+    from fedsynth_client.config import SiteConfig, exposed_files
     from fedsynth_client.policy import Policy
     from fedsynth_client.preflight import preflight
     from fedsynth_client.reading import site_source

@@ -19,12 +19,12 @@ import typer
 from rich.console import Console
 
 from fedsynth_client.cli.options import AsJson, ConfigPath
-from fedsynth_client.config import SiteConfig
 from fedsynth_common.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from fedsynth_client.config import SiteConfig
     from fedsynth_common.schema import Schema
     from fedsynth_release.evaluation import Evaluation
 
@@ -60,6 +60,7 @@ def score(
 
       fedsynth site score synthetic.csv --config dayton/site.toml --out score.json
     """
+    from fedsynth_client.config import SiteConfig
     from fedsynth_client.policy import Policy
     from fedsynth_common.schema import Schema
 
@@ -87,7 +88,7 @@ def score(
 
 
 def _score(
-    site: SiteConfig,
+    site: "SiteConfig",
     schema: "Schema",
     name: str | None,
     synthetic: Path,

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from fedsynth_client.cli.options import LedgerPath, OptionalConfigPath, PolicyPath, chosen_config
-from fedsynth_client.config import SiteConfig, exposed_files
 from fedsynth_common.errors import ErrorCode, FedsynthError, InputError, RefusalError
 
 if TYPE_CHECKING:
+    from fedsynth_client.config import SiteConfig
     from fedsynth_client.ledger import Ledger
 
 _log = logging.getLogger("fedsynth.vault")
@@ -44,6 +44,8 @@ def serve(
     places = {"data": data, "schema": schema, "policy": policy, "ledger": ledger, "socket": socket}
     site = chosen_config(config, places)
     if site is None:
+        from fedsynth_client.config import SiteConfig
+
         if key is None and ledger is not None:
             key = ledger.with_name(ledger.name + ".key")
         waived = tuple(waive or ())
@@ -53,8 +55,9 @@ def serve(
     _serve(site, config)
 
 
-def _serve(site: SiteConfig, source: Path | None) -> None:
+def _serve(site: "SiteConfig", source: Path | None) -> None:
     # torch and pandas are loaded only here: `--help` and `ledger` stay fast
+    from fedsynth_client.config import exposed_files
     from fedsynth_client.policy import Policy
     from fedsynth_client.preflight import Inspection
     from fedsynth_client.reading import site_source
@@ -93,7 +96,7 @@ def _serve(site: SiteConfig, source: Path | None) -> None:
         charges.close()
 
 
-def _open_ledger(site: SiteConfig, dataset: str) -> "Ledger":
+def _open_ledger(site: "SiteConfig", dataset: str) -> "Ledger":
     from fedsynth_client.ledger import Ledger
 
     try:

@@ -15,7 +15,6 @@ from fedsynth_client.cli.options import (
     PolicyPath,
     chosen_config,
 )
-from fedsynth_client.config import SiteConfig
 from fedsynth_common.errors import FedsynthError, InputError
 
 if TYPE_CHECKING:
@@ -31,6 +30,7 @@ def status(config: ConfigPath, as_json: AsJson = False) -> None:
       fedsynth site status --config dayton/site.toml --json
     """
     from fedsynth_client.account import read_account, spending
+    from fedsynth_client.config import SiteConfig
     from fedsynth_client.policy import Policy
 
     site = SiteConfig.load(config)

@@ -65,7 +65,9 @@ class TableWriter:
             table = pa.Table.from_pandas(frame, preserve_index=False)
             if self._parquet is None:
                 self._parquet = pq.ParquetWriter(self._partial, table.schema)
-            self._parquet.write_table(table.cast(self._parquet.schema))
+            if table.schema != self._parquet.schema:
+                table = table.cast(self._parquet.schema)
+            self._parquet.write_table(table)
             return
         first = self._text is None
         if self._text is None:

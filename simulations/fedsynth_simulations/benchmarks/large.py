@@ -100,7 +100,7 @@ def schema_of(columns: int) -> Schema:
 def write_table(path: Path, schema: Schema, rows: int) -> None:
     """Random records; Parquet or CSV by the path's suffix."""
     writer: Any = None
-    for piece in _pieces(schema, rows):
+    for piece in pieces(schema, rows):
         if writer is None:
             kind = pq.ParquetWriter if path.suffix == ".parquet" else pc.CSVWriter
             writer = kind(path, piece.schema)
@@ -136,7 +136,7 @@ def serve(table: Path, scratch: Path, schema: Schema) -> dict[str, float]:
     inspection.result().require_fit()
     records = inspection.records.finish(Randomness())
     encoded, peak = time.process_time(), peak_megabytes()
-    measure(records, _all_pairs(schema), Randomness())
+    measure(records, all_pairs(schema), Randomness())
     return {
         "rows": len(records),
         "encode_seconds": encoded - start,
@@ -146,7 +146,7 @@ def serve(table: Path, scratch: Path, schema: Schema) -> dict[str, float]:
     }
 
 
-def _all_pairs(schema: Schema) -> Measurement:
+def all_pairs(schema: Schema) -> Measurement:
     """Every pair of columns, each seen through at most `GROUPS` groups."""
     widths = [domain.width for domain in domains(schema)]
     groups = [min(width, GROUPS) for width in widths]
@@ -158,7 +158,8 @@ def _all_pairs(schema: Schema) -> Measurement:
     return Measurement(views, tuple(Marginal(pair, 100) for pair in combinations(axes, 2)))
 
 
-def _pieces(schema: Schema, rows: int) -> Iterator[pa.Table]:
+def pieces(schema: Schema, rows: int) -> Iterator[pa.Table]:
+    """Random records of a schema, some at a time."""
     rng = np.random.default_rng(0)
     for start in range(0, rows, _PIECE):
         count = min(_PIECE, rows - start)

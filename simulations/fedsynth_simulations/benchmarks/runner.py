@@ -9,11 +9,13 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from fedsynth_server.training.duration import spoken
 from fedsynth_simulations.benchmarks.cell_results import ROWS, Cell, Outcome, Results
 from fedsynth_simulations.benchmarks.tables import Source
 
@@ -72,13 +74,15 @@ def run(request: Request, results: Results, say: Callable[[str], None]) -> list[
     todo = [(c, s) for c, s in cells if not results.finished(c, request.external_limit)]
     if len(todo) < len(cells):
         say(f"{len(cells) - len(todo)} of {len(cells)} cells are finished already")
-    pool = ThreadPoolExecutor(request.jobs)
+    pool, start = ThreadPoolExecutor(request.jobs), time.monotonic()
     try:
         futures = {pool.submit(_compute, request, c, s): c for c, s in todo}
         for number, future in enumerate(as_completed(futures), start=1):
             outcome = future.result()
             results.add(futures[future], outcome)
-            say(f"[{number}/{len(todo)}] {futures[future].label}: {_brief(outcome)}")
+            left = (time.monotonic() - start) / number * (len(todo) - number)
+            then = f"; {spoken(left)} left" if left else ""
+            say(f"[{number}/{len(todo)}] {futures[future].label}: {_brief(outcome)}{then}")
     finally:
         pool.shutdown(cancel_futures=True)
     return [cell for cell, _ in cells]

@@ -8,8 +8,6 @@ from typing import Annotated
 
 import typer
 
-from fedsynth_release.generator_files import REPORT
-
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 EPILOG = (
@@ -46,6 +44,7 @@ def report(
     """
     # imported here so that --help does not load torch
     from fedsynth_release.evaluation.results import Evaluation
+    from fedsynth_release.generator_files import REPORT
     from fedsynth_release.report import StudyHistory, write_report
 
     place = out or generator.absolute().parent / REPORT

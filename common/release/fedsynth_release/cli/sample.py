@@ -9,7 +9,6 @@ from rich.console import Console
 from rich.progress import track
 
 from fedsynth_common.errors import InputError
-from fedsynth_release.table_writer import TableWriter, inert
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -89,6 +88,7 @@ def sample(
     """
     from fedsynth_release.generator import Generator  # here so that --help does not load torch
     from fedsynth_release.statement.croissant import CROISSANT, NO_LICENCE, write_croissant
+    from fedsynth_release.table_writer import TableWriter, inert
 
     if (rows is None) == (given is None):
         raise InputError("expected one of --rows and --given, and not both")

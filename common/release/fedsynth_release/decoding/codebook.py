@@ -11,7 +11,7 @@ read-only copies.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,7 @@ import numpy.typing as npt
 from fedsynth_common.errors import InputError
 from fedsynth_common.schema import domains
 from fedsynth_common.schema.schema import Schema
+from fedsynth_release.decoding.cell_draws import CellDraws
 
 Codes = npt.NDArray[np.uint16]
 Shape = npt.NDArray[np.float64]
@@ -31,6 +32,7 @@ class Codebook:
 
     views: tuple[Codes, ...]
     shapes: tuple[Shape, ...]
+    _draws: dict[int, CellDraws] = field(default_factory=dict, init=False, repr=False)
 
     def __post_init__(self) -> None:
         if len(self.views) != len(self.shapes):
@@ -85,12 +87,14 @@ class Codebook:
         for index, width in enumerate(self.widths):
             if len(codes) and int(codes[:, index].max()) >= width:
                 raise InputError(f"codebook: column {index} has codes of another codebook")
-            fine[:, index] = _draw(self.views[index], self.shapes[index], codes[:, index], rng)
+            fine[:, index] = self.cells_of(index, codes[:, index], rng)
         return fine
 
     def cells_of(self, index: int, codes: Codes, rng: np.random.Generator) -> Codes:
         """Draw a fine code for each code of one column."""
-        return _draw(self.views[index], self.shapes[index], codes, rng)
+        if index not in self._draws:
+            self._draws[index] = CellDraws.of(self.views[index], self.shapes[index])
+        return self._draws[index].draw(codes, rng)
 
     @classmethod
     def identity(cls, schema: Schema) -> "Codebook":
@@ -146,20 +150,3 @@ def _check(index: int, view: npt.NDArray[Any], shape: npt.NDArray[Any]) -> None:
         fault = "the shape must sum to 1 inside each code"
     if fault:
         raise InputError(f"codebook: column {index}: {fault}")
-
-
-def _draw(view: Codes, shape: Shape, codes: Codes, rng: np.random.Generator) -> Codes:
-    """Draw a fine cell for each code by inverting the cumulative shape.
-
-    The cells of code c fill the interval [c, c + 1), each in proportion to its share of the code.
-    """
-    cells = np.argsort(view, kind="stable")
-    group = view[cells].astype(np.int64)
-    cumulative = np.cumsum(shape[cells])
-    last = np.flatnonzero(np.diff(group, append=group[-1] + 1))
-    before = np.concatenate([[0.0], cumulative[last][:-1]])[group]
-    # dividing by the code's own sum makes its last positive cell end at exactly c + 1
-    ends = group + (cumulative - before) / (cumulative[last][group] - before)
-    point = codes + rng.random(len(codes))
-    point = np.minimum(point, np.nextafter(codes + 1.0, 0.0))
-    return np.asarray(cells[np.searchsorted(ends, point, side="right")], dtype=np.uint16)

@@ -10,11 +10,13 @@ Categories and booleans are decoded to their texts, the `other` cell to "other",
 """
 
 from collections.abc import Mapping
+from functools import lru_cache
 from types import MappingProxyType
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+import pyarrow as pa
 
 from fedsynth_common.encoding.values import series_of
 from fedsynth_common.errors import InputError
@@ -22,6 +24,7 @@ from fedsynth_common.schema.columns import BooleanColumn, CategoricalColumn, Mod
 from fedsynth_common.schema.domain import MISSING, FineDomain, Values, domain_of
 from fedsynth_common.schema.schema import Schema
 from fedsynth_common.schema.tick_set import TickSet, leaf_values
+from fedsynth_release.decoding.cell_ticks import CellTicks
 
 Codes = npt.NDArray[np.uint16]
 
@@ -76,37 +79,27 @@ def draw_values(
     return values
 
 
+@lru_cache(maxsize=8192)
+def _cell_ticks(domain: FineDomain) -> CellTicks:
+    return CellTicks.of(domain, leaf_values(domain))
+
+
 def values_of_cells(
     fine: Values, domain: FineDomain, rng: np.random.Generator, allowed: TickSet | None = None
 ) -> Values:
     """Decode fine cells of one column; if `allowed` is given, leaves decode to its values only."""
-    if domain.ordered:
-        allowed = leaf_values(domain) if allowed is None else allowed
-        values = _draw_ticks(fine, domain, allowed, rng)
-    else:
-        values = fine
-    return values if domain.missing is None else np.where(fine == domain.missing, MISSING, values)
+    if not domain.ordered:
+        return fine if domain.missing is None else np.where(fine == domain.missing, MISSING, fine)
+    ticks = _cell_ticks(domain) if allowed is None else CellTicks.of(domain, allowed)
+    return ticks.draw(fine, rng)
 
 
 def column_of(values: Values, column: ModelledColumn) -> pd.Series:
     """The values of a column in the form in which a table contains them."""
     missing = values == MISSING
     if isinstance(column, CategoricalColumn | BooleanColumn):
-        texts = np.array([*domain_of(column).labels, None], dtype=object)
-        return pd.Series(texts[np.where(missing, len(texts) - 1, values)], dtype="str")
+        labels = domain_of(column).labels
+        texts = pa.array([*labels, None], type=pa.large_string())
+        cells = texts.take(pa.array(np.where(missing, len(labels), values)))
+        return pd.Series(pd.array(cells, dtype="str"))  # Arrow's take, not a Python text per cell
     return series_of(np.where(missing, 0, values), missing, column)
-
-
-def _draw_ticks(
-    fine: npt.NDArray[np.int64],
-    domain: FineDomain,
-    values: TickSet,
-    rng: np.random.Generator,
-) -> npt.NDArray[np.int64]:
-    """Draw a tick for each fine code; missing cells get an arbitrary tick."""
-    leaf = np.clip(fine - domain.atoms, 0, domain.leaves - 1)
-    ticks = values.draw(domain.ticks[leaf], domain.ticks[leaf + 1], rng)
-    if domain.atoms:
-        atom_code = np.minimum(fine, domain.atoms - 1)
-        ticks = np.where(fine < domain.atoms, domain.atom_ticks[atom_code], ticks)
-    return ticks
