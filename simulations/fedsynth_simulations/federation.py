@@ -12,12 +12,12 @@ import pandas as pd
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from flwr.app import Context
 
+from fedsynth_client.budget.ledger import Ledger
+from fedsynth_client.budget.policy import Policy
+from fedsynth_client.budget.receipts import new_key
 from fedsynth_client.courier import make_courier
-from fedsynth_client.ledger import Ledger
-from fedsynth_client.policy import Policy
-from fedsynth_client.receipts import new_key
-from fedsynth_client.records import load_records
-from fedsynth_client.vault.client import LocalVault
+from fedsynth_client.records.records import load_records
+from fedsynth_client.vault.callers import LocalVault
 from fedsynth_client.vault.service import Vault
 from fedsynth_common.privacy.randomness import Randomness, SeededRandomness
 from fedsynth_common.protocol.plan import Plan

@@ -21,9 +21,9 @@ from flwr.serverapp import Grid, ServerApp
 from flwr.simulation import run_simulation
 from flwr.supercore import telemetry
 
+from fedsynth_client.budget.receipts import load_or_create_key
 from fedsynth_client.courier import make_courier
-from fedsynth_client.receipts import load_or_create_key
-from fedsynth_client.vault.client import LocalVault
+from fedsynth_client.vault.callers import LocalVault
 from fedsynth_common.cli.main import QUIET
 from fedsynth_common.errors import FedsynthError
 from fedsynth_common.protocol.plan import Plan

@@ -14,7 +14,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from small_study import DELTA, SCHEMA, SITES, make_small_plan, run_seeded
 
-from fedsynth_client.receipts import receipt_json
+from fedsynth_client.budget.receipts import receipt_json
 from fedsynth_common.errors import InputError
 from fedsynth_common.privacy.events import DpSgdEvent, GaussianEvent, from_dict, to_dict
 from fedsynth_common.schema import Schema

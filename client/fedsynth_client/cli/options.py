@@ -14,7 +14,7 @@ from fedsynth_common.errors import InputError
 from fedsynth_common.limits import MAX_PLAN_BYTES, read_limited
 
 if TYPE_CHECKING:
-    from fedsynth_client.config import SiteConfig
+    from fedsynth_client.settings.site_config import SiteConfig
     from fedsynth_common.protocol.plan import Plan
 
 ConfigPath = Annotated[
@@ -41,7 +41,7 @@ def chosen_config(config: Path | None, places: Mapping[str, Path | None]) -> "Si
     if config is not None and given:
         raise InputError(f"--config already names what {', '.join(given)} does; give one of them")
     if config is not None:
-        from fedsynth_client.config import SiteConfig
+        from fedsynth_client.settings.site_config import SiteConfig
 
         return SiteConfig.load(config)
     lacking = [f"--{name}" for name, value in places.items() if value is None]

@@ -10,8 +10,8 @@ from fedsynth_client.cli.options import LedgerPath, OptionalConfigPath, PolicyPa
 from fedsynth_common.errors import ErrorCode, FedsynthError, InputError, RefusalError
 
 if TYPE_CHECKING:
-    from fedsynth_client.config import SiteConfig
-    from fedsynth_client.ledger import Ledger
+    from fedsynth_client.budget.ledger import Ledger
+    from fedsynth_client.settings.site_config import SiteConfig
 
 _log = logging.getLogger("fedsynth.vault")
 LEDGER_REFUSED = (
@@ -44,7 +44,7 @@ def serve(
     places = {"data": data, "schema": schema, "policy": policy, "ledger": ledger, "socket": socket}
     site = chosen_config(config, places)
     if site is None:
-        from fedsynth_client.config import SiteConfig
+        from fedsynth_client.settings.site_config import SiteConfig
 
         if key is None and ledger is not None:
             key = ledger.with_name(ledger.name + ".key")
@@ -57,14 +57,14 @@ def serve(
 
 def _serve(site: "SiteConfig", source: Path | None) -> None:
     # torch and pandas are loaded only here: `--help` and `ledger` stay fast
-    from fedsynth_client.config import exposed_files
-    from fedsynth_client.policy import Policy
-    from fedsynth_client.preflight import Inspection
-    from fedsynth_client.reading import site_source
-    from fedsynth_client.receipts import load_or_create_key
-    from fedsynth_client.vault.dumps import forbid_dumps
-    from fedsynth_client.vault.server import serve as serve_vault
+    from fedsynth_client.budget.policy import Policy
+    from fedsynth_client.budget.receipts import load_or_create_key
+    from fedsynth_client.preflight.preflight import Inspection
+    from fedsynth_client.records.guarded_reading import site_source
+    from fedsynth_client.settings.site_config import exposed_files
+    from fedsynth_client.vault.core_dumps import forbid_dumps
     from fedsynth_client.vault.service import Vault
+    from fedsynth_client.vault.socket_server import serve as serve_vault
     from fedsynth_common.privacy.randomness import Randomness
     from fedsynth_common.schema import Schema
 
@@ -97,7 +97,7 @@ def _serve(site: "SiteConfig", source: Path | None) -> None:
 
 
 def _open_ledger(site: "SiteConfig", dataset: str) -> "Ledger":
-    from fedsynth_client.ledger import Ledger
+    from fedsynth_client.budget.ledger import Ledger
 
     try:
         return Ledger(site.ledger, dataset, witness=site.witness)

@@ -31,7 +31,7 @@ import numpy.typing as npt
 import pandas as pd
 from scipy.optimize import minimize_scalar
 
-from fedsynth_client.records import Records
+from fedsynth_client.records.records import Records
 from fedsynth_client.vault.measure import Axis, Marginal, Measurement, measure
 from fedsynth_common.encoding import encode
 from fedsynth_common.errors import FedsynthError, InputError

@@ -26,9 +26,9 @@ import pyarrow as pa
 import pyarrow.csv as pc
 import pyarrow.parquet as pq
 
-from fedsynth_client.policy import Policy
-from fedsynth_client.preflight import Inspection
-from fedsynth_client.sources import open_source
+from fedsynth_client.budget.policy import Policy
+from fedsynth_client.preflight.preflight import Inspection
+from fedsynth_client.records.sources import open_source
 from fedsynth_client.vault.measure import Axis, Marginal, Measurement, measure
 from fedsynth_common.errors import FedsynthError
 from fedsynth_common.privacy.randomness import Randomness

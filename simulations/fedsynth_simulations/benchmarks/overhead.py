@@ -21,7 +21,7 @@ from statistics import mean
 
 from flwr.cli.build import build_fab_from_files
 
-from fedsynth_client.vault.server import start_server
+from fedsynth_client.vault.socket_server import start_server
 from fedsynth_common.errors import FedsynthError
 from fedsynth_common.protocol.plan import Plan
 from fedsynth_server.study.folder import StudyFolder, SuperLinkAddress
