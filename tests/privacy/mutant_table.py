@@ -1209,9 +1209,9 @@ MUTANTS = (
     Mutant(
         "as many synthetic records as real ones",
         17,
-        f"{SIMULATIONS}/cli.py",
-        "rows or result.rows",
-        "rows or len(pooled)",
+        f"{SIMULATIONS}/result_folder.py",
+        "wanted.rows or result.rows",
+        "wanted.rows or len(tables.pooled)",
         (f"{S}cli_simulate.py::test_the_number_of_synthetic_records_is_the_noisy_one",),
     ),
     Mutant(

@@ -4,9 +4,10 @@ The file appears under its name only when it is complete: pieces go to a tempora
 which replaces the target on success and is removed on failure. Equal tables give equal bytes.
 
 Spreadsheet programs run a CSV cell that starts with =, +, - or @ as a formula (CWE-1236; OWASP "CSV
-Injection"). Texts of a synthetic table are those of the public schema, but a schema, too, comes from
-somebody else: `escape_formulas` puts an apostrophe before such texts and headings. Numbers stay as they
-are, and so does everything without the option, since an apostrophe is another category to a program.
+Injection"). Texts of a synthetic table are those of the public schema, but a schema, too, comes
+from somebody else: `escape_formulas` puts an apostrophe before such texts and headings. Numbers
+stay as they are, and so does everything without the option, since an apostrophe is another category
+to a program.
 """
 
 import gzip

@@ -1,11 +1,12 @@
 """Uniform numbers to codes: each column of a record by inverting its cumulative probabilities.
 
 The records of one table are not drawn independently of each other but spread evenly: latents take
-turns in proportion to their weights, and of the m records of a latent one falls into each m-th part of
-every column's distribution (stratified and Latin hypercube sampling: McKay, Beckman & Conover 1979,
-Technometrics 21(2)). Every single record has the generator's distribution, exactly as if drawn by
-itself; a table of them is closer to the generator than a random sample would be. It is post-processing:
-what a table says about anybody's record is bounded by the generator's guarantee in either case.
+turns in proportion to their weights, and of the m records of a latent one falls into each m-th part
+of every column's distribution (stratified and Latin hypercube sampling: McKay, Beckman & Conover
+1979, Technometrics 21(2)). Every single record has the generator's distribution, exactly as if
+drawn by itself; a table of them is closer to the generator than a random sample would be. It is
+post-processing: what a table says about anybody's record is bounded by the generator's guarantee in
+either case.
 """
 
 from dataclasses import dataclass
@@ -88,8 +89,8 @@ def spread(group: NDArray[np.integer], rng: np.random.Generator) -> NDArray[np.f
         rng: Decides the order in each group and the place in each part.
 
     Returns:
-        Numbers (rows,). Of a group of m rows one lies in each [i / m, (i + 1) / m), in random order;
-        each by itself is uniform, and independent of the row's numbers from other calls.
+        Numbers (rows,). Of a group of m rows one lies in each [i / m, (i + 1) / m), in random
+        order; each by itself is uniform, and independent of the row's numbers from other calls.
 
     >>> np.sort(spread(np.zeros(4, dtype=int), np.random.default_rng(0)) * 4).astype(int).tolist()
     [0, 1, 2, 3]

@@ -1,13 +1,15 @@
-"""`fedsynth benchmark shadow`: the product's own generator in the game of `shadow_pairs`.
+"""`fedsynth benchmark shadow` plays the game of `shadow_pairs` with fedsynth's own generators.
 
-One record that stands out, all other records known to the attacker; generators of complete simulated
-studies (vaults, ledger, noise, training, export) with it and without it. Beside them, in the same
-game, a generator that leaks on purpose (`leaky_table`): an attack that does not win that proves
-nothing. A study at an ε far beyond use is the second control: it shows what the attack finds in the
-same generator once the noise is gone.
+The target is a record that differs from all others, and the attacker knows all other records.
+Generators of complete simulated studies (vaults, ledger, noise, training, export) are made with the
+target and without it. There are two controls. One is a generator that leaks on purpose
+(`leaky_table`); if the attack does not succeed on it, the attack proves nothing. The other is a
+study with a very large ε; it shows what the attack finds in the same generator when there is hardly
+any noise.
 
-Advantages carry Clopper-Pearson intervals (`exact_difference`) and stand beside the bound that ε
-implies for any attack, (e^ε - 1 + 2δ) / (e^ε + 1). An interval above the bound refutes the guarantee.
+Every advantage has its Clopper-Pearson interval (`exact_difference`) and stands beside the bound
+that ε implies for any attack, (e^ε - 1 + 2δ) / (e^ε + 1). An interval above the bound refutes the
+guarantee.
 """
 
 import time
@@ -30,19 +32,20 @@ LEAKY = "leaky"
 
 @dataclass(frozen=True, kw_only=True)
 class Played:
-    """One game.
+    """The result of one game.
 
     Attributes:
         generator: "leaky", or the variant of the studies: "marginals", "both", "gan" or "auto".
-        epsilon: of the studies; None for the leaky generator.
-        tested: tables with the target that the attacker was asked about, and as many without.
-        recognised: of those with the target, called so.
-        mistaken: of those without, called so.
-        advantage: difference of the two rates.
-        bound: on any attack's advantage, by ε and δ; None without them.
-        auc: of the attacker's scores.
+        epsilon: the ε of the studies; None for the leaky generator.
+        tested: the number of tables with the target, and of those without it, that the attacker
+            was tested on.
+        recognised: how many tables with the target the attacker recognised.
+        mistaken: how many tables without the target the attacker mistook for tables with it.
+        advantage: the difference of the two rates.
+        bound: the bound of any attack's advantage, by ε and δ; None without them.
+        auc: the AUC of the attacker's scores.
         epsilon_lower: ln(TPR_low / FPR_high), at least 0.
-        seconds: that the game took.
+        seconds: how long the game took.
     """
 
     generator: str
@@ -58,33 +61,33 @@ class Played:
 
     @property
     def refuted(self) -> bool:
-        """Whether the advantage lies above the bound beyond its interval."""
+        """Whether the whole interval of the advantage lies above the bound."""
         return self.bound is not None and self.advantage.low > self.bound
 
     @property
     def noticed(self) -> bool:
-        """Whether the attack found anything beyond its interval."""
+        """Whether the whole interval of the advantage lies above 0."""
         return self.advantage.low > 0
 
 
 def play_all(
     table: BenchmarkTable, wanted: Wanted, say: Callable[[str], None] = lambda _: None
 ) -> Iterator[Played]:
-    """The leaky generator's game, then those of the studies; each as soon as it has ended.
+    """Play the game of the leaky generator and then those of the studies; yield each result.
 
     Raises:
-        InputError: a column that is not there, too few records, or an ε without a plan.
+        InputError: a column is missing, there are too few records, or no plan exists for an ε.
     """
     game = game_of(table, wanted)
     for name, epsilon, factory in ((LEAKY, None, _leak(wanted.rows)), *studies_of(game, wanted)):
         label = name if epsilon is None else f"{name}, ε = {epsilon:g}"
         start = time.monotonic()
-        found = play(game, factory, say=_labelled(label, say))
-        yield _played(name, epsilon, wanted.delta, found, time.monotonic() - start)
+        result = play(game, factory, say=_labelled(label, say))
+        yield _played(name, epsilon, wanted.delta, result, time.monotonic() - start)
 
 
 def _leak(rows: int) -> Factory:
-    """The positive control: half of its rows are near copies of records."""
+    """The positive control, in which half of the rows are near copies of records."""
     return lambda frame, seed: leaky_table(frame, rows, np.random.default_rng(seed))
 
 
@@ -93,10 +96,10 @@ def _labelled(label: str, say: Callable[[str], None]) -> Callable[[str], None]:
 
 
 def _played(
-    name: str, epsilon: float | None, delta: float, found: AttackedTable, seconds: float
+    name: str, epsilon: float | None, delta: float, result: AttackedTable, seconds: float
 ) -> Played:
-    tested = found.attacks
-    recognised, mistaken = (round(r.value * tested) for r in (found.success, found.control))
+    tested = result.attacks
+    recognised, mistaken = (round(r.value * tested) for r in (result.success, result.control))
     return Played(
         generator=name,
         epsilon=epsilon,
@@ -105,12 +108,12 @@ def _played(
         mistaken=mistaken,
         advantage=exact_difference((recognised, tested), (mistaken, tested)),
         bound=None if epsilon is None else 2 * best_accuracy(epsilon, delta) - 1,
-        auc=cast(Estimate, found.auc),
-        epsilon_lower=cast(float, found.epsilon_lower),
+        auc=cast(Estimate, result.auc),
+        epsilon_lower=cast(float, result.epsilon_lower),
         seconds=round(seconds, 1),
     )
 
 
 def too_weak(games: Sequence[Played]) -> bool:
-    """Whether the attack did not even notice the leaky generator."""
+    """Whether the attack did not notice the leaky generator."""
     return any(game.generator == LEAKY and not game.noticed for game in games)

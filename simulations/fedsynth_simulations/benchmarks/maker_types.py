@@ -1,4 +1,4 @@
-"""What makes the synthetic table of a benchmark's row, and what it gives."""
+"""The types of the functions that make the synthetic table of a benchmark row."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -6,16 +6,16 @@ from dataclasses import dataclass
 import pandas as pd
 
 from fedsynth_common.errors import FedsynthError
-from fedsynth_simulations.benchmarks.cells import Cell
+from fedsynth_simulations.benchmarks.cell_results import Cell
 from fedsynth_simulations.benchmarks.external import External
 from fedsynth_simulations.benchmarks.tables import BenchmarkTable
 
 
 @dataclass
 class Made:
-    """A synthetic table as long as the train rows, and what it took.
+    """A synthetic table with as many rows as the train rows, and what making it took.
 
-    `peak_megabytes` is set where another process did the work.
+    `peak_megabytes` is set if another process did the work.
     """
 
     frame: pd.DataFrame
@@ -30,4 +30,4 @@ class NotRun(FedsynthError):  # noqa: N818 - an outcome, not a fault
 
 
 Maker = Callable[[Cell, BenchmarkTable, External], Made]
-"""Makes a cell's synthetic table; raises `NotRun` or another FedsynthError if it cannot."""
+"""A function that makes the table of a cell, or raises `NotRun` or another FedsynthError."""

@@ -1,8 +1,9 @@
-"""A table built to hold what no pair of columns shows: four noisy exclusive ors.
+"""Builds a table with relations that no pair of columns shows: four noisy exclusive ors.
 
-In each triple (a, b, c) of yes/no columns c is `a xor b` with one value in ten flipped. Any two of the
-three are all but independent, so every method that sees pairs alone draws c at random; a method that
-sees more can predict it. A group without meaning and a number that leans on one c complete the table.
+In each triple (a, b, c) of yes/no columns, c is `a xor b` with one value in ten flipped. Any two of
+the three columns are almost independent. A method that uses only pairs therefore draws c at random,
+and a method that represents more can predict c. The table also has a group without meaning and a
+number that depends on one c.
 """
 
 import numpy as np

@@ -1,8 +1,9 @@
-"""A cell: one row of the benchmark on one table, at one ε and one seed, and what came of it.
+"""Benchmark cells and the results file.
 
-Cells are the unit of work, of resumption and of the results file. Two cells are the same when all
-that could change their figures is the same; facts that cannot (the number of sites of a row that
-looks at pooled records) are left out of a cell, so it is computed once and shared.
+A cell is one row of the benchmark on one table, at one ε and with one seed. Cells are computed, and
+after a restart skipped, one by one. Two cells are equal if everything that can change their figures
+is equal. What cannot change them (such as the number of sites of a row that uses pooled records) is
+left out of a cell, so that the cell is computed only once.
 """
 
 import json
@@ -28,7 +29,7 @@ FIGURES = (
     "peak_megabytes",
     "bytes_per_site",
 )
-"""What is recorded of a cell that ran, in the order in which it is printed."""
+"""The figures of a cell, in the order in which they are printed."""
 
 
 @dataclass(frozen=True)
@@ -36,10 +37,10 @@ class Dependence:
     """Which parts of a cell a row depends on.
 
     Attributes:
-        private: on ε and δ.
-        federated: on the sites and the partition.
-        trained: on the training settings of the product.
-        seeded: on the seed.
+        private: whether it depends on ε and δ.
+        federated: whether it depends on the sites and the partition.
+        trained: whether it depends on the training settings of fedsynth.
+        seeded: whether it depends on the seed.
     """
 
     private: bool = True
@@ -65,7 +66,7 @@ ROWS = {
     "argn-dp": Dependence(federated=False, trained=False),
     "ctgan": Dependence(private=False, federated=False, trained=False),
 }
-"""The rows in the order in which they are printed; `rows.py` says what they are."""
+"""The rows in the order in which they are printed; `row_makers.py` says what they are."""
 
 
 @dataclass(frozen=True)
@@ -73,15 +74,15 @@ class Cell:
     """What is to be computed.
 
     Attributes:
-        table: its name, with the sites and the target where they are not the usual ones.
-        row: see `ROWS`.
+        table: the name of the table, with the sites and the target if they are not the usual ones.
+        row: one of `ROWS`.
         seed: decides partition, noise, training and sampling.
         data: digest of the table's file, so that figures of another version are not reused.
-        epsilon: the budget; None for rows without one, likewise the fields below.
-        delta: the budget's other half.
-        sites: number of made-up sites.
-        partition: how records are dealt out to them.
-        quick: few training steps.
+        epsilon: the ε of the budget; None for rows without one, as are the fields below.
+        delta: the δ of the budget.
+        sites: the number of simulated sites.
+        partition: how records are dealt out to the sites.
+        quick: whether to train for few steps only.
     """
 
     table: str
@@ -107,13 +108,13 @@ class Cell:
 
 @dataclass
 class Outcome:
-    """A finished cell: figures, or the reason why there are none.
+    """The result of a cell: its figures, or the reason why there are none.
 
     Attributes:
-        figures: by name, see `FIGURES`; None where a figure does not apply.
+        figures: the figures by name, see `FIGURES`; None for a figure that does not apply.
         not_run: why the cell has no figures; empty if it ran.
-        limit: the time limit that it ran into, in seconds; 0 if none.
-        notes: what the study had to say.
+        limit: the time limit that stopped it, in seconds; 0 if none did.
+        notes: the notes of the study.
     """
 
     figures: dict[str, float | None] = field(default_factory=dict)
@@ -123,7 +124,7 @@ class Outcome:
 
 
 class Results:
-    """The results file: replaced as a whole after every cell, so a crash loses the running ones only."""
+    """The results file. It is replaced after every cell, so a crash loses only running cells."""
 
     def __init__(self, path: Path | None, fresh: bool = False) -> None:
         self._path = path
@@ -138,14 +139,14 @@ class Results:
         return iter(self._done.items())
 
     def finished(self, cell: Cell, limit: float) -> bool:
-        """Whether there is nothing to gain from running `cell` (again) with this time limit."""
+        """Whether `cell` need not be run (again) with this time limit."""
         outcome = self._done.get(cell)
         if outcome is None:
             return False
         return not outcome.not_run or (outcome.limit > 0 and outcome.limit >= limit)
 
     def add(self, cell: Cell, outcome: Outcome) -> None:
-        """Keep and write.
+        """Add the result of a cell and write the file.
 
         Raises:
             InputError: the file cannot be written.

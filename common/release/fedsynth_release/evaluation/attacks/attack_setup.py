@@ -1,10 +1,11 @@
-"""What every attack works on: who is in, who is out, and how tables become numbers.
+"""What all attacks share: members, controls, and the encoding of tables as numbers.
 
-*Members* are the real training rows, *controls* the held-out rows of the same population. An attack
-that says more about a member than about a control has learnt it from the published table: whatever
-follows from the population alone works as well on controls (Giomi et al. 2023, section 3). The
-difference of the two success rates is the **advantage**; it is 0 for an ideal table, whatever the
-attack, and at most (e^ε - 1 + 2δ)/(e^ε + 1) for an (ε, δ)-DP table and an attack on membership.
+*Members* are the real training rows, and *controls* are the held-out rows of the same population.
+What follows from the population alone is learned about controls as well as about members. If an
+attack succeeds more often on members than on controls, it has therefore learned something from the
+published table (Giomi et al. 2023, section 3). The difference of the two success rates is the
+**advantage**. For an ideal table it is 0 for every attack. For an (ε, δ)-DP table and an attack on
+membership it is at most (e^ε - 1 + 2δ)/(e^ε + 1).
 """
 
 from collections.abc import Callable
@@ -22,16 +23,16 @@ from fedsynth_release.evaluation.results import AttackedTable, TableRole
 
 
 @dataclass(frozen=True)
-class Sides:
-    """Members, controls, and the claim they are tested against.
+class AttackSetup:
+    """Members, controls, and the privacy claim that attacks test.
 
     Attributes:
-        features: turns a table into cells (n x d floats, level codes, NaN = missing).
-        members: cells of the training rows.
-        controls: cells of the held-out rows.
-        attempts: targets or predicates per attack at most.
-        seed: of the choice of targets and predicates.
-        epsilon, delta: claimed privacy, or None.
+        features: encodes a table as cells (n x d floats, codes of levels, NaN = missing).
+        members: the cells of the training rows.
+        controls: the cells of the held-out rows.
+        attempts: the most targets or predicates of an attack.
+        seed: seed for choosing targets and predicates.
+        epsilon, delta: the claimed (ε, δ), or None.
     """
 
     features: Features
@@ -53,23 +54,23 @@ class Sides:
         seed: int = 0,
         epsilon: float | None = None,
         delta: float | None = None,
-    ) -> "Sides":
-        """Encode both sides."""
+    ) -> "AttackSetup":
+        """Encode the training rows and the held-out rows."""
         features = Features.fit(schema, train)
         members, controls = features.cells(train), features.cells(holdout)
         return cls(features, members, controls, attempts, seed, epsilon, delta)
 
     @property
     def categorical(self) -> Bools:
-        """Columns whose cells are level codes."""
+        """Which columns contain codes of levels."""
         return np.array([bool(named_levels(column)) for column in self.features.columns])
 
     def rng(self) -> np.random.Generator:
-        """The same stream for every attack and table, so that all meet the same targets."""
+        """The randomness of an attack; it is the same for all attacks and tables."""
         return np.random.default_rng(self.seed)
 
     def targets(self, rng: np.random.Generator) -> tuple[Floats, Floats]:
-        """Equally many members and controls, at most `attempts` each."""
+        """Choose equally many members and controls, at most `attempts` of each."""
         size = min(self.attempts, len(self.members), len(self.controls))
         return tuple(  # type: ignore[return-value]
             side[rng.choice(len(side), size=size, replace=False)]
@@ -77,8 +78,8 @@ class Sides:
         )
 
 
-AttackFunction = Callable[[Floats, Sides, TableRole], AttackedTable]
-"""Attack the cells of a published table."""
+AttackFunction = Callable[[Floats, AttackSetup, TableRole], AttackedTable]
+"""A function that attacks the cells of a published table."""
 
 
 def attacked(
@@ -91,9 +92,10 @@ def attacked(
     scale: float = 1.0,
     deviations: tuple[float, float] = (0.0, 0.0),
 ) -> AttackedTable:
-    """The result of an attack that counts successes on both sides; see `AttackedTable`.
+    """The result of an attack from its numbers of successes; see `AttackedTable`.
 
-    `deviations` are standard errors of the two rates beyond those of independent attempts.
+    `deviations` are standard errors of the two rates that come on top of the error of independent
+    attempts.
     """
     success = widened(rate(successes, attacks), deviations[0])
     control = widened(rate(control_successes, controls), deviations[1])

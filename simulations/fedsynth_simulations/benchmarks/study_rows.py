@@ -1,7 +1,7 @@
-"""The rows that run the product: simulated studies over all sites, one site, or the pooled records.
+"""The rows that run fedsynth itself: studies over all sites, over one site, or over pooled records.
 
-Every row gets the same budget, settings and seed; what differs is in the table of `rows.py`. The
-rows without federation use the product's default variant, as a hospital on its own would.
+All rows have the same budget, settings and seed; the table in `row_makers.py` says how they differ.
+The rows without federation use fedsynth's default variant, as a hospital on its own would.
 """
 
 from dataclasses import replace
@@ -12,9 +12,9 @@ import numpy as np
 import pandas as pd
 
 from fedsynth_server.study.planning import Variant
-from fedsynth_simulations.benchmarks.cells import Cell
+from fedsynth_simulations.benchmarks.cell_results import Cell
 from fedsynth_simulations.benchmarks.external import External
-from fedsynth_simulations.benchmarks.maker import Made, Maker
+from fedsynth_simulations.benchmarks.maker_types import Made, Maker
 from fedsynth_simulations.benchmarks.tables import BenchmarkTable
 from fedsynth_simulations.partition import partition
 from fedsynth_simulations.simulate import Simulation, quick, simulate
@@ -96,7 +96,7 @@ def _alone_pooled(cell: Cell, table: BenchmarkTable, external: External) -> Made
 
 
 def _no_messages(made: Made) -> Made:
-    """Nothing leaves a site that works for itself."""
+    """The result with 0 messages, because nothing leaves a site that works on its own."""
     return replace(made, bytes_per_site=None)
 
 

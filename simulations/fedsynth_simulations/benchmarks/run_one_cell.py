@@ -1,12 +1,14 @@
-"""One cell in a process of its own: `python -m fedsynth_simulations.benchmarks.process JOB RESULT`.
+"""Runs one benchmark cell in a process of its own.
 
-A fresh process per cell keeps peak memory honest, lets a crash cost one cell, and frees what torch
-holds on to. JOB and RESULT are JSON files. Time and memory are taken before the figures are
-computed, so they are those of the synthesiser; importing the libraries is in the memory, not in the
-time.
+Usage: `python -m fedsynth_simulations.benchmarks.run_one_cell JOB RESULT`.
 
-A failure becomes the cell's reason. For errors that are not ours it is the exception's type and
-place only: messages of libraries may quote cells of the table.
+Each cell has a process of its own. Its peak memory is then really its own, a crash loses a single
+cell, and the memory that torch keeps is freed. JOB and RESULT are JSON files. Time and memory are
+measured before the figures are computed, so they are those of the synthesiser. The memory includes
+the imported libraries; the time does not include importing them.
+
+If a cell fails, the reason is recorded. For errors that fedsynth did not raise, only the type and
+place of the exception are recorded, because messages of libraries can quote cells of the table.
 """
 
 import json
@@ -18,15 +20,15 @@ from pathlib import Path
 
 from fedsynth_common.errors import FedsynthError
 from fedsynth_release.evaluation import evaluate
-from fedsynth_simulations.benchmarks.cells import Cell, Outcome
+from fedsynth_simulations.benchmarks.cell_results import Cell, Outcome
 from fedsynth_simulations.benchmarks.external import External, TimeLimit
 from fedsynth_simulations.benchmarks.memory import peak_megabytes
-from fedsynth_simulations.benchmarks.rows import maker_of
+from fedsynth_simulations.benchmarks.row_makers import maker_of
 from fedsynth_simulations.benchmarks.tables import Source, load
 
 
 def compute(cell: Cell, source: Source, external: External) -> Outcome:
-    """Figures of a cell, or why there are none."""
+    """The figures of a cell, or the reason why there are none."""
     try:
         return _figures(cell, source, external)
     except TimeLimit as error:
@@ -43,17 +45,17 @@ def compute(cell: Cell, source: Source, external: External) -> Outcome:
 def _figures(cell: Cell, source: Source, external: External) -> Outcome:
     table, maker = load(source), maker_of(cell.row)
     start = time.monotonic()
-    made = maker(cell, table, external)
+    result = maker(cell, table, external)
     seconds = time.monotonic() - start
-    peak = peak_megabytes() if made.peak_megabytes is None else made.peak_megabytes
-    card = evaluate(table.train, table.test, made.frame, table.schema).to_dict()
+    peak = peak_megabytes() if result.peak_megabytes is None else result.peak_megabytes
+    card = evaluate(table.train, table.test, result.frame, table.schema).to_dict()
     spent = {
-        "epsilon_spent": made.epsilon_spent,
+        "epsilon_spent": result.epsilon_spent,
         "seconds": round(seconds, 2),
         "peak_megabytes": round(peak, 1),
-        "bytes_per_site": made.bytes_per_site,
+        "bytes_per_site": result.bytes_per_site,
     }
-    return Outcome(figures={**card, **spent}, notes=list(made.notes))
+    return Outcome(figures={**card, **spent}, notes=list(result.notes))
 
 
 def main(job: Path, result: Path) -> None:

@@ -1,45 +1,46 @@
-"""The rows of the benchmark: every way to get a synthetic table that the figures are printed for.
+"""The rows of the benchmark: all methods to make a synthetic table.
 
-| row | what it is | ε of one record |
+| row | method | ε of one record |
 |---|---|---|
-| real | the real train rows: the ceiling | - |
-| independent | columns resampled without each other: the floor | - |
+| real | the real train rows (the ceiling) | - |
+| independent | columns drawn independently of each other (the floor) | - |
 | nb, nb-dp | naive Bayes from label tables, exact, and with local noise at every site | -, ε |
-| site-alone | the product, run by the largest site for itself | ε |
-| alone-pooled | every site for itself; samples pooled in proportion to their records | ε |
-| central | the product where one site holds all records | ε |
-| marginals | federated, budget on noisy marginals only | ε |
-| gan | federated, budget on discriminators (and one-way histograms) only | ε |
-| both | federated, marginals and discriminators | ε |
-| control | `both` with adversarial weight 0: same steps, same budget, discriminators ignored | ε |
+| site-alone | fedsynth at the largest site alone | ε |
+| alone-pooled | fedsynth at each site alone; records pooled in proportion to the sites' sizes | ε |
+| central | fedsynth with all records at one site | ε |
+| marginals | federated; the budget is spent on noisy marginals only | ε |
+| gan | federated; the budget is spent on discriminators (and one-way histograms) only | ε |
+| both | federated; the budget is spent on marginals and discriminators | ε |
+| control | `both` with adversarial weight 0: same steps and budget, discriminators not used | ε |
 | mst, aim | central, on graphical models, in an environment of their own | ε |
 | argn-dp | central, TabularARGN with DP-SGD, in another environment | ε |
 | ctgan | central, in the same environment | - |
 
-`both` against `control` says what the discriminators add; `both` against `marginals` says whether
-that is worth their share of the budget. alone-pooled costs each record ε, since every record is at
-one site (parallel composition), but the pooling in proportion uses true sizes: a favour to it.
+Comparing `both` with `control` shows what the discriminators add. Comparing `both` with `marginals`
+shows whether this is worth their share of the budget. alone-pooled costs each record ε, because
+every record is at one site (parallel composition). Its pooling uses the true sizes of the sites
+without noise, which is an advantage for it.
 
-Seeds fix data partition, noise, training and sampling, so runs repeat; seeded noise is *not*
-private, hence nothing produced here may be released.
+The seed fixes partition, noise, training and sampling, so runs can be repeated. Seeded noise is
+*not* private, so nothing made here may be published.
 """
 
 import numpy as np
 
 from fedsynth_release.evaluation.references import independent_columns
 from fedsynth_simulations.baselines import naive_bayes
-from fedsynth_simulations.benchmarks.cells import Cell
+from fedsynth_simulations.benchmarks.cell_results import Cell
 from fedsynth_simulations.benchmarks.external import External, synthesise
 from fedsynth_simulations.benchmarks.external_networks import synthesise_network
-from fedsynth_simulations.benchmarks.maker import Made, Maker
+from fedsynth_simulations.benchmarks.maker_types import Made, Maker
 from fedsynth_simulations.benchmarks.tables import BenchmarkTable
 
 
 def maker_of(row: str) -> Maker:
-    """The maker of a row, its libraries imported: torch and Flower only where they are needed."""
+    """The function that makes the table of a row; torch and Flower are imported only if needed."""
     if row in SIMPLE:
         return SIMPLE[row]
-    from fedsynth_simulations.benchmarks.studies import STUDIES
+    from fedsynth_simulations.benchmarks.study_rows import STUDIES
 
     return STUDIES[row]
 
@@ -58,7 +59,7 @@ def _naive_bayes(cell: Cell, table: BenchmarkTable, external: External) -> Made:
     if cell.epsilon is None or cell.delta is None:
         return Made(naive_bayes(table.train, table.schema, rows, rng))
     sites = cell.sites if table.sites is None else table.sites.nunique()
-    made = naive_bayes(
+    synthetic = naive_bayes(
         table.train,
         table.schema,
         rows,
@@ -67,7 +68,7 @@ def _naive_bayes(cell: Cell, table: BenchmarkTable, external: External) -> Made:
         delta=cell.delta,
         sites=sites or 1,
     )
-    return Made(made, cell.epsilon)
+    return Made(synthetic, cell.epsilon)
 
 
 PUBLISHED = {
@@ -79,7 +80,7 @@ PUBLISHED = {
 
 
 def _external(cell: Cell, table: BenchmarkTable, external: External) -> Made:
-    made = PUBLISHED[cell.row](
+    result = PUBLISHED[cell.row](
         cell.row,
         table.train,
         table.schema,
@@ -88,7 +89,7 @@ def _external(cell: Cell, table: BenchmarkTable, external: External) -> Made:
         seed=cell.seed,
         external=external,
     )
-    return Made(made.frame, cell.epsilon, peak_megabytes=made.peak_megabytes)
+    return Made(result.frame, cell.epsilon, peak_megabytes=result.peak_megabytes)
 
 
 SIMPLE: dict[str, Maker] = {
