@@ -55,8 +55,8 @@ def connect(
             for command in (started.supernode, started.superexec):
                 typer.echo(shlex.join(command))
             return
-        if found := unsafe(chosen):
-            raise FedsynthError("\n  ".join(["the courier cannot start:", *found]))
+        if reasons := unsafe(chosen):
+            raise FedsynthError("\n  ".join(["the courier cannot start:", *reasons]))
         logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
         way = f" through the proxy {_without_password(chosen.proxy)}" if chosen.proxy else ""
         typer.echo(f"courier: connecting to {chosen.superlink}{way}")

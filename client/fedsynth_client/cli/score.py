@@ -106,7 +106,7 @@ def _score(
     from fedsynth_release.evaluation.split import split_for
 
     say("reading the records")
-    made = read_table(synthetic)
+    scored = read_table(synthetic)
     own = pd.concat(list(site_source(site).chunks()), ignore_index=True)
     own = with_site_name(own, schema, name)
     other = None if control is None else with_site_name(read_records(control), schema, name)
@@ -114,7 +114,7 @@ def _score(
         if other is None:
             own, other = split_for(own, 0.5, np.random.default_rng(0), schema)
         result = evaluate_table(
-            own, other, made, schema, quick=quick, attacks=control is not None, say=say
+            own, other, scored, schema, quick=quick, attacks=control is not None, say=say
         )
     if control is not None:
         return result

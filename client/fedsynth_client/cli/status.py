@@ -1,21 +1,13 @@
-"""`fedsynth site status` and `ledger`: what was spent, what is left, and whether the ledger holds."""
+"""`fedsynth site status`: what was spent, what is left, and whether the ledger is sound."""
 
 import json
 import math
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
 
-from fedsynth_client.cli.options import (
-    AsJson,
-    ConfigPath,
-    LedgerPath,
-    OptionalConfigPath,
-    PolicyPath,
-    chosen_config,
-)
-from fedsynth_common.errors import FedsynthError, InputError
+from fedsynth_client.cli.options import AsJson, ConfigPath
+from fedsynth_common.errors import FedsynthError
 
 if TYPE_CHECKING:
     from fedsynth_client.budget.policy import Policy
@@ -97,50 +89,3 @@ def _used(spent: "Spending") -> str:
 def _finite(share: float) -> float | None:
     """JSON has no infinity: None where the cap leaves the filter no budget."""
     return share if math.isfinite(share) else None
-
-
-def ledger(
-    config: OptionalConfigPath = None,
-    ledger: LedgerPath = None,
-    policy: PolicyPath = None,
-    as_json: AsJson = False,
-) -> None:
-    """Show what was charged, per study and in total, against the policy's cap.
-
-    For example:
-
-      fedsynth site ledger --config dayton/site.toml
-    """
-    from fedsynth_client.budget.ledger import read_charges
-    from fedsynth_client.budget.policy import Policy
-    from fedsynth_client.budget.spending import spending
-
-    site = chosen_config(config, {"ledger": ledger, "policy": policy})
-    ledger, policy = (site.ledger, site.policy) if site else (ledger, policy)
-    if ledger is None or policy is None:  # refused above; the type checker cannot know
-        return
-    limits = Policy.load(policy)
-    if not ledger.exists():
-        raise InputError(_absent(ledger, site.witness if site else None))
-    spent = spending(read_charges(ledger), limits)
-    if as_json:
-        fields = {"studies": spent.studies, "total": spent.spent, "total_pld": spent.total.pld}
-        fields |= {"share_used": _finite(spent.total.share), "cap": limits.max_epsilon}
-        typer.echo(json.dumps({**fields, "delta": limits.max_delta}))
-        return
-    for name, cost in spent.studies.items():
-        typer.echo(f"{name:<40} epsilon {cost:8.4f}")
-    typer.echo(f"{'all studies together':<40} epsilon {spent.spent:8.4f} of {limits.max_epsilon:g}")
-    if len(spent.studies) > 1:
-        typer.echo(f"{'if all plans had been fixed beforehand':<40} epsilon {spent.total.pld:8.4f}")
-    typer.echo(f"{'used':<40} {_used(spent)}")
-    typer.echo(f"at delta {limits.max_delta:g}, over every charge ever made")
-
-
-def _absent(ledger: Path, witness: Path | None) -> str:
-    """What it means that there is no ledger: none yet, or one that was taken away."""
-    from fedsynth_client.budget.spending import DELETED, read_account
-
-    if read_account(ledger, "", witness).fault:
-        return f"ledger {ledger}: {DELETED}"
-    return f"ledger {ledger}: none yet; the vault makes it when it first runs: fedsynth site serve"

@@ -7,7 +7,7 @@ message. Flower leaves three things to whoever starts them, measured on 1.41:
   crash), and a SuperExec that died is not missed: the site stays listed and swallows messages. So
   both are started again here, each by itself, after a growing pause. A SuperNode that gave its
   connection up would stay as an empty shell; `supernode` makes it end. One that does not trust the
-  coordinator's certificate ends the command (`distrust`).
+  coordinator's certificate ends the command (`untrusted_certificate`).
 * Only the two may talk over the local port: they share a secret that is new with every start.
 * SuperExec would also start agents, models and connectors that a coordinator asks for. Their
   commands are not found: `PATH` leads to `flwr-clientapp` and nothing else.
@@ -55,21 +55,23 @@ _log = logging.getLogger("fedsynth.courier")
 
 def unsafe(config: CourierConfig) -> list[str]:
     """Why the courier must not start like this, one line each."""
-    found = []
+    reasons = []
     try:
         public_line(config.node_key)
         if config.node_key.stat().st_mode & 0o077:
-            found.append(f"node key {config.node_key}: others may use it; chmod 600")
+            reasons.append(f"node key {config.node_key}: others may use it; chmod 600")
     except InputError as error:
-        found.append(str(error))
-    found += _no_authority(config.root_certificates)
-    found += _unlocked(config.home)
+        reasons.append(str(error))
+    reasons += _no_authority(config.root_certificates)
+    reasons += _unlocked(config.home)
     place = str(config.socket)
     if len(os.fsencode(place)) > LONGEST_SOCKET or any(c in place for c in "\"'\\\n"):
-        found.append(f"socket {place}: longer than {LONGEST_SOCKET} bytes, or with a quote in it")
+        reasons.append(f"socket {place}: longer than {LONGEST_SOCKET} bytes, or with a quote in it")
     if os.geteuid() == 0:
-        found.append("the courier must not run as root, who may write everywhere: use its own user")
-    return found
+        reasons.append(
+            "the courier must not run as root, who may write everywhere: use its own user"
+        )
+    return reasons
 
 
 def _no_authority(path: Path) -> list[str]:
@@ -91,13 +93,13 @@ def _unlocked(home: Path) -> list[str]:
     bundles = sorted(apps.iterdir()) if apps.is_dir() else []
     if not bundles:
         return [f"home {home}: no app bundle; run `fedsynth site bundle FILE.fab --install {home}`"]
-    found = []
+    reasons = []
     for path in (apps, *(inner for bundle in bundles for inner in (bundle, *bundle.rglob("*")))):
         if os.geteuid() != 0 and os.access(path, os.W_OK):
-            found.append(f"{path}: this user may write there; chmod a-w")
+            reasons.append(f"{path}: this user may write there; chmod a-w")
         if path.parent in bundles and path.name not in {"pyproject.toml", "LICENSE"}:
-            found.append(f"{path}: an app bundle may hold no code; install it with `site bundle`")
-    return found
+            reasons.append(f"{path}: an app bundle may hold no code; install it with `site bundle`")
+    return reasons
 
 
 @dataclass(frozen=True, kw_only=True)

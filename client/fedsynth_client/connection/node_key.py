@@ -35,9 +35,9 @@ def make_node_key(path: Path, comment: str) -> bool:
     Raises:
         InputError: if the folder cannot be written, or the existing file is no such key.
     """
-    made = not path.exists()
+    new = not path.exists()
     try:
-        if made:
+        if new:
             private = ec.generate_private_key(ec.SECP384R1())
             text = private.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption())
             descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -46,7 +46,7 @@ def make_node_key(path: Path, comment: str) -> bool:
         public_path(path).write_text(f"{public_line(path)} {comment}\n", encoding="ascii")
     except OSError as error:
         raise InputError(f"node key {path}: cannot be written ({error.strerror})") from None
-    return made
+    return new
 
 
 def public_line(path: Path) -> str:

@@ -4,9 +4,9 @@
 
 When Flower 1.41 gives a connection up (a TLS handshake that times out during a silent network does it,
 after thirty seconds), its main thread ends with a traceback, but its other threads keep the process:
-the site looks alive, is not connected, and whoever restarts processes that end waits for ever. Here the
-end of the main thread is the end of the process, so that `connection` starts it again; the exit code
-says when that is no use (`distrust`).
+the site looks alive, is not connected, and whoever restarts processes that end waits for ever. Here
+the process ends when its main thread ends, so that `flower_processes` starts it again. The exit code
+says when starting again is of no use (`untrusted_certificate`).
 """
 
 import os

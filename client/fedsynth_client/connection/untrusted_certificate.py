@@ -7,7 +7,8 @@ log. The two look alike from outside: Flower 1.41 gives up on every error with "
 "certificate" in its text, always with exit code 1. What tells them apart is the exception underneath:
 `ssl.SSLCertVerificationError` is OpenSSL's verdict on the certificate itself and nothing else.
 
-SuperNode runs in a process of its own (`supernode`); its exit code carries the verdict to `connection`.
+SuperNode runs in a process of its own (`supernode`). Its exit code carries the verdict to
+`flower_processes`.
 """
 
 import ssl

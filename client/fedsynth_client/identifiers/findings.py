@@ -8,7 +8,7 @@ This is a net, not a proof: what it finds must be removed, declared an id, or wa
 person; what it does not find may still identify somebody. No finding holds a value.
 
 A table may come in chunks: every text is looked at, distinct texts are counted exactly up to 65,536
-and estimated to half a percent beyond (`distinct`), so memory does not grow with the table.
+and estimated to half a percent beyond (`distinct_texts`), so memory does not grow with the table.
 """
 
 from collections import Counter
@@ -94,17 +94,17 @@ class Watch:
 
     def findings(self) -> tuple[Finding, ...]:
         """What was found so far."""
-        found = (
+        findings = (
             [Finding("a personal detail", "heading")] if names_a_person(self._column.name) else []
         )
         if not isinstance(self._column, CategoricalColumn | BooleanColumn):
-            return (*found, *self._registers())
+            return (*findings, *self._registers())
         labels = _labels(self._column)
         declared = _beyond_chance(_matches(labels), len(labels))
-        found += [Finding(kind, "schema", n) for kind, n in declared.items()]
+        findings += [Finding(kind, "schema", n) for kind, n in declared.items()]
         seen = _beyond_chance(self._looks, self._examined)
-        found += [Finding(kind, "table", min(n, self._texts.count)) for kind, n in seen.items()]
-        return (*found, *self._wordy())
+        findings += [Finding(kind, "table", min(n, self._texts.count)) for kind, n in seen.items()]
+        return (*findings, *self._wordy())
 
     def _wordy(self) -> list[Finding]:
         """Free text, or a text of its own for nearly every record."""
@@ -149,14 +149,14 @@ def _matches(texts: Sequence[str]) -> Counter[str]:
 
 def _beyond_chance(counts: Counter[str], texts: int) -> dict[str, int]:
     """By kind, how many texts look like it, where they are more than chance would have it."""
-    found: dict[str, int] = {}
+    kinds: dict[str, int] = {}
     if counts[_NAMES] >= MIN_NAMES and counts[_NAMES] > NAMES_SHARE * texts:
-        found["personal names"] = counts[_NAMES]
+        kinds["personal names"] = counts[_NAMES]
     for number, pattern in enumerate(PATTERNS):
         count = counts[str(number)]
         if count > pattern.share * texts:
-            found[pattern.kind] = max(count, found.get(pattern.kind, 0))
-    return found
+            kinds[pattern.kind] = max(count, kinds.get(pattern.kind, 0))
+    return kinds
 
 
 def _register_matches(texts: Sequence[str]) -> Counter[str]:

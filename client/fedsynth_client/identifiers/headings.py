@@ -39,11 +39,11 @@ def names_a_person(heading: str) -> bool:
     plain = "".join(mark for mark in plain if not unicodedata.combining(mark))
     spaced = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", plain)
     words = [word.lower() for word in re.split(r"[\W_\d]+", spaced) if word]
-    whole, found = "".join(words), set(words)
-    if found & _ALWAYS or whole in _ALWAYS or whole in {"name", "names", "postcode", "zipcode"}:
+    whole, parts = "".join(words), set(words)
+    if parts & _ALWAYS or whole in _ALWAYS or whole in {"name", "names", "postcode", "zipcode"}:
         return True
-    if found & {"name", "names"} and found & _PERSONS:
+    if parts & {"name", "names"} and parts & _PERSONS:
         return True
-    if found & {"date", "day"} and found & {"birth", "death"}:
+    if parts & {"date", "day"} and parts & {"birth", "death"}:
         return True
-    return bool(found & _NUMBERS and found & _NUMBERED)
+    return bool(parts & _NUMBERS and parts & _NUMBERED)

@@ -36,26 +36,26 @@ class ColumnReport:
 
     def problems(self, rows: int) -> list[str]:
         """Why this column must not be served."""
-        found = [self.fault] if self.fault else []
+        problems = [self.fault] if self.fault else []
         if self._misfits > self.max_repaired * rows:
-            found.append(
+            problems.append(
                 f"column {self.column.name!r}: {self._misfits / rows:.0%} of its cells do not fit the "
                 f"schema, more than max_repaired ({self.max_repaired:.0%}); correct the export, agree "
                 "on another schema, or allow it in the configuration"
             )
         if not self.waived:
-            found += [
+            problems += [
                 f"column {self.column.name!r}: looks like {finding}; remove it, declare it an id, "
                 "or have somebody look at it and add it to waived"
                 for finding in self.findings
             ]
-        return found
+        return problems
 
     def notes(self, rows: int) -> list[str]:
         """What a person should consider."""
         name = repr(self.column.name)
-        found = [f"column {name}: waived, looks like {finding}" for finding in self.findings]
-        notes = found if self.waived else []
+        waived = [f"column {name}: waived, looks like {finding}" for finding in self.findings]
+        notes = waived if self.waived else []
         if self.waived and not self.findings:
             notes.append(f"column {name}: waived, but nothing was found; the waiver can go")
         if self.repairs.total > MANY_REPAIRS * rows and self._misfits <= self.max_repaired * rows:

@@ -66,11 +66,11 @@ class CodeStore:
             return
         for start in range(0, self.rows, CHUNK):
             self._file.seek(start * width)
-            held = np.frombuffer(self._file.read(CHUNK * width), "<u2").reshape(-1, self._columns)
+            read = np.frombuffer(self._file.read(CHUNK * width), "<u2").reshape(-1, self._columns)
             first, last = np.searchsorted(kept, [start, start + CHUNK])
             self._file.seek(done * width)
             # rows only move up: what is written over was read before
-            self._write(np.ascontiguousarray(held[kept[first:last] - start]).data)
+            self._write(np.ascontiguousarray(read[kept[first:last] - start]).data)
             done += last - first
         self._file.truncate(done * width)
         self.rows = done
@@ -93,12 +93,12 @@ class CodeStore:
             self._file.close()
 
     def _move_to_disk(self) -> None:
-        held = self._file
-        with held, _kept_on_disk():
+        previous = self._file
+        with previous, _kept_on_disk():
             self._file = cast("IO[bytes]", tempfile.TemporaryFile(dir=self._folder))  # noqa: SIM115
             self._on_disk = True
-            held.seek(0)
-            shutil.copyfileobj(held, self._file)
+            previous.seek(0)
+            shutil.copyfileobj(previous, self._file)
 
     def _write(self, content: memoryview) -> None:
         with _kept_on_disk():

@@ -52,8 +52,10 @@ class PersonKeys:
                 f"column {self._key!r}: {missing} rows have no person key; give every row one, or "
                 "remove them"
             )
-        held = np.array([whole_number(text) for text in texts], dtype=object)
-        both = [pd.util.hash_array(held, hash_key=salt, categorize=False) for salt in self._salts]
+        numbers = np.array([whole_number(text) for text in texts], dtype=object)
+        both = [
+            pd.util.hash_array(numbers, hash_key=salt, categorize=False) for salt in self._salts
+        ]
         self._hashes.append(np.stack(both)[:, cells])
 
     def count(self) -> int:

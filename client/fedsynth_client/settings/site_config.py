@@ -7,7 +7,7 @@ The vault's configuration holds places and waivers; what may be *spent* stands i
 so that the person who moves a file need not be the one who may change the law. Relative places are
 meant relative to the configuration's own folder, so the folder can be moved as a whole.
 
-`waived` names the columns that somebody has looked at and found to hold no direct identifier,
+`waived` names the columns that somebody has looked at and exposed to hold no direct identifier,
 although they look like it (`identifiers`). There is no other way to silence that finding.
 """
 
@@ -44,8 +44,8 @@ class _Places(BaseModel):
         try:
             read = cls.model_validate_json(settings_json(path, cls.what))
         except ValidationError as error:
-            found = faults(error, cls.what)
-            raise InputError(f"{cls.what} {path}: {found}") from None
+            lines = faults(error, cls.what)
+            raise InputError(f"{cls.what} {path}: {lines}") from None
         folder = path.absolute().parent
         places = {
             name: folder / value.expanduser()
@@ -108,18 +108,20 @@ def exposed_files(config: SiteConfig, source: Path) -> list[str]:
 
     A key that others read signs for them; a policy or configuration that others write is no law.
     """
-    found = []
+    exposed = []
     if _mode(config.key) & (stat.S_IRWXG | stat.S_IRWXO):
-        found.append(f"key {config.key}: others may use it; close it with: chmod 600")
+        exposed.append(f"key {config.key}: others may use it; close it with: chmod 600")
     for name, path in (("policy", config.policy), ("configuration", source)):
         if _mode(path) & stat.S_IWOTH:
-            found.append(f"{name} {path}: everybody may write to it; close it with: chmod o-w")
+            exposed.append(f"{name} {path}: everybody may write to it; close it with: chmod o-w")
     if len(os.fsencode(config.socket)) > LONGEST_SOCKET:
-        found.append(f"socket {config.socket}: longer than {LONGEST_SOCKET} bytes; choose another")
+        exposed.append(
+            f"socket {config.socket}: longer than {LONGEST_SOCKET} bytes; choose another"
+        )
     for name, place in (("ledger", config.ledger), ("socket", config.socket)):
         if not place.parent.is_dir():
-            found.append(f"{name} {place}: its folder does not exist; create it")
-    return found
+            exposed.append(f"{name} {place}: its folder does not exist; create it")
+    return exposed
 
 
 def _mode(path: Path) -> int:

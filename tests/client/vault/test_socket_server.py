@@ -101,13 +101,11 @@ def write_site(tmp_path):
         'dataset = "people"\nmax_epsilon = 10\nmax_delta = 1e-5\n'
         'min_records = 100\napproved_plans = "any"\n'
     )
-    return [
-        f"--data={tmp_path}/t.csv",
-        f"--schema={tmp_path}/schema.json",
-        f"--policy={tmp_path}/policy.toml",
-        f"--ledger={tmp_path}/ledger.db",
-        f"--socket={tmp_path}/vault.sock",
-    ]
+    places = {"data": "t.csv", "schema": "schema.json", "policy": "policy.toml"}
+    places |= {"ledger": "ledger.db", "key": "site.key", "socket": "vault.sock"}
+    config = tmp_path / "site.toml"
+    config.write_text("\n".join(f'{name} = "{place}"' for name, place in places.items()))
+    return ["--config", str(config)]
 
 
 def answered(vault, method, request):

@@ -139,7 +139,7 @@ class DatabaseSource:
             return sqlalchemy.text(self.query.replace(":", "\\:")), ()
         *schema, name = (self.table or "").split(".")
         try:
-            found = sqlalchemy.Table(
+            table = sqlalchemy.Table(
                 name,
                 sqlalchemy.MetaData(),
                 schema=".".join(schema) or None,
@@ -151,9 +151,9 @@ class DatabaseSource:
                 f"{self.name}: no table {self.table!r} that this user can see"
             ) from None
         # columns without a type, so that SQLAlchemy hands over what the database holds
-        columns: list[Any] = [sqlalchemy.column(column.name) for column in found.columns]
-        rows = sqlalchemy.select(*columns).select_from(found).order_by(*found.primary_key.columns)
-        return rows, [kind_of_type(column.type) for column in found.columns]
+        columns: list[Any] = [sqlalchemy.column(column.name) for column in table.columns]
+        rows = sqlalchemy.select(*columns).select_from(table).order_by(*table.primary_key.columns)
+        return rows, [kind_of_type(column.type) for column in table.columns]
 
     def _refuse(self, error: Exception) -> NoReturn:
         original = getattr(error, "orig", None)

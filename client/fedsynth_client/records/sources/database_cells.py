@@ -123,11 +123,11 @@ def _moments(series: pd.Series) -> pd.Series:
             return series
         alone = [_moments(series[k : k + 1]).astype(object) for k in range(len(series))]
         return pd.concat(alone, ignore_index=True)
-    found = pd.Series(moments)
+    dates = pd.Series(moments)
     odd = series.notna().to_numpy() & np.isnat(moments)
     if not odd.any():
-        return found
-    mixed = found.astype(object)
+        return dates
+    mixed = dates.astype(object)
     mixed[odd] = series.to_numpy(dtype=object)[odd]
     return mixed
 

@@ -68,9 +68,9 @@ class FolderSource:
         names: list[str] | None = None
         for part in parts:
             for chunk in FileSource(part).chunks():
-                found = [str(column) for column in chunk.columns]
-                names = names or found
-                if sorted(found) != sorted(names):
+                headings = [str(column) for column in chunk.columns]
+                names = names or headings
+                if sorted(headings) != sorted(names):
                     raise InputError(f"{part}: has other columns than {parts[0].name}")
                 yield chunk[names]
 
