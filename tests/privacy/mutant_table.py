@@ -597,7 +597,7 @@ MUTANTS = (
         "one odd moment of a database makes its chunk texts",
         9,
         f"{SITE}/records/sources/database_cells.py",
-        "mixed = found.astype(object)",
+        "mixed = dates.astype(object)",
         "mixed = series.astype(object)",
         (f"{ODD}::test_one_odd_cell_of_postgresql_changes_no_other",),
     ),

@@ -1,4 +1,4 @@
-"""Bad input, one fault each (D1 to D10 of the fault matrix): a defined repair, or a refusal in one line
+"""Bad input, one fault each: a defined repair, or a refusal in one line
 that names the place and never a cell. Every cell that could be quoted holds a canary."""
 
 import os
@@ -65,7 +65,7 @@ def refusal(source, schema=SCHEMA, **policy):
     return said
 
 
-# D1, D2: bytes and rows; (content, what is said)
+# bytes and rows; (content, what is said)
 FAULTS = {
     "latin-1": (f"{HEAD}{GOOD}{CANARY}\xe9,1,2\n".encode("latin-1"), "byte 33 is not UTF-8 text"),
     "cut character": (f"{HEAD}{GOOD}{CANARY}ü".encode()[:-1], "byte 33 is not UTF-8 text"),
@@ -93,7 +93,7 @@ FAULTS = {
     "nothing": ("", "the file is empty"),
     "blank lines only": ("\n\n", "first row must hold the column names"),
     "a heading and no rows": (HEAD, "no rows"),
-    # D3: headings
+    # headings
     "repeated heading": (f"ward,{CANARY},{CANARY}\na,1,2\n", "two columns have the same heading"),
     "missing heading": ("ward,age\na,1\n", "column 'pulse': of the schema, but not in the table"),
     "extra heading": (f"ward,age,pulse,{CANARY}\na,1,2,3\n", "(columns number 4)"),
@@ -160,7 +160,7 @@ def test_a_row_without_end_does_not_fill_the_memory(tmp_path, monkeypatch):
     assert "line 3: a quote is never closed" in refusal(FileSource(written(tmp_path, content)))
 
 
-# D4: cells
+# cells
 def column(cells, name, **fields):
     kinds = {"age": IntegerColumn, "pulse": NumericColumn}
     schema = Schema(name="t", columns=(kinds[name](name=name, **fields),))
@@ -239,7 +239,7 @@ def test_cells_that_cannot_be_repaired_are_told_by_record(cells, said, rows):
     assert rows < 100 or said in told
 
 
-# D5, D6: columns and tables with nothing in them
+# columns and tables with nothing in them
 def test_columns_that_say_nothing_are_served(tmp_path):
     source = FileSource(written(tmp_path, HEAD + ",,70.5\n" * 1000))
     result = preflight(source, SCHEMA, make_policy())
@@ -255,7 +255,7 @@ def test_tables_below_the_minimum_are_refused(tmp_path, rows):
     assert "the policy's min_records wants at least 1000" in said
 
 
-# D8: files that change
+# files that change
 def test_a_file_that_is_replaced_meanwhile_changes_nothing(tmp_path):
     path = written(tmp_path, HEAD + GOOD * 5)
     records = served(FileSource(path))
@@ -286,7 +286,7 @@ def test_a_file_that_grows_while_it_is_read_is_refused(tmp_path, monkeypatch):
         list(chunks)
 
 
-# D9: people
+# people
 def test_people_with_many_rows_are_bounded_wherever_their_rows_are(tmp_path, monkeypatch):
     monkeypatch.setattr("fedsynth_common.tables.csv_stream.BLOCK", 64)
     people = [f"{CANARY}{n % 7}" for n in range(100)]
@@ -304,7 +304,7 @@ def test_people_with_many_rows_are_bounded_wherever_their_rows_are(tmp_path, mon
     assert "rows have no person key" in said
 
 
-# D10: what is no file, and places outside
+# what is no file, and places outside
 def test_only_regular_files_are_read(tmp_path):
     path = written(tmp_path, HEAD + GOOD)
     (tmp_path / "link.csv").symlink_to(path)
