@@ -50,6 +50,7 @@ from fedsynth_common.schema.domain import leaf_ticks
 from fedsynth_common.schema.draft_moments import draft_moment
 from fedsynth_common.schema.schema import Schema
 from fedsynth_common.tables import factorise, numbers_of
+from fedsynth_common.validated import first_fault
 
 FEW = 20  # up to so many distinct numbers may be codes rather than amounts
 MAX_DECIMALS = 12
@@ -119,8 +120,7 @@ def draft_schema(
         )
         return Schema(name=name, columns=columns, target=target, origin="drafted from data")
     except ValidationError as error:
-        fault = str(error.errors()[0]["msg"]).removeprefix("Value error, ")
-        raise InputError(f"cannot draft a schema: {fault}") from None
+        raise InputError(f"cannot draft a schema: {first_fault(error, Schema)}") from None
 
 
 def _values(frame: pd.DataFrame, place: int) -> _Values:

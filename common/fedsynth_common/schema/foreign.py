@@ -20,6 +20,7 @@ from fedsynth_common.schema.draft import draft_schema
 from fedsynth_common.schema.draft_moments import draft_moment
 from fedsynth_common.schema.schema import Schema
 from fedsynth_common.tables import factorise
+from fedsynth_common.validated import first_fault
 
 Fields = dict[str, Any]
 _FRICTIONLESS = {
@@ -143,7 +144,7 @@ def _schema(name: str, columns: list[Fields], table: pd.DataFrame | None) -> Sch
             {"name": name, "columns": whole, "origin": origin}, strict=False
         )
     except ValidationError as error:
-        fault = str(error.errors()[0]["msg"]).removeprefix("Value error, ")
+        fault = first_fault(error, Schema)
         raise InputError(f"cannot be a schema of fedsynth: {fault}") from None
 
 

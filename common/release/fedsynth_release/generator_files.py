@@ -16,14 +16,6 @@ folder, not in it: they can be made again from it.
 
 import hashlib
 from pathlib import Path
-from typing import TypeVar
-
-from pydantic import BaseModel, ValidationError
-
-from fedsynth_common.errors import InputError
-from fedsynth_common.limits import MAX_STATEMENT_BYTES, printable, read_limited
-
-M = TypeVar("M", bound=BaseModel)
 
 WEIGHTS, SCHEMA, PLAN = "generator.safetensors", "schema.json", "plan.json"
 STATEMENT, CARD = "privacy_statement.json", "MODEL_CARD.md"
@@ -43,20 +35,3 @@ def digests_of(folder: Path) -> dict[str, str]:
     """SHA-256 by name of the files that the statement names; optional ones where they are there."""
     there = [name for name in OPTIONAL if (folder / name).is_file()]
     return {name: sha256_of(folder / name) for name in (*DIGESTED, *there)}
-
-
-def load_model(path: Path, kind: type[M], fault: str) -> M:
-    """A JSON file as the pydantic model that it is the text of.
-
-    Raises:
-        InputError: it cannot be read, or `fault` and the first place that is not as expected.
-    """
-    try:
-        return kind.model_validate_json(read_limited(path, MAX_STATEMENT_BYTES))
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror})") from None
-    except ValidationError as error:
-        place = (
-            ".".join(str(part) for part in error.errors(include_input=False)[0]["loc"]) or "file"
-        )
-        raise InputError(f"{path}: {fault} ({printable(place)})") from None

@@ -17,8 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from fedsynth_common.limits import MAX_STATEMENT_BYTES
 from fedsynth_common.schema import Schema
-from fedsynth_release.generator_files import load_model
+from fedsynth_common.validated import read_model
 
 DIGITS = 6
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
@@ -125,7 +126,7 @@ class Measurements(_Part):
         Raises:
             InputError: missing, unreadable or damaged.
         """
-        return load_model(path, cls, "damaged")
+        return read_model(path, cls, MAX_STATEMENT_BYTES, "damaged")
 
 
 def _cleaned(frequencies: Floats) -> Floats:
