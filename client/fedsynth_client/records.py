@@ -56,11 +56,6 @@ class Records:
         return take(self.codes, rows)
 
     @cached_property
-    def rows_per_unit(self) -> int:
-        """The most rows that any unit has. Private."""
-        return 1 if self.person is None else int(np.diff(self._starts).max(initial=1))
-
-    @cached_property
     def _order(self) -> Index:
         """Row numbers sorted by person."""
         return np.argsort(self._persons, kind="stable").astype(np.int64)

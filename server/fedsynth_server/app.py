@@ -13,7 +13,7 @@ from flwr.serverapp import Grid, ServerApp
 from fedsynth_common.durable import write_durably
 from fedsynth_common.errors import FedsynthError, InputError
 from fedsynth_server.messages.journal import Journal
-from fedsynth_server.release.export import export
+from fedsynth_server.study.export import export
 from fedsynth_server.study.folder import StudyFolder
 from fedsynth_server.study.state import State, StateFile
 from fedsynth_server.study.study import Study

@@ -135,7 +135,7 @@ def study_factory(
         rows: of a table; default: as many as records. A generator gives any number away.
     """
     from fedsynth_server.progress import StudyProgress
-    from fedsynth_server.release.export import export
+    from fedsynth_server.study.export import export
     from fedsynth_server.study.study import Study
     from fedsynth_simulations.federation import in_process
     from fedsynth_simulations.partition import partition

@@ -16,7 +16,7 @@ from fedsynth_release.report import StudyHistory
 from fedsynth_release.report.history import HISTORY
 from fedsynth_release.statement.promises import REHEARSAL
 from fedsynth_server.progress import StudyProgress
-from fedsynth_server.release.export import export
+from fedsynth_server.study.export import export
 from fedsynth_server.study.planning import Choice, Rounds, make_plan
 from fedsynth_server.study.result import StudyResult
 from fedsynth_server.study.study import Study

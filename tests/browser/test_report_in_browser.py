@@ -9,7 +9,7 @@ from small_study import SCHEMA, make_generator, make_small_plan, run_seeded
 
 from fedsynth_common.schema import BooleanColumn, CategoricalColumn, NumericColumn, Schema
 from fedsynth_release.report import write_report
-from fedsynth_server.release.export import export
+from fedsynth_server.study.export import export
 
 pytestmark = pytest.mark.slow
 

@@ -23,7 +23,7 @@ def test_records_without_a_key_are_their_own_units(tmp_path):
     records = load_records(path, Schema(name="t", columns=(WARDS,)), Randomness())
     assert records.codes.tolist() == [[0], [2], [1]]
     assert records.codes.dtype == np.uint16
-    assert (len(records), records.units, records.rows_per_unit) == (3, 3, 1)
+    assert (len(records), records.units) == (3, 3)
     rows, groups = records.rows_of(np.array([2, 0]))
     assert rows.tolist() == [2, 0]
     assert groups is None
@@ -38,7 +38,6 @@ def test_each_person_keeps_as_many_rows_as_allowed(people, limit):
     assert len(records) == sizes.sum()
     assert sorted(np.bincount(records.person)) == sorted(sizes)
     assert records.units == len(sizes)
-    assert records.rows_per_unit == sizes.max()
 
 
 def test_the_rows_kept_are_a_uniform_choice():

@@ -18,7 +18,7 @@ from fedsynth_common.encoding import encode
 from fedsynth_common.errors import FedsynthError
 from fedsynth_common.protocol import vault_pb2 as pb
 from fedsynth_release.generator import Generator
-from fedsynth_server.release.export import export
+from fedsynth_server.study.export import export
 from fedsynth_simulations import federation
 from fedsynth_simulations.federation import in_process
 

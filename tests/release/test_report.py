@@ -14,7 +14,7 @@ from fedsynth_release.generator import Generator
 from fedsynth_release.report import Curve, StudyHistory, write_report
 from fedsynth_release.report.budget import budget_rows
 from fedsynth_release.report.page import render
-from fedsynth_server.release.export import export
+from fedsynth_server.study.export import export
 
 HOSTILE = "\"><script>alert(1)</script><img src=x onerror=alert(2)>'&{{7*7}}"
 VOID = {"meta", "link", "img", "br"}

@@ -22,7 +22,7 @@ from fedsynth_release.generator import Generator
 from fedsynth_release.statement import PrivacyStatement, SiteCost
 from fedsynth_release.statement.model_card import NOTES, model_card
 from fedsynth_release.verification.verify import verify
-from fedsynth_server.release.export import export
+from fedsynth_server.study.export import export
 from fedsynth_server.study.planning import make_plan
 
 STATEMENT, PLAN, CARD = "privacy_statement.json", "plan.json", "MODEL_CARD.md"

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from fedsynth_client.code_store import Codes
 from fedsynth_client.policy import Policy
-from fedsynth_client.vault.discriminate import Assignment
+from fedsynth_client.vault.assignment import Assignment, within_bounds
 from fedsynth_client.vault.measure import Axis, Marginal, Measurement
 from fedsynth_common.errors import ErrorCode, InputError, RefusalError
 from fedsynth_common.limits import (
@@ -129,7 +129,8 @@ def assignment_of(request: pb.DiscriminateRequest, plan: Plan, schema: Schema) -
 
     Raises:
         RefusalError: ERR_PLAN for a step that the plan does not have, ERR_PAYLOAD for wrong
-            lengths, non-finite or huge weights.
+            lengths, non-finite or huge weights, weights whose rounding nothing
+            bounds, or more than a site has memory for.
     """
     training = plan.discriminator
     if training is None or request.step not in training.steps:
@@ -140,14 +141,18 @@ def assignment_of(request: pb.DiscriminateRequest, plan: Plan, schema: Schema) -
     views = tuple(unpack_view(v, width) for v, width in zip(request.views, fine, strict=True))
     widths = tuple(_groups(view) for view in views)
     size = parameter_count(widths, training)
-    return Assignment(
+    order = Assignment(
         plan=training,
         views=views,
         widths=widths,
         weights=unpack_floats(request.weights, size, WEIGHT_LIMIT),
         moments=unpack_floats(request.moments, 2 * size, MOMENT_LIMIT),
         message=request.step - training.first_step,
+        rows_per_person=schema.rows_per_person,
     )
+    if not within_bounds(order):
+        raise RefusalError(ErrorCode.PAYLOAD)
+    return order
 
 
 def parameter_count(widths: Sequence[int], training: DiscriminatorPlan) -> int:

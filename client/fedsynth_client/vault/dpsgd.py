@@ -1,29 +1,32 @@
-"""The DP-SGD optimiser: Opacus' with our clipping, our noise and a public divisor.
+"""The DP-SGD optimiser: Opacus' for ghost clipping, with our clipping, noise and public divisor.
 
-Three things of `opacus.optimizers.DPOptimizer` are replaced. Its clipping turns one non-finite
-gradient into a non-finite release, whatever the noise (our `clip_and_sum` drops such samples
-first). Its noise comes from torch's global generator (ours from OS entropy). Its divisor follows
-the data unless given (ours is the plan's expected batch). Between clipping and noise nothing else
-happens: update = (sum of clipped gradients + N(0, (sigma C)^2 I)) / L  (Abadi et al. 2016, Alg. 1).
+`opacus.optimizers.DPOptimizerFastGradientClipping` adds up the clipped sums of a batch that comes in
+pieces (`signal_skip_step`) and calls for the noise once, after the last. Two things of it are replaced.
+Its noise comes from torch's global generator (ours from OS entropy). Its divisor follows the data
+unless given (ours is the plan's expected batch). Between clipping and noise nothing else happens:
+update = (sum of clipped gradients + N(0, (sigma C)^2 I)) / L  (Abadi et al. 2016, Algorithm 1).
 
-A large Poisson batch is processed in pieces with Opacus' `signal_skip_step`: pieces are clipped and
-summed, the noise is added once, after the last.
+The clipped sums themselves are not taken from Opacus' `GradSampleModuleFastGradientClipping`. Its hooks
+see a layer's whole input and output, here one-hot rows and all D logits for each of a row's M copies,
+most of them zero: at 15 columns of 20 codes that is fifteen times the work of `RowGradients`, which
+knows which block a copy is about. It also needs a second backward pass, has no norm of a person's rows
+taken together, and lets one non-finite gradient through (`clip_and_sum` drops such units first).
 """
 
-import torch
-from opacus.optimizers import DPOptimizer
+from collections.abc import Sequence
 
-from fedsynth_common.privacy.clipping import clip_and_sum, group_sum
+import torch
+from opacus.optimizers import DPOptimizerFastGradientClipping
+
 from fedsynth_common.privacy.noise import gaussian
 from fedsynth_common.privacy.randomness import Randomness
 
 
-class GuardedDPOptimizer(DPOptimizer):  # type: ignore[misc]  # opacus has no type information
-    """DPOptimizer with sensitivity exactly `clipping_norm` per privacy unit.
+class GuardedDPOptimizer(DPOptimizerFastGradientClipping):  # type: ignore[misc]  # opacus is untyped
+    """Noise for sums of units that are clipped to `clipping_norm` already.
 
-    Gradients must be those of a *sum* of per-sample losses. Where a unit has several rows, `groups`
-    holds the unit (0..n_groups-1) of each row of the current piece; all rows of a unit must be in
-    the same piece.
+    `slack` is the public bound of what rounding adds to the sensitivity, as a share of the clipping
+    norm (`rounding.slack`): the noise is that much larger.
     """
 
     def __init__(
@@ -33,6 +36,7 @@ class GuardedDPOptimizer(DPOptimizer):  # type: ignore[misc]  # opacus has no ty
         noise_multiplier: float,
         clipping_norm: float,
         expected_batch: int,
+        slack: float,
         randomness: Randomness,
     ) -> None:
         super().__init__(
@@ -42,33 +46,23 @@ class GuardedDPOptimizer(DPOptimizer):  # type: ignore[misc]  # opacus has no ty
             expected_batch_size=expected_batch,
             loss_reduction="sum",
         )
-        self._randomness = randomness
-        self._groups: tuple[torch.Tensor, int] | None = None
+        self._randomness, self._slack = randomness, slack
 
-    def set_groups(self, groups: torch.Tensor, n_groups: int) -> None:
-        """State which unit each row of the current piece belongs to."""
-        self._groups = (groups, n_groups)
-
-    def clip_and_accumulate(self) -> None:
-        """Clip each unit's joint gradient and add the clipped ones to `summed_grad` (float64)."""
-        samples = self.grad_samples
-        if self._groups is not None:
-            samples = group_sum(samples, *self._groups)
-        for parameter, total in zip(
-            self.params, clip_and_sum(samples, self.max_grad_norm), strict=True
-        ):
-            before = parameter.summed_grad
-            parameter.summed_grad = total if before is None else before + total
+    def add(self, sums: Sequence[torch.Tensor], *, last: bool) -> None:
+        """Add the clipped sums of a piece of the batch; after the last, noise and the divisor."""
+        for parameter, total in zip(self.params, sums, strict=True):
+            parameter.grad = total.view_as(parameter)
+        self.signal_skip_step(do_skip=not last)
+        self.pre_step()
 
     def add_noise(self) -> None:
         """Set `grad` to the clipped sum plus Gaussian noise of std sigma C on every coordinate."""
-        std = self.noise_multiplier * self.max_grad_norm
+        std = self.noise_multiplier * self.max_grad_norm * (1.0 + self._slack)
         sizes = [parameter.numel() for parameter in self.params]
         noise = torch.from_numpy(gaussian(sum(sizes), std, self._randomness))
         parts = torch.split(noise, sizes)
         for parameter, part in zip(self.params, parts, strict=True):
-            noisy = parameter.summed_grad + part.view_as(parameter)
-            parameter.grad = noisy.to(parameter.dtype)
+            parameter.grad = parameter.summed_grad + part.view_as(parameter)
 
     def scale_grad(self) -> None:
         """Divide by the public expected batch."""

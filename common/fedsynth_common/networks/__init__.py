@@ -3,6 +3,7 @@
 from fedsynth_common.networks.discriminator import (
     Discriminator,
     column_blocks,
+    layers_of,
     prediction,
     predictions,
 )
@@ -13,6 +14,7 @@ __all__ = [
     "Discriminator",
     "column_blocks",
     "flatten",
+    "layers_of",
     "load_flat",
     "one_hot",
     "parameter_count",

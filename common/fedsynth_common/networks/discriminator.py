@@ -11,7 +11,9 @@ the noise of a synthetic row beside it.
 
 Small on purpose. The norm of the noise in a DP-SGD step grows like sqrt(p) with the number p of
 parameters while the clipped gradient's norm stays at most C. No BatchNorm (it mixes records), no
-dropout, no buffers (they would leave a site without noise).
+dropout, no buffers (they would leave a site without noise). tanh, because it is bounded and smooth: at a
+kink the last bit of a number decides about a gradient, and without a bound features grow with weights
+(`privacy/rounding.py`).
 """
 
 from collections.abc import Callable, Sequence
@@ -31,7 +33,7 @@ class Discriminator(nn.Module):
         sizes = [width, *hidden]
         layers: list[nn.Module] = []
         for fan_in, fan_out in pairwise(sizes):
-            layers += [nn.Linear(fan_in, fan_out), nn.LeakyReLU(0.2)]
+            layers += [nn.Linear(fan_in, fan_out), nn.Tanh()]
         self.features = nn.Sequential(*layers)
         self.heads = nn.Linear(sizes[-1], width)
 
@@ -53,6 +55,12 @@ class Discriminator(nn.Module):
         """Logits of the rows."""
         logits: torch.Tensor = self.heads(self.features(rows))
         return logits
+
+
+def layers_of(network: Discriminator) -> list[tuple[torch.Tensor, torch.Tensor]]:
+    """Weight (out, in) and bias (out,) of each layer, in order: first, hidden ones, heads."""
+    linear = [layer for layer in network.features if isinstance(layer, nn.Linear)]
+    return [(layer.weight.detach(), layer.bias.detach()) for layer in (*linear, network.heads)]
 
 
 def column_blocks(widths: Sequence[int]) -> torch.Tensor:

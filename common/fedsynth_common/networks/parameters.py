@@ -15,7 +15,7 @@ def parameter_count(module: nn.Module) -> int:
 def flatten(module: nn.Module) -> NDArray[np.float32]:
     """All parameters, in the order of `module.parameters()`, as float32 (p,)."""
     with torch.no_grad():
-        vector: NDArray[np.float32] = parameters_to_vector(module.parameters()).numpy()
+        vector: NDArray[np.float32] = parameters_to_vector(module.parameters()).float().numpy()
     return vector
 
 
@@ -27,5 +27,6 @@ def load_flat(module: nn.Module, vector: NDArray[np.float32]) -> None:
     """
     if vector.size != parameter_count(module):
         raise ValueError(f"expected {parameter_count(module)} parameters, got {vector.size}")
-    # a copy: from here on the parameters are views of this vector
-    vector_to_parameters(torch.from_numpy(vector.astype(np.float32)), module.parameters())
+    # a copy, in the parameters' own type: from here on the parameters are views of it
+    copied = torch.tensor(vector, dtype=next(module.parameters()).dtype)
+    vector_to_parameters(copied, module.parameters())

@@ -6,7 +6,7 @@ tested and replaced alone. `PRIVACY.md` beside it leads from each claim to funct
 * `randomness`: where random bits come from (operating system entropy through ChaCha20).
 * `noise`: the only place that draws privacy noise (exact discrete Gaussian; Gaussian).
 * `sampling`: Poisson sampling of records at a public rate.
-* `clipping`: bounds what one record can add to a gradient sum.
+* `clipping`: bounds what one record can add to a gradient sum. `rounding`: how far float64 can shift it.
 * `events`: what ran, as data. `accounting`: what it costs. `calibration`, `gaussian_dp`: planning.
 
 The submodules are imported by name, not from here: only `clipping` needs torch and only

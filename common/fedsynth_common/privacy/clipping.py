@@ -1,97 +1,65 @@
 """Bounds what one record can add to a gradient sum. Nothing may stand between this and the noise.
 
 Flat clipping (Abadi et al. 2016, arXiv:1607.00133, Algorithm 1): a record's gradient over *all*
-parameters together is scaled by min(1, C / norm), then summed.
+parameters together is scaled by min(1, C / norm), then summed. Gradients come in a form that is only
+measured and summed (ghost clipping: Li et al. 2021, arXiv:2110.05679); how is `networks.gradients`.
 
-Formal guarantee: for f = `clip_and_sum` and any row x, ||f(D) - f(D without x)|| <= C (1 + 1e-9) in
-exact L2 norm, whatever the entries of the gradients, including NaN, infinity and 3e38. Three
-decisions carry it:
+Formal guarantee: for f = `clip_and_sum` and any unit x, ||f(D) - f(D without x)|| <= C (1 + 1e-9) in
+exact L2 norm for gradients in float64, whatever their entries, including NaN and infinity, as far as
+norms and sums of a gradient do not depend on others; how far they may, `rounding` bounds. Two decisions
+carry it:
 
-1. A row with any non-finite entry is zeroed *before* clipping. Otherwise C / inf = 0 and 0 x inf =
-   NaN: crafted weights turn one record into a NaN sum, which reveals membership at any noise level.
-2. Norms and sums are float64. Squares of float32 entries reach 1e77, and float32 sums of thousands
-   of rows round by more than 1e-5 C depending on who else is in the batch.
-3. The result stays float64: add the noise first and round to the parameters' type afterwards.
+1. A unit with any non-finite entry is zeroed *before* it is weighted. Otherwise C / inf = 0 and
+   0 x inf = NaN: crafted weights turn one record into a NaN sum, which reveals membership at any noise.
+2. The result stays float64: add the noise first and round to the parameters' type afterwards.
 
 | input | result |
 |---|---|
-| B = 0 | zeros of the parameters' shapes |
-| zero row | adds zero (no division by zero) |
-| row with NaN or ±infinity, or a float64 row whose norm overflows | adds zero |
-| clipping norm not positive or not finite, differing B | `PrivacyError` |
+| nobody | zeros of the parameters' shapes |
+| zero gradient | adds zero (no division by zero) |
+| gradient with NaN or ±infinity, or whose squared norm overflows | adds zero |
+| clipping norm not positive or not finite | `PrivacyError` |
 """
 
 import math
-from collections.abc import Sequence
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
 from fedsynth_common.privacy import PrivacyError
 
-_ROWS = 64  # rows converted to float64 at a time: stays in the processor's cache
+
+class Gradients(Protocol):
+    """Gradients of n units, each from the rows of that unit alone."""
+
+    def squared_norms(self) -> Tensor:
+        """Squared norm of each unit's gradient over all parameters (n,)."""
+
+    def zero(self, units: Tensor) -> None:
+        """Make the gradients of some units (n,), True for them, zero: NaN included."""
+
+    def weighted_sum(self, weights: Tensor) -> list[Tensor]:
+        """Sum of weight (n,) times gradient, one tensor for each parameter."""
 
 
-def clip_and_sum(grad_samples: Sequence[Tensor], clipping_norm: float) -> list[Tensor]:
-    """Clip each row of the per-sample gradients to joint norm C and sum the rows.
+def clip_and_sum(gradients: Gradients, used: Tensor, clipping_norm: float) -> list[Tensor]:
+    """Clip each unit's gradient to joint norm C and sum them.
 
     Args:
-        grad_samples: one tensor (B, *parameter shape) for each parameter, row i of all of them
-            from record (or record pair, or person) i and from no other record.
+        gradients: unit i's from record (or person) i and from no other.
+        used: (n,) True for a unit, False for what only fills up a piece.
         clipping_norm: C, public.
 
     Returns:
-        One float64 tensor of the parameter's shape for each parameter: sensitivity C.
+        One tensor of the parameter's shape for each parameter: sensitivity C.
     """
     if not (math.isfinite(clipping_norm) and clipping_norm > 0):
         raise PrivacyError(f"clipping_norm: {clipping_norm!r} is not a positive number")
-    rows = _rows(grad_samples)
-    sums = [g.new_zeros(g.shape[1:].numel(), dtype=torch.float64) for g in grad_samples]
-    for start in range(0, rows, _ROWS):
-        part = (g[start : start + _ROWS].detach() for g in grad_samples)
-        _add_clipped([g.double().reshape(len(g), -1) for g in part], clipping_norm, sums)
-    return [s.view(g.shape[1:]) for s, g in zip(sums, grad_samples, strict=True)]
-
-
-def _add_clipped(block: list[Tensor], clipping_norm: float, sums: list[Tensor]) -> None:
-    """Add the clipped rows of one block to the sums."""
-    norms = torch.stack([torch.linalg.vector_norm(g, dim=1) for g in block]).norm(dim=0)
+    norms = gradients.squared_norms().sqrt()
     finite = torch.isfinite(norms)  # NaN and infinity pass through a norm: one test for all entries
-    factors = torch.where(finite, clipping_norm / norms.clamp(min=clipping_norm), 0.0)
     if not bool(finite.all()):
-        # 0 x NaN is NaN: such rows must be zeroed, not only weighted by zero
-        block = [gradients.masked_fill(~finite.unsqueeze(1), 0.0) for gradients in block]
-    for total, gradients in zip(sums, block, strict=True):
-        total += factors @ gradients
-
-
-def group_sum(grad_samples: Sequence[Tensor], groups: Tensor, n_groups: int) -> list[Tensor]:
-    """Sum the rows of each person, so that `clip_and_sum` bounds persons instead of records.
-
-    Args:
-        grad_samples: as in `clip_and_sum`.
-        groups: (B,) index of the person of each row, in [0, n_groups).
-        n_groups: number of persons in the batch.
-
-    Returns:
-        float64 tensors (n_groups, *parameter shape): sums of float32 rows cannot overflow, and a
-        person with a non-finite row stays non-finite, to be zeroed by `clip_and_sum`.
-    """
-    if groups.shape != (_rows(grad_samples),):
-        raise PrivacyError("groups: expected one index for each row of the gradients")
-    if len(groups) and not 0 <= int(groups.min()) <= int(groups.max()) < n_groups:
-        raise PrivacyError(f"groups: an index is not in [0, {n_groups})")
-    return [
-        g.new_zeros((n_groups, *g.shape[1:]), dtype=torch.float64).index_add_(
-            0, groups.to(g.device), g.detach().double()
-        )
-        for g in grad_samples
-    ]
-
-
-def _rows(grad_samples: Sequence[Tensor]) -> int:
-    """Return B, the same for all parameters."""
-    counts = {len(g) for g in grad_samples}
-    if len(counts) != 1:
-        raise PrivacyError("grad_samples: expected the same number of rows for every parameter")
-    return counts.pop()
+        # 0 x NaN is NaN: such units must be zeroed, not only weighted by zero
+        gradients.zero(~finite)
+    factors = torch.where(finite, clipping_norm / norms.clamp(min=clipping_norm), 0.0)
+    return gradients.weighted_sum(factors * used)

@@ -158,7 +158,7 @@ class Plan(_Frozen):
     each vault recomputes it and refuses a plan that costs more.
     """
 
-    format_version: Literal[1] = 1
+    format_version: Literal[2] = 2
     study: str = Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
     table: Schema
     sites: tuple[SiteName, ...] = Field(min_length=1, max_length=MAX_SITES)

@@ -6,20 +6,26 @@ training is public except the records: it repeats the training with rows of the 
 the records, with the same clipping, noise, optimiser and number of sites. The result differs from the
 generator's own predictor by noise alone. `LogRatio.estimate_signal` compares the two.
 
-It is less exact than the sites' training: a step takes `BATCH` rows, scaled to the expected batch,
-and at most `SITES` sites are simulated, so that the noise of a large federation is overstated.
+It is less exact than the sites' training: rows are drawn with replacement, numbers are single
+precision, and at most `SITES` sites are simulated, so that the noise of a large federation is
+overstated.
 """
 
+import copy
 from collections.abc import Sequence
 
+import numpy as np
 import torch
-from torch.func import functional_call, grad, vmap
+from numpy.typing import NDArray
 from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
-from fedsynth_common.networks import Discriminator, column_blocks, parameter_count, prediction
+from fedsynth_common.networks import Discriminator, parameter_count
+from fedsynth_common.networks.gradients import RowGradients, Space
+from fedsynth_common.privacy.clipping import clip_and_sum
 from fedsynth_common.protocol.plan import ADAM_BETAS, DiscriminatorPlan
 
-BATCH, SITES = 64, 8
+SITES = 8
+_ROWS = 512  # computed at once: more is no faster
 
 
 class NullTraining:
@@ -34,26 +40,28 @@ class NullTraining:
         source: torch.Generator,
     ) -> None:
         self.network, self.plan, self.source = start, plan, source
-        self.blocks = column_blocks(widths)
+        self.widths, self._site_network = list(widths), copy.deepcopy(start)
+        self._space = Space()
         self.sites, self.steps = min(sites, SITES), 0
         self.moments = torch.zeros(2, parameter_count(start))
-        self._gradients = vmap(grad(self._loss), in_dims=(None, 0, 0))
 
     def message(self, rows: torch.Tensor) -> None:
         """One message to all sites and the average of their answers; rows (n, D) of the generator."""
+        parts = torch.split(rows, self.widths, dim=1)
+        codes = torch.stack([part.argmax(1) for part in parts], dim=1).numpy().astype(np.uint16)
         start = parameters_to_vector(self.network.parameters()).detach()
-        ends = [self._site(rows, start, self.moments) for _ in range(self.sites)]
+        ends = [self._site(codes, start, self.moments) for _ in range(self.sites)]
         weights, moments = (torch.stack(parts).mean(0) for parts in zip(*ends, strict=True))
         vector_to_parameters(weights, self.network.parameters())
         self.moments, self.steps = moments, self.steps + self.plan.steps_per_message
 
     def _site(
-        self, rows: torch.Tensor, weights: torch.Tensor, moments: torch.Tensor
+        self, codes: NDArray[np.uint16], weights: torch.Tensor, moments: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Weights and moments after one site's steps of Adam (Kingma & Ba 2015, Algorithm 1)."""
         first, second = moments
         for step in range(self.steps + 1, self.steps + self.plan.steps_per_message + 1):
-            gradient = self._noisy_gradient(rows, weights)
+            gradient = self._noisy_gradient(codes, weights)
             first = ADAM_BETAS[0] * first + (1 - ADAM_BETAS[0]) * gradient
             second = ADAM_BETAS[1] * second + (1 - ADAM_BETAS[1]) * gradient.square()
             scale = (second / (1 - ADAM_BETAS[1] ** step)).sqrt() + 1e-8
@@ -62,33 +70,25 @@ class NullTraining:
             )
         return weights, torch.stack([first, second])
 
-    def _noisy_gradient(self, rows: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
-        """Mean of clipped gradients, with the noise of a site's step (p,)."""
+    def _noisy_gradient(self, codes: NDArray[np.uint16], weights: torch.Tensor) -> torch.Tensor:
+        """Clipped gradients of an expected batch over its size, with the noise of a step (p,)."""
         plan = self.plan
-        batch = rows[torch.randint(len(rows), (BATCH,), generator=self.source)]
-        chance = torch.rand(BATCH, len(self.blocks), generator=self.source)
-        blank = self.blocks[chance.argsort(dim=1)[:, : plan.masked_columns]]
-        parts = self._gradients(self._named(weights), batch, blank)
-        samples = torch.cat([part.reshape(BATCH, -1) for part in parts.values()], dim=1)
-        factors = (plan.clipping_norm / samples.norm(dim=1).clamp(min=1e-12)).clamp(max=1.0)
-        noise = torch.randn(len(weights), generator=self.source)
-        std = plan.noise_multiplier * plan.clipping_norm / plan.expected_batch
-        gradient: torch.Tensor = factors @ samples / BATCH + std * noise
-        return gradient
-
-    def _named(self, weights: torch.Tensor) -> dict[str, torch.Tensor]:
-        """The network's parameters by name, from a flat vector (p,)."""
-        named = dict(self.network.named_parameters())
-        parts = torch.split(weights, [p.numel() for p in named.values()])
-        return {name: part.view_as(p) for (name, p), part in zip(named.items(), parts, strict=True)}
-
-    def _loss(
-        self, parameters: dict[str, torch.Tensor], row: torch.Tensor, blank: torch.Tensor
-    ) -> torch.Tensor:
-        """Loss of one row (D,) with the blanked columns (M, D), as at a site."""
-
-        def network(rows: torch.Tensor) -> torch.Tensor:
-            logits: torch.Tensor = functional_call(self.network, parameters, (rows,))
-            return logits
-
-        return -prediction(network, row.expand(len(blank), -1), blank).mean()
+        vector_to_parameters(weights, self._site_network.parameters())
+        std = plan.noise_multiplier * plan.clipping_norm
+        total = std * torch.randn(len(weights), generator=self.source)
+        for start in range(0, plan.expected_batch, _ROWS):
+            size = min(_ROWS, plan.expected_batch - start)
+            rows = torch.randint(len(codes), (size,), generator=self.source).numpy()
+            chance = torch.rand(size, len(self.widths), generator=self.source)
+            gradients = RowGradients(
+                self._site_network,
+                codes[rows],
+                chance.argsort(dim=1).numpy(),
+                min(plan.masked_columns, len(self.widths)),
+                self.widths,
+                self._space,
+            )
+            used = torch.ones(size, dtype=torch.bool)
+            sums = clip_and_sum(gradients, used, plan.clipping_norm)
+            total += torch.cat([part.reshape(-1) for part in sums])
+        return total / plan.expected_batch

@@ -8,7 +8,8 @@ import torch
 from small_site import WIDTHS, make_plan
 
 from fedsynth_client.records import Records
-from fedsynth_client.vault.discriminate import Assignment, discriminate
+from fedsynth_client.vault.assignment import Assignment
+from fedsynth_client.vault.discriminate import discriminate
 from fedsynth_common.networks import Discriminator, flatten, one_hot
 from fedsynth_common.privacy.randomness import SeededRandomness
 from fedsynth_server.training.log_ratio import LogRatio
@@ -31,8 +32,8 @@ def null_of(start, plan, sites=1, seed=0):
 def test_without_noise_it_makes_the_steps_of_a_site(clipping_norm):
     """Records that are all the same: then it does not matter which ones a step takes."""
     plan = discriminator_plan(
-        noise_multiplier=1e-13, clipping_norm=clipping_norm, steps_per_message=3, expected_batch=50
-    )
+        clipping_norm=clipping_norm, steps_per_message=3, expected_batch=50
+    ).model_copy(update={"noise_multiplier": 1e-13})  # far below what a plan may ask for
     torch.manual_seed(0)
     start = Discriminator(sum(WIDTHS), plan.hidden)
     null, rows = null_of(start, plan), one_hot(np.repeat(ROW, 50, axis=0), WIDTHS)
@@ -80,7 +81,7 @@ def agreeing(share, n=4_000):
 def signal_of(of, seed=0, messages=6):
     """What the coordinator believes of discriminators trained, with noise, on the rows `of`."""
     plan = discriminator_plan(
-        noise_multiplier=10.0, steps_per_message=12, expected_batch=500, hidden=(8,)
+        noise_multiplier=2.0, steps_per_message=12, expected_batch=100, hidden=(8,)
     )
     made = agreeing(0.5)
     log_ratio = LogRatio(WIDTHS, plan.hidden, made, torch.Generator().manual_seed(seed))

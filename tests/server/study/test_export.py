@@ -12,7 +12,7 @@ from fedsynth_common.privacy.accounting import epsilon
 from fedsynth_common.privacy.events import GaussianEvent
 from fedsynth_common.protocol import vault_pb2 as pb
 from fedsynth_release.generator import Generator
-from fedsynth_server.release.export import export, privacy_statement, site_cost
+from fedsynth_server.study.export import export, privacy_statement, site_cost
 from fedsynth_server.study.result import StudyResult
 
 KEY = Ed25519PrivateKey.generate()

@@ -1,0 +1,97 @@
+"""A discriminate request with its types, and what follows from it before a record is touched.
+
+All of it is public: how much memory a piece of a batch takes, how far rounding can move a gradient, and
+by how much the noise must be larger for that.
+"""
+
+import math
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fedsynth_client.code_store import Codes
+from fedsynth_common.networks import Discriminator, layers_of, load_flat
+from fedsynth_common.privacy.rounding import row_error, row_limit, slack
+from fedsynth_common.protocol.plan import DiscriminatorPlan
+
+Floats = NDArray[np.float32]
+_VALUES, _MOST_VALUES = 1 << 22, 1 << 25  # float64 values of a piece; more if one person needs it
+_ROWS, _ROWS_OF_UNITS, _UNITS = 1024, 512, 256  # most in a piece: more is no faster
+
+
+@dataclass(frozen=True, kw_only=True)
+class Assignment:
+    """A checked request. `message` counts the discriminate messages of the study from 0."""
+
+    plan: DiscriminatorPlan
+    views: tuple[Codes, ...]
+    widths: tuple[int, ...]
+    weights: Floats
+    moments: Floats
+    message: int
+    rows_per_person: int = 1
+
+    @property
+    def masked(self) -> int:
+        """Columns predicted of each row."""
+        return min(self.plan.masked_columns, len(self.widths))
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """How much is computed at once, from public quantities only: memory and cache, not privacy."""
+
+    rows: int
+    units: int
+    values: int
+    """Float64 values that the gradients of one piece need."""
+
+    @staticmethod
+    def of(order: Assignment) -> "Sizes":
+        """Rows and persons in a piece. All rows of a person fit into one."""
+        hidden, width, widest = order.plan.hidden, sum(order.widths), max(order.widths)
+        copies = order.masked * (6 * sum(hidden) + 2 * widest)
+        row = width + copies + sum(2 * a * b for a, b in pairwise(hidden))
+        if order.rows_per_person == 1:
+            usual = math.ceil(order.plan.expected_batch + 2 * math.sqrt(order.plan.expected_batch))
+            most = max(1, min(_ROWS, _VALUES // row))
+            rows = math.ceil(usual / math.ceil(usual / most))
+            return Sizes(rows, rows, rows * row)
+        row += widest * (hidden[-1] + 1)
+        rows = max(order.rows_per_person, min(_ROWS_OF_UNITS, _VALUES // row))
+        units = max(1, min(_UNITS, _VALUES // (widest * (hidden[-1] + 1))))
+        return Sizes(rows, units, rows * row)
+
+
+def rounding_of(network: Discriminator, order: Assignment) -> float:
+    """Bound of what rounding does to a row's gradient under these weights (`rounding.row_error`)."""
+    layers = [(weight.numpy(), bias.numpy()) for weight, bias in layers_of(network)]
+    return row_error(
+        layers,
+        columns=len(order.widths),
+        masked=order.masked,
+        widest=max(order.widths),
+        rows=order.rows_per_person,
+    )
+
+
+def slack_of(order: Assignment) -> float:
+    """What the noise is larger by, for what rounding may add to the sensitivity (`rounding.slack`)."""
+    return slack(
+        order.plan.hidden,
+        expected_batch=order.plan.expected_batch,
+        rows=order.rows_per_person,
+        parameters=order.weights.size,
+        clipping_norm=order.plan.clipping_norm,
+    )
+
+
+def within_bounds(order: Assignment) -> bool:
+    """Whether the weights keep rounding within its bound, and a person's rows fit into memory."""
+    if Sizes.of(order).values > _MOST_VALUES:
+        return False
+    network = Discriminator(sum(order.widths), order.plan.hidden).double()
+    load_flat(network, order.weights)
+    return rounding_of(network, order) <= row_limit(order.plan.hidden)

@@ -1,1 +1,0 @@
-"""What leaves the coordinator when a study has finished."""

@@ -1,0 +1,102 @@
+"""What privacy costs a site: a DP-SGD step of the discriminator beside an ordinary step.
+
+The ordinary one predicts every column of the same rows (`predictions`), goes back, and makes a step of
+Adam, in single precision. The private one predicts eight columns, clips each record (or person), adds
+noise and makes the same step. Both are timed in turn, so that whatever else the machine does meets both.
+"""
+
+import statistics
+import time
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from fedsynth_client.records import Records
+from fedsynth_client.vault.assignment import Assignment
+from fedsynth_client.vault.discriminate import Trainer
+from fedsynth_common.networks import Discriminator, flatten, one_hot, predictions
+from fedsynth_common.privacy.noise import gaussian
+from fedsynth_common.privacy.randomness import Randomness
+from fedsynth_common.protocol.plan import DiscriminatorPlan
+
+ROWS = 1_000
+SHAPES = ((15, 20, 1), (50, 14, 1), (15, 20, 2), (15, 20, 20))
+"""Columns, codes of each, and rows of each person."""
+
+
+class StepTimes(NamedTuple):
+    """Milliseconds of one step on `ROWS` rows; `noise` is the part of `private` that draws it."""
+
+    columns: int
+    codes: int
+    rows_per_person: int
+    plain: float
+    private: float
+    noise: float
+
+    @property
+    def ratio(self) -> float:
+        """Private over plain."""
+        return self.private / self.plain
+
+
+def discriminator_steps(repeats: int = 15) -> list[StepTimes]:
+    """The medians of `repeats` steps of each kind, for each of `SHAPES`, on one core."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        return [_times(*shape, repeats) for shape in SHAPES]
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _times(columns: int, codes: int, rows_per_person: int, repeats: int) -> StepTimes:
+    widths = (codes,) * columns
+    drawn = np.random.default_rng(0).integers(0, codes, (ROWS, columns)).astype(np.uint16)
+    network = Discriminator(sum(widths))
+    order = Assignment(
+        plan=DiscriminatorPlan(
+            first_step=1,
+            messages=1,
+            steps_per_message=1,
+            sampling_rate=1.0,
+            noise_multiplier=1.0,
+            expected_batch=ROWS // rows_per_person,
+        ),
+        views=tuple(np.arange(codes, dtype=np.uint16) for _ in widths),
+        widths=widths,
+        weights=flatten(network),
+        moments=np.zeros(2 * flatten(network).size, np.float32),
+        message=0,
+        rows_per_person=rows_per_person,
+    )
+    persons = None if rows_per_person == 1 else np.arange(ROWS) // rows_per_person
+    records, trainer = Records(drawn, persons), Trainer(order, Randomness())
+    adam, hot = torch.optim.Adam(network.parameters()), one_hot(drawn, widths)
+
+    def plain() -> None:
+        adam.zero_grad()
+        loss = -predictions(network, hot, widths).mean()
+        loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
+        adam.step()
+
+    def noise() -> None:
+        gaussian(order.weights.size, 1.0, Randomness())
+
+    steps: list[Callable[[], None]] = [plain, lambda: trainer.step(records), noise]
+    seconds = [[_seconds(step) for step in steps] for _ in range(repeats + 1)][1:]
+    medians = [1e3 * statistics.median(kind) for kind in zip(*seconds, strict=True)]
+    return StepTimes(columns, codes, rows_per_person, *medians)
+
+
+def _seconds(step: Callable[[], None]) -> float:
+    start = time.perf_counter()
+    step()
+    return time.perf_counter() - start
+
+
+if __name__ == "__main__":
+    for times in discriminator_steps():
+        print(times, f"{times.ratio:.2f}")
