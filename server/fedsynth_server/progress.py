@@ -1,4 +1,4 @@
-"""What a person sees while a study runs: one line per phase with round, sites and ε spent.
+"""What a person sees while a study runs: per phase a line with step, time left, sites and ε spent.
 
 Quiet when the output is not a terminal.
 """
@@ -7,7 +7,14 @@ from types import TracebackType
 from typing import Self
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 
 
 class StudyProgress:
@@ -20,11 +27,14 @@ class StudyProgress:
             BarColumn(),
             TextColumn("{task.completed:>5}/{task.total:<5}"),
             TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(compact=True),
             TextColumn("{task.fields[note]}"),
             console=console,
             disable=not console.is_terminal,
         )
         self._tasks: dict[str, TaskID] = {}
+        self._latest: TaskID | None = None
 
     def __enter__(self) -> Self:
         self._bar.start()
@@ -47,4 +57,10 @@ class StudyProgress:
         """Show that `done` of `total` steps of a phase are through."""
         if phase not in self._tasks:
             self._tasks[phase] = self._bar.add_task(phase, total=total, note=note)
-        self._bar.update(self._tasks[phase], completed=done, total=total, note=note)
+        self._latest = self._tasks[phase]
+        self._bar.update(self._latest, completed=done, total=total, note=note)
+
+    def doing(self, what: str) -> None:
+        """Say what the latest phase does between two of its steps, beside its bar and nowhere else."""
+        if self._latest is not None:
+            self._bar.update(self._latest, note=what)

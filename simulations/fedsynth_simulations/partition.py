@@ -1,16 +1,17 @@
-"""One table dealt out to sites, the way the literature on federated learning does it.
+"""Deals the rows of a table out to sites, as is usual in the literature on federated learning.
 
-- `iid`: at random, in equal parts. The easy case.
-- `dirichlet:ALPHA`: label skew. For every class of the target, the shares of the sites are drawn
-  from Dirichlet(ALPHA) (Hsu, Qi and Brown 2019); 0.1 is harsh, 100 nearly iid. A numeric target is
-  cut at its deciles; rows without a target are a class of their own.
-- `quantity:ALPHA` or `quantity:0.5,0.3,0.2`: the same mix everywhere, but unequal sizes, drawn
-  from Dirichlet(ALPHA) or given as fractions that sum to 1.
-- a site column (`hospital`, `region`): the sites the data really came from. The column is dropped
-  from the parts, as it is constant within each, unless the schema publishes it.
+- `iid` deals rows out at random, in equal parts. This is the easy case.
+- `dirichlet:ALPHA` makes the sites differ in the target (label skew). For every class of the
+  target, the shares of the sites are drawn from Dirichlet(ALPHA) (Hsu, Qi and Brown 2019). With 0.1
+  the sites differ strongly, and with 100 hardly. A numeric target is cut at its deciles; rows
+  without a target are a class of their own.
+- `quantity:ALPHA` or `quantity:0.5,0.3,0.2` makes the sites differ in size only. The sizes are
+  drawn from Dirichlet(ALPHA) or given as fractions that sum to 1.
+- A site column (`hospital`, `region`) names the site that each row really came from. The column is
+  removed from the parts, because it is constant in each, unless the schema declares it.
 
-Guarantees: every row goes to exactly one site, rows keep their order within a site, no site is
-empty (that is an error, not a smaller study), and the same generator state gives the same parts.
+Guarantees: every row goes to exactly one site; rows keep their order within a site; an empty site
+is an error; the same state of the random generator gives the same parts.
 """
 
 import math
@@ -44,8 +45,8 @@ def partition(
     Args:
         frame: The pooled table.
         sites: Number of sites; not used with `site_column`.
-        spec: How, see above; not used with `site_column`.
-        rng: Decides who gets which row.
+        spec: How rows are dealt out, see above; not used with `site_column`.
+        rng: Decides which site gets which row.
         target: The column whose classes `dirichlet` skews.
         site_column: A column that names the site of every row.
         publish: Whether the parts keep the site column.
@@ -54,7 +55,7 @@ def partition(
         Parts by site name: "site-1", ..., or the values of `site_column` in sorted order.
 
     Raises:
-        InputError: a spec that is not understood, impossible numbers, or a site left empty.
+        InputError: `spec` cannot be read, its numbers are impossible, or a site would be empty.
     """
     if site_column is not None:
         return _natural(frame, site_column, publish)
@@ -92,7 +93,7 @@ def _natural(frame: pd.DataFrame, site_column: str, publish: bool) -> dict[str, 
 def _dealer(
     spec: str, frame: pd.DataFrame, sites: int, target: str | None
 ) -> Callable[[np.random.Generator], Owners]:
-    """The function that draws the owner of every row; all of `spec` is checked before a draw."""
+    """The function that draws the site of every row; it is returned only if `spec` is valid."""
     kind, _, rest = spec.strip().partition(":")
     rows = len(frame)
     if kind == "iid" and not rest:
@@ -110,7 +111,7 @@ def _dealer(
 
 
 def _by_shares(rows: int, shares: npt.NDArray[np.float64], rng: np.random.Generator) -> Owners:
-    """Owners in random order with site sizes as close to `shares` as whole rows allow."""
+    """Sites of the rows in random order, with sizes as close to `shares` as whole rows allow."""
     cuts = np.round(np.cumsum(shares) * rows).astype(np.int64)
     cuts[-1] = rows
     owners = np.repeat(np.arange(len(shares)), np.diff(cuts, prepend=0))

@@ -1,16 +1,17 @@
-"""A synthetic table as the numbers that the attacker of `shadow_pairs` looks at.
+"""Describes a synthetic table by the numbers that the attacker of `shadow_pairs` uses.
 
-The attacker knows the target t, all other records, and that a generator learns from shares of rows.
-Two rows are *equal in a set of columns* if their levels are, and their numbers are within 2 % of the
-ranks. The description of a table is
+The attacker knows the target t and all other records, and knows that a generator learns from shares
+of rows. Two rows are *equal in a set of columns* if their levels are equal and their numbers differ
+by at most 2 % of the ranks. The description of a table consists of
 
 - the distance of t to its nearest and fifth nearest row (rank-scaled Gower);
 - for 60 random sets of 1 to 3 columns, the share of rows equal to t in them: the query features of
   extended TAPAS (Houssiau et al. 2022);
-- over all single columns and over all pairs, the sum of these shares, and the sum of each divided by its
-  share among the other records (plus one record). For noise that is the same in every cell, as that of
-  measured marginals, the plain sum is what the likelihood ratio depends on; for the noise of drawing
-  rows, where the variance of a share is in proportion to it, the second is.
+- over all single columns and over all pairs, the sum of these shares, and the sum of each share
+  divided by its value among the other records (plus one record). If the noise is the same in every
+  cell, as in measured marginals, the likelihood ratio depends on the plain sum. If the noise comes
+  from drawing rows, the variance of a share is proportional to the share, and the ratio depends on
+  the second sum.
 """
 
 from itertools import combinations
@@ -34,13 +35,13 @@ def categorical(features: Features) -> Bools:
 
 
 class Description:
-    """Describes tables in the eyes of one attacker.
+    """Computes the descriptions of tables for one attacker.
 
     Args:
-        schema: public schema.
-        base: all records but the target.
-        target: one row.
-        seed: of the random sets of columns.
+        schema: the public schema.
+        base: all records except the target.
+        target: the record of the target, one row.
+        seed: the seed of the random sets of columns.
     """
 
     def __init__(self, schema: Schema, base: pd.DataFrame, target: pd.DataFrame, seed: int) -> None:
@@ -58,7 +59,7 @@ class Description:
         self._expected = [share + 1 / len(base) for share in expected]
 
     def __call__(self, table: pd.DataFrame) -> Floats:
-        """2 distances, 60 shares, 4 sums."""
+        """The description of a table: 2 distances, 60 shares and 4 sums."""
         gaps = self._gaps(table)
         equal = self._equal(gaps)
         nearest = np.sort(gaps.sum(axis=0))[[0, min(_FIFTH, gaps.shape[1] - 1)]]
@@ -71,7 +72,7 @@ class Description:
         return np.array([*nearest, *queries, *sums])
 
     def _gaps(self, table: pd.DataFrame) -> Floats:
-        """Distance to the target by column and row (d x n), each from 0 to 1."""
+        """The distance of each cell to the target's cell (d x n), from 0 to 1."""
         levels = self._space.categorical
         points = self._space.points(self._features.cells(table))
         gaps = np.minimum(np.abs(points - self._target), 1)

@@ -1,7 +1,7 @@
-"""A whole study on one machine: partition, plan, vaults, study, export. The Python side of the CLI."""
+"""Runs a whole study on one machine, from the sites' tables to the exported generator."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
@@ -58,10 +58,10 @@ class Result:
     """A finished simulation.
 
     Attributes:
-        generator: what was exported.
-        plan: what the sites agreed to.
-        outcome: the coordinator's side of what happened.
-        history: the same as `history.json` has it.
+        generator: the exported generator.
+        plan: the plan that the sites agreed to.
+        outcome: the result of the study at the coordinator.
+        history: the contents of `history.json`.
         seconds: wall time from the first message to the export.
     """
 
@@ -73,7 +73,7 @@ class Result:
 
     @property
     def rows(self) -> int:
-        """How many synthetic records are like the real tables: a noisy number, not their count."""
+        """The noisy number of records of all sites, which is how many synthetic records to draw."""
         return max(1, round(self.outcome.records))
 
 
@@ -123,7 +123,11 @@ def simulation_plan(
 
 
 def simulate(
-    frames: Mapping[str, pd.DataFrame], schema: Schema, simulation: Simulation, folder: Path
+    frames: Mapping[str, pd.DataFrame],
+    schema: Schema,
+    simulation: Simulation,
+    folder: Path,
+    before: Callable[[Plan], None] = lambda plan: None,
 ) -> Result:
     """Run a study over the tables of several sites; write `folder`/generator and its history.json.
 
@@ -132,6 +136,7 @@ def simulate(
         schema: shared by all of them.
         simulation: ε, δ, variant, rounds, training settings, seed and backend.
         folder: existing folder for the result.
+        before: called with the plan once the sites have read their tables.
 
     Raises:
         InputError: for unusable tables or options, before anything is written.
@@ -142,9 +147,11 @@ def simulate(
     if simulation.backend == "ray":
         from fedsynth_simulations.ray_backend import run_on_ray  # takes seconds to import
 
+        before(plan)
         outcome = run_on_ray(frames, plan, simulation.settings, simulation.seed)
     else:
         grid = in_process(frames, plan, simulation.seed)
+        before(plan)
         with StudyProgress() as progress:
             outcome = Study(plan, simulation.settings, grid, progress).run()
     generator = export(plan, outcome, folder / "generator", caveats=simulation.caveats)
@@ -154,7 +161,7 @@ def simulate(
 
 
 def quick(simulation: Simulation) -> Simulation:
-    """The same simulation with few training steps and messages: a smoke test, not a result."""
+    """The same simulation with few training steps and messages, to test the set-up."""
     return replace(
         simulation,
         rounds=Rounds(messages=2, steps_per_message=3),

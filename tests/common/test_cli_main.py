@@ -25,6 +25,37 @@ def test_help_lists_the_commands_of_what_is_installed():
         assert name in result.stdout
 
 
+def test_the_list_of_commands_loads_no_heavy_library():
+    """What takes seconds to import is imported inside the commands."""
+    code = (
+        "import sys; sys.argv = ['fedsynth', '--help']\n"
+        "from fedsynth_common.cli.main import build_app\n"
+        "print(len(build_app().registered_commands), *sys.modules)"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    commands, *loaded = result.stdout.split()
+    assert int(commands) > 4
+    heavy = {
+        "torch",
+        "pandas",
+        "numpy",
+        "scipy",
+        "pyarrow",
+        "pydantic",
+        "flwr",
+        "opacus",
+        "sklearn",
+    }
+    assert not heavy & set(loaded)
+
+
+def test_a_named_command_alone_is_loaded(monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["fedsynth", "verify", "somewhere"])
+    named = {one.name or one.callback.__name__ for one in command.build_app().registered_commands}
+    assert named == {"verify", "version"}
+
+
 def test_version():
     result = run("version")
     assert result.returncode == 0

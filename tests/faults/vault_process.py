@@ -20,8 +20,8 @@ from pathlib import Path
 import grpc
 from small_site import SCHEMA, Site, make_plan, make_records
 
-from fedsynth_client.account import read_account
-from fedsynth_client.vault.client import SocketVault
+from fedsynth_client.budget.spending import read_account
+from fedsynth_client.vault.callers import SocketVault
 from fedsynth_common.protocol import PROTOCOL_VERSION
 from fedsynth_common.protocol import vault_pb2 as pb
 

@@ -241,8 +241,8 @@ def test_what_holds_exact_facts_is_marked_and_closed(table):
     summary = json.loads(Path("out/summary.json").read_text())
     assert "not differentially private" in summary["notice"]
     assert sum(site["records"] for site in summary["sites"].values()) == 210
-    assert "not for release" in Evaluation.load("out/evaluation.json").notice
-    assert "not for release" in Path("out/report.html").read_text()
+    assert "must not be published" in Evaluation.load("out/evaluation.json").notice
+    assert "must not be published" in Path("out/report.html").read_text()
 
 
 # --- bad input ---------------------------------------------------------------------------------
@@ -409,7 +409,7 @@ def test_a_failure_midway_leaves_an_earlier_result_alone(monkeypatch):
     def fail(*_, **__):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("fedsynth_simulations.cli.TableWriter.write", fail)
+    monkeypatch.setattr("fedsynth_simulations.result_folder.TableWriter.write", fail)
     result = simulate("t.csv", "--out", "out", "--force", *USUAL)
     assert result.returncode == 1
     assert result.stderr.count("\n") == 1

@@ -20,8 +20,8 @@ from fedsynth_client.cli.connect import connect
 from fedsynth_client.cli.key import key
 from fedsynth_client.cli.score import score
 from fedsynth_client.cli.serve import serve
-from fedsynth_client.cli.spending import ledger, status
 from fedsynth_client.cli.start import init
+from fedsynth_client.cli.status import ledger, status
 
 app = typer.Typer(
     help="Run a partner site: set it up, check its table, approve plans, serve its vault.",

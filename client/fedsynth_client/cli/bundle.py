@@ -26,8 +26,8 @@ def bundle(
 
       fedsynth site bundle fedsynth.fab --install dayton/courier/flower
     """
-    from fedsynth_client.bundle import MOST_BYTES, inspect
-    from fedsynth_client.bundle import install as put
+    from fedsynth_client.connection.approved_bundle import MOST_BYTES, inspect
+    from fedsynth_client.connection.approved_bundle import install as put
 
     try:
         data = read_limited(file, MOST_BYTES)

@@ -3,14 +3,16 @@
 import logging
 import shlex
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 from urllib.request import getproxies
 
 import typer
 
 from fedsynth_client.cli.options import OptionalConfigPath
-from fedsynth_client.config import CourierConfig, SiteConfig
 from fedsynth_common.errors import FedsynthError, InputError
+
+if TYPE_CHECKING:
+    from fedsynth_client.settings.site_config import CourierConfig
 
 
 def connect(
@@ -38,8 +40,13 @@ def connect(
 
       fedsynth site connect --config dayton/site.toml
     """
-    from fedsynth_client.connection import commands, keep_running, private_folder, unsafe
-    from fedsynth_client.distrust import UntrustedError
+    from fedsynth_client.connection.flower_processes import (
+        commands,
+        keep_running,
+        private_folder,
+        unsafe,
+    )
+    from fedsynth_client.connection.untrusted_certificate import UntrustedError
 
     chosen = _chosen(config, courier)
     with private_folder() as (path, secret):
@@ -63,7 +70,9 @@ def _without_password(proxy: str) -> str:
     return proxy.rpartition("@")[2]
 
 
-def _chosen(config: Path | None, courier: Path | None) -> CourierConfig:
+def _chosen(config: Path | None, courier: Path | None) -> "CourierConfig":
+    from fedsynth_client.settings.site_config import CourierConfig, SiteConfig
+
     if (config is None) == (courier is None):
         raise InputError("give --config, or else --courier")
     if courier is not None:

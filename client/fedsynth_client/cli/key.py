@@ -6,7 +6,6 @@ from typing import Annotated
 import typer
 
 from fedsynth_client.cli.options import AsJson, ConfigPath
-from fedsynth_client.config import CourierConfig, SiteConfig
 from fedsynth_common.errors import InputError
 
 
@@ -26,9 +25,10 @@ def key(
 
       fedsynth site key --config dayton/site.toml
     """
-    from fedsynth_client.node_key import make_node_key, public_line, public_path
-    from fedsynth_client.policy import Policy
-    from fedsynth_client.receipts import load_or_create_key
+    from fedsynth_client.budget.policy import Policy
+    from fedsynth_client.budget.receipts import load_or_create_key
+    from fedsynth_client.connection.node_key import make_node_key, public_line, public_path
+    from fedsynth_client.settings.site_config import CourierConfig, SiteConfig
 
     site = SiteConfig.load(config)
     if site.courier is None:

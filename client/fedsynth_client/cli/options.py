@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fedsynth_client.config import SiteConfig
 from fedsynth_common.errors import InputError
 from fedsynth_common.limits import MAX_PLAN_BYTES, read_limited
 
 if TYPE_CHECKING:
+    from fedsynth_client.settings.site_config import SiteConfig
     from fedsynth_common.protocol.plan import Plan
 
 ConfigPath = Annotated[
@@ -31,7 +31,7 @@ PolicyPath = Annotated[
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
-def chosen_config(config: Path | None, places: Mapping[str, Path | None]) -> SiteConfig | None:
+def chosen_config(config: Path | None, places: Mapping[str, Path | None]) -> "SiteConfig | None":
     """The configuration, or None where all `places` were given by options.
 
     Raises:
@@ -41,6 +41,8 @@ def chosen_config(config: Path | None, places: Mapping[str, Path | None]) -> Sit
     if config is not None and given:
         raise InputError(f"--config already names what {', '.join(given)} does; give one of them")
     if config is not None:
+        from fedsynth_client.settings.site_config import SiteConfig
+
         return SiteConfig.load(config)
     lacking = [f"--{name}" for name, value in places.items() if value is None]
     if lacking:

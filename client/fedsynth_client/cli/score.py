@@ -19,12 +19,12 @@ import typer
 from rich.console import Console
 
 from fedsynth_client.cli.options import AsJson, ConfigPath
-from fedsynth_client.config import SiteConfig
 from fedsynth_common.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from fedsynth_client.settings.site_config import SiteConfig
     from fedsynth_common.schema import Schema
     from fedsynth_release.evaluation import Evaluation
 
@@ -60,7 +60,8 @@ def score(
 
       fedsynth site score synthetic.csv --config dayton/site.toml --out score.json
     """
-    from fedsynth_client.policy import Policy
+    from fedsynth_client.budget.policy import Policy
+    from fedsynth_client.settings.site_config import SiteConfig
     from fedsynth_common.schema import Schema
 
     try:
@@ -87,7 +88,7 @@ def score(
 
 
 def _score(
-    site: SiteConfig,
+    site: "SiteConfig",
     schema: "Schema",
     name: str | None,
     synthetic: Path,
@@ -98,8 +99,8 @@ def _score(
     import numpy as np
     import pandas as pd
 
-    from fedsynth_client.reading import read_records, site_source, without_values
-    from fedsynth_client.site_name import with_site_name
+    from fedsynth_client.records.guarded_reading import read_records, site_source, without_values
+    from fedsynth_client.records.site_column import with_site_name
     from fedsynth_common.tables import read_table
     from fedsynth_release.evaluation import evaluate_table
     from fedsynth_release.evaluation.split import split_for

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from fedsynth_client.cli.options import LedgerPath, OptionalConfigPath, PolicyPath, chosen_config
-from fedsynth_client.config import SiteConfig, exposed_files
 from fedsynth_common.errors import ErrorCode, FedsynthError, InputError, RefusalError
 
 if TYPE_CHECKING:
-    from fedsynth_client.ledger import Ledger
+    from fedsynth_client.budget.ledger import Ledger
+    from fedsynth_client.settings.site_config import SiteConfig
 
 _log = logging.getLogger("fedsynth.vault")
 LEDGER_REFUSED = (
@@ -44,6 +44,8 @@ def serve(
     places = {"data": data, "schema": schema, "policy": policy, "ledger": ledger, "socket": socket}
     site = chosen_config(config, places)
     if site is None:
+        from fedsynth_client.settings.site_config import SiteConfig
+
         if key is None and ledger is not None:
             key = ledger.with_name(ledger.name + ".key")
         waived = tuple(waive or ())
@@ -53,15 +55,16 @@ def serve(
     _serve(site, config)
 
 
-def _serve(site: SiteConfig, source: Path | None) -> None:
+def _serve(site: "SiteConfig", source: Path | None) -> None:
     # torch and pandas are loaded only here: `--help` and `ledger` stay fast
-    from fedsynth_client.policy import Policy
-    from fedsynth_client.preflight import Inspection
-    from fedsynth_client.reading import site_source
-    from fedsynth_client.receipts import load_or_create_key
-    from fedsynth_client.vault.dumps import forbid_dumps
-    from fedsynth_client.vault.server import serve as serve_vault
+    from fedsynth_client.budget.policy import Policy
+    from fedsynth_client.budget.receipts import load_or_create_key
+    from fedsynth_client.preflight.preflight import Inspection
+    from fedsynth_client.records.guarded_reading import site_source
+    from fedsynth_client.settings.site_config import exposed_files
+    from fedsynth_client.vault.core_dumps import forbid_dumps
     from fedsynth_client.vault.service import Vault
+    from fedsynth_client.vault.socket_server import serve as serve_vault
     from fedsynth_common.privacy.randomness import Randomness
     from fedsynth_common.schema import Schema
 
@@ -93,8 +96,8 @@ def _serve(site: SiteConfig, source: Path | None) -> None:
         charges.close()
 
 
-def _open_ledger(site: SiteConfig, dataset: str) -> "Ledger":
-    from fedsynth_client.ledger import Ledger
+def _open_ledger(site: "SiteConfig", dataset: str) -> "Ledger":
+    from fedsynth_client.budget.ledger import Ledger
 
     try:
         return Ledger(site.ledger, dataset, witness=site.witness)

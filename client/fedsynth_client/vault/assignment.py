@@ -11,7 +11,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from fedsynth_client.code_store import Codes
+from fedsynth_client.records.code_store import Codes
 from fedsynth_common.networks import Discriminator, layers_of, load_flat
 from fedsynth_common.privacy.rounding import row_error, row_limit, slack
 from fedsynth_common.protocol.plan import DiscriminatorPlan

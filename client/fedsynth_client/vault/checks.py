@@ -10,8 +10,8 @@ import hashlib
 import logging
 from collections.abc import Sequence
 
-from fedsynth_client.code_store import Codes
-from fedsynth_client.policy import Policy
+from fedsynth_client.budget.policy import Policy
+from fedsynth_client.records.code_store import Codes
 from fedsynth_client.vault.assignment import Assignment, within_bounds
 from fedsynth_client.vault.measure import Axis, Marginal, Measurement
 from fedsynth_common.errors import ErrorCode, InputError, RefusalError

@@ -22,9 +22,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from fedsynth_client.code_store import Codes
-from fedsynth_client.person_keys import Index
-from fedsynth_client.records import Records
+from fedsynth_client.records.code_store import Codes
+from fedsynth_client.records.person_keys import Index
+from fedsynth_client.records.records import Records
 from fedsynth_client.vault.assignment import Assignment, Sizes, rounding_of, slack_of
 from fedsynth_client.vault.dpsgd import GuardedDPOptimizer
 from fedsynth_common.networks import Discriminator, flatten, load_flat

@@ -18,8 +18,8 @@ from itertools import groupby
 import numpy as np
 from numpy.typing import NDArray
 
-from fedsynth_client.code_store import Codes, chunks
-from fedsynth_client.records import Records
+from fedsynth_client.records.code_store import Codes, chunks
+from fedsynth_client.records.records import Records
 from fedsynth_common.privacy.events import CountsEvent
 from fedsynth_common.privacy.noise import noisy_counts
 from fedsynth_common.privacy.randomness import Randomness

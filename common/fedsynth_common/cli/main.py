@@ -3,6 +3,10 @@
 Each distribution names its sub-commands in the entry-point group `fedsynth.commands`, so a partner
 site that installs only the client sees `site` and what all share, and nothing else. Exit codes: 0
 done, 1 failed, 2 bad input or options. Errors are one line on standard error.
+
+`fedsynth --help` imports the modules of all sub-commands. So those import at their head only what
+their options need (typer, rich, standard library), and pandas, torch, pydantic and the like inside
+the commands: with them the help took seven seconds, without them it takes less than half of one.
 """
 
 import os
@@ -31,9 +35,9 @@ def build_app() -> typer.Typer:
         add_completion=False,
         pretty_exceptions_enable=False,
     )
-    for point in sorted(entry_points(group="fedsynth.commands"), key=lambda point: point.name):
-        if len(sys.argv) > 1 and sys.argv[1] in _names() and sys.argv[1] != point.name:
-            continue  # the others' libraries take seconds to import
+    points = {point.name: point for point in entry_points(group="fedsynth.commands")}
+    asked = sys.argv[1] if len(sys.argv) > 1 else ""
+    for point in [points[asked]] if asked in points else sorted(points.values()):
         sub = point.load()
         single = len(sub.registered_commands) == 1 and sub.registered_callback is None
         if single and not sub.registered_groups:
@@ -43,10 +47,6 @@ def build_app() -> typer.Typer:
             app.add_typer(sub, name=point.name)
     app.command("version")(_version)
     return app
-
-
-def _names() -> set[str]:
-    return {point.name for point in entry_points(group="fedsynth.commands")}
 
 
 def _version() -> None:

@@ -7,23 +7,20 @@ Even so no error quotes a heading that could be a record, in a file without its 
 """
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
-import pandas as pd
 import typer
 from rich.console import Console
 from rich.panel import Panel
 from rich.table import Table
 
-from fedsynth_common.cli.repairs_table import add_column, repairs_table
 from fedsynth_common.cli.schema_tools import read_private, tools
-from fedsynth_common.encoding.column_fit import ColumnFit
-from fedsynth_common.encoding.encoder import check_columns
-from fedsynth_common.encoding.violations import rule_violations
 from fedsynth_common.errors import InputError
-from fedsynth_common.schema.draft import ID_NAME, draft_schema
-from fedsynth_common.schema.schema import Schema
-from fedsynth_common.tables import SUFFIXES
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from fedsynth_common.schema import Schema
 
 WARNING = (
     "[bold]This draft is NOT private and not yet a schema to run a study with.[/bold]\n"
@@ -70,6 +67,8 @@ def draft(
 
       fedsynth schema draft patients.parquet --out patients.schema.json
     """
+    from fedsynth_common.schema.draft import draft_schema  # pandas: not for --help
+
     if out.exists() and not force:
         raise InputError(f"{out}: already exists; choose another --out, or --force to replace it")
     frame = read_private(table)
@@ -96,6 +95,11 @@ def check(
 
       fedsynth schema check patients.csv --schema schema.json
     """
+    from fedsynth_common.cli.repairs_table import add_column, repairs_table
+    from fedsynth_common.encoding.column_fit import ColumnFit
+    from fedsynth_common.encoding.encoder import check_columns
+    from fedsynth_common.schema import Schema
+
     declared = Schema.load(schema)
     frame = read_private(table)
     if not {c.name for c in declared.columns} & {str(name) for name in frame.columns}:
@@ -118,8 +122,10 @@ def check(
     typer.echo(f"{table}: fits the schema" + (", but breaks rules" if broken else ""))
 
 
-def _check_rules(frame: pd.DataFrame, schema: Schema) -> int:
+def _check_rules(frame: "pd.DataFrame", schema: "Schema") -> int:
     """Print how many records break each rule; the sum."""
+    from fedsynth_common.encoding.violations import rule_violations
+
     if not schema.rules:
         return 0
     counts = rule_violations(frame, schema)
@@ -132,8 +138,10 @@ def _check_rules(frame: pd.DataFrame, schema: Schema) -> int:
     return sum(counts.values())
 
 
-def _hints(schema: Schema, frame: pd.DataFrame) -> list[str]:
+def _hints(schema: "Schema", frame: "pd.DataFrame") -> list[str]:
     """What a draft cannot know and its reviewer should decide."""
+    from fedsynth_common.schema.draft import ID_NAME
+
     hints = [
         f"column {name!r} repeats values; if it names a person, set person_key and rows_per_person"
         for name in schema.ids
@@ -151,5 +159,7 @@ def _hints(schema: Schema, frame: pd.DataFrame) -> list[str]:
 
 
 def _stem(table: Path) -> str:
+    from fedsynth_common.tables import SUFFIXES
+
     suffix = next((s for s in SUFFIXES if table.name.lower().endswith(s)), "")
     return table.name[: len(table.name) - len(suffix)] or "table"

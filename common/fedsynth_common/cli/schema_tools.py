@@ -9,19 +9,15 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-import pandas as pd
 import typer
 
 from fedsynth_common.errors import InputError
 from fedsynth_common.limits import MAX_SCHEMA_BYTES, read_limited
-from fedsynth_common.schema.code_list import read_code_list, with_codes
-from fedsynth_common.schema.difference import differences
-from fedsynth_common.schema.foreign import from_frictionless, from_sdv
-from fedsynth_common.schema.json_schema import json_schema
-from fedsynth_common.schema.schema import Schema
-from fedsynth_common.tables import read_table
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 class Origin(StrEnum):
@@ -40,6 +36,9 @@ def diff(
     as_json: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False,
 ) -> None:
     """List what differs between two schemas. Exit code 1 if anything does."""
+    from fedsynth_common.schema import Schema  # pydantic: not for --help
+    from fedsynth_common.schema.difference import differences
+
     found = differences(Schema.load(first), Schema.load(second))
     if as_json:
         typer.echo(json.dumps([asdict(one) for one in found], ensure_ascii=False))
@@ -62,6 +61,8 @@ def import_schema(
     force: Force = False,
 ) -> None:
     """Write a schema from SDV metadata or a Frictionless table schema, for a person to review."""
+    from fedsynth_common.schema.foreign import from_frictionless, from_sdv
+
     _check_free(out, force)
     document = _json(file)
     name = file.name.split(".")[0] or "table"
@@ -85,6 +86,9 @@ def codes(
     force: Force = False,
 ) -> None:
     """Declare a column's categories, and their groups, from a public code list."""
+    from fedsynth_common.schema import Schema
+    from fedsynth_common.schema.code_list import read_code_list, with_codes
+
     _check_free(out, force)
     changed = with_codes(Schema.load(schema), column, read_code_list(listed))
     changed.save(out)
@@ -101,6 +105,8 @@ def describe(
     force: Force = False,
 ) -> None:
     """Print the JSON Schema of schema files, for editors and other programs."""
+    from fedsynth_common.schema.json_schema import json_schema
+
     text = json.dumps(json_schema(), ensure_ascii=False, indent=1) + "\n"
     if out is None:
         typer.echo(text, nl=False)
@@ -135,12 +141,14 @@ tools = (
 )
 
 
-def read_private(table: Path) -> pd.DataFrame:
+def read_private(table: Path) -> "pd.DataFrame":
     """The table.
 
     Raises:
         InputError: it cannot be used; a repeated heading is not quoted, it could be a cell.
     """
+    from fedsynth_common.tables import read_table
+
     try:
         return read_table(table)
     except InputError as error:

@@ -15,7 +15,9 @@ def parameter_count(module: nn.Module) -> int:
 def flatten(module: nn.Module) -> NDArray[np.float32]:
     """All parameters, in the order of `module.parameters()`, as float32 (p,)."""
     with torch.no_grad():
-        vector: NDArray[np.float32] = parameters_to_vector(module.parameters()).float().numpy()
+        vector: NDArray[np.float32] = (
+            parameters_to_vector(module.parameters()).float().cpu().numpy()
+        )
     return vector
 
 

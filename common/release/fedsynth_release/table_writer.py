@@ -4,9 +4,10 @@ The file appears under its name only when it is complete: pieces go to a tempora
 which replaces the target on success and is removed on failure. Equal tables give equal bytes.
 
 Spreadsheet programs run a CSV cell that starts with =, +, - or @ as a formula (CWE-1236; OWASP "CSV
-Injection"). Texts of a synthetic table are those of the public schema, but a schema, too, comes from
-somebody else: `escape_formulas` puts an apostrophe before such texts and headings. Numbers stay as they
-are, and so does everything without the option, since an apostrophe is another category to a program.
+Injection"). Texts of a synthetic table are those of the public schema, but a schema, too, comes
+from somebody else: `escape_formulas` puts an apostrophe before such texts and headings. Numbers
+stay as they are, and so does everything without the option, since an apostrophe is another category
+to a program.
 """
 
 import gzip
@@ -64,7 +65,9 @@ class TableWriter:
             table = pa.Table.from_pandas(frame, preserve_index=False)
             if self._parquet is None:
                 self._parquet = pq.ParquetWriter(self._partial, table.schema)
-            self._parquet.write_table(table.cast(self._parquet.schema))
+            if table.schema != self._parquet.schema:
+                table = table.cast(self._parquet.schema)
+            self._parquet.write_table(table)
             return
         first = self._text is None
         if self._text is None:

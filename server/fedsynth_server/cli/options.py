@@ -16,6 +16,14 @@ class VariantName(StrEnum):
     GAN = "gan"
 
 
+class DeviceName(StrEnum):
+    """What the generator is trained on."""
+
+    CPU = "cpu"
+    CUDA = "cuda"
+
+
+DEVICE_HELP = "Where the generator trains; cuda needs a build of torch that sees such a device."
 Folder = Annotated[Path, typer.Argument(metavar="FOLDER", help="The study's folder.")]
 SchemaFile = Annotated[Path, typer.Option("--schema", help="Reviewed schema that all sites share.")]
 SiteNames = Annotated[list[str], typer.Option("--site", help="Name of a site; once per site.")]

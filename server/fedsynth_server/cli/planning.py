@@ -5,7 +5,7 @@ Nothing here touches a record; the plan is a function of public facts alone.
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -13,8 +13,6 @@ from rich.table import Table
 
 from fedsynth_common.errors import InputError
 from fedsynth_common.limits import MAX_PLAN_BYTES, read_limited
-from fedsynth_common.protocol.plan import Plan
-from fedsynth_common.schema import Schema
 from fedsynth_server.cli.options import (
     AsJson,
     Delta,
@@ -27,6 +25,9 @@ from fedsynth_server.cli.options import (
     Variant,
     VariantName,
 )
+
+if TYPE_CHECKING:
+    from fedsynth_common.protocol.plan import Plan
 
 NEXT = """\
 Next:
@@ -78,6 +79,7 @@ def init(
     )
     target.config()  # what was given as an option is checked like what is typed
     typer.echo(f"{target.plan_file}: digest {made.digest}")
+    _say_method(made)
     typer.echo(NEXT.format(config=target.config_file, plan=target.plan_file, folder=folder))
 
 
@@ -105,8 +107,12 @@ def explain(
     as_json: AsJson = False,
 ) -> None:
     """Show step by step what a plan costs one site's records: mechanism, noise, ε, share."""
+    from fedsynth_common.protocol.plan import Plan
+    from fedsynth_server.study.method import method_of
     from fedsynth_server.study.planning import Cost
     from fedsynth_server.study.planning import explain as explained
+    from fedsynth_server.training.duration import estimated
+    from fedsynth_server.training.settings import TrainingSettings
 
     if not plan_file.is_file():
         raise InputError(f"{plan_file}: no such file")
@@ -115,7 +121,15 @@ def explain(
     total = _total(made)
     if as_json:
         costs = [cost.model_dump() for cost in lines]
-        whole = {"digest": made.digest, "epsilon": total, "delta": made.delta, "steps": costs}
+        duration = estimated(made, TrainingSettings())
+        whole = {
+            "digest": made.digest,
+            "epsilon": total,
+            "delta": made.delta,
+            "steps": costs,
+            "method": method_of(made),
+            "seconds": {"coordinator": duration.here(), "site": duration.site},
+        }
         typer.echo(json.dumps(whole))
         return
     table = Table(*Cost.model_fields, title=f"study {made.study}, digest {made.digest[:16]}…")
@@ -128,6 +142,7 @@ def explain(
         f"composed: ε = {total:.4f} at δ = {made.delta:g}; the plan allows {made.epsilon:g} "
         f"({total / made.epsilon:.1%} used)"
     )
+    _say_method(made)
 
 
 def _make(
@@ -138,7 +153,8 @@ def _make(
     epsilon: float,
     delta: float,
     variant: VariantName,
-) -> Plan:
+) -> "Plan":
+    from fedsynth_common.schema import Schema
     from fedsynth_server.study.planning import make_plan  # loads the accountant: not for --help
 
     return make_plan(
@@ -152,7 +168,17 @@ def _make(
     )
 
 
-def _total(made: Plan) -> float:
+def _say_method(made: "Plan") -> None:
+    """What the plan does and about how long it takes, before anybody starts it."""
+    from fedsynth_server.study.method import coordinator_lines
+    from fedsynth_server.training.duration import estimated
+    from fedsynth_server.training.settings import TrainingSettings
+
+    for line in coordinator_lines(made, estimated(made, TrainingSettings())):
+        typer.echo(line)
+
+
+def _total(made: "Plan") -> float:
     from fedsynth_common.privacy.accounting import epsilon
 
     return epsilon(made.planned_events(), made.delta)

@@ -135,6 +135,7 @@ address = {address}
 [training]
 # How the generator is trained; costs no privacy. May not change between `run` and `resume`.
 # seed = 0
+# device = "cpu"         # "cuda" where torch sees such a device
 """
 
 

@@ -11,11 +11,12 @@ from collections.abc import Callable
 
 import torch
 
-from fedsynth_release.generator_network import GeneratorNetwork, gumbel_rows
+from fedsynth_release.generator_network import GeneratorNetwork, block_softmax, gumbel_rows
 from fedsynth_server.training.curves import Losses
 from fedsynth_server.training.log_ratio import LogRatio
 from fedsynth_server.training.settings import TrainingSettings
 
+Tick = Callable[[int, int], None]
 Objective = Callable[[torch.Tensor], torch.Tensor]
 """The marginal loss of soft rows (B, D)."""
 
@@ -44,27 +45,35 @@ class Adversary:
         self.average = {name: p.detach().clone() for name, p in generator.named_parameters()}
         self.source = torch.Generator().manual_seed(settings.seed + 1)
 
-    def round(self, log_ratio: LogRatio) -> list[Losses]:
+    def round(self, log_ratio: LogRatio, tick: Tick | None = None) -> list[Losses]:
         """Generator steps against one log ratio, whose two predictors are not changed.
+
+        Args:
+            log_ratio: of the sites' predictor and the generator's.
+            tick: called with (steps done, steps in all).
 
         Returns:
             The losses before each step.
         """
         seen = []
-        for _ in range(self.settings.adversarial_steps):
+        for step in range(self.settings.adversarial_steps):
             seen.append(self._step(log_ratio))
             self._update_average()
+            if tick is not None:
+                tick(step + 1, self.settings.adversarial_steps)
         return seen
 
     def _step(self, log_ratio: LogRatio) -> Losses:
         settings, shape = self.settings, self.generator.shape
-        loss = self.objective(self.generator.soft_rows())
+        logits = self.generator()
+        loss = self.objective(block_softmax(logits, shape.widths))
         marginal, adversarial = loss.item(), None
         if self.weight > 0:
             index = torch.randint(
                 shape.latents, (settings.adversarial_batch,), generator=self.source
             )
-            rows = gumbel_rows(self.generator(index), shape.widths, self.source)
+            chosen = logits.t().index_select(1, index.to(logits.device)).t()
+            rows = gumbel_rows(chosen, shape.widths, self.source)
             term = -log_ratio.ratios(rows).sum(1).mean()
             loss, adversarial = loss + self.weight * term, term.item()
         self.optimiser.zero_grad()
@@ -81,4 +90,4 @@ class Adversary:
         """The generator with the moving average as its weights."""
         released = GeneratorNetwork(self.generator.shape)
         released.load_state_dict(self.average)
-        return released
+        return released.to(self.generator.latent.device)

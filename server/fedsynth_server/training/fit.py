@@ -36,7 +36,7 @@ def new_generator(
     generator.initialise(
         torch.from_numpy(frequencies).float(), torch.Generator().manual_seed(settings.seed)
     )
-    return generator
+    return generator.to(settings.device)
 
 
 def fit(
@@ -88,6 +88,7 @@ def calibrate(
     """
     target = torch.from_numpy(np.concatenate([m.frequencies for m in first])).float()
     target = target.clamp(min=1e-6)
+    generator.cpu()  # where the finished generator is kept, whatever it was trained on
     with torch.no_grad():
         for _ in range(rounds):
             current = generator.soft_rows().mean(0).clamp(min=1e-6)

@@ -49,24 +49,27 @@ class LogRatio:
         hidden: Sequence[int],
         rows: torch.Tensor,
         source: torch.Generator,
+        first_steps: int = FIRST_STEPS,
     ) -> None:
         self.widths, self.source = list(widths), source
         self.generator_predictor = Discriminator(sum(widths), hidden)
-        self.generator_predictor.initialise(rows.mean(0), len(widths), source)
-        self._learn(rows, FIRST_STEPS, FIRST_RATE)
+        self.generator_predictor.initialise(rows.mean(0).cpu(), len(widths), source)
+        self.generator_predictor.to(rows.device)
+        self._learn(rows, first_steps, FIRST_RATE)
         self.record_predictor = copy.deepcopy(self.generator_predictor)
-        self.signal_share = torch.zeros(len(widths))
+        self.signal_share = torch.zeros(len(widths), device=rows.device)
 
-    def follow(self, rows: torch.Tensor) -> None:
+    def follow(self, rows: torch.Tensor, steps: int = STEPS) -> None:
         """Train the generator's predictor on its newest hard rows (n, D)."""
-        self._learn(rows, STEPS, RATE)
+        self._learn(rows, steps, RATE)
 
     def _learn(self, rows: torch.Tensor, steps: int, rate: float) -> None:
         network = self.generator_predictor.requires_grad_(True)
         optimiser = torch.optim.Adam(network.parameters(), lr=rate)
         schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
         for _ in range(steps):
-            batch = rows[torch.randint(len(rows), (BATCH,), generator=self.source)]
+            chosen = torch.randint(len(rows), (BATCH,), generator=self.source)
+            batch = rows[chosen.to(rows.device)]
             loss = -predictions(network, batch, self.widths).mean()
             optimiser.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
@@ -84,6 +87,7 @@ class LogRatio:
             null: what the sites' training would have made of the generator's rows (`null_training.py`).
             rows: the generator's hard rows (n, D), over which the means are taken.
         """
+        null = copy.deepcopy(null).to(rows.device)
         with torch.no_grad():
             squares, noise = self._squares(self.record_predictor, rows), self._squares(null, rows)
         self.signal_share = (1.0 - noise / squares.clamp(min=1e-12)).clamp(min=0.0)

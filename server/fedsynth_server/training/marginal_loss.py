@@ -6,9 +6,11 @@ variance, so that a generator equal to the real distribution has a loss of about
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
+from torch.autograd.function import once_differentiable
 
 from fedsynth_server.aggregation.marginals import MarginalEstimate
 
@@ -72,9 +74,41 @@ class MarginalLoss:
 
     def loss(self, soft: torch.Tensor) -> torch.Tensor:
         """Scalar loss of soft rows (B, D); differentiable."""
+        self._follow(soft.device)
         first = soft.mean(0) - self.first_target
         total = (self.first_weight * first.square()).sum()
         if self.has_pairs:
-            pairs = soft.T @ soft / len(soft) - self.pair_target
-            total = total + (self.pair_weight * pairs.square()).sum()
+            pairs = _PairLoss.apply(soft, self.pair_target, self.pair_weight)  # type: ignore[no-untyped-call]
+            total = total + pairs
         return total / self.cells
+
+    def _follow(self, device: torch.device) -> None:
+        """Move the measured marginals to where the generator trains."""
+        if self.first_target.device != device:
+            self.first_target = self.first_target.to(device)
+            self.first_weight = self.first_weight.to(device)
+            self.pair_target = self.pair_target.to(device)
+            self.pair_weight = self.pair_weight.to(device)
+
+
+class _PairLoss(torch.autograd.Function):
+    """sum W (PᵀP / B - T)² of soft rows P (B, D); target T and weight W are (D, D).
+
+    With G = W (PᵀP / B - T) its gradient is 2 P (G + Gᵀ) / B: one product, where differentiating both
+    factors of PᵀP takes two.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any, soft: torch.Tensor, target: torch.Tensor, weight: torch.Tensor
+    ) -> torch.Tensor:
+        residual = (soft.t() @ soft).div_(len(soft)).sub_(target)
+        weighted = weight * residual
+        ctx.save_for_backward(soft, weighted)
+        return (weighted * residual).sum()
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, slope: torch.Tensor) -> tuple[torch.Tensor, None, None]:
+        soft, weighted = ctx.saved_tensors
+        return soft @ ((weighted + weighted.t()) * (2.0 * slope / len(soft))), None, None

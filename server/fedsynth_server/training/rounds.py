@@ -57,16 +57,17 @@ def adversarial_rounds(
     rng, widths = np.random.default_rng(settings.seed + 2), network.shape.widths
     source = torch.Generator().manual_seed(settings.seed + 3)
     log_ratio = LogRatio(widths, plan.hidden, _rows(network, rng), source)
-    null_training = NullTraining(
-        copy.deepcopy(log_ratio.record_predictor), plan, len(session.plan.sites), widths, source
-    )
+    start = copy.deepcopy(log_ratio.record_predictor).cpu()
+    null_training = NullTraining(start, plan, len(session.plan.sites), widths, source)
     adversary = Adversary(
         network, marginal_loss.excess, adversarial_weight(settings, marginal_loss), settings
     )
     size = parameter_count(log_ratio.record_predictor)
     state = Average(flatten(log_ratio.record_predictor), np.zeros(2 * size, dtype=np.float32))
     agreement = Agreement()
+    progress.update("adversarial rounds", 0, plan.messages)
     for done, step in enumerate(plan.steps):
+        progress.doing(f"message {done + 1}: sites train their discriminators")
         request = pb.DiscriminateRequest(
             plan_digest=session.digest,
             step=step,
@@ -78,11 +79,12 @@ def adversarial_rounds(
         agreement.see(state.updates)
         load_flat(log_ratio.record_predictor, state.weights)
         rows = _rows(network, rng)
+        progress.doing(f"message {done + 1}: null training")
         log_ratio.follow(rows)
-        null_training.message(rows)
+        null_training.message(rows.cpu())
         log_ratio.estimate_signal(null_training.network, rows[:JUDGED])
         _note_verdict(recorder, done + 1, log_ratio.logits(rows[:JUDGED]))
-        losses = adversary.round(log_ratio)
+        losses = adversary.round(log_ratio, lambda i, n: progress.doing(f"generator step {i}/{n}"))
         _note_losses(recorder, done * len(losses), losses, marginal_loss)
         note = session.spent(step) if progress.shown else ""
         progress.update("adversarial rounds", done + 1, plan.messages, note)
@@ -106,7 +108,8 @@ def adversarial_weight(settings: TrainingSettings, marginal_loss: MarginalLoss) 
 
 def _rows(network: GeneratorNetwork, rng: np.random.Generator) -> torch.Tensor:
     """Hard rows of the generator, (ROWS, D)."""
-    return one_hot(draw_codes(cumulative_tables(network), ROWS, rng), network.shape.widths)
+    rows = one_hot(draw_codes(cumulative_tables(network), ROWS, rng), network.shape.widths)
+    return rows.to(network.latent.device)
 
 
 def _round(

@@ -4,9 +4,14 @@ The privacy parameters are in the plan (`fedsynth_common.protocol.plan`) and app
 these settings only spend computing time.
 """
 
-from typing import Self
+from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+import torch
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from fedsynth_common.errors import InputError
+
+Device = Literal["cpu", "cuda"]
 
 NEGLIGIBLE = 0.01
 """Loss below which no fit goes on: a tenth of the noise's standard deviation in every cell."""
@@ -18,6 +23,7 @@ class TrainingSettings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     seed: int = 0
+    device: Device = Field(default="cpu", description="where the generator trains: cpu or cuda")
     latents: int = Field(default=2048, ge=16)
     latent_size: int = Field(default=64, ge=1)
     hidden: int = Field(default=128, ge=1)
@@ -33,6 +39,28 @@ class TrainingSettings(BaseModel):
     ema: float = Field(default=0.95, ge=0, lt=1)
     refit_steps: int | None = Field(default=None, ge=0, description="default: a third of the fit")
     refit_learning_rate: float = Field(default=3e-3, gt=0)
+
+    @field_validator("device")
+    @classmethod
+    def _seen(cls, device: Device) -> Device:
+        if device == "cuda" and not torch.cuda.is_available():
+            raise ValueError("torch sees no CUDA device here; expected cpu")
+        return device
+
+    @classmethod
+    def on(cls, device: Device) -> Self:
+        """The usual settings on a device.
+
+        Raises:
+            InputError: torch sees no such device.
+        """
+        try:
+            return cls(device=device)
+        except ValidationError:
+            fault = (
+                "torch sees no CUDA device here; leave it out, or install a build of torch for it"
+            )
+            raise InputError(f"--device {device}: {fault}") from None
 
     def steps_for(self, epsilon: float) -> int:
         """Steps of the fit: 1,000 at ε <= 1 up to 3,000 at ε >= 3, where noise no longer limits it.

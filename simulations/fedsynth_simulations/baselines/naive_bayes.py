@@ -1,22 +1,23 @@
-"""Naive Bayes from noisy label tables: the floor of utility for the one declared target.
+"""Naive Bayes from noisy label tables, the floor of utility for the declared target.
 
-Two rounds, no network. Every site first counts each column's fine cells, from whose noisy sums the
-bins are chosen as in a real study (`build_codebook`), and then, for each column but the target, the
-table (target x column). The sums over the sites are turned into p(target) and p(column | target),
-from which records are drawn. This keeps every pair that holds the target and no other. A generator
-must beat it clearly on the mean over ten targets; on the single declared target it is hard to
-beat, which says more about single-target benchmarks than about generators.
+There are two rounds and no neural network. First every site counts the fine cells of each column,
+and the bins are chosen from the noisy sums as in a real study (`build_codebook`). Then every site
+counts, for each column except the target, the table (target x column). The sums over the sites give
+p(target) and p(column | target), from which records are drawn. This represents every pair that
+contains the target, and no other pair. A generator must be clearly better on the mean over ten
+targets. On the declared target alone naive Bayes is hard to beat, which shows that a benchmark with
+a single target says little about generators.
 
-A record is in one cell of each table, so the release is d Gaussian blocks for the bins, with twice
-the noise, and d - 1 for the tables; epsilon -> noise scale by the project's own accountant. Noise
-is local: `sites` independent draws add up, and as counts are additive nothing else depends on how
-the records lie over the sites.
+A record is in one cell of each table. The release therefore consists of d marginals for the bins,
+with twice the noise, and d - 1 for the tables. The project's own accountant computes the noise from
+ε. The noise is local: `sites` independent draws are added. Counts are additive, so nothing else
+depends on which site a record is at.
 
 Negative noisy counts are removed by the norm-sub rule (Wang et al. 2020): subtract a constant and
-cut at 0 so that the total is kept; plain cutting would pile mass onto empty cells.
+cut at 0, so that the total stays the same. Cutting alone would add mass to empty cells.
 
-For benchmarks only: the noise comes from a seeded generator, so that runs repeat; hence a result
-is *not private*, whatever its epsilon.
+Use it for benchmarks only. The noise comes from a seeded generator, so that runs can be repeated,
+and a result is therefore *not private*, whatever its ε.
 """
 
 import math
@@ -41,7 +42,8 @@ Codes = npt.NDArray[np.uint16]
 Counts = npt.NDArray[np.int64]
 
 MAX_BINS = 32
-BINNING_NOISE = 2.0  # of the histograms, relative to the label tables: a fifth of the budget
+BINNING_NOISE = 2.0
+"""Noise of the histograms relative to the label tables; it gives them a fifth of the budget."""
 MIN_EPSILON, MAX_EPSILON = 0.01, 100.0  # what the calibration supports
 
 
@@ -87,7 +89,7 @@ def naive_bayes(
 
 
 class _Noise:
-    """The noise that all sites together add to a sum of counts; none where epsilon is None."""
+    """The noise that all sites together add to a sum of counts; none if epsilon is None."""
 
     def __init__(
         self,

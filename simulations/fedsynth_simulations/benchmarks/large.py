@@ -1,13 +1,13 @@
-"""How a site copes with many records: `fedsynth benchmark large`.
+"""`fedsynth benchmark large` measures the time and memory of a site with many records.
 
-A table of 50 mixed columns is written piece by piece, then a fresh process does what a vault does with
-it: check, encode, keep, and count all pairs of columns. Two claims are measured, that time is linear in
-the records and that peak memory does not grow with them: only the file of codes does (100 bytes a
-record here, without a name, gone with the process). Seconds are those of the processor (one core), so
-that they can be compared between a busy and an idle machine.
+A table of 50 mixed columns is written piece by piece, then a fresh process does what a vault does
+with it: check, encode, keep, and count all pairs of columns. Two claims are measured, that time is
+linear in the records and that peak memory does not grow with them: only the file of codes does (100
+bytes a record here, without a name, gone with the process). Seconds are those of the processor (one
+core), so that they can be compared between a busy and an idle machine.
 
-Started as `python -m fedsynth_simulations.benchmarks.large TABLE SCRATCH` it is that fresh process, and
-prints its figures as JSON; importing the libraries is in the memory, not in the time.
+Started as `python -m fedsynth_simulations.benchmarks.large TABLE SCRATCH` it is that fresh process,
+and prints its figures as JSON; importing the libraries is in the memory, not in the time.
 """
 
 import json
@@ -26,9 +26,9 @@ import pyarrow as pa
 import pyarrow.csv as pc
 import pyarrow.parquet as pq
 
-from fedsynth_client.policy import Policy
-from fedsynth_client.preflight import Inspection
-from fedsynth_client.sources import open_source
+from fedsynth_client.budget.policy import Policy
+from fedsynth_client.preflight.preflight import Inspection
+from fedsynth_client.records.sources import open_source
 from fedsynth_client.vault.measure import Axis, Marginal, Measurement, measure
 from fedsynth_common.errors import FedsynthError
 from fedsynth_common.privacy.randomness import Randomness
@@ -100,7 +100,7 @@ def schema_of(columns: int) -> Schema:
 def write_table(path: Path, schema: Schema, rows: int) -> None:
     """Random records; Parquet or CSV by the path's suffix."""
     writer: Any = None
-    for piece in _pieces(schema, rows):
+    for piece in pieces(schema, rows):
         if writer is None:
             kind = pq.ParquetWriter if path.suffix == ".parquet" else pc.CSVWriter
             writer = kind(path, piece.schema)
@@ -136,7 +136,7 @@ def serve(table: Path, scratch: Path, schema: Schema) -> dict[str, float]:
     inspection.result().require_fit()
     records = inspection.records.finish(Randomness())
     encoded, peak = time.process_time(), peak_megabytes()
-    measure(records, _all_pairs(schema), Randomness())
+    measure(records, all_pairs(schema), Randomness())
     return {
         "rows": len(records),
         "encode_seconds": encoded - start,
@@ -146,7 +146,7 @@ def serve(table: Path, scratch: Path, schema: Schema) -> dict[str, float]:
     }
 
 
-def _all_pairs(schema: Schema) -> Measurement:
+def all_pairs(schema: Schema) -> Measurement:
     """Every pair of columns, each seen through at most `GROUPS` groups."""
     widths = [domain.width for domain in domains(schema)]
     groups = [min(width, GROUPS) for width in widths]
@@ -158,7 +158,8 @@ def _all_pairs(schema: Schema) -> Measurement:
     return Measurement(views, tuple(Marginal(pair, 100) for pair in combinations(axes, 2)))
 
 
-def _pieces(schema: Schema, rows: int) -> Iterator[pa.Table]:
+def pieces(schema: Schema, rows: int) -> Iterator[pa.Table]:
+    """Random records of a schema, some at a time."""
     rng = np.random.default_rng(0)
     for start in range(0, rows, _PIECE):
         count = min(_PIECE, rows - start)

@@ -171,7 +171,7 @@ def test_a_round_tells_its_losses(weight):
     assert losses[0].marginal / marginal_loss.excess_scale == pytest.approx(start, rel=1e-5)
     if weight:
         assert all(-4.1 < seen.adversarial < 4.1 for seen in losses)
-        assert losses[-1].against < losses[0].adversarial
+        assert losses[-1].adversarial < losses[0].adversarial
     else:
         assert all(seen.adversarial is None for seen in losses)  # the control asks no discriminator
 

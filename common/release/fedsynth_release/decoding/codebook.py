@@ -1,16 +1,17 @@
-"""A codebook: which fine cells a study treats as one code, and how mass lies inside each code.
+"""A codebook says which fine cells form one code, and how likely each is inside its code.
 
-A *view* maps fine cell -> code for one column; bins, merged rare categories and the identity are
-all views. The *shape* is the distribution of the fine cells inside their code, used to decode. Both
-are public: they come from the schema and from noisy histograms (post-processing costs no privacy).
+The *view* of a column maps each fine cell to its code. Bins of numbers and merged rare categories
+are examples of codes that contain several fine cells. The *shape* is the distribution of the fine
+cells inside their code; it is used to decode. Both are public, because they are computed from the
+schema and from noisy histograms, and post-processing costs no privacy budget.
 
-Guarantees, checked on construction (a codebook may come from a file): every view covers its codes
-0..w-1 without a gap; shapes are finite, non-negative and sum to 1 inside each code; arrays are
+Guarantees, checked on construction because a codebook may come from a file: every view uses all
+codes from 0 to w-1; shapes are finite, not negative, and sum to 1 inside each code; arrays are
 read-only copies.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ import numpy.typing as npt
 from fedsynth_common.errors import InputError
 from fedsynth_common.schema import domains
 from fedsynth_common.schema.schema import Schema
+from fedsynth_release.decoding.cell_draws import CellDraws
 
 Codes = npt.NDArray[np.uint16]
 Shape = npt.NDArray[np.float64]
@@ -26,10 +28,11 @@ Shape = npt.NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False)
 class Codebook:
-    """One view and one shape per modelled column, in order."""
+    """One view and one shape for each modelled column, in order."""
 
     views: tuple[Codes, ...]
     shapes: tuple[Shape, ...]
+    _draws: dict[int, CellDraws] = field(default_factory=dict, init=False, repr=False)
 
     def __post_init__(self) -> None:
         if len(self.views) != len(self.shapes):
@@ -46,12 +49,12 @@ class Codebook:
 
     @property
     def widths(self) -> tuple[int, ...]:
-        """Number of codes of each column."""
+        """The number of codes of each column."""
         return tuple(int(view.max()) + 1 for view in self.views)
 
     @property
     def offsets(self) -> tuple[int, ...]:
-        """First position of each column in the one-hot row (one entry per column)."""
+        """The first position of each column in the one-hot row (one entry per column)."""
         return tuple(int(start) for start in np.cumsum((0, *self.widths))[:-1])
 
     @property
@@ -63,7 +66,7 @@ class Codebook:
         """Codes (n, d) of fine codes (n, d).
 
         Raises:
-            InputError: another number of columns, or a fine code beyond its column's cells.
+            InputError: `fine` has another number of columns, or a fine code that its column lacks.
         """
         self._check_columns(fine)
         codes = np.empty(fine.shape, dtype=np.uint16)
@@ -74,32 +77,34 @@ class Codebook:
         return codes
 
     def to_fine(self, codes: Codes, rng: np.random.Generator) -> Codes:
-        """Fine codes drawn from each code's shape: `apply(to_fine(c)) == c` for every draw.
+        """Draw a fine code from the shape of each code; `apply(to_fine(c)) == c` for every draw.
 
         Raises:
-            InputError: another number of columns, or a code beyond its column's width.
+            InputError: `codes` has another number of columns, or a code that its column lacks.
         """
         self._check_columns(codes)
         fine = np.empty(codes.shape, dtype=np.uint16)
         for index, width in enumerate(self.widths):
             if len(codes) and int(codes[:, index].max()) >= width:
                 raise InputError(f"codebook: column {index} has codes of another codebook")
-            fine[:, index] = _draw(self.views[index], self.shapes[index], codes[:, index], rng)
+            fine[:, index] = self.cells_of(index, codes[:, index], rng)
         return fine
 
     def cells_of(self, index: int, codes: Codes, rng: np.random.Generator) -> Codes:
-        """Fine codes of the codes of one column."""
-        return _draw(self.views[index], self.shapes[index], codes, rng)
+        """Draw a fine code for each code of one column."""
+        if index not in self._draws:
+            self._draws[index] = CellDraws.of(self.views[index], self.shapes[index])
+        return self._draws[index].draw(codes, rng)
 
     @classmethod
     def identity(cls, schema: Schema) -> "Codebook":
-        """Every fine cell is a code of its own."""
+        """The codebook in which every fine cell is a code of its own."""
         widths = [domain.width for domain in domains(schema)]
         views = tuple(np.arange(width, dtype=np.uint16) for width in widths)
         return cls(views, tuple(np.ones(width) for width in widths))
 
     def to_arrays(self) -> dict[str, npt.NDArray[Any]]:
-        """Named arrays, for a safetensors file."""
+        """The codebook as named arrays, for a safetensors file."""
         arrays: dict[str, npt.NDArray[Any]] = {}
         for index, (view, shape) in enumerate(zip(self.views, self.shapes, strict=True)):
             arrays[f"codebook.view.{index}"] = view
@@ -108,10 +113,10 @@ class Codebook:
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, npt.NDArray[Any]]) -> "Codebook":
-        """The codebook among named arrays; other names are ignored.
+        """Read the codebook from named arrays; arrays with other names are ignored.
 
         Raises:
-            InputError: arrays are missing or not a codebook.
+            InputError: arrays are missing, or they are not a codebook.
         """
         count = sum(name.startswith("codebook.view.") for name in arrays)
         try:
@@ -127,7 +132,7 @@ class Codebook:
 
 
 def group_totals(view: npt.NDArray[Any], values: Shape) -> Shape:
-    """Sum of `values` over the cells of each code."""
+    """The sum of `values` over the cells of each code."""
     return np.asarray(np.bincount(view, weights=values), dtype=np.float64)
 
 
@@ -145,17 +150,3 @@ def _check(index: int, view: npt.NDArray[Any], shape: npt.NDArray[Any]) -> None:
         fault = "the shape must sum to 1 inside each code"
     if fault:
         raise InputError(f"codebook: column {index}: {fault}")
-
-
-def _draw(view: Codes, shape: Shape, codes: Codes, rng: np.random.Generator) -> Codes:
-    """Inverse of the cumulative shape; code c owns the stretch [c, c + 1)."""
-    cells = np.argsort(view, kind="stable")
-    group = view[cells].astype(np.int64)
-    cumulative = np.cumsum(shape[cells])
-    last = np.flatnonzero(np.diff(group, append=group[-1] + 1))
-    before = np.concatenate([[0.0], cumulative[last][:-1]])[group]
-    # dividing by the group's own end makes its last positive cell end at exactly c + 1
-    ends = group + (cumulative - before) / (cumulative[last][group] - before)
-    point = codes + rng.random(len(codes))
-    point = np.minimum(point, np.nextafter(codes + 1.0, 0.0))
-    return np.asarray(cells[np.searchsorted(ends, point, side="right")], dtype=np.uint16)

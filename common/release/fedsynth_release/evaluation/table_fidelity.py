@@ -1,11 +1,13 @@
-"""The fidelity section: one table against the real training rows, with its ceiling and its floor.
+"""Computes the fidelity section: how close a table is to the real rows, with its ceiling and floor.
 
-The **ceiling** is the hold-out: other real rows of the same population, which differ from the training
-rows by chance only. A table cannot be expected to score better, and one that does repeats the training
-rows. The **floor** is independent columns: right in every column, blind to every pair.
+The **ceiling** is the hold-out, that is, other real rows of the same population. They differ from
+the training rows only by chance. No table can be expected to score better; one that does repeats
+training rows. The **floor** is a table of independent columns. It is right in every single column
+and has no relation between columns.
 
-Marginals, shapes and associations compare with the training rows; the detector with the held-out
-rows (`detection`), and on the ceiling row training rows stand in for the synthetic ones.
+Marginals, shapes and associations are compared with the training rows. The detector compares with
+the held-out rows (`detection`). For the ceiling, the detector tells training rows from held-out
+rows.
 """
 
 from collections.abc import Callable, Mapping
@@ -41,18 +43,18 @@ def table_fidelity(
     say: Say = lambda _: None,
     detection_rows: int = 10_000,
 ) -> Fidelity:
-    """Compare `tables` (synthetic, hold-out, independent) with the training rows."""
+    """Compare the tables (synthetic, hold-out, independent) with the training rows."""
     say("fidelity: marginals")
     levels, features = Discretiser.fit(schema, train), Features.fit(schema, train)
     categorical = np.array([bool(named_levels(column)) for column in schema.modelled])
     codes, cells = levels.transform(train), features.cells(train)
-    other = {role: levels.transform(tables[role]) for role in COMPARED}
-    other_cells = {role: features.cells(tables[role]) for role in COMPARED}
-    pairs = {role: pair_tvd(codes, other[role]) for role in COMPARED}
+    codes_by_role = {role: levels.transform(tables[role]) for role in COMPARED}
+    cells_by_role = {role: features.cells(tables[role]) for role in COMPARED}
+    tvd_by_pair = {role: pair_tvd(codes, codes_by_role[role]) for role in COMPARED}
     say("fidelity: associations")
     real = associations(cells, categorical)
-    found = {role: associations(other_cells[role], categorical) for role in COMPARED}
-    shapes = {role: _shapes(cells, other_cells[role], schema) for role in COMPARED}
+    association = {role: associations(cells_by_role[role], categorical) for role in COMPARED}
+    shapes = {role: _shapes(cells, cells_by_role[role], schema) for role in COMPARED}
     figures = []
     for role in COMPARED:
         say(f"fidelity: detecting {role}")
@@ -60,9 +62,9 @@ def table_fidelity(
         figures.append(
             TableFigures(
                 role=role,
-                **_tvds(codes, other[role], pairs[role]),
+                **_tvds(codes, codes_by_role[role], tvd_by_pair[role]),
                 column_shapes=float(np.mean(shapes[role])),
-                association_difference=_off_diagonal(np.abs(found[role] - real)),
+                association_difference=_off_diagonal(np.abs(association[role] - real)),
                 detection_auc=detection_auc(
                     tables["hold-out"], against, schema, max_rows=detection_rows
                 ),
@@ -70,13 +72,13 @@ def table_fidelity(
         )
     return Fidelity(
         figures=tuple(figures),
-        columns=_columns(schema, cells, other_cells["synthetic"], pairs, shapes),
+        columns=_columns(schema, cells, cells_by_role["synthetic"], tvd_by_pair, shapes),
         pairs=PairFidelity(
             names=levels.names,
-            tvd=_matrix(pairs["synthetic"]),
-            tvd_floor=_matrix(pairs["independent"]),
+            tvd=_matrix(tvd_by_pair["synthetic"]),
+            tvd_floor=_matrix(tvd_by_pair["independent"]),
             association_real=_matrix(real),
-            association_synthetic=_matrix(found["synthetic"]),
+            association_synthetic=_matrix(association["synthetic"]),
         ),
     )
 
@@ -102,15 +104,15 @@ def _columns(
     schema: Schema,
     real: Floats,
     synthetic: Floats,
-    pairs: Mapping[TableRole, Floats],
+    tvd_by_pair: Mapping[TableRole, Floats],
     shapes: Mapping[TableRole, list[float]],
 ) -> tuple[ColumnFidelity, ...]:
     return tuple(
         ColumnFidelity(
             name=column.name,
             kind=column.kind,
-            tvd=float(pairs["synthetic"][j, j]),
-            tvd_ceiling=float(pairs["hold-out"][j, j]),
+            tvd=float(tvd_by_pair["synthetic"][j, j]),
+            tvd_ceiling=float(tvd_by_pair["hold-out"][j, j]),
             metric="TVComplement" if named_levels(column) else "KSComplement",
             shape=shapes["synthetic"][j],
             shape_ceiling=shapes["hold-out"][j],

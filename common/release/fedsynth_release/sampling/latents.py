@@ -1,14 +1,17 @@
 """Uniform numbers to codes: each column of a record by inverting its cumulative probabilities.
 
 The records of one table are not drawn independently of each other but spread evenly: latents take
-turns in proportion to their weights, and of the m records of a latent one falls into each m-th part of
-every column's distribution (stratified and Latin hypercube sampling: McKay, Beckman & Conover 1979,
-Technometrics 21(2)). Every single record has the generator's distribution, exactly as if drawn by
-itself; a table of them is closer to the generator than a random sample would be. It is post-processing:
-what a table says about anybody's record is bounded by the generator's guarantee in either case.
+turns in proportion to their weights, and of the m records of a latent one falls into each m-th part
+of every column's distribution (stratified and Latin hypercube sampling: McKay, Beckman & Conover
+1979, Technometrics 21(2)). Every single record has the generator's distribution, exactly as if
+drawn by itself; a table of them is closer to the generator than a random sample would be. It is
+post-processing: what a table says about anybody's record is bounded by the generator's guarantee in
+either case.
 """
 
+from dataclasses import dataclass
 from itertools import pairwise
+from typing import Self
 
 import numpy as np
 import torch
@@ -19,6 +22,65 @@ from fedsynth_release.generator_network import GeneratorNetwork
 BELOW_ONE = np.nextafter(np.float32(1.0), np.float32(0.0))
 
 
+@dataclass(frozen=True, eq=False)
+class Groups:
+    """Rows that share a number, here a latent, in the order of the groups.
+
+    Attributes:
+        present: The numbers that occur, ascending, (groups,).
+        first: Where each group begins among all rows in that order, (groups,).
+        sizes: Rows of each group, (groups,).
+        keys: Group of each row in the highest bits, its own number in the lowest, (rows,).
+        bits: How many bits the row's number takes, and how many lie free above it.
+    """
+
+    present: NDArray[np.int64]
+    first: NDArray[np.int64]
+    sizes: NDArray[np.int64]
+    keys: NDArray[np.uint64]
+    bits: tuple[int, int]
+
+    @classmethod
+    def of(cls, group: NDArray[np.integer]) -> Self:
+        """The groups of rows; small non-negative numbers, (rows,)."""
+        rows = len(group)
+        counts = np.bincount(group)
+        low, high = rows.bit_length(), len(counts).bit_length()
+        keys = group.astype(np.uint64) << np.uint64(64 - high) | np.arange(rows, dtype=np.uint64)
+        present = np.flatnonzero(counts)
+        sizes = counts[present]
+        return cls(present, np.cumsum(sizes) - sizes, sizes, keys, (low, 64 - low - high))
+
+    def shuffled(self, rng: np.random.Generator) -> NDArray[np.int64]:
+        """Row numbers by group, in a new random order inside each: sorted by random bits."""
+        low, free = self.bits
+        chance = rng.integers(0, 1 << 64, len(self.keys), dtype=np.uint64)
+        keys = self.keys | chance >> np.uint64(64 - free) << np.uint64(low)
+        keys.sort()
+        return (keys & np.uint64((1 << low) - 1)).astype(np.int64)
+
+    def points(self, rng: np.random.Generator) -> NDArray[np.float64]:
+        """A number in [0, 1) for each row in the order of the groups, one in each m-th part."""
+        place = np.arange(len(self.keys)) - np.repeat(self.first, self.sizes)
+        return (place + rng.random(len(place))) / np.repeat(self.sizes, self.sizes)
+
+    def codes(self, table: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.uint16]:
+        """What such points fall into, by cumulative probabilities (latents, width), (rows,).
+
+        The points of a group ascend, so that no row has to be compared with any probability: below
+        the share t of a group of m rows lie the points of floor(t m) parts, and that of the part which
+        holds t m itself if its place there is low enough.
+        """
+        chance, width = rng.random(len(self.keys)), table.shape[1]
+        inside = np.minimum(table[self.present, : width - 1], 1) * self.sizes[:, None]
+        whole = inside.astype(np.int64)
+        here = np.minimum(self.first[:, None] + whole, len(chance) - 1)
+        below = whole + (chance[here] < inside - whole)
+        counts = np.diff(below, axis=1, prepend=0, append=self.sizes[:, None])
+        code = np.arange(width, dtype=np.uint16)
+        return np.repeat(np.tile(code, len(self.sizes)), counts.ravel())
+
+
 def spread(group: NDArray[np.integer], rng: np.random.Generator) -> NDArray[np.float32]:
     """A number in [0, 1) for each row, evenly spread over the rows of each group.
 
@@ -27,18 +89,15 @@ def spread(group: NDArray[np.integer], rng: np.random.Generator) -> NDArray[np.f
         rng: Decides the order in each group and the place in each part.
 
     Returns:
-        Numbers (rows,). Of a group of m rows one lies in each [i / m, (i + 1) / m), in random order;
-        each by itself is uniform, and independent of the row's numbers from other calls.
+        Numbers (rows,). Of a group of m rows one lies in each [i / m, (i + 1) / m), in random
+        order; each by itself is uniform, and independent of the row's numbers from other calls.
 
     >>> np.sort(spread(np.zeros(4, dtype=int), np.random.default_rng(0)) * 4).astype(int).tolist()
     [0, 1, 2, 3]
     """
-    order = np.argsort(group + rng.random(len(group)))
-    first = np.flatnonzero(np.diff(group[order], prepend=-1))
-    sizes = np.diff(first, append=len(group))
-    place = np.arange(len(group)) - np.repeat(first, sizes)
+    groups = Groups.of(group)
     numbers = np.empty(len(group), dtype=np.float32)
-    numbers[order] = (place + rng.random(len(group))) / np.repeat(sizes, sizes)
+    numbers[groups.shuffled(rng)] = groups.points(rng)
     return np.minimum(numbers, BELOW_ONE)
 
 
@@ -69,7 +128,7 @@ def cumulative(weights: NDArray[np.float64]) -> NDArray[np.float64]:
 def column_probabilities(network: GeneratorNetwork) -> list[NDArray[np.float64]]:
     """Per column the probabilities of its codes given each latent: (latents, width)."""
     with torch.no_grad():
-        soft = network.soft_rows().double().numpy()
+        soft = network.soft_rows().double().cpu().numpy()
     starts = np.cumsum((0, *network.shape.widths))
     return [soft[:, start:end] for start, end in pairwise(starts)]
 
@@ -95,8 +154,10 @@ def codes_given(
     tables: list[NDArray[np.float32]], latent: NDArray[np.int64], rng: np.random.Generator
 ) -> NDArray[np.uint16]:
     """Codes (rows, d) of rows with these latents."""
-    codes = np.empty((len(latent), len(tables)), dtype=np.uint16)
-    for column, table in enumerate(tables):
-        beyond = spread(latent, rng)[:, None] >= table[latent]
-        codes[:, column] = np.minimum(beyond.sum(axis=1), table.shape[1] - 1)
-    return codes
+    codes = np.empty((len(tables), len(latent)), dtype=np.uint16)
+    if not len(latent):
+        return codes.T
+    groups = Groups.of(latent)
+    for column, table in zip(codes, tables, strict=True):
+        column[groups.shuffled(rng)] = groups.codes(table, rng)
+    return codes.T

@@ -1,0 +1,64 @@
+"""Draws a tick for every fine cell of an ordered column: one look-up, one uniform number, one addition.
+
+A tick is drawn by its rank among the values that leaves may decode to: a cell's ranks follow each
+other, whatever gaps atoms or conditions leave between its ticks.
+"""
+
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+
+from fedsynth_common.schema.domain import MISSING, FineDomain, Values
+from fedsynth_common.schema.tick_set import TickSet
+
+EXACT = 1 << 53
+"""Counts up to this are exact as floats."""
+
+
+@dataclass(frozen=True, eq=False)
+class CellTicks:
+    """What each cell of a column decodes to.
+
+    Attributes:
+        low: Tick of an atom, `MISSING` of the missing cell, of a leaf its first value or, with gaps,
+            the rank of that, (cells,).
+        count: How many values each cell has, at least 1, (cells,).
+        gaps: The values, where they do not follow each other inside every leaf; else None.
+        atoms: Number of atoms, the first cells.
+        leaves: Number of leaves, the next cells.
+    """
+
+    low: Values
+    count: Values
+    gaps: TickSet | None
+    atoms: int
+    leaves: int
+
+    @classmethod
+    def of(cls, domain: FineDomain, held: TickSet) -> Self:
+        """The ticks of a domain whose leaves decode to the values in `held`."""
+        ranks = held.rank(domain.ticks)
+        sizes = np.diff(ranks)
+        first = held.at(ranks[:-1])
+        some = sizes > 0
+        gaps = bool((held.at(ranks[1:] - 1) - first != sizes - 1)[some].any())
+        missing = np.full(int(domain.missing is not None), MISSING)
+        low = np.concatenate([domain.atom_ticks, ranks[:-1] if gaps else first, missing])
+        count = np.ones(len(low), dtype=np.int64)
+        count[domain.atoms : domain.atoms + domain.leaves] = np.maximum(sizes, 1)
+        return cls(low, count, held if gaps else None, domain.atoms, domain.leaves)
+
+    def draw(self, cells: Values, rng: np.random.Generator) -> Values:
+        """A value of each cell (n,), all that it has equally likely; arbitrary where it has none."""
+        drawn = self.low[cells]
+        largest = int(self.count.max())
+        if largest > EXACT:
+            drawn += rng.integers(0, self.count[cells])
+        elif largest > 1:
+            reach = np.nextafter(self.count.astype(np.float64), 0.0)
+            drawn += (rng.random(len(cells)) * reach[cells]).astype(np.int64)
+        if self.gaps is not None:
+            leaf = (cells >= self.atoms) & (cells < self.atoms + self.leaves)
+            drawn[leaf] = self.gaps.at(drawn[leaf])
+        return drawn

@@ -1,0 +1,52 @@
+"""What a plan's method is, why `auto` takes it and about how long it takes: said before the start."""
+
+from fedsynth_common.protocol.plan import Plan
+from fedsynth_server.study.planning import Variant, chosen
+from fedsynth_server.training.duration import Duration, spoken
+
+NAMES: dict[Variant, str] = {
+    "both": "marginals of all pairs of columns, and discriminators",
+    "marginals": "marginals of all pairs of columns",
+    "gan": "discriminators, and marginals of single columns",
+}
+ACCURACY = "an estimate from public numbers, good to a factor of two"
+
+
+def method_of(plan: Plan) -> Variant:
+    """What the plan spends its budget on."""
+    pairs = any(step.purpose == "marginals" for step in plan.measure)
+    if plan.discriminator is None:
+        return "marginals"
+    return "both" if pairs else "gan"
+
+
+def reason(plan: Plan) -> str:
+    """What `auto` decides for such a plan, and why."""
+    sites, records = len(plan.sites), plan.records_per_site
+    auto = chosen("auto", sites=sites, records_per_site=records, epsilon=plan.epsilon)
+    who = f"{sites} site{'s' if sites > 1 else ''} of about {records:,} records at ε = {plan.epsilon:g}"
+    if auto == "both":
+        return (
+            f"auto takes both for {who}: discriminators are worth their share of the budget there"
+        )
+    return f"auto takes marginals for {who}: discriminators need more records or a larger ε"
+
+
+def coordinator_lines(plan: Plan, duration: Duration) -> list[str]:
+    """Method and time of a study whose sites compute elsewhere."""
+    here, site = spoken(duration.here()), spoken(duration.site)
+    times = f"{here} at the coordinator and {site} at each site, on computers like this one"
+    return [*_method(plan), f"time    {times}", f"        {ACCURACY}"]
+
+
+def simulation_lines(plan: Plan, duration: Duration) -> list[str]:
+    """The same where this computer does the work of all sites too."""
+    sites, d = len(plan.sites), duration
+    times = f"{spoken(d.here(sites))} on this computer"
+    if plan.discriminator is not None:
+        times += f", of which {spoken(d.rounds + sites * d.site)} for the discriminators"
+    return [*_method(plan), f"time    {times}", f"        {ACCURACY}"]
+
+
+def _method(plan: Plan) -> list[str]:
+    return [f"method  {NAMES[method_of(plan)]}", f"        {reason(plan)}"]

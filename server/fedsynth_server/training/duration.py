@@ -1,0 +1,113 @@
+"""About how long a study will compute here: a probe of a second or two, and public numbers.
+
+The probe runs one step of each kind that a training repeats (a fit step, an adversarial step, a step of
+the generator's predictor, a DP-SGD step of null training), at the size that the plan's schema makes
+likely, and multiplies by how often the plan repeats it. Nothing in it reads a record.
+
+Good to a factor of two: the number of codes is decided by noisy histograms that do not exist yet, a fit
+ends early where noise explains the rest, and other work on the computer comes and goes.
+"""
+
+import math
+from dataclasses import dataclass
+
+from fedsynth_common.protocol.plan import Plan
+from fedsynth_common.schema import FineDomain, domains
+from fedsynth_server.training.log_ratio import FIRST_STEPS, STEPS
+from fedsynth_server.training.null_training import SITES
+from fedsynth_server.training.probe import Probe
+from fedsynth_server.training.settings import TrainingSettings
+
+CODES, CATEGORIES = 24, 32
+"""Codes of a wide number and of a long code list, at most (`aggregation.binning`)."""
+BIN_NOISE = 4.0
+"""Records of a bin over the standard deviation of the noise in it, at least (`aggregation.binning`)."""
+SITE = 1.5
+"""A site's step against the coordinator's imagined one: double precision, and a draw from records."""
+CELL, PAIR = 6e-7, 1.5e-8
+"""Seconds to read and encode a cell, and to count a record's pair of columns."""
+
+
+@dataclass(frozen=True)
+class Duration:
+    """Seconds of computing, by part.
+
+    Attributes:
+        fit: fit and refit of the generator to the marginals.
+        rounds: generator, predictors and null training between the discriminators' messages.
+        site: one site, all its messages.
+    """
+
+    fit: float
+    rounds: float
+    site: float
+
+    def here(self, sites: int = 0) -> float:
+        """Seconds at the coordinator, who computes for so many simulated sites too, one by one."""
+        return self.fit + self.rounds + sites * self.site
+
+
+def estimated(plan: Plan, settings: TrainingSettings) -> Duration:
+    """How long the plan's parts take on this computer."""
+    widths = likely_widths(plan)
+    probe = Probe(widths, settings, paired=len(plan.measure) > 1)
+    steps = fit_steps(plan, settings)
+    columns, records = len(widths), plan.records_per_site
+    pairs = columns * (columns - 1) / 2 if len(plan.measure) > 1 else 0
+    counting = records * (CELL * columns + PAIR * pairs)
+    d = plan.discriminator
+    if d is None:
+        return Duration(steps * probe.fit_step(), 0.0, counting)
+    if len(plan.measure) > 1:
+        steps += settings.refit_steps_for(plan.epsilon)
+    adversarial, predictor, private = probe.round_steps(d)
+    taken = d.messages * d.steps_per_message * private
+    followed = (FIRST_STEPS + STEPS * d.messages) * predictor
+    rounds = d.messages * settings.adversarial_steps * adversarial + followed
+    rounds += taken * min(len(plan.sites), SITES)
+    return Duration(steps * probe.fit_step(), rounds, counting + SITE * taken)
+
+
+def fit_steps(plan: Plan, settings: TrainingSettings) -> int:
+    """Steps after which a fit to pairs is likely to reach its goal; without pairs it takes them all.
+
+    A law of records over noise in a pair's cell, measured on adult, support2 and heart_disease.
+    """
+    most, columns = settings.steps_for(plan.epsilon), len(plan.table.modelled)
+    if len(plan.measure) == 1 or columns == 1 or not settings.enough:
+        return most
+    signal = math.sqrt(len(plan.sites)) * plan.records_per_site * plan.epsilon
+    clear = signal / math.sqrt(columns * (columns - 1) / 2)
+    return min(most, round(20 * math.sqrt(clear)) + 1)
+
+
+def likely_widths(plan: Plan) -> list[int]:
+    """Codes per modelled column, as far as the noise leaves them apart (`aggregation.binning`)."""
+    columns = len(plan.table.modelled)
+    counted = columns * (columns - 1) // 2 if len(plan.measure) > 1 else columns
+    # standard deviation of the noise in a cell of all sites' counts
+    noise = plan.measure[-1].noise_multiplier * math.sqrt(max(1, counted) * len(plan.sites))
+    records = plan.records_per_site * len(plan.sites)
+    apart = max(2, round(records / (BIN_NOISE * noise * plan.table.rows_per_person)))
+    return [_codes(domain, apart) for domain in domains(plan.table)]
+
+
+def _codes(domain: FineDomain, apart: int) -> int:
+    most = CODES if domain.ordered else CATEGORIES
+    return domain.width if domain.width <= most else min(most, apart) + (domain.missing is not None)
+
+
+def spoken(seconds: float) -> str:
+    """A duration as coarse as it is known.
+
+    >>> spoken(3.2), spoken(70), spoken(1000), spoken(8000)
+    ('a few seconds', 'about 1 minute', 'about 17 minutes', 'about 2.2 hours')
+    """
+    if seconds < 10:
+        return "a few seconds"
+    if seconds < 55:
+        return f"about {round(seconds, -1):.0f} seconds"
+    if seconds < 5400:
+        minutes = round(seconds / 60)
+        return f"about {minutes} minute{'s' if minutes > 1 else ''}"
+    return f"about {seconds / 3600:.1f} hours"

@@ -1,0 +1,104 @@
+"""How long one step of each kind takes on this computer: the real code, at a part of its size."""
+
+import copy
+import time
+from collections.abc import Callable, Sequence
+from itertools import combinations
+
+import numpy as np
+import torch
+
+from fedsynth_common.networks import one_hot
+from fedsynth_common.protocol.plan import DiscriminatorPlan
+from fedsynth_server.aggregation.marginals import MarginalEstimate
+from fedsynth_server.training.adversary import Adversary
+from fedsynth_server.training.fit import fit, new_generator
+from fedsynth_server.training.log_ratio import BATCH, LogRatio
+from fedsynth_server.training.marginal_loss import MarginalLoss
+from fedsynth_server.training.null_training import NullTraining
+from fedsynth_server.training.settings import TrainingSettings
+
+PART = 4
+"""The probe takes a part of the latents and of the rows: costs are proportional to them."""
+PROBED = 500
+"""Records of the probed DP-SGD step, at most."""
+
+
+class Probe:
+    """One step of each kind, at a part of its size."""
+
+    def __init__(self, widths: list[int], settings: TrainingSettings, *, paired: bool) -> None:
+        self._widths = widths
+        self._settings = settings.model_copy(
+            update={
+                "latents": max(16, settings.latents // PART),
+                "adversarial_batch": max(2, settings.adversarial_batch // PART),
+                "adversarial_steps": 1,
+            }
+        )
+        even = [np.full(width, 1 / width) for width in widths]
+        first = [
+            MarginalEstimate(columns=(c,), frequencies=f, variance=1.0) for c, f in enumerate(even)
+        ]
+        pairs = [
+            MarginalEstimate(columns=(a, b), frequencies=np.outer(even[a], even[b]), variance=1.0)
+            for a, b in combinations(range(len(widths)), 2)
+            if paired
+        ]
+        self._loss = MarginalLoss([*first, *pairs], widths)
+        self._network = new_generator(first, widths, self._settings)
+
+    @property
+    def latents(self) -> int:
+        """Of the probed generator."""
+        return int(self._settings.latents)
+
+    def fit_once(self) -> None:
+        """A fit of one step."""
+        fit(self._network, self._loss, 1, 1e-3)
+
+    def adversarial_once(self, hidden: Sequence[int] = (64,)) -> Callable[[], object]:
+        """One step against a new log ratio."""
+        log_ratio = self._log_ratio(hidden, torch.Generator().manual_seed(0))[0]
+        adversary = Adversary(self._network, self._loss.excess, 1.0, self._settings)
+        return lambda: adversary.round(log_ratio)
+
+    def _log_ratio(
+        self, hidden: Sequence[int], source: torch.Generator
+    ) -> tuple[LogRatio, torch.Tensor]:
+        """Predictors that have learned nothing, and rows for them (BATCH, D)."""
+        rng = np.random.default_rng(0)
+        codes = np.stack([rng.integers(0, w, BATCH) for w in self._widths], axis=1)
+        rows = one_hot(codes.astype(np.uint16), self._widths)
+        return LogRatio(self._widths, hidden, rows, source, first_steps=1), rows
+
+    def fit_step(self) -> float:
+        """Seconds of a step of the fit."""
+        # `fit` ends with another pass of the generator and of the loss, without a gradient
+        return _seconds(self.fit_once) * PART * 0.75
+
+    def round_steps(self, plan: DiscriminatorPlan) -> tuple[float, float, float]:
+        """Seconds of a generator's step, of a step of its predictor and of a site's DP-SGD step."""
+        source = torch.Generator().manual_seed(0)
+        log_ratio, rows = self._log_ratio(plan.hidden, source)
+        records = min(plan.expected_batch, PROBED)
+        small = plan.model_copy(update={"steps_per_message": 1, "expected_batch": records})
+        null = NullTraining(
+            copy.deepcopy(log_ratio.record_predictor), small, 1, self._widths, source
+        )
+        return (
+            _seconds(self.adversarial_once(plan.hidden)) * PART,
+            _seconds(lambda: log_ratio.follow(rows, steps=1)),
+            _seconds(lambda: null.message(rows)) * plan.expected_batch / records,
+        )
+
+
+def _seconds(step: Callable[[], object]) -> float:
+    """The shorter of two runs, after one that warms up."""
+    step()
+    found = []
+    for _ in range(2):
+        start = time.perf_counter()
+        step()
+        found.append(time.perf_counter() - start)
+    return min(found)

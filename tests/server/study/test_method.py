@@ -1,0 +1,73 @@
+"""What is said before a study starts: the method, why, and about how long."""
+
+import json
+
+import pytest
+from command import fedsynth
+from small_study import SCHEMA, make_small_plan
+
+from fedsynth_server.study.method import coordinator_lines, method_of, reason, simulation_lines
+from fedsynth_server.training.duration import Duration, estimated, fit_steps, likely_widths
+from fedsynth_server.training.settings import TrainingSettings
+
+SETTINGS = TrainingSettings().quick()
+
+
+@pytest.mark.parametrize("variant", ["both", "marginals", "gan"])
+def test_the_method_is_the_plans(variant):
+    assert method_of(make_small_plan(variant)) == variant
+
+
+def test_the_reason_follows_the_records():
+    plan = make_small_plan("marginals")
+    few, many = (plan.model_copy(update={"records_per_site": n}) for n in (100, 1_000_000))
+    assert "auto takes marginals" in reason(few)
+    assert "auto takes both" in reason(many)
+
+
+def test_sites_of_a_simulation_compute_here_and_others_elsewhere():
+    plan, duration = make_small_plan("both"), Duration(fit=60.0, rounds=600.0, site=300.0)
+    sites = len(plan.sites)
+    here = "\n".join(simulation_lines(plan, duration))
+    assert f"about {(660 + 300 * sites) // 60} minutes on this computer" in here
+    assert f"of which about {(600 + 300 * sites) // 60} minutes for the discriminators" in here
+    there = "\n".join(coordinator_lines(plan, duration))
+    assert "about 11 minutes at the coordinator and about 5 minutes at each site" in there
+    assert "factor of two" in here
+    assert "factor of two" in there
+
+
+def test_an_estimate_counts_what_a_plan_repeats():
+    both = make_small_plan("both")
+    assert estimated(make_small_plan("marginals"), SETTINGS).rounds == 0.0
+    found = estimated(both, SETTINGS)
+    assert min(found.fit, found.rounds, found.site) > 0
+    longer = both.discriminator.model_copy(update={"messages": 50 * both.discriminator.messages})
+    assert estimated(both.model_copy(update={"discriminator": longer}), SETTINGS).site > found.site
+
+
+def test_a_fit_to_noisier_pairs_is_shorter_and_none_is_longer_than_allowed():
+    plan, settings = make_small_plan("marginals"), TrainingSettings()
+    steps = [
+        fit_steps(plan.model_copy(update={"records_per_site": n}), settings)
+        for n in (10, 1000, 100_000_000)
+    ]
+    assert steps == sorted(steps)
+    assert steps[0] < steps[1]
+    assert steps[2] == settings.steps_for(plan.epsilon)
+
+
+def test_every_modelled_column_has_codes():
+    assert len(likely_widths(make_small_plan("both"))) == len(SCHEMA.modelled)
+
+
+def test_init_and_explain_say_method_and_time(tmp_path):
+    SCHEMA.save(tmp_path / "schema.json")
+    options = ["--site", "a", "--site", "b", "--records-per-site", "100"]
+    done = fedsynth("study", "init", tmp_path / "s", "--schema", tmp_path / "schema.json", *options)
+    assert done.returncode == 0, done.stderr
+    assert "auto takes marginals for 2 sites of about 100 records at ε = 1" in done.stdout
+    told = fedsynth("study", "explain", tmp_path / "s" / "plan.json", "--json")
+    found = json.loads(told.stdout)
+    assert found["method"] == "marginals"
+    assert set(found["seconds"]) == {"coordinator", "site"}
