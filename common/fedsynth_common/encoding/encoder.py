@@ -25,9 +25,9 @@ from dataclasses import asdict, dataclass
 from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
+from fedsynth_common.array_types import BoolArray, Float64Array, Int64Array, UInt16Array
 from fedsynth_common.encoding.values import scaled
 from fedsynth_common.errors import InputError
 from fedsynth_common.schema.columns import (
@@ -42,7 +42,6 @@ from fedsynth_common.schema.domain import FineDomain, domain_of
 from fedsynth_common.schema.schema import Schema
 from fedsynth_common.tables import factorise, whole_number
 
-Codes = npt.NDArray[np.uint16]
 Extra = Literal["refuse", "ignore"]
 
 
@@ -72,7 +71,7 @@ class RepairCounts:
 class EncodedTable:
     """Fine codes (n, d) of the modelled columns, and the repairs per column."""
 
-    codes: Codes
+    codes: UInt16Array
     repairs: dict[str, RepairCounts]
 
 
@@ -95,7 +94,7 @@ def encode(frame: pd.DataFrame, schema: Schema, extra: Extra = "refuse") -> Enco
     return EncodedTable(codes, repairs)
 
 
-def encode_column(series: pd.Series, column: ModelledColumn) -> tuple[Codes, RepairCounts]:
+def encode_column(series: pd.Series, column: ModelledColumn) -> tuple[UInt16Array, RepairCounts]:
     """Fine codes of one column.
 
     Raises:
@@ -137,7 +136,7 @@ def _listed(names: Sequence[str], most: int = 8) -> str:
 
 def _encode_labels(
     series: pd.Series, column: CategoricalColumn | BooleanColumn, domain: FineDomain
-) -> tuple[Codes, RepairCounts]:
+) -> tuple[UInt16Array, RepairCounts]:
     cells, texts = factorise(series)
     code_of = _codes_of_texts(column, domain)
     read = (code_of.get(text, code_of.get(whole_number(text), -1)) for text in texts)
@@ -174,7 +173,7 @@ def _codes_of_texts(
 
 def _encode_numbers(
     series: pd.Series, column: OrderedColumn, domain: FineDomain
-) -> tuple[Codes, RepairCounts]:
+) -> tuple[UInt16Array, RepairCounts]:
     ticks, absent, counts = whole_ticks(series, column, domain)
     if counts.unparsable and domain.missing is None:
         kind = "a number" if isinstance(column, NumericColumn | IntegerColumn) else column.kind
@@ -184,7 +183,7 @@ def _encode_numbers(
 
 def whole_ticks(
     series: pd.Series, column: OrderedColumn, domain: FineDomain
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_], RepairCounts]:
+) -> tuple[Int64Array, BoolArray, RepairCounts]:
     """The nearest tick within bounds of every cell, which cells have none, and the repairs."""
     read = scaled(series, column)
     absent = np.isnan(read.ticks)
@@ -197,9 +196,7 @@ def whole_ticks(
     return ticks, absent, counts
 
 
-def _to_ticks(
-    scaled: npt.NDArray[np.float64], domain: FineDomain
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
+def _to_ticks(scaled: Float64Array, domain: FineDomain) -> tuple[Int64Array, BoolArray, BoolArray]:
     """Nearest tick within bounds; which values were clamped, which were rounded."""
     low, high = int(domain.ticks[0]), int(domain.ticks[-1]) - 1
     nearest = np.rint(scaled)
@@ -209,7 +206,7 @@ def _to_ticks(
     return np.clip(nearest, low, high).astype(np.int64), clamped, rounded
 
 
-def codes_of_ticks(ticks: npt.NDArray[np.int64], domain: FineDomain) -> npt.NDArray[np.int64]:
+def codes_of_ticks(ticks: Int64Array, domain: FineDomain) -> Int64Array:
     """Fine codes of ticks within bounds: the atom where there is one, else the leaf."""
     codes = domain.atoms + np.searchsorted(domain.ticks, ticks, side="right") - 1
     if domain.atoms:
@@ -219,9 +216,7 @@ def codes_of_ticks(ticks: npt.NDArray[np.int64], domain: FineDomain) -> npt.NDAr
     return np.asarray(codes, dtype=np.int64)
 
 
-def _with_missing(
-    codes: npt.NDArray[np.int64], missing: npt.NDArray[np.bool_], domain: FineDomain
-) -> Codes:
+def _with_missing(codes: Int64Array, missing: BoolArray, domain: FineDomain) -> UInt16Array:
     if domain.missing is not None:
         codes = np.where(missing, domain.missing, codes)
     elif missing.any():

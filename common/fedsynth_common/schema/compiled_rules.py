@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from typing import NoReturn, Protocol
 
 import numpy as np
-import numpy.typing as npt
 
+from fedsynth_common.array_types import BoolArray, Int64Array
 from fedsynth_common.errors import InputError
 from fedsynth_common.schema.columns import (
     BooleanColumn,
@@ -27,7 +27,7 @@ from fedsynth_common.schema.columns import (
     NumericColumn,
     TextColumn,
 )
-from fedsynth_common.schema.domain import MISSING, Values, domain_of
+from fedsynth_common.schema.domain import MISSING, domain_of
 from fedsynth_common.schema.rules import (
     MAX_LISTED,
     FixedCombinations,
@@ -44,8 +44,7 @@ from fedsynth_common.schema.temporal import DateColumn, DatetimeColumn, Duration
 from fedsynth_common.schema.tick_set import TickSet
 from fedsynth_common.schema.ticks import tick_of
 
-Flags = npt.NDArray[np.bool_]
-Cells = Mapping[int, Values]
+Cells = Mapping[int, Int64Array]
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,7 +56,7 @@ class Membership:
     missing: bool
     negated: bool = False
 
-    def holds(self, values: Values) -> Flags:
+    def holds(self, values: Int64Array) -> BoolArray:
         """Which values are in the set."""
         absent = values == MISSING
         inside = np.where(absent, self.missing, self.held.contains(np.where(absent, 0, values)))
@@ -85,7 +84,7 @@ class CompiledInequality:
         """Columns it is about."""
         return (self.low, self.high)
 
-    def holds(self, cells: Cells) -> Flags:
+    def holds(self, cells: Cells) -> BoolArray:
         """Which records keep it."""
         low, high = cells[self.low], cells[self.high]
         absent = (low == MISSING) | (high == MISSING)
@@ -106,7 +105,7 @@ class CompiledImplication:
         """Columns it is about."""
         return (self.when.place, self.then.place)
 
-    def holds(self, cells: Cells) -> Flags:
+    def holds(self, cells: Cells) -> BoolArray:
         """Which records keep it."""
         return ~self.when.holds(cells[self.when.place]) | self.then.holds(cells[self.then.place])
 
@@ -117,13 +116,13 @@ class CompiledCombinations:
 
     name: str
     places: tuple[int, ...]
-    table: Values
+    table: Int64Array
 
-    def holds(self, cells: Cells) -> Flags:
+    def holds(self, cells: Cells) -> BoolArray:
         """Which records keep it."""
         return self.index(cells) >= 0
 
-    def index(self, cells: Cells) -> Values:
+    def index(self, cells: Cells) -> Int64Array:
         """The row of the table that each record is; -1 where it is none."""
         given = np.stack([cells[place] for place in self.places], axis=1)
         every = np.concatenate([self.table, given])

@@ -29,10 +29,10 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 from pydantic import ValidationError
 
+from fedsynth_common.array_types import Float64Array, Int64Array
 from fedsynth_common.errors import InputError
 from fedsynth_common.schema.columns import (
     MAX_ATOMS,
@@ -73,7 +73,7 @@ class _Values:
 
     name: str
     texts: list[str]
-    counts: npt.NDArray[np.int64]
+    counts: Int64Array
     missing: int
 
     @property
@@ -89,9 +89,9 @@ class _Values:
 class _Numbers:
     """Distinct numbers, their exact texts and counts; `missing` includes marks such as "?"."""
 
-    values: npt.NDArray[np.float64]
+    values: Float64Array
     texts: list[str]
-    counts: npt.NDArray[np.int64]
+    counts: Int64Array
     missing: int
 
     @property
@@ -244,9 +244,7 @@ def _outward(low: int, high: int) -> tuple[int, int]:
     return low // step * step, -(-high // step) * step
 
 
-def _scale(
-    ticks: npt.NDArray[np.int64], counts: npt.NDArray[np.int64], low: int, high: int
-) -> Scale:
+def _scale(ticks: Int64Array, counts: Int64Array, low: int, high: int) -> Scale:
     """Logarithmic where a linear grid would hold the middle half of the records in a few leaves."""
     order = np.argsort(ticks)
     cumulative = np.cumsum(counts[order]) / counts.sum()
@@ -255,9 +253,7 @@ def _scale(
     return "log" if high - low >= 256 and crowded else "linear"
 
 
-def _atoms(
-    ticks: npt.NDArray[np.int64], counts: npt.NDArray[np.int64], edges: npt.NDArray[np.int64]
-) -> tuple[int, ...]:
+def _atoms(ticks: Int64Array, counts: Int64Array, edges: Int64Array) -> tuple[int, ...]:
     """The most frequent of the values with a share of their own that no leaf holds alone."""
     leaf = np.searchsorted(edges, ticks, side="right") - 1
     least = max(ATOM_SHARE * counts.sum(), ATOM_COUNT)

@@ -11,9 +11,8 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
+from fedsynth_common.array_types import BoolArray, Int64Array
 from fedsynth_common.schema.domain import FineDomain
-
-Ticks = npt.NDArray[np.int64]
 
 
 class TickSet:
@@ -64,11 +63,11 @@ class TickSet:
         """Number of members."""
         return int(self._below[-1])
 
-    def contains(self, ticks: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
+    def contains(self, ticks: npt.NDArray[Any]) -> BoolArray:
         """Which of the given ticks are members."""
         return np.asarray(self.rank(ticks + 1) > self.rank(ticks))
 
-    def rank(self, ticks: npt.NDArray[Any]) -> Ticks:
+    def rank(self, ticks: npt.NDArray[Any]) -> Int64Array:
         """How many members lie below each tick."""
         if not len(self):
             return np.zeros(np.shape(ticks), dtype=np.int64)
@@ -76,7 +75,7 @@ class TickSet:
         beyond = np.maximum(self._stops[np.maximum(begun - 1, 0)] - ticks, 0)
         return np.asarray(self._below[begun] - np.where(begun > 0, beyond, 0), dtype=np.int64)
 
-    def at(self, ranks: npt.NDArray[Any]) -> Ticks:
+    def at(self, ranks: npt.NDArray[Any]) -> Int64Array:
         """The member of each rank (0 is the lowest); the nearest where there is none.
 
         An empty set answers 0, for callers that draw for every row and use some.
@@ -87,7 +86,7 @@ class TickSet:
         stretch = np.searchsorted(self._below, ranks, side="right") - 1
         return np.asarray(self._starts[stretch] + ranks - self._below[stretch], dtype=np.int64)
 
-    def draw(self, start: Ticks, stop: Ticks, rng: np.random.Generator) -> Ticks:
+    def draw(self, start: Int64Array, stop: Int64Array, rng: np.random.Generator) -> Int64Array:
         """A uniform member of every `[start, stop)`; arbitrary where that holds none."""
         first = self.rank(start)
         return self.at(first + rng.integers(0, np.maximum(self.rank(stop) - first, 1)))
