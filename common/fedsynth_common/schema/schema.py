@@ -10,13 +10,13 @@ file gives one line per fault that names the file, the column and the field.
 """
 
 import json
-import os
 from collections import Counter
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from fedsynth_common.durable import write_output
 from fedsynth_common.errors import InputError
 from fedsynth_common.limits import MAX_SCHEMA_BYTES, printable
 from fedsynth_common.schema.columns import (
@@ -171,13 +171,16 @@ class Schema(BaseModel):
         return cls.from_json(read_text(Path(path), MAX_SCHEMA_BYTES), source=str(path))
 
     def save(self, path: Path | str, *, private: bool = False) -> None:
-        """Write the schema as JSON; replaces the file. `private`: only its owner may read it."""
-        mode = 0o600 if private else 0o666
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            if private:
-                os.fchmod(descriptor, mode)  # a file that was there before keeps its own
-            file.write(self.to_json())
+        """Write the schema as JSON, and replace the file if it exists.
+
+        Args:
+            path: The file.
+            private: Whether only its owner may read it.
+
+        Raises:
+            InputError: the file cannot be written.
+        """
+        write_output(Path(path), self.to_json(), 0o600 if private else None)
 
 
 def domains(schema: Schema) -> tuple[FineDomain, ...]:
