@@ -38,14 +38,14 @@ def diff(
     from fedsynth_common.schema import Schema  # pydantic: not for --help
     from fedsynth_common.schema.difference import differences
 
-    found = differences(Schema.load(first), Schema.load(second))
+    changes = differences(Schema.load(first), Schema.load(second))
     if as_json:
-        typer.echo(json.dumps([asdict(one) for one in found], ensure_ascii=False))
+        typer.echo(json.dumps([asdict(one) for one in changes], ensure_ascii=False))
     else:
-        for one in found:
+        for one in changes:
             typer.echo(str(one))
-        typer.echo(f"{len(found)} difference(s)" if found else "the schemas are equal")
-    if found:
+        typer.echo(f"{len(changes)} difference(s)" if changes else "the schemas are equal")
+    if changes:
         raise typer.Exit(1)
 
 

@@ -144,15 +144,15 @@ def _encode_labels(
     codes = lookup[cells]
     missing = cells < 0
     unknown = (codes < 0) & ~missing
-    found = int(unknown.sum())
-    if found:
+    count = int(unknown.sum())
+    if count:
         if domain.other is None:
             raise InputError(
-                f"column {domain.name!r}: {_cells(found)} not listed in the schema; "
+                f"column {domain.name!r}: {_cells(count)} not listed in the schema; "
                 "list the value or declare the column categorical with other = true"
             )
         codes[unknown] = domain.other
-    return _with_missing(codes, missing, domain), RepairCounts(unknown=found)
+    return _with_missing(codes, missing, domain), RepairCounts(unknown=count)
 
 
 def _codes_of_texts(

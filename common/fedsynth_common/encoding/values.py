@@ -166,10 +166,10 @@ def _seconds(text: str) -> float:
     >>> _seconds("P1DT2H"), _seconds("P-1DT0.5S"), _seconds("P1M")
     (93600.0, -86399.5, nan)
     """
-    found = _ISO_DURATION.fullmatch(text)
-    if not found or not any(found.groups()) or text.endswith("T"):
+    match = _ISO_DURATION.fullmatch(text)
+    if not match or not any(match.groups()) or text.endswith("T"):
         return float("nan")
-    *counts, sign, seconds, fraction = found.groups(default="")
+    *counts, sign, seconds, fraction = match.groups(default="")
     parts = zip([*counts, sign + seconds], SECONDS.values(), strict=True)
     whole = sum(int(count) * length for count, length in parts if count not in ("", "-", "+"))
     return whole + float(f"{sign}0{fraction}")

@@ -72,29 +72,29 @@ def _frictionless(field: Fields, key: bool) -> Fields:
     limits = field.get("constraints") or {}
     kind = _FRICTIONLESS.get(field.get("type", "string"), "text")
     unique = key or bool(limits.get("unique"))
-    found: Fields = {"name": field["name"], "description": field.get("description", "")}
+    fields: Fields = {"name": field["name"], "description": field.get("description", "")}
     if unique or kind == "text":
-        return found | {"kind": "id" if unique else "text"}
-    found |= {"kind": kind, "nullable": not limits.get("required", False)}
+        return fields | {"kind": "id" if unique else "text"}
+    fields |= {"kind": kind, "nullable": not limits.get("required", False)}
     if limits.get("enum") and kind != "boolean":
         values = tuple(str(value) for value in limits["enum"])
-        return found | {"kind": "categorical", "categories": values, "other": False}
+        return fields | {"kind": "categorical", "categories": values, "other": False}
     if kind == "boolean":
         for ours, theirs in (("true", "trueValues"), ("false", "falseValues")):
             if field.get(theirs):
-                found[ours] = str(field[theirs][0])
-        return found
+                fields[ours] = str(field[theirs][0])
+        return fields
     for bound in ("minimum", "maximum"):
         if bound in limits and kind != "categorical":
-            found[bound] = limits[bound]
+            fields[bound] = limits[bound]
     if field.get("type") in ("year", "yearmonth"):
-        found["granularity"] = {"year": "year", "yearmonth": "month"}[field["type"]]
-        found |= {b: str(found[b]) for b in ("minimum", "maximum") if b in found}
+        fields["granularity"] = {"year": "year", "yearmonth": "month"}[field["type"]]
+        fields |= {b: str(fields[b]) for b in ("minimum", "maximum") if b in fields}
     if kind in ("date", "datetime") and str(field.get("format", "default")).startswith("%"):
-        found["format"] = field["format"]
+        fields["format"] = field["format"]
     if kind == "duration":
-        found["format"] = "iso8601"
-    return found
+        fields["format"] = "iso8601"
+    return fields
 
 
 def from_sdv(document: Any, name: str, table: pd.DataFrame | None = None) -> Schema:
@@ -117,17 +117,17 @@ def from_sdv(document: Any, name: str, table: pd.DataFrame | None = None) -> Sch
 
 def _sdv(name: str, fields: Fields) -> Fields:
     kind = _SDV.get(fields.get("sdtype", ""), "text")
-    found: Fields = {"name": name, "kind": kind}
+    column: Fields = {"name": name, "kind": kind}
     if fields.get("pii") and kind == "categorical":
         return {"name": name, "kind": "text"}
     representation = str(fields.get("computer_representation", ""))
     if kind == "numeric" and representation.startswith(("Int", "UInt")):
-        found["kind"] = "integer"
+        column["kind"] = "integer"
     if kind == "datetime" and (pattern := fields.get("datetime_format")):
-        found["format"] = pattern
+        column["format"] = pattern
         if not any(mark in pattern for mark in ("%H", "%I", "%X", "%T", "%c")):
-            found["kind"] = "date"
-    return found
+            column["kind"] = "date"
+    return column
 
 
 def _schema(name: str, columns: list[Fields], table: pd.DataFrame | None) -> Schema:

@@ -75,8 +75,8 @@ class Schema(BaseModel):
     def _check_site_column(self) -> None:
         if self.site_column is None:
             return
-        found = [c for c in self.columns if c.name == self.site_column]
-        if not found or not isinstance(found[0], CategoricalColumn):
+        declared = [c for c in self.columns if c.name == self.site_column]
+        if not declared or not isinstance(declared[0], CategoricalColumn):
             fault = "is not a column of kind 'categorical' that lists the names of the sites"
             raise ValueError(f"site_column {self.site_column!r} {fault}")
 

@@ -21,8 +21,8 @@ class TickSet:
     def __init__(self, starts: npt.ArrayLike, stops: npt.ArrayLike) -> None:
         first = np.asarray(starts, dtype=np.int64)
         last = np.asarray(stops, dtype=np.int64)
-        held = first < last
-        self._starts, self._stops = first[held], last[held]
+        filled = first < last
+        self._starts, self._stops = first[filled], last[filled]
         self._below = np.concatenate([[0], np.cumsum(self._stops - self._starts)])
 
     @classmethod

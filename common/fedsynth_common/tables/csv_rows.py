@@ -20,9 +20,9 @@ def end_of_rows(data: bytes, first: bool = False) -> int:
             return max(data.rfind(b"\n"), data.rfind(b"\r")) + 1
         ends = [end for end in (data.find(b"\n"), data.find(b"\r")) if end >= 0]
         return _after(data, min(ends)) if ends else 0
-    held = np.frombuffer(data, dtype=np.uint8)
-    breaks = np.flatnonzero((held == _LF) | (held == _CR))
-    outside = breaks[np.searchsorted(np.flatnonzero(held == _QUOTE), breaks) % 2 == 0]
+    symbols = np.frombuffer(data, dtype=np.uint8)
+    breaks = np.flatnonzero((symbols == _LF) | (symbols == _CR))
+    outside = breaks[np.searchsorted(np.flatnonzero(symbols == _QUOTE), breaks) % 2 == 0]
     if not len(outside):
         return 0
     return _after(data, int(outside[0 if first else -1]))
