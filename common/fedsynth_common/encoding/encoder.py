@@ -1,7 +1,8 @@
-"""Records to fine codes, once, under the public schema.
+"""Encodes records as fine codes, once, under the public schema.
 
-Nothing is learned from the records: what does not fit the schema is repaired by a public rule, and
-counted for the site's own operator. The counts are private and never leave the site.
+Nothing is learned from the records. A cell that does not fit the schema is repaired by a public rule,
+and the repairs are counted for the site's own operator. The counts are private and never leave the
+site.
 
 | cell | becomes |
 |---|---|
@@ -13,11 +14,11 @@ counted for the site's own operator. The counts are private and never leave the 
 | unknown boolean | refused |
 | missing | missing if nullable, else refused |
 
-A cell's code depends on that cell alone and not on the type that its table stores it in: 1, 1.0, 1.00
-and true are the same number, the text `1` as well; a whole number is the category of its digits, and
-`1.0` is category `1` unless it is listed itself.
+A cell's code depends on that cell alone, and not on the type in which its table stores it. 1, 1.0,
+1.00 and true are the same number, and so is the text `1`. A whole number is the category of its
+digits, and `1.0` is category `1` unless `1.0` is listed itself.
 
-Refusals name the column and how many cells, never a cell's value.
+A refusal names the column and the number of cells, and never a cell's value.
 """
 
 from collections.abc import Sequence

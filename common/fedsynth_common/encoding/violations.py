@@ -1,7 +1,7 @@
-"""How many records of a table break the rules of its schema. Private: for the site's own eyes.
+"""Counts the records of a table that break the rules of its schema.
 
-A table's cells are judged after the repairs of the encoding (clamped, rounded), since that is what a
-study sees.
+The counts are private and for the site's own people. A table's cells are judged after the encoding
+has repaired them (clamped, rounded), because a study sees the repaired cells.
 """
 
 import numpy as np

@@ -1,7 +1,7 @@
-"""Byte layouts of the vault's messages: little-endian arrays whose length the reader knows.
+"""The byte layouts of the vault's messages: little-endian arrays whose length the reader knows.
 
-Readers state the number of entries they expect and refuse anything else, so a malformed message is
-found before it is used. numpy only.
+A reader states how many entries it expects and refuses any other number, so that a malformed message
+is refused before it is used. This module needs numpy only.
 """
 
 from collections.abc import Sequence

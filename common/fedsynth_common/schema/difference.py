@@ -1,7 +1,7 @@
-"""What differs between two schemas, as a list that a reviewer reads and a script counts.
+"""Lists what differs between two schemas, for a reviewer to read and for a script to count.
 
-Columns and rules are matched by name, so that a moved column is one finding and not two hundred.
-Everything that takes part in the schema's identity is compared; a description counts as well.
+Columns and rules are matched by name, so that a moved column is one difference and not two hundred.
+Everything that belongs to the identity of a schema is compared, including descriptions.
 """
 
 from collections.abc import Mapping

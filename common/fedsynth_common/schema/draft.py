@@ -1,9 +1,9 @@
-"""A first proposal of a schema, read off a table. NOT private: for a person to review.
+"""Drafts a first schema from a table. The draft is NOT private, and a person must review it.
 
-Bounds, categories and the presence of missing cells are facts about the records, and nothing pays
-for them. A draft is safe to use as a schema only where the table is public, or after somebody has
-replaced what the data said by what is publicly known (code lists, physical limits). It carries
-`origin = "drafted from data"` until then.
+Bounds, categories and the presence of missing cells are facts about the records, and no privacy
+budget pays for them. A draft is safe to use as a schema in two cases only: the table is public, or
+somebody has replaced what the data said by what is publicly known (code lists, physical limits).
+Until then it carries `origin = "drafted from data"`.
 
 Rules, per column (first that fits):
 

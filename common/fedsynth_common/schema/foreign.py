@@ -1,9 +1,10 @@
-"""Schemas of other programs as ours: Frictionless table schemas, SDV metadata.
+"""Reads schemas of other programs: Frictionless table schemas and SDV metadata.
 
-Frictionless says what we need in constraints (`minimum`, `maximum`, `enum`, `required`). SDV's metadata
-has kinds of columns only; no bounds, no categories. What a file leaves open is taken from a draft of a
-table, if one is given, and the result then says `drafted from data`; otherwise it is an error that
-names the column. Nothing is guessed: a made-up bound would silently clamp records.
+Frictionless states what a schema needs in constraints (`minimum`, `maximum`, `enum`, `required`). The
+metadata of SDV has kinds of columns, but neither bounds nor categories. If a table is given, what the
+file leaves open is taken from a draft of that table, and the result then says `drafted from data`. If
+no table is given, an error names the column. Nothing is guessed, because an invented bound would
+silently clamp records.
 
 Sources: specs.frictionlessdata.io/table-schema (version 1); SDV metadata "V1" and "SINGLE_TABLE_V1".
 """

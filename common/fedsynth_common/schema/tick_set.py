@@ -1,8 +1,9 @@
 """Sets of ticks (the representable values of a number) as sorted, disjoint stretches.
 
-Leaves hold up to billions of ticks, so a set is never listed. Two functions are enough to count and
-to draw exactly: `rank` (how many members lie below a tick) and its inverse `at` (which member has a
-rank). A uniform draw among the members of a leaf is a uniform rank between those of its two edges.
+A leaf can hold billions of ticks, so a set is never written out as a list. Two functions are enough
+to count and to draw exactly: `rank` says how many members lie below a tick, and its inverse `at` says
+which member has a given rank. To draw a uniform member of a leaf, draw a uniform rank between the
+ranks of the leaf's two edges.
 """
 
 from collections.abc import Iterable

@@ -1,12 +1,14 @@
-"""The canonical text and the number of every cell of a column, however a table stores it.
+"""Reads the canonical text and the number of every cell of a column, however a table stores it.
 
-Equal values of different storage are equal ("1" in a CSV, 1 and 1.0 in Parquet or a database), and what
-a cell gives depends on that cell alone (`cell_text`, `storage`). What a text means is for the schema to
-say: nothing is guessed here, "NA" is a text and "007" keeps its zeros.
+Equal values are equal in every type of storage ("1" in a CSV file, 1 and 1.0 in Parquet or in a
+database), and what a cell reads as depends on that cell alone (`cell_text`, `storage`). This module
+does not guess what a text means, because that is for the schema to say: "NA" is a text, and "007"
+keeps its zeros.
 
-A number in a text is written `[+-]digits[.digits][e[+-]digits]` in ASCII, blanks around it aside; it is
-read as the nearest double, so that a number has the same bits whether it comes as text, as a double
-or as an exact decimal. Locale forms ("1,5", "1.000,5"), "inf" and "nan" are no numbers.
+A number in a text is written `[+-]digits[.digits][e[+-]digits]` in ASCII, with or without blanks
+around it. It is read as the nearest double, so that a number has the same bits whether it comes as a
+text, as a double or as an exact decimal. Local forms ("1,5", "1.000,5"), "inf" and "nan" are not
+numbers.
 """
 
 import numpy as np

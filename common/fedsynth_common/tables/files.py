@@ -1,7 +1,8 @@
-"""Table files: CSV, gzipped CSV and Parquet, whole or in chunks of bounded size.
+"""Reads table files: CSV, gzipped CSV and Parquet, whole or in chunks of bounded size.
 
-Only regular files are opened: a FIFO would block for ever and a device has no end. The chunks of a
-file, one below the other, are the table; a chunk holds a few megabytes, whatever the file's size.
+Only regular files are opened, because reading a FIFO could block for ever and a device has no end. The
+chunks of a file, one below the other, are the table. A chunk holds a few megabytes, whatever the
+file's size is.
 """
 
 import gzip

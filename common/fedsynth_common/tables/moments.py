@@ -1,8 +1,8 @@
-"""The moments and the lengths of time among the cells of a column.
+"""Reads the moments and the lengths of time among the cells of a column.
 
-A cell that holds one by its type (a timestamp of Parquet, a date of PostgreSQL) is read as it is,
-whatever format the schema declares for texts. Each cell is looked at alone: in a column of Python
-objects moments stand beside texts, and each is read as it would be among its own kind.
+Some cells hold a moment by their type (a timestamp of Parquet, a date of PostgreSQL). Such a cell is
+read as it is, whatever format the schema declares for texts. Each cell is read alone: in a column of
+Python objects moments can stand beside texts, and each reads as it would among cells of its own kind.
 """
 
 import datetime
