@@ -3,7 +3,7 @@
 Every file of a study is read here: schema, plan, policy, configuration, statement. All of them
 therefore fail alike. No more of a file is read than its limit (`limits.py`). Each faulty field is
 named together with what was expected of it, and the known names are listed where a field is
-misspelt. A message never repeats a value of the file.
+misspelt. These sentences repeat no value of the file; a model's own validators may quote a name.
 """
 
 import json
