@@ -78,8 +78,8 @@ def demo(
     """
     import pandas as pd
 
-    from fedsynth_common.tables import write_table
     from fedsynth_release.report import write_report
+    from fedsynth_release.table_writer import write_table
     from fedsynth_server.training.settings import TrainingSettings
 
     # imported here so that --help does not load torch and Flower

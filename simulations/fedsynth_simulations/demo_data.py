@@ -27,7 +27,7 @@ import pandas as pd
 
 from fedsynth_common.errors import InputError
 from fedsynth_common.schema import Schema
-from fedsynth_common.tables import write_table
+from fedsynth_release.table_writer import write_table
 from fedsynth_simulations.partition import partition
 
 _PLACES = {

@@ -5,15 +5,13 @@ therefore about the same test rows.
 """
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
+from fedsynth_common.array_types import Int64Array
 from fedsynth_common.errors import InputError
 
-Indices = npt.NDArray[np.int64]
 
-
-def benchmark_split(rows: int) -> tuple[Indices, Indices]:
+def benchmark_split(rows: int) -> tuple[Int64Array, Int64Array]:
     """The row numbers of the train set and of the test set; every row is in exactly one of them.
 
     >>> train, test = benchmark_split(10)
@@ -54,5 +52,5 @@ def person_split(frame: pd.DataFrame, person_key: str) -> tuple[pd.DataFrame, pd
     return _rows(frame, np.flatnonzero(~held_out)), _rows(frame, np.flatnonzero(held_out))
 
 
-def _rows(frame: pd.DataFrame, rows: Indices) -> pd.DataFrame:
+def _rows(frame: pd.DataFrame, rows: Int64Array) -> pd.DataFrame:
     return frame.iloc[rows].reset_index(drop=True)

@@ -18,13 +18,11 @@ import math
 from collections.abc import Callable
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
+from fedsynth_common.array_types import BoolArray, Float64Array, Int64Array
 from fedsynth_common.errors import InputError
 from fedsynth_common.tables import as_number, as_text
-
-Owners = npt.NDArray[np.int64]
 
 _MOST_CLASSES = 20
 _FORMS = "'iid', 'dirichlet:ALPHA', 'quantity:ALPHA' or 'quantity:FRACTION,FRACTION,...'"
@@ -73,7 +71,7 @@ def partition(
     return {f"site-{k + 1}": _part(frame, owners == k) for k in range(sites)}
 
 
-def _part(frame: pd.DataFrame, mask: npt.NDArray[np.bool_]) -> pd.DataFrame:
+def _part(frame: pd.DataFrame, mask: BoolArray) -> pd.DataFrame:
     return frame.loc[mask].reset_index(drop=True)
 
 
@@ -92,7 +90,7 @@ def _natural(frame: pd.DataFrame, site_column: str, publish: bool) -> dict[str, 
 
 def _dealer(
     spec: str, frame: pd.DataFrame, sites: int, target: str | None
-) -> Callable[[np.random.Generator], Owners]:
+) -> Callable[[np.random.Generator], Int64Array]:
     """The function that draws the site of every row; it is returned only if `spec` is valid."""
     kind, _, rest = spec.strip().partition(":")
     rows = len(frame)
@@ -110,7 +108,7 @@ def _dealer(
     raise InputError(f"partition {spec!r} is not understood; expected {_FORMS}")
 
 
-def _by_shares(rows: int, shares: npt.NDArray[np.float64], rng: np.random.Generator) -> Owners:
+def _by_shares(rows: int, shares: Float64Array, rng: np.random.Generator) -> Int64Array:
     """Sites of the rows in random order, with sizes as close to `shares` as whole rows allow."""
     cuts = np.round(np.cumsum(shares) * rows).astype(np.int64)
     cuts[-1] = rows
@@ -118,7 +116,9 @@ def _by_shares(rows: int, shares: npt.NDArray[np.float64], rng: np.random.Genera
     return rng.permutation(owners)
 
 
-def _label_skew(classes: Owners, sites: int, alpha: float, rng: np.random.Generator) -> Owners:
+def _label_skew(
+    classes: Int64Array, sites: int, alpha: float, rng: np.random.Generator
+) -> Int64Array:
     owners = np.empty(len(classes), dtype=np.int64)
     for label in np.unique(classes):
         rows = np.flatnonzero(classes == label)
@@ -126,7 +126,7 @@ def _label_skew(classes: Owners, sites: int, alpha: float, rng: np.random.Genera
     return owners
 
 
-def _classes(frame: pd.DataFrame, target: str | None, spec: str) -> Owners:
+def _classes(frame: pd.DataFrame, target: str | None, spec: str) -> Int64Array:
     if target is None:
         raise InputError(f"partition {spec!r} skews the target, but no target is declared")
     if target not in frame.columns:
@@ -155,7 +155,7 @@ def _alpha(text: str, spec: str) -> float:
     return alpha
 
 
-def _fractions(text: str, sites: int, spec: str) -> npt.NDArray[np.float64]:
+def _fractions(text: str, sites: int, spec: str) -> Float64Array:
     shares = np.array([_number(part, spec) for part in text.split(",")])
     if len(shares) != sites:
         raise InputError(f"partition {spec!r} names {len(shares)} fractions for {sites} sites")

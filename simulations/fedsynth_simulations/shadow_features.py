@@ -19,17 +19,18 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 
+from fedsynth_common.array_types import BoolArray, Float64Array
 from fedsynth_common.schema import Schema
 from fedsynth_release.evaluation.discretise import named_levels
-from fedsynth_release.evaluation.features import Features, Floats
-from fedsynth_release.evaluation.gower import Bools, Gower
+from fedsynth_release.evaluation.features import Features
+from fedsynth_release.evaluation.gower import Gower
 
 _QUERIES = 60
 _NEAR_RANK = 0.02
 _FIFTH = 4
 
 
-def categorical(features: Features) -> Bools:
+def categorical(features: Features) -> BoolArray:
     """Columns whose cells are level codes."""
     return np.array([bool(named_levels(column)) for column in features.columns])
 
@@ -58,7 +59,7 @@ class Description:
         expected = _shares(self._equal(self._gaps(base)))
         self._expected = [share + 1 / len(base) for share in expected]
 
-    def __call__(self, table: pd.DataFrame) -> Floats:
+    def __call__(self, table: pd.DataFrame) -> Float64Array:
         """The description of a table: 2 distances, 60 shares and 4 sums."""
         gaps = self._gaps(table)
         equal = self._equal(gaps)
@@ -71,7 +72,7 @@ class Description:
         ]
         return np.array([*nearest, *queries, *sums])
 
-    def _gaps(self, table: pd.DataFrame) -> Floats:
+    def _gaps(self, table: pd.DataFrame) -> Float64Array:
         """The distance of each cell to the target's cell (d x n), from 0 to 1."""
         levels = self._space.categorical
         points = self._space.points(self._features.cells(table))
@@ -79,12 +80,12 @@ class Description:
         gaps[levels] = points[levels] != self._target[levels]
         return np.asarray(gaps)
 
-    def _equal(self, gaps: Floats) -> Bools:
+    def _equal(self, gaps: Float64Array) -> BoolArray:
         limits = np.where(self._space.categorical, 0, _NEAR_RANK)
         return np.asarray(gaps <= limits[:, None])
 
 
-def _shares(equal: Bools) -> tuple[Floats, Floats]:
+def _shares(equal: BoolArray) -> tuple[Float64Array, Float64Array]:
     """Share of rows equal to the target in each column, and in each pair of columns."""
     together = equal.astype(float) @ equal.T.astype(float) / equal.shape[1]
     pairs = list(combinations(range(len(equal)), 2))

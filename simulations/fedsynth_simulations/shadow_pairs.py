@@ -25,12 +25,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 from rich.console import Console
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.metrics import roc_auc_score
 
+from fedsynth_common.array_types import Float64Array, Int64Array
 from fedsynth_common.errors import InputError
 from fedsynth_common.schema import Schema
 from fedsynth_release.evaluation.attacks.attack_setup import attacked
@@ -161,9 +161,7 @@ def study_factory(
     return make
 
 
-def _result(
-    role: TableRole, scores: npt.NDArray[np.float64], truth: npt.NDArray[np.int64]
-) -> AttackedTable:
+def _result(role: TableRole, scores: Float64Array, truth: Int64Array) -> AttackedTable:
     guesses = scores > 0.5
     inside, outside = guesses[truth == 1], guesses[truth == 0]
     recognised, mistaken = int(inside.sum()), int(outside.sum())

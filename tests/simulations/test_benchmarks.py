@@ -14,7 +14,8 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from fedsynth_common.errors import InputError
-from fedsynth_common.tables import as_text, write_table
+from fedsynth_common.tables import as_text
+from fedsynth_release.table_writer import write_table
 from fedsynth_simulations.benchmarks import run_one_cell, runner
 from fedsynth_simulations.benchmarks.cell_results import ROWS, Cell, Outcome, Results
 from fedsynth_simulations.benchmarks.cli import app

@@ -11,10 +11,9 @@ are added up under this name, so that a new run or a refreshed export starts no 
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from fedsynth_client.settings.settings_file import faults, settings_json
-from fedsynth_common.errors import InputError
+from fedsynth_common.validated import read_settings
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
@@ -64,8 +63,4 @@ class Policy(BaseModel):
         Raises:
             InputError: if the file is missing or unreadable, or naming every faulty field.
         """
-        path = Path(path)
-        try:
-            return cls.model_validate_json(settings_json(path, "policy"))
-        except ValidationError as error:
-            raise InputError(f"policy {path}: {faults(error, 'policy')}") from None
+        return read_settings(Path(path), cls, f"policy {path}")

@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from fedsynth_client.cli.options import AsJson, ConfigPath
+from fedsynth_client.cli.options import ConfigPath
+from fedsynth_common.cli.options import AsJson, Force, Quick, ResultFile
 from fedsynth_common.errors import InputError
 
 if TYPE_CHECKING:
@@ -45,14 +46,10 @@ def score(
         Path | None,
         typer.Option(help="Records of people who were not in the study; adds attacks."),
     ] = None,
-    out: Annotated[
-        Path | None, typer.Option(help="Also write the result: a new .json file, mode 0600.")
-    ] = None,
-    quick: Annotated[
-        bool, typer.Option("--quick", help="Fewer records, targets and attempts.")
-    ] = False,
+    out: ResultFile = None,
+    quick: Quick = False,
     as_json: AsJson = False,
-    force: Annotated[bool, typer.Option("--force", help="Replace --out if it exists.")] = False,
+    force: Force = False,
 ) -> None:
     """Score a synthetic table against this site's own records. All local; nothing is sent.
 

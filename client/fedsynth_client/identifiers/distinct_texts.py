@@ -10,7 +10,8 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
+
+from fedsynth_common.array_types import UInt64Array
 
 K = 1 << 16
 _RANGE = 2.0**64
@@ -21,7 +22,7 @@ class DistinctTexts:
     """How many distinct texts there were, and their median length."""
 
     def __init__(self) -> None:
-        self._hashes: NDArray[np.uint64] = np.empty(0, dtype=np.uint64)
+        self._hashes: UInt64Array = np.empty(0, dtype=np.uint64)
         self._lengths = np.zeros(_LONGEST + 1, dtype=np.int64)
 
     @property

@@ -8,19 +8,18 @@ folder, so that neither a crash nor a second approval loses one.
 import fcntl
 import json
 import os
-import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import tomlkit
-from pydantic import ValidationError
 from tomlkit.exceptions import TOMLKitError
 from tomlkit.items import Array
 
 from fedsynth_client.budget.policy import Policy
 from fedsynth_common.durable import write_durably
 from fedsynth_common.errors import InputError
+from fedsynth_common.validated import json_of_toml, validated
 
 
 def add_approval(path: Path, digest: str) -> bool:
@@ -70,9 +69,9 @@ def _edited_json(text: str, digest: str) -> str:
 
 def _parsed(text: str, suffix: str) -> Policy | None:
     try:
-        content = text if suffix == ".json" else json.dumps(tomllib.loads(text))
-        return Policy.model_validate_json(content)
-    except (tomllib.TOMLDecodeError, TypeError, ValidationError):
+        content = text if suffix == ".json" else json_of_toml(text, "policy")
+        return validated(Policy, content, "policy")
+    except InputError:
         return None
 
 

@@ -21,11 +21,10 @@ from pathlib import Path
 from typing import IO, cast
 
 import numpy as np
-from numpy.typing import NDArray
 
+from fedsynth_common.array_types import Int64Array, UInt16Array
 from fedsynth_common.errors import InputError
 
-Codes = NDArray[np.uint16]
 IN_MEMORY = 1 << 26  # bytes
 CHUNK = 1 << 15  # rows looked at together
 
@@ -45,7 +44,7 @@ class CodeStore:
         """SHA-256 of the codes appended so far, for the site's own log."""
         return self._hash.hexdigest()
 
-    def append(self, codes: Codes) -> None:
+    def append(self, codes: UInt16Array) -> None:
         """Add rows.
 
         Raises:
@@ -59,7 +58,7 @@ class CodeStore:
                 self._move_to_disk()
             self._write(content)
 
-    def keep_rows(self, kept: NDArray[np.int64]) -> None:
+    def keep_rows(self, kept: Int64Array) -> None:
         """Drop all rows but these (ascending row numbers), moving the others up in place."""
         width, done = 2 * self._columns, 0
         if len(kept) == self.rows:
@@ -75,13 +74,13 @@ class CodeStore:
         self._file.truncate(done * width)
         self.rows = done
 
-    def finish(self) -> Codes:
+    def finish(self) -> UInt16Array:
         """The matrix (rows, columns), read-only. The store is used up."""
         size = 2 * self._columns * self.rows
         with self._file as file, _kept_on_disk():
             file.flush()
             if self._on_disk and size:
-                codes: Codes = np.memmap(file, dtype="<u2", mode="r", shape=(size // 2,))
+                codes: UInt16Array = np.memmap(file, dtype="<u2", mode="r", shape=(size // 2,))
             else:
                 file.seek(0)
                 codes = np.frombuffer(file.read(size), dtype="<u2")
@@ -116,21 +115,21 @@ def _kept_on_disk() -> Iterator[None]:
         ) from None
 
 
-def chunks(codes: Codes, rows: int = CHUNK) -> Iterator[Codes]:
+def chunks(codes: UInt16Array, rows: int = CHUNK) -> Iterator[UInt16Array]:
     """Consecutive rows of a matrix; a piece is to be used before the next is asked for."""
     for start in range(0, len(codes), rows):
         yield codes[start : start + rows]
         release(codes)
 
 
-def take(codes: Codes, rows: NDArray[np.int64]) -> Codes:
+def take(codes: UInt16Array, rows: Int64Array) -> UInt16Array:
     """A copy of the given rows."""
     taken = codes[rows]
     release(codes)
     return np.asarray(taken)
 
 
-def release(codes: Codes) -> None:
+def release(codes: UInt16Array) -> None:
     """Give the pages of a mapped matrix back; they are read again when needed."""
     mapped = getattr(codes, "_mmap", None)
     if mapped is not None:

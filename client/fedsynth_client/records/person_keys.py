@@ -8,12 +8,10 @@ import secrets
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
+from fedsynth_common.array_types import Int64Array, UInt64Array
 from fedsynth_common.errors import InputError
 from fedsynth_common.tables import factorise, whole_number
-
-Index = NDArray[np.int64]
 
 
 class MissingKeyError(InputError):
@@ -34,7 +32,7 @@ class PersonKeys:
     def __init__(self, key: str) -> None:
         self._key = key
         self._salts = secrets.token_hex(8), secrets.token_hex(8)
-        self._hashes: list[NDArray[np.uint64]] = []
+        self._hashes: list[UInt64Array] = []
 
     def add(self, frame: pd.DataFrame) -> None:
         """Append the rows of a chunk.
@@ -62,7 +60,7 @@ class PersonKeys:
         """Number of persons so far."""
         return int(self.numbers().max(initial=-1)) + 1
 
-    def numbers(self) -> Index:
+    def numbers(self) -> Int64Array:
         """The person (0..P-1) of each row, in the order of first appearance."""
         if not self._hashes:
             return np.empty(0, dtype=np.int64)

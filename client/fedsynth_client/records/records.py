@@ -20,9 +20,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from fedsynth_client.records.code_store import Codes, CodeStore, chunks, take
-from fedsynth_client.records.person_keys import Index, PersonKeys
+from fedsynth_client.records.code_store import CodeStore, chunks, take
+from fedsynth_client.records.person_keys import PersonKeys
 from fedsynth_client.records.sources import FrameSource, Source, open_source
+from fedsynth_common.array_types import Int64Array, UInt16Array
 from fedsynth_common.encoding import EncodedTable, encode
 from fedsynth_common.privacy.randomness import Randomness
 from fedsynth_common.schema import Schema
@@ -35,8 +36,8 @@ class Records:
     `digest` is the SHA-256 of all rows' codes as they were read, for the site's own log.
     """
 
-    codes: Codes
-    person: Index | None = None
+    codes: UInt16Array
+    person: Int64Array | None = None
     digest: str = ""
 
     def __len__(self) -> int:
@@ -47,32 +48,32 @@ class Records:
         """Number of persons, or of records where no person key is named. Private."""
         return len(self.codes) if self.person is None else len(self._starts) - 1
 
-    def chunks(self) -> Iterator[Codes]:
+    def chunks(self) -> Iterator[UInt16Array]:
         """All rows, piece by piece, with bounded memory; use a piece before asking for the next."""
         return chunks(self.codes)
 
-    def take(self, rows: Index) -> Codes:
+    def take(self, rows: Int64Array) -> UInt16Array:
         """The codes of the given rows."""
         return take(self.codes, rows)
 
     @cached_property
-    def _order(self) -> Index:
+    def _order(self) -> Int64Array:
         """Row numbers sorted by person."""
         return np.argsort(self._persons, kind="stable").astype(np.int64)
 
     @cached_property
-    def _starts(self) -> Index:
+    def _starts(self) -> Int64Array:
         """Where each person's rows start in `_order`, and the end of the last."""
         counts = np.bincount(self._persons)
         return np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
 
     @property
-    def _persons(self) -> Index:
+    def _persons(self) -> Int64Array:
         if self.person is None:
             raise ValueError("these records have no person key")
         return self.person
 
-    def rows_of(self, units: Index) -> tuple[Index, Index | None]:
+    def rows_of(self, units: Int64Array) -> tuple[Int64Array, Int64Array | None]:
         """All rows of some units: row numbers, and for each row the position of its unit.
 
         Without a person key each row is its own unit, and no positions are returned.
@@ -168,7 +169,7 @@ def load_records(
         builder.close()
 
 
-def _bounded(person: Index, limit: int, generator: np.random.Generator) -> Index:
+def _bounded(person: Int64Array, limit: int, generator: np.random.Generator) -> Int64Array:
     """Row numbers, in order, of at most `limit` uniformly chosen rows of each person."""
     order = np.lexsort((generator.random(len(person)), person))
     sizes = np.bincount(person)

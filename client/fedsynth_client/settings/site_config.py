@@ -16,10 +16,9 @@ import stat
 from pathlib import Path
 from typing import Annotated, ClassVar, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
-from fedsynth_client.settings.settings_file import faults, settings_json
-from fedsynth_common.errors import InputError
+from fedsynth_common.validated import read_settings
 
 LONGEST_SOCKET = 107  # bytes in a unix socket's address, on Linux
 
@@ -41,11 +40,7 @@ class _Places(BaseModel):
         Raises:
             InputError: if the file is missing or unreadable, or naming every faulty field.
         """
-        try:
-            read = cls.model_validate_json(settings_json(path, cls.what))
-        except ValidationError as error:
-            lines = faults(error, cls.what)
-            raise InputError(f"{cls.what} {path}: {lines}") from None
+        read = read_settings(path, cls, f"{cls.what} {path}")
         folder = path.absolute().parent
         places = {
             name: folder / value.expanduser()

@@ -17,14 +17,6 @@ again from the folder.
 
 import hashlib
 from pathlib import Path
-from typing import TypeVar
-
-from pydantic import BaseModel, ValidationError
-
-from fedsynth_common.errors import InputError
-from fedsynth_common.limits import MAX_STATEMENT_BYTES, printable, read_limited
-
-M = TypeVar("M", bound=BaseModel)
 
 WEIGHTS, SCHEMA, PLAN = "generator.safetensors", "schema.json", "plan.json"
 STATEMENT, CARD = "privacy_statement.json", "MODEL_CARD.md"
@@ -44,21 +36,3 @@ def digests_of(folder: Path) -> dict[str, str]:
     """The SHA-256, by name, of those files that the statement lists and that are in the folder."""
     there = [name for name in OPTIONAL if (folder / name).is_file()]
     return {name: sha256_of(folder / name) for name in (*DIGESTED, *there)}
-
-
-def load_model(path: Path, kind: type[M], fault: str) -> M:
-    """Read a JSON file as a pydantic model.
-
-    Raises:
-        InputError: the file cannot be read, or it does not fit the model; the message then contains
-            `fault` and the first field that is not as expected.
-    """
-    try:
-        return kind.model_validate_json(read_limited(path, MAX_STATEMENT_BYTES))
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror})") from None
-    except ValidationError as error:
-        place = (
-            ".".join(str(part) for part in error.errors(include_input=False)[0]["loc"]) or "file"
-        )
-        raise InputError(f"{path}: {fault} ({printable(place)})") from None

@@ -18,13 +18,14 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from fedsynth_common.array_types import Float64Array
+from fedsynth_common.limits import MAX_STATEMENT_BYTES
 from fedsynth_common.schema import Schema
-from fedsynth_release.generator_files import load_model
+from fedsynth_common.validated import read_model
 
 DIGITS = 6
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 Matrix = tuple[tuple[Share, ...], ...]
-Floats = NDArray[np.float64]
 
 
 class NoisyMarginal(Protocol):
@@ -35,7 +36,7 @@ class NoisyMarginal(Protocol):
         """The indices of the columns among the modelled columns."""
 
     @property
-    def frequencies(self) -> Floats:
+    def frequencies(self) -> Float64Array:
         """The frequencies, with one axis for each column."""
 
     @property
@@ -92,7 +93,7 @@ class Measurements(_Part):
 
     @classmethod
     def of(
-        cls, schema: Schema, records: float, marginals: Sequence[NoisyMarginal], soft: Floats
+        cls, schema: Schema, records: float, marginals: Sequence[NoisyMarginal], soft: Float64Array
     ) -> Self:
         """Put together the measured marginals and how far the generator is from them.
 
@@ -126,17 +127,17 @@ class Measurements(_Part):
         Raises:
             InputError: the file is missing, cannot be read or is damaged.
         """
-        return load_model(path, cls, "damaged")
+        return read_model(path, cls, MAX_STATEMENT_BYTES, "damaged")
 
 
-def _cleaned(frequencies: Floats) -> Floats:
+def _cleaned(frequencies: Float64Array) -> Float64Array:
     """The frequencies cut at 0 and scaled to sum to one."""
     positive = np.maximum(np.asarray(frequencies, dtype=np.float64), 0.0)
     total = positive.sum()
     return positive / total if total > 0 else np.full_like(positive, 1.0 / positive.size)
 
 
-def _rounded(values: Floats) -> tuple[float, ...]:
+def _rounded(values: Float64Array) -> tuple[float, ...]:
     return tuple(float(v) for v in np.round(values, DIGITS))
 
 
@@ -144,7 +145,9 @@ def _error(variance: float) -> float:
     return float(f"{np.sqrt(variance):.4g}")
 
 
-def _pairs(pairs: Sequence[NoisyMarginal], first: Sequence[Floats], soft: Floats) -> MeasuredPairs:
+def _pairs(
+    pairs: Sequence[NoisyMarginal], first: Sequence[Float64Array], soft: Float64Array
+) -> MeasuredPairs:
     size = len(first)
     starts = np.concatenate([[0], np.cumsum([p.size for p in first])])
     distance, dependence = np.zeros((size, size)), np.zeros((size, size))
@@ -163,5 +166,5 @@ def _tvd(p: NDArray[Any], q: NDArray[Any]) -> float:
     return min(1.0, float(0.5 * np.abs(p - q).sum()))
 
 
-def _matrix(values: Floats) -> Matrix:
+def _matrix(values: Float64Array) -> Matrix:
     return tuple(_rounded(row) for row in np.round(values, 4))

@@ -102,6 +102,16 @@ class TableWriter:
             self._partial.unlink(missing_ok=True)
 
 
+def write_table(frame: pd.DataFrame, path: Path) -> None:
+    """Write a table that is in memory; the suffix of `path` says the format.
+
+    Raises:
+        InputError: unknown format, or the file cannot be written.
+    """
+    with TableWriter(path) as writer:
+        writer.write(frame)
+
+
 def without_formulas(frame: pd.DataFrame) -> pd.DataFrame:
     """The table with an apostrophe before every text and heading that a spreadsheet would run.
 

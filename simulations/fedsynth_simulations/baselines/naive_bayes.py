@@ -23,9 +23,9 @@ and a result is therefore *not private*, whatever its ε.
 import math
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
+from fedsynth_common.array_types import Float64Array, Int64Array, UInt16Array
 from fedsynth_common.encoding import encode
 from fedsynth_common.errors import InputError
 from fedsynth_common.privacy.calibration import calibrate
@@ -35,11 +35,6 @@ from fedsynth_common.privacy.randomness import SeededRandomness
 from fedsynth_common.schema import Schema, domains
 from fedsynth_release.decoding import Codebook, decode
 from fedsynth_server.aggregation.binning import build_codebook
-
-Table = npt.NDArray[np.float64]
-
-Codes = npt.NDArray[np.uint16]
-Counts = npt.NDArray[np.int64]
 
 MAX_BINS = 32
 BINNING_NOISE = 2.0
@@ -113,7 +108,7 @@ class _Noise:
         """Standard deviation of the sum of all sites' noise in one cell."""
         return factor * self._scale * math.sqrt(self._sites)
 
-    def add(self, counts: Counts, factor: float) -> Counts:
+    def add(self, counts: Int64Array, factor: float) -> Int64Array:
         """Counts plus one draw of `factor` times the base noise for every site."""
         if self._scale > 0:
             for _ in range(self._sites):
@@ -121,7 +116,7 @@ class _Noise:
         return counts
 
 
-def _codebook(fine: Codes, schema: Schema, noise: _Noise) -> Codebook:
+def _codebook(fine: UInt16Array, schema: Schema, noise: _Noise) -> Codebook:
     histograms = [
         noise.add(np.bincount(fine[:, j], minlength=domain.width), BINNING_NOISE).astype(float)
         for j, domain in enumerate(domains(schema))
@@ -130,7 +125,9 @@ def _codebook(fine: Codes, schema: Schema, noise: _Noise) -> Codebook:
     return build_codebook(schema, histograms, sigmas, max_bins=MAX_BINS)
 
 
-def _label_tables(codes: Codes, widths: tuple[int, ...], goal: int, noise: _Noise) -> list[Counts]:
+def _label_tables(
+    codes: UInt16Array, widths: tuple[int, ...], goal: int, noise: _Noise
+) -> list[Int64Array]:
     """Noisy counts (labels x width) for every column but the target, in order."""
     label = codes[:, goal].astype(np.int64)
     tables = []
@@ -141,9 +138,7 @@ def _label_tables(codes: Codes, widths: tuple[int, ...], goal: int, noise: _Nois
     return tables
 
 
-def _draw(
-    tables: list[Counts], goal: int, n: int, rng: np.random.Generator
-) -> npt.NDArray[np.uint16]:
+def _draw(tables: list[Int64Array], goal: int, n: int, rng: np.random.Generator) -> UInt16Array:
     """Codes (n x d) from p(label) and p(column | label)."""
     # every table's row sums estimate the label counts; narrow tables carry the least noise
     weights = np.array([1 / table.shape[1] for table in tables])
@@ -156,11 +151,11 @@ def _draw(
 
 
 def _given(
-    table: Counts,
-    totals: Table,
-    labels: npt.NDArray[np.int64],
+    table: Int64Array,
+    totals: Float64Array,
+    labels: Int64Array,
     rng: np.random.Generator,
-) -> npt.NDArray[np.int64]:
+) -> Int64Array:
     codes = np.empty(len(labels), dtype=np.int64)
     for label in range(len(totals)):
         rows = np.flatnonzero(labels == label)
@@ -170,7 +165,7 @@ def _given(
     return codes
 
 
-def _norm_sub(counts: Table, total: float | None) -> Table:
+def _norm_sub(counts: Float64Array, total: float | None) -> Float64Array:
     """Non-negative counts that sum to `total` (default: their own sum), by subtracting a constant.
 
     >>> _norm_sub(np.array([8.0, 3.0, -1.0]), None).tolist()

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
+from fedsynth_common.array_types import Int64Array
 from fedsynth_common.schema import CategoricalColumn
 from fedsynth_release.evaluation.discretise import Discretiser
 from fedsynth_release.generator import Generator
@@ -75,7 +75,7 @@ def compare(
             )
 
 
-def mean_pair_tvd(one: NDArray[np.int64], two: NDArray[np.int64], widths: tuple[int, ...]) -> float:
+def mean_pair_tvd(one: Int64Array, two: Int64Array, widths: tuple[int, ...]) -> float:
     """Mean total variation distance of all pairs of columns of two coded tables."""
     distances = []
     for i, j in itertools.combinations(range(len(widths)), 2):

@@ -23,8 +23,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from fedsynth_common.array_types import Float64Array
 from fedsynth_common.errors import FedsynthError, InputError
 from fedsynth_release.evaluation.association import pearson
 from fedsynth_release.evaluation.attacks import ATTACKS, AttackSetup
@@ -36,8 +36,6 @@ from fedsynth_release.evaluation.results import Estimate
 from fedsynth_release.evaluation.shapes import ks_complement, tv_complement
 from fedsynth_simulations.benchmarks.external import External
 from fedsynth_simulations.benchmarks.tables import BenchmarkTable
-
-Floats = npt.NDArray[np.float64]
 
 DEPENDENCIES = (
     "numpy",
@@ -136,7 +134,9 @@ def _restricted(setup: AttackSetup, columns: list[int]) -> AttackSetup:
     )
 
 
-def _theirs(python: Path, setup: AttackSetup, published: Floats, secret: int) -> dict[str, Any]:
+def _theirs(
+    python: Path, setup: AttackSetup, published: Float64Array, secret: int
+) -> dict[str, Any]:
     driver = Path(__file__).with_name("cross_check_driver.py")
     with tempfile.TemporaryDirectory(prefix="fedsynth-cross-check-") as name:
         source, result = Path(name, "in.npz"), Path(name, "out.json")
@@ -162,7 +162,9 @@ def _theirs(python: Path, setup: AttackSetup, published: Floats, secret: int) ->
     return figures
 
 
-def _fidelity(setup: AttackSetup, published: Floats, theirs: dict[str, float]) -> list[Agreement]:
+def _fidelity(
+    setup: AttackSetup, published: Float64Array, theirs: dict[str, float]
+) -> list[Agreement]:
     real, flags = setup.members, setup.categorical
     names = [column.name for column in setup.features.columns]
     agreements = []
@@ -182,14 +184,14 @@ def _fidelity(setup: AttackSetup, published: Floats, theirs: dict[str, float]) -
     return agreements
 
 
-def _joint(cells: Floats, i: int, j: int) -> Floats:
+def _joint(cells: Float64Array, i: int, j: int) -> Float64Array:
     """Codes of a pair of levels, missing being a level."""
     first, second = (np.where(np.isnan(cells[:, k]), -1, cells[:, k]) + 1 for k in (i, j))
     return np.asarray(first * 100_000 + second)
 
 
 def _attacks(
-    setup: AttackSetup, published: Floats, secret: int, theirs: dict[str, list[int]]
+    setup: AttackSetup, published: Float64Array, secret: int, theirs: dict[str, list[int]]
 ) -> list[Agreement]:
     agreements = []
     for name, (won, lost, tried) in theirs.items():
@@ -208,7 +210,9 @@ def _attacks(
     return agreements
 
 
-def _inference(setup: AttackSetup, published: Floats, secret: int) -> tuple[Estimate, Estimate]:
+def _inference(
+    setup: AttackSetup, published: Float64Array, secret: int
+) -> tuple[Estimate, Estimate]:
     members, controls = setup.targets(setup.rng())
     space = Gower.fit(np.concatenate([members, controls, published]), setup.categorical, "range")
     secrets = np.full(len(members), secret)

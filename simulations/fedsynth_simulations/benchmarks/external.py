@@ -33,6 +33,7 @@ from scipy.optimize import minimize_scalar
 
 from fedsynth_client.records.records import Records
 from fedsynth_client.vault.measure import Axis, Marginal, Measurement, measure
+from fedsynth_common.array_types import UInt16Array
 from fedsynth_common.encoding import encode
 from fedsynth_common.errors import FedsynthError, InputError
 from fedsynth_common.privacy.randomness import SeededRandomness
@@ -43,8 +44,6 @@ from fedsynth_server.aggregation.histograms import read_histograms
 from fedsynth_server.aggregation.marginal_queries import histogram_queries
 from fedsynth_server.aggregation.marginals import estimated_size
 from fedsynth_simulations.benchmarks.memory import peak_megabytes
-
-Codes = npt.NDArray[np.uint16]
 
 REQUIREMENTS = ("mbi==2.0.0",)
 NETWORK_REQUIREMENTS = ("ctgan==0.12.1", "mostlyai-engine==2.7.3", "torch>=2.13,<2.14")
@@ -174,7 +173,7 @@ def synthesise(
 
 
 def _public_codes(
-    fine: Codes, schema: Schema, rho: float, seed: int
+    fine: UInt16Array, schema: Schema, rho: float, seed: int
 ) -> tuple[Codebook, dict[str, npt.NDArray[Any]]]:
     """A codebook from noisy histograms that cost `rho`, and the one-way marginals in its codes."""
     columns = domains(schema)

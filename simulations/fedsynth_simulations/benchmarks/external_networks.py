@@ -6,16 +6,13 @@ in the method. Both methods are central, that is, all records are in one place.
 """
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
+from fedsynth_common.array_types import Int64Array, UInt16Array
 from fedsynth_common.encoding import encode
 from fedsynth_common.schema import FineDomain, Schema, domains
 from fedsynth_release.decoding import decode
 from fedsynth_simulations.benchmarks.external import External, ExternalTable, drive
-
-Codes = npt.NDArray[np.uint16]
-Cells = npt.NDArray[np.int64]
 
 
 def synthesise_network(
@@ -51,7 +48,7 @@ def synthesise_network(
     return ExternalTable(decode(fine, schema, rng), peak)
 
 
-def places(codes: Codes, columns: tuple[FineDomain, ...]) -> Cells:
+def places(codes: UInt16Array, columns: tuple[FineDomain, ...]) -> Int64Array:
     """Fine codes (n, d) as positions in their order, -1 if missing; categories stay as they are."""
     positions = codes.astype(np.int64)
     for j, domain in enumerate(columns):
@@ -62,7 +59,7 @@ def places(codes: Codes, columns: tuple[FineDomain, ...]) -> Cells:
     return positions
 
 
-def cells_of(given: Cells, columns: tuple[FineDomain, ...]) -> Codes:
+def cells_of(given: Int64Array, columns: tuple[FineDomain, ...]) -> UInt16Array:
     """The inverse of `places`; positions out of range become the nearest cell."""
     cells = np.empty(given.shape, dtype=np.uint16)
     for j, domain in enumerate(columns):

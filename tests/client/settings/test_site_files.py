@@ -46,7 +46,7 @@ def test_relative_places_are_relative_to_the_configuration(tmp_path, monkeypatch
 
 @pytest.mark.parametrize("name", PLACES)
 def test_every_place_must_be_named(tmp_path, name):
-    with pytest.raises(InputError, match=rf"site.toml: {name}: Field required"):
+    with pytest.raises(InputError, match=rf"site.toml: {name}: this required field is missing"):
         SiteConfig.load(write(tmp_path / "site.toml", **{name: None}))
 
 

@@ -18,14 +18,14 @@ import stat
 from pathlib import Path
 from typing import Self
 
-from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, model_validator
 
 from fedsynth_client.records.sources.database import DatabaseSource, has_password
 from fedsynth_client.records.sources.files import FileSource, FolderSource
 from fedsynth_client.records.sources.source import Source
-from fedsynth_client.settings.settings_file import faults, settings_json
 from fedsynth_common.errors import InputError
 from fedsynth_common.tables import Delimiter, Dialect, Encoding
+from fedsynth_common.validated import read_settings
 
 WHAT = "description of a source"
 
@@ -89,10 +89,7 @@ def open_source(path: Path) -> Source:
         InputError: a faulty description.
     """
     if path.suffix == ".toml":
-        try:
-            described = Description.model_validate_json(settings_json(path, WHAT))
-        except ValidationError as error:
-            raise InputError(f"{WHAT} {path}: {faults(error, WHAT)}") from None
+        described = read_settings(path, Description, f"{WHAT} {path}")
         try:
             return described.source(path.absolute().parent)
         except InputError as error:

@@ -4,7 +4,6 @@ It reads real records, and computes the result from them without noise. Only peo
 records may see the result, so the file can be read by its owner alone (mode 0600).
 """
 
-import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +13,8 @@ import typer
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
+from fedsynth_common.cli.options import AsJson, Force, Quick, ResultFile
+from fedsynth_common.durable import write_output
 from fedsynth_common.errors import InputError
 
 if TYPE_CHECKING:
@@ -36,18 +37,9 @@ def evaluate(
     ],
     synthetic: Annotated[Path, typer.Option(help="The synthetic table to evaluate.")],
     schema: Annotated[Path, typer.Option(help="The public schema (JSON) of all three tables.")],
-    out: Annotated[
-        Path | None, typer.Option(help="Also write the result to this new .json file.")
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
-    quick: Annotated[
-        bool,
-        typer.Option(
-            "--quick",
-            help="Use fewer records, targets and attempts. This is faster, and the intervals "
-            "become wider.",
-        ),
-    ] = False,
+    out: ResultFile = None,
+    as_json: AsJson = False,
+    quick: Quick = False,
     attacks: Annotated[
         bool,
         typer.Option(
@@ -72,9 +64,7 @@ def evaluate(
     seed: Annotated[
         int, typer.Option(min=0, help="Seed for drawing subsets, reference tables and attacks.")
     ] = 0,
-    force: Annotated[
-        bool, typer.Option("--force", help="Replace the file --out if it exists.")
-    ] = False,
+    force: Force = False,
 ) -> None:
     """Measure how close a synthetic table is to real records, how useful, and what it reveals.
 
@@ -133,16 +123,7 @@ def write_private(result: "Evaluation", out: Path) -> None:
     Raises:
         InputError: the file cannot be written.
     """
-    partial = out.with_name(out.name + ".part")
-    try:
-        partial.unlink(missing_ok=True)
-        handle = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(result.to_json())
-        partial.replace(out)
-    except OSError as error:
-        partial.unlink(missing_ok=True)
-        raise InputError(f"{out}: cannot be written ({error.strerror})") from None
+    write_output(out, result.to_json(), 0o600)
 
 
 @contextmanager

@@ -17,21 +17,19 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from fedsynth_common.array_types import Float64Array, UInt16Array
 from fedsynth_common.errors import InputError
 from fedsynth_common.schema import domains
 from fedsynth_common.schema.schema import Schema
 from fedsynth_release.decoding.cell_draws import CellDraws
-
-Codes = npt.NDArray[np.uint16]
-Shape = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
 class Codebook:
     """One view and one shape for each modelled column, in order."""
 
-    views: tuple[Codes, ...]
-    shapes: tuple[Shape, ...]
+    views: tuple[UInt16Array, ...]
+    shapes: tuple[Float64Array, ...]
     _draws: dict[int, CellDraws] = field(default_factory=dict, init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -62,7 +60,7 @@ class Codebook:
         """D, the width of the one-hot row."""
         return sum(self.widths)
 
-    def apply(self, fine: Codes) -> Codes:
+    def apply(self, fine: UInt16Array) -> UInt16Array:
         """Codes (n, d) of fine codes (n, d).
 
         Raises:
@@ -76,7 +74,7 @@ class Codebook:
             codes[:, index] = view[fine[:, index]]
         return codes
 
-    def to_fine(self, codes: Codes, rng: np.random.Generator) -> Codes:
+    def to_fine(self, codes: UInt16Array, rng: np.random.Generator) -> UInt16Array:
         """Draw a fine code from the shape of each code; `apply(to_fine(c)) == c` for every draw.
 
         Raises:
@@ -90,7 +88,7 @@ class Codebook:
             fine[:, index] = self.cells_of(index, codes[:, index], rng)
         return fine
 
-    def cells_of(self, index: int, codes: Codes, rng: np.random.Generator) -> Codes:
+    def cells_of(self, index: int, codes: UInt16Array, rng: np.random.Generator) -> UInt16Array:
         """Draw a fine code for each code of one column."""
         if index not in self._draws:
             self._draws[index] = CellDraws.of(self.views[index], self.shapes[index])
@@ -126,12 +124,12 @@ class Codebook:
             raise InputError(f"codebook: array {error.args[0]!r} is missing") from None
         return cls(tuple(views), tuple(shapes))
 
-    def _check_columns(self, codes: Codes) -> None:
+    def _check_columns(self, codes: UInt16Array) -> None:
         if codes.ndim != 2 or codes.shape[1] != len(self.views):
             raise InputError(f"codebook: expected {len(self.views)} columns of codes")
 
 
-def group_totals(view: npt.NDArray[Any], values: Shape) -> Shape:
+def group_totals(view: npt.NDArray[Any], values: Float64Array) -> Float64Array:
     """The sum of `values` over the cells of each code."""
     return np.asarray(np.bincount(view, weights=values), dtype=np.float64)
 

@@ -14,23 +14,21 @@ from functools import lru_cache
 from types import MappingProxyType
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 
+from fedsynth_common.array_types import Int64Array, UInt16Array
 from fedsynth_common.encoding.values import series_of
 from fedsynth_common.errors import InputError
 from fedsynth_common.schema.columns import BooleanColumn, CategoricalColumn, ModelledColumn
-from fedsynth_common.schema.domain import MISSING, FineDomain, Values, domain_of
+from fedsynth_common.schema.domain import MISSING, FineDomain, domain_of
 from fedsynth_common.schema.schema import Schema
 from fedsynth_common.schema.tick_set import TickSet, leaf_values
 from fedsynth_release.decoding.cell_ticks import CellTicks
 
-Codes = npt.NDArray[np.uint16]
-
 
 def decode(
-    codes: Codes,
+    codes: UInt16Array,
     schema: Schema,
     rng: np.random.Generator,
     within: Mapping[int, TickSet] = MappingProxyType({}),
@@ -58,11 +56,11 @@ def decode(
 
 
 def draw_values(
-    codes: Codes,
+    codes: UInt16Array,
     schema: Schema,
     rng: np.random.Generator,
     within: Mapping[int, TickSet] = MappingProxyType({}),
-) -> list[Values]:
+) -> list[Int64Array]:
     """Decode fine codes to whole numbers: ticks, or the indices of texts, one array per column.
 
     Missing cells are `MISSING`. `sampling/rule_repair.py` works on these numbers.
@@ -85,8 +83,8 @@ def _cell_ticks(domain: FineDomain) -> CellTicks:
 
 
 def values_of_cells(
-    fine: Values, domain: FineDomain, rng: np.random.Generator, allowed: TickSet | None = None
-) -> Values:
+    fine: Int64Array, domain: FineDomain, rng: np.random.Generator, allowed: TickSet | None = None
+) -> Int64Array:
     """Decode fine cells of one column; if `allowed` is given, leaves decode to its values only."""
     if not domain.ordered:
         return fine if domain.missing is None else np.where(fine == domain.missing, MISSING, fine)
@@ -94,7 +92,7 @@ def values_of_cells(
     return ticks.draw(fine, rng)
 
 
-def column_of(values: Values, column: ModelledColumn) -> pd.Series:
+def column_of(values: Int64Array, column: ModelledColumn) -> pd.Series:
     """The values of a column in the form in which a table contains them."""
     missing = values == MISSING
     if isinstance(column, CategoricalColumn | BooleanColumn):

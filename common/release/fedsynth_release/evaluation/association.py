@@ -13,11 +13,10 @@ or no row with both values) has association 0. The figure of a table is the mean
 
 import numpy as np
 
-from fedsynth_release.evaluation.features import Floats
-from fedsynth_release.evaluation.gower import Bools
+from fedsynth_common.array_types import BoolArray, Float64Array
 
 
-def associations(cells: Floats, categorical: Bools) -> Floats:
+def associations(cells: Float64Array, categorical: BoolArray) -> Float64Array:
     """Symmetric d x d table of `cells` (n x d, NaN = missing); the diagonal is 1."""
     width = cells.shape[1]
     table = np.eye(width)
@@ -30,7 +29,9 @@ def associations(cells: Floats, categorical: Bools) -> Floats:
     return table
 
 
-def association(first: Floats, second: Floats, levels: bool, other_levels: bool) -> float:
+def association(
+    first: Float64Array, second: Float64Array, levels: bool, other_levels: bool
+) -> float:
     """The association of two columns; the two flags say which of them contain codes of levels.
 
     >>> association(np.array([0.0, 0, 1, 1]), np.array([5.0, 5, 7, 7]), True, False)
@@ -49,7 +50,7 @@ def association(first: Floats, second: Floats, levels: bool, other_levels: bool)
     return pearson(x, y)
 
 
-def pearson(x: Floats, y: Floats) -> float:
+def pearson(x: Float64Array, y: Float64Array) -> float:
     """Pearson's r of two columns, neither of which is constant."""
     a, b = x - x.mean(), y - y.mean()
     spread = float(np.sqrt((a @ a) * (b @ b)))
@@ -66,7 +67,7 @@ def cramers_v(x: np.ndarray, y: np.ndarray) -> float:
     return float(min(np.sqrt(chi2 / (len(x) * (min(rows, columns) - 1))), 1.0))
 
 
-def correlation_ratio(levels: np.ndarray, values: Floats) -> float:
+def correlation_ratio(levels: np.ndarray, values: Float64Array) -> float:
     """The correlation ratio η of numbers grouped by levels, neither of which is constant."""
     counts = np.bincount(levels)
     sums = np.bincount(levels, weights=values - values.mean())

@@ -11,15 +11,15 @@ and held-out rows, because with more rows the nearest one is nearer by chance.
 
 import numpy as np
 
+from fedsynth_common.array_types import Float64Array
 from fedsynth_release.evaluation.attacks.attack_setup import AttackSetup
-from fedsynth_release.evaluation.features import Floats
 from fedsynth_release.evaluation.gower import Gower
 from fedsynth_release.evaluation.results import CopyRow, TableRole
 
 NEAR_QUANTILE = 0.05
 
 
-def copy_row(role: TableRole, published: Floats, setup: AttackSetup) -> CopyRow:
+def copy_row(role: TableRole, published: Float64Array, setup: AttackSetup) -> CopyRow:
     """Shares of at most `setup.attempts` rows of a table that are (nearly) real rows."""
     rng = setup.rng()
     queries = published[rng.permutation(len(published))[: setup.attempts]]
@@ -41,7 +41,7 @@ def copy_row(role: TableRole, published: Floats, setup: AttackSetup) -> CopyRow:
     )
 
 
-def _near(space: Gower, members: Floats, chosen: np.ndarray) -> float:
+def _near(space: Gower, members: Float64Array, chosen: np.ndarray) -> float:
     """The distance within which 5 % of the chosen members have another member."""
     others = np.delete(members, chosen, axis=0) if len(chosen) < len(members) else members[::2]
     queries = members[chosen] if len(chosen) < len(members) else members[1::2]

@@ -17,9 +17,10 @@ import pandas as pd
 from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import StratifiedKFold
 
+from fedsynth_common.array_types import Float64Array
 from fedsynth_common.errors import InputError
 from fedsynth_common.schema import Schema
-from fedsynth_release.evaluation.features import Features, Floats
+from fedsynth_release.evaluation.features import Features
 from fedsynth_release.evaluation.utility import boosted_scores
 
 
@@ -53,5 +54,5 @@ def detection_auc(
     return float(roc_auc_score(origin, guesses))
 
 
-def _draw(cells: Floats, size: int, rng: np.random.Generator) -> Floats:
+def _draw(cells: Float64Array, size: int, rng: np.random.Generator) -> Float64Array:
     return cells[rng.choice(len(cells), size=size, replace=False)]

@@ -24,9 +24,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
+from fedsynth_common.array_types import Float64Array, Int64Array
 from fedsynth_common.encoding.values import as_ordinal
 from fedsynth_common.errors import InputError
 from fedsynth_common.schema import BooleanColumn, CategoricalColumn, ModelledColumn, Schema
@@ -55,7 +55,7 @@ def named_levels(column: ModelledColumn) -> tuple[str, ...]:
     return ()
 
 
-def numbers(cells: pd.Series, column: ModelledColumn) -> npt.NDArray[np.float64]:
+def numbers(cells: pd.Series, column: ModelledColumn) -> Float64Array:
     """Cells of a column without named levels as numbers; missing or unreadable cells are NaN."""
     if isinstance(column, CategoricalColumn | BooleanColumn):
         raise TypeError(f"column {column.name!r} has levels")
@@ -63,7 +63,7 @@ def numbers(cells: pd.Series, column: ModelledColumn) -> npt.NDArray[np.float64]
     return np.where(np.isfinite(values), values, np.nan)
 
 
-def level_codes(cells: pd.Series, column: ModelledColumn) -> npt.NDArray[np.int64]:
+def level_codes(cells: pd.Series, column: ModelledColumn) -> Int64Array:
     """The index of each cell in `named_levels`; a missing cell has -1."""
     levels = named_levels(column)
     text = as_text(cells)
@@ -84,7 +84,7 @@ class Discretiser:
     """
 
     columns: tuple[ModelledColumn, ...]
-    edges: tuple[npt.NDArray[np.float64], ...]
+    edges: tuple[Float64Array, ...]
     widths: tuple[int, ...]
 
     @classmethod
@@ -102,7 +102,7 @@ class Discretiser:
         """The names of the columns that `transform` returns."""
         return tuple(column.name for column in self.columns)
 
-    def transform(self, frame: pd.DataFrame) -> npt.NDArray[np.int64]:
+    def transform(self, frame: pd.DataFrame) -> Int64Array:
         """The codes (rows x columns); column j is in 0..widths[j]-1, whose last is *missing*."""
         codes = np.empty((len(frame), len(self.columns)), dtype=np.int64)
         for j, (column, edges) in enumerate(zip(self.columns, self.edges, strict=True)):
@@ -111,7 +111,7 @@ class Discretiser:
         return codes
 
 
-def _edges(cells: pd.Series, column: ModelledColumn, bins: int) -> npt.NDArray[np.float64]:
+def _edges(cells: pd.Series, column: ModelledColumn, bins: int) -> Float64Array:
     if named_levels(column):
         return np.empty(0)
     values = numbers(cells, column)
@@ -122,8 +122,8 @@ def _edges(cells: pd.Series, column: ModelledColumn, bins: int) -> npt.NDArray[n
 
 
 def _codes(
-    cells: pd.Series, column: ModelledColumn, edges: Sequence[float] | npt.NDArray[np.float64]
-) -> npt.NDArray[np.int64]:
+    cells: pd.Series, column: ModelledColumn, edges: Sequence[float] | Float64Array
+) -> Int64Array:
     if named_levels(column):
         return level_codes(cells, column)
     values = numbers(cells, column)

@@ -19,14 +19,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 from scipy import sparse
 
+from fedsynth_common.array_types import BoolArray, Float64Array
 from fedsynth_common.schema import ModelledColumn, Schema
 from fedsynth_release.evaluation.discretise import cell_column, level_codes, named_levels, numbers
-
-Floats = npt.NDArray[np.float64]
 
 # scikit-learn's boosting splits on sets of at most this many levels; more are used as numbers
 _MAX_SET_LEVELS = 255
@@ -44,8 +42,8 @@ class Features:
     """
 
     columns: tuple[ModelledColumn, ...]
-    centres: Floats
-    spreads: Floats
+    centres: Float64Array
+    spreads: Float64Array
 
     @classmethod
     def fit(cls, schema: Schema, train: pd.DataFrame) -> "Features":
@@ -61,12 +59,12 @@ class Features:
         return cls(schema.modelled, np.array(centres), np.array(spreads))
 
     @property
-    def sets(self) -> npt.NDArray[np.bool_]:
+    def sets(self) -> BoolArray:
         """Which columns of `cells` contain indices of levels without an order."""
         widths = np.array([len(named_levels(column)) for column in self.columns])
         return (widths > 0) & (widths <= _MAX_SET_LEVELS)
 
-    def cells(self, frame: pd.DataFrame) -> Floats:
+    def cells(self, frame: pd.DataFrame) -> Float64Array:
         """The cells (n x d): numbers or indices of levels; missing cells are NaN."""
         matrix = np.empty((len(frame), len(self.columns)))
         for j, column in enumerate(self.columns):
@@ -78,7 +76,7 @@ class Features:
                 matrix[:, j] = numbers(raw, column)
         return matrix
 
-    def linear(self, cells: Floats, keep: Sequence[int]) -> Any:
+    def linear(self, cells: Float64Array, keep: Sequence[int]) -> Any:
         """The columns `keep` of `cells` for linear models, as a float32 CSR matrix."""
         blocks = [
             _one_hot(cells[:, j], len(named_levels(self.columns[j])))
@@ -89,13 +87,13 @@ class Features:
         return sparse.hstack(blocks, format="csr", dtype=np.float32)
 
 
-def _one_hot(codes: Floats, width: int) -> Any:
+def _one_hot(codes: Float64Array, width: int) -> Any:
     rows = np.flatnonzero(~np.isnan(codes))
     ones = np.ones(len(rows), dtype=np.float32)
     return sparse.csr_matrix((ones, (rows, codes[rows].astype(int))), shape=(len(codes), width))
 
 
-def _standardised(values: Floats, centre: float, spread: float) -> Any:
+def _standardised(values: Float64Array, centre: float, spread: float) -> Any:
     missing = np.isnan(values)
     scaled = np.clip((np.where(missing, centre, values) - centre) / spread, -_CLIP, _CLIP)
     return sparse.csr_matrix(np.column_stack([scaled, missing]).astype(np.float32))

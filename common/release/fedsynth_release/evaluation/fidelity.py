@@ -17,11 +17,9 @@ import itertools
 import math
 
 import numpy as np
-import numpy.typing as npt
 
+from fedsynth_common.array_types import Float64Array, Int64Array
 from fedsynth_common.errors import InputError
-
-Codes = npt.NDArray[np.int64]
 
 # if a contingency table has more cells than this, only the cells that occur are counted
 _DENSE_CELLS = 1 << 20
@@ -47,7 +45,7 @@ def column_sets(
 
 
 def tvd(
-    real: Codes, synthetic: Codes, ways: int = 2, max_marginals: int = 300, seed: int = 0
+    real: Int64Array, synthetic: Int64Array, ways: int = 2, max_marginals: int = 300, seed: int = 0
 ) -> float:
     """The mean total variation distance over the sets of `ways` columns.
 
@@ -73,14 +71,14 @@ def tvd(
     return float(np.mean(distances)) if distances else 0.0
 
 
-def column_tvd(real: Codes, synthetic: Codes) -> npt.NDArray[np.float64]:
+def column_tvd(real: Int64Array, synthetic: Int64Array) -> Float64Array:
     """The total variation distance of every single column, (d,)."""
     _check(real, synthetic)
     columns = range(real.shape[1])
     return np.array([_distance(*_frequencies(real, synthetic, (j,))) for j in columns])
 
 
-def pair_tvd(real: Codes, synthetic: Codes) -> npt.NDArray[np.float64]:
+def pair_tvd(real: Int64Array, synthetic: Int64Array) -> Float64Array:
     """The total variation distance of every pair, (d x d), with `column_tvd` on the diagonal."""
     matrix = np.diag(column_tvd(real, synthetic))
     for i, j in column_sets(real.shape[1], 2):
@@ -89,7 +87,7 @@ def pair_tvd(real: Codes, synthetic: Codes) -> npt.NDArray[np.float64]:
 
 
 def resample_tvd(
-    real: Codes, size: int, ways: int = 2, max_marginals: int = 300, seed: int = 0
+    real: Int64Array, size: int, ways: int = 2, max_marginals: int = 300, seed: int = 0
 ) -> float:
     """The expected `tvd` of another real sample of `size` rows, which no synthetic table can beat.
 
@@ -103,12 +101,12 @@ def resample_tvd(
     return float(np.mean(expected)) if expected else 0.0
 
 
-def _expected_distance(real: Codes, chosen: tuple[int, ...], spread: float) -> float:
+def _expected_distance(real: Int64Array, chosen: tuple[int, ...], spread: float) -> float:
     p, _ = _frequencies(real, real, chosen)
     return float(0.5 * np.sqrt(spread * p * (1 - p)).sum())
 
 
-def _check(real: Codes, synthetic: Codes) -> None:
+def _check(real: Int64Array, synthetic: Int64Array) -> None:
     if real.shape[1] != synthetic.shape[1]:
         raise InputError(
             f"evaluation: the real table has {real.shape[1]} columns, the synthetic "
@@ -119,8 +117,8 @@ def _check(real: Codes, synthetic: Codes) -> None:
 
 
 def _frequencies(
-    real: Codes, synthetic: Codes, chosen: tuple[int, ...]
-) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    real: Int64Array, synthetic: Int64Array, chosen: tuple[int, ...]
+) -> tuple[Float64Array, Float64Array]:
     joint = np.zeros(len(real) + len(synthetic), dtype=np.int64)
     cells = 1
     for j in chosen:
@@ -137,5 +135,5 @@ def _frequencies(
     )
 
 
-def _distance(p: npt.NDArray[np.float64], q: npt.NDArray[np.float64]) -> float:
+def _distance(p: Float64Array, q: Float64Array) -> float:
     return float(0.5 * np.abs(p - q).sum())

@@ -19,13 +19,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 
-from fedsynth_release.evaluation.features import Floats
+from fedsynth_common.array_types import BoolArray, Float32Array, Float64Array, Int64Array
 
 Scale = Literal["range", "rank"]
-Bools = npt.NDArray[np.bool_]
-Indices = npt.NDArray[np.int64]
 
 _BLOCK = 32
 
@@ -40,11 +37,11 @@ class Gower:
             for categories.
     """
 
-    categorical: Bools
-    knots: tuple[Floats, ...]
+    categorical: BoolArray
+    knots: tuple[Float64Array, ...]
 
     @classmethod
-    def fit(cls, cells: Floats, categorical: Bools, scale: Scale) -> "Gower":
+    def fit(cls, cells: Float64Array, categorical: BoolArray, scale: Scale) -> "Gower":
         """Fit the scales on `cells` (n x d, NaN = missing)."""
         return cls(
             categorical,
@@ -54,7 +51,7 @@ class Gower:
             ),
         )
 
-    def points(self, cells: Floats) -> npt.NDArray[np.float32]:
+    def points(self, cells: Float64Array) -> Float32Array:
         """The cells scaled and transposed to (d x n): numbers in [0, 1], codes, -1 for missing."""
         points = np.empty(cells.shape[::-1], dtype=np.float32)
         for j, knots in enumerate(self.knots):
@@ -64,8 +61,8 @@ class Gower:
         return points
 
     def nearest(
-        self, queries: Floats, table: Floats, columns: list[int] | None = None
-    ) -> tuple[npt.NDArray[np.float64], Indices]:
+        self, queries: Float64Array, table: Float64Array, columns: list[int] | None = None
+    ) -> tuple[Float64Array, Int64Array]:
         """The distance to, and the index of, the row of `table` nearest to each row of `queries`.
 
         Only the given `columns` count; by default all columns count.
@@ -83,10 +80,10 @@ class Gower:
 
     def _distances(
         self,
-        left: npt.NDArray[np.float32],
-        right: npt.NDArray[np.float32],
+        left: Float32Array,
+        right: Float32Array,
         keep: list[int],
-    ) -> npt.NDArray[np.float32]:
+    ) -> Float32Array:
         total = np.zeros((left.shape[1], right.shape[1]), dtype=np.float32)
         gap = np.empty_like(total)
         differs = np.empty(total.shape, dtype=bool)
@@ -101,7 +98,7 @@ class Gower:
         return total
 
 
-def _knots(column: Floats, scale: Scale) -> Floats:
+def _knots(column: Float64Array, scale: Scale) -> Float64Array:
     values = np.sort(column[~np.isnan(column)])
     if not len(values):
         return np.zeros(1)
@@ -110,7 +107,7 @@ def _knots(column: Floats, scale: Scale) -> Floats:
     return np.asarray(values)
 
 
-def _scaled(column: Floats, knots: Floats) -> Floats:
+def _scaled(column: Float64Array, knots: Float64Array) -> Float64Array:
     """Scale numbers to [0, 1], linearly between knots; equal knots get their mean rank."""
     if len(knots) == 2:
         return np.asarray(np.clip((column - knots[0]) / (knots[1] - knots[0]), 0, 1))

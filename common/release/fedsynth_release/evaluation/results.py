@@ -16,9 +16,10 @@ Column names and category labels come from the public schema, and no cell of a r
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
-from fedsynth_common.errors import InputError
+from fedsynth_common.limits import MAX_STATEMENT_BYTES
+from fedsynth_common.validated import read_model, validated
 
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 Matrix = tuple[tuple[Finite, ...], ...]
@@ -341,12 +342,7 @@ class Evaluation(_Part):
         Raises:
             InputError: the text is not JSON, or not an evaluation of this version.
         """
-        try:
-            return cls.model_validate_json(text)
-        except ValidationError as error:
-            fault = error.errors(include_url=False, include_input=False)[0]
-            place = ".".join(str(part) for part in fault["loc"]) or "the file"
-            raise InputError(f"{source}: not an evaluation: {place}: {fault['msg']}") from None
+        return validated(cls, text, f"{source}: not an evaluation")
 
     @classmethod
     def load(cls, path: Path | str) -> Self:
@@ -355,9 +351,4 @@ class Evaluation(_Part):
         Raises:
             InputError: the file is missing, cannot be read or is not an evaluation.
         """
-        try:
-            text = Path(path).read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
-            raise InputError(f"{path}: cannot be read ({reason})") from None
-        return cls.from_json(text, str(path))
+        return read_model(Path(path), cls, MAX_STATEMENT_BYTES, "not an evaluation")

@@ -16,18 +16,17 @@ too narrow.
 """
 
 import numpy as np
-import numpy.typing as npt
 
+from fedsynth_common.array_types import Float64Array
 from fedsynth_common.encoding.values import text_of
 from fedsynth_common.schema import DateColumn, DatetimeColumn, ModelledColumn, NumericColumn
 from fedsynth_release.evaluation.discretise import named_levels
-from fedsynth_release.evaluation.features import Floats
 from fedsynth_release.evaluation.results import Histogram
 
 BARS = 20
 
 
-def ks_complement(real: Floats, synthetic: Floats) -> float:
+def ks_complement(real: Float64Array, synthetic: Float64Array) -> float:
     """1 - Kolmogorov-Smirnov distance of two samples; NaN = missing.
 
     >>> ks_complement(np.array([1.0, 2.0, 3.0, 4.0]), np.array([3.0, 4.0, 5.0, np.nan]))
@@ -41,7 +40,7 @@ def ks_complement(real: Floats, synthetic: Floats) -> float:
     return 1 - float(np.abs(below[0] - below[1]).max())
 
 
-def tv_complement(real: Floats, synthetic: Floats) -> float:
+def tv_complement(real: Float64Array, synthetic: Float64Array) -> float:
     """1 - total variation distance of two samples of level codes; NaN = missing.
 
     >>> tv_complement(np.array([0.0, 0.0, 1.0, 1.0]), np.array([0.0, 1.0, 1.0, 1.0]))
@@ -55,12 +54,12 @@ def tv_complement(real: Floats, synthetic: Floats) -> float:
     return 1 - 0.5 * float(np.abs(shares[0] - shares[1]).sum())
 
 
-def shape(real: Floats, synthetic: Floats, column: ModelledColumn) -> float:
+def shape(real: Float64Array, synthetic: Float64Array, column: ModelledColumn) -> float:
     """The complement that fits the kind of column."""
     return (tv_complement if named_levels(column) else ks_complement)(real, synthetic)
 
 
-def histogram(real: Floats, synthetic: Floats, column: ModelledColumn) -> Histogram:
+def histogram(real: Float64Array, synthetic: Float64Array, column: ModelledColumn) -> Histogram:
     """The share of all rows in each bar, for both tables; missing cells are in no bar."""
     levels = named_levels(column)
     if levels:
@@ -80,7 +79,7 @@ def histogram(real: Floats, synthetic: Floats, column: ModelledColumn) -> Histog
     return Histogram(edges=tuple(edges.tolist()), labels=written, real=bars[0], synthetic=bars[1])
 
 
-def _edges(real: Floats, whole: bool) -> Floats:
+def _edges(real: Float64Array, whole: bool) -> Float64Array:
     present = real[~np.isnan(real)]
     if not len(present):
         return np.array([0.0, 1.0])
@@ -91,7 +90,7 @@ def _edges(real: Floats, whole: bool) -> Floats:
     return np.linspace(low, high if high > low else low + 1, BARS + 1)
 
 
-def _bars(side: Floats, edges: Floats) -> npt.NDArray[np.float64]:
+def _bars(side: Float64Array, edges: Float64Array) -> Float64Array:
     present = side[~np.isnan(side)]
     place = np.clip(np.searchsorted(edges, present, side="right") - 1, 0, len(edges) - 2)
     return np.bincount(place, minlength=len(edges) - 1) / max(len(side), 1)

@@ -15,12 +15,13 @@ from collections.abc import Callable, Mapping
 import numpy as np
 import pandas as pd
 
+from fedsynth_common.array_types import Float64Array, Int64Array
 from fedsynth_common.schema import Schema
 from fedsynth_release.evaluation.association import associations
 from fedsynth_release.evaluation.detection import detection_auc
 from fedsynth_release.evaluation.discretise import Discretiser, named_levels
-from fedsynth_release.evaluation.features import Features, Floats
-from fedsynth_release.evaluation.fidelity import Codes, pair_tvd, tvd
+from fedsynth_release.evaluation.features import Features
+from fedsynth_release.evaluation.fidelity import pair_tvd, tvd
 from fedsynth_release.evaluation.results import (
     ColumnFidelity,
     Fidelity,
@@ -83,7 +84,7 @@ def table_fidelity(
     )
 
 
-def _tvds(real: Codes, other: Codes, pairs: Floats) -> dict[str, float]:
+def _tvds(real: Int64Array, other: Int64Array, pairs: Float64Array) -> dict[str, float]:
     return {
         "tvd_1": float(np.diag(pairs).mean()),
         "tvd_2": _off_diagonal(pairs),
@@ -91,20 +92,20 @@ def _tvds(real: Codes, other: Codes, pairs: Floats) -> dict[str, float]:
     }
 
 
-def _off_diagonal(table: Floats) -> float:
+def _off_diagonal(table: Float64Array) -> float:
     above = table[np.triu_indices(len(table), 1)]
     return float(above.mean()) if len(above) else 0.0
 
 
-def _shapes(real: Floats, other: Floats, schema: Schema) -> list[float]:
+def _shapes(real: Float64Array, other: Float64Array, schema: Schema) -> list[float]:
     return [shape(real[:, j], other[:, j], column) for j, column in enumerate(schema.modelled)]
 
 
 def _columns(
     schema: Schema,
-    real: Floats,
-    synthetic: Floats,
-    tvd_by_pair: Mapping[TableRole, Floats],
+    real: Float64Array,
+    synthetic: Float64Array,
+    tvd_by_pair: Mapping[TableRole, Float64Array],
     shapes: Mapping[TableRole, list[float]],
 ) -> tuple[ColumnFidelity, ...]:
     return tuple(
@@ -124,5 +125,5 @@ def _columns(
     )
 
 
-def _matrix(table: Floats) -> Matrix:
+def _matrix(table: Float64Array) -> Matrix:
     return tuple(tuple(row) for row in table.tolist())

@@ -15,9 +15,9 @@ labelled rows have one of the answers, because its AUC would be mostly noise.
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
+from fedsynth_common.array_types import Float64Array
 from fedsynth_common.errors import InputError
 from fedsynth_common.schema import IdColumn, Schema, TextColumn
 from fedsynth_common.schema.columns import ModelledColumn
@@ -40,7 +40,7 @@ class Target:
     level: int | None = None
     threshold: float | None = None
 
-    def labels(self, frame: pd.DataFrame) -> npt.NDArray[np.float64]:
+    def labels(self, frame: pd.DataFrame) -> Float64Array:
         """The label of each row: 1 for yes, 0 for no, NaN for missing."""
         cells = cell_column(frame, self.column.name)
         if self.level is not None:

@@ -25,28 +25,27 @@ from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.metrics import roc_auc_score
 
+from fedsynth_common.array_types import BoolArray, Float64Array, Int64Array
 from fedsynth_common.errors import InputError
 from fedsynth_common.schema import Schema
 from fedsynth_release.evaluation.discretise import cell_column, level_codes, named_levels
-from fedsynth_release.evaluation.features import Features, Floats
+from fedsynth_release.evaluation.features import Features
 from fedsynth_release.evaluation.targets import Target, binarise
 
 Learner = Literal["boosting", "logistic"]
-Labels = npt.NDArray[np.int64]
 
 _LOGISTIC_ROWS = 20_000
 
 
 def boosted_scores(
-    train: Floats, labels: Labels, test: Floats, sets: npt.NDArray[np.bool_]
-) -> tuple[Floats, Labels]:
+    train: Float64Array, labels: Int64Array, test: Float64Array, sets: BoolArray
+) -> tuple[Float64Array, Int64Array]:
     """Train the boosting classifier that all figures use, and predict classes of other rows.
 
     Args:
@@ -112,7 +111,7 @@ def mean_auc(
 
 def _labels(
     train_like: pd.DataFrame, test: pd.DataFrame, schema: Schema, target: Target | str
-) -> tuple[str, Floats, Floats]:
+) -> tuple[str, Float64Array, Float64Array]:
     """The name of the target's column and its labels in both tables; missing labels are NaN."""
     if isinstance(target, str):
         fitted = binarise(schema, test, target)
@@ -174,7 +173,9 @@ class TrainTestPair:
         error = float(((predicted - truth) ** 2).mean())
         return 1 - error / float(truth.var()), float(np.sqrt(error))
 
-    def _numbers(self, train: Floats, values: Floats, test: Floats, keep: list[int]) -> Floats:
+    def _numbers(
+        self, train: Float64Array, values: Float64Array, test: Float64Array, keep: list[int]
+    ) -> Float64Array:
         """Numbers predicted for the rows of `test` from their columns `keep`."""
         if self._learner == "boosting":
             present = [j for j in keep if not np.isnan(train[:, j]).all()]
@@ -188,7 +189,7 @@ class TrainTestPair:
         line = Ridge(alpha=1.0).fit(self._features.linear(train, keep), values)
         return np.asarray(line.predict(self._features.linear(test, keep)))
 
-    def auc(self, column: str, train_labels: Floats, test_labels: Floats) -> float:
+    def auc(self, column: str, train_labels: Float64Array, test_labels: Float64Array) -> float:
         """The AUC of predicting labels of `column`, which is left out of the inputs."""
         keep = [j for j, name in enumerate(self._names) if name != column]
         test_rows = np.flatnonzero(~np.isnan(test_labels))
@@ -208,8 +209,8 @@ class TrainTestPair:
         return _macro_auc(truth, scores, classes)
 
     def _scores(
-        self, train: Floats, labels: Labels, test: Floats, keep: list[int]
-    ) -> tuple[Floats, Labels]:
+        self, train: Float64Array, labels: Int64Array, test: Float64Array, keep: list[int]
+    ) -> tuple[Float64Array, Int64Array]:
         if self._learner == "boosting":
             sets = self._features.sets[keep]
             return boosted_scores(train[:, keep], labels, test[:, keep], sets)
@@ -220,7 +221,7 @@ class TrainTestPair:
         return model.predict_proba(self._features.linear(test, keep)), model.classes_
 
 
-def _macro_auc(truth: Labels, scores: Floats, classes: Labels) -> float:
+def _macro_auc(truth: Int64Array, scores: Float64Array, classes: Int64Array) -> float:
     """The mean one-versus-rest AUC over the classes in `truth`; an unlearned class scores 0.5."""
     learned = {int(label): scores[:, place] for place, label in enumerate(classes.tolist())}
     occurring = np.unique(truth)

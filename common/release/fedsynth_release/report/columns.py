@@ -11,8 +11,8 @@ from itertools import pairwise
 
 import numpy as np
 from markupsafe import Markup
-from numpy.typing import NDArray
 
+from fedsynth_common.array_types import Float64Array, Int64Array, UInt16Array
 from fedsynth_common.errors import InputError
 from fedsynth_common.schema import FineDomain, ModelledColumn, NumericColumn, domain_of
 from fedsynth_common.schema.temporal import NUMPY_UNIT, DateColumn, DatetimeColumn
@@ -31,7 +31,6 @@ from fedsynth_release.report.judgements import (
 from fedsynth_release.report.plots import Overlay, overlay
 from fedsynth_release.sampling.latents import column_probabilities
 
-Floats = NDArray[np.float64]
 MOST_BARS = 40
 """Most bars that are drawn for one column; the rarest categories of a longer list form one bar."""
 
@@ -100,12 +99,12 @@ def column_views(
     return views
 
 
-def generator_shares(generator: Generator) -> list[Floats]:
+def generator_shares(generator: Generator) -> list[Float64Array]:
     """For each column, the exact frequencies of the generator's codes."""
     return [table.mean(axis=0) for table in column_probabilities(generator.network)]
 
 
-def code_labels(column: ModelledColumn, view: NDArray[np.uint16]) -> list[str]:
+def code_labels(column: ModelledColumn, view: UInt16Array) -> list[str]:
     """A short text for every code of a column.
 
     >>> from fedsynth_common.schema import IntegerColumn
@@ -118,7 +117,7 @@ def code_labels(column: ModelledColumn, view: NDArray[np.uint16]) -> list[str]:
     return [_label(column, domain, cells_of_code) for cells_of_code in cells]
 
 
-def _label(column: ModelledColumn, domain: FineDomain, cells: NDArray[np.int64]) -> str:
+def _label(column: ModelledColumn, domain: FineDomain, cells: Int64Array) -> str:
     first, last = int(cells[0]), int(cells[-1])
     if len(cells) == 1 and first == domain.missing:
         return "missing"
@@ -174,7 +173,7 @@ def _edge_text(column: ModelledColumn, edge: float) -> str:
 
 
 def _beside_measured(
-    column: MeasuredColumn, shares: Floats, labels: Sequence[str], ordered: bool
+    column: MeasuredColumn, shares: Float64Array, labels: Sequence[str], ordered: bool
 ) -> Overlay:
     """The bars of a column in the noisy measurements and in the generator."""
     if len(column.frequencies) != len(shares):

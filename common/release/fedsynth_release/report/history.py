@@ -15,7 +15,8 @@ from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from fedsynth_release.generator_files import load_model
+from fedsynth_common.limits import MAX_STATEMENT_BYTES
+from fedsynth_common.validated import read_model
 
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 HISTORY = "history.json"
@@ -104,4 +105,4 @@ class StudyHistory(_Part):
         Raises:
             InputError: the file is missing, cannot be read or is not a history.
         """
-        return load_model(path, cls, "not a history of a study")
+        return read_model(path, cls, MAX_STATEMENT_BYTES, "not a history of a study")

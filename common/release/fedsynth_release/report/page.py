@@ -10,13 +10,13 @@ without one is computed only from what the sites released. That is post-processi
 privacy budget.
 """
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
 import jinja2
 from markupsafe import Markup
 
+from fedsynth_common.durable import write_output
 from fedsynth_common.errors import InputError
 from fedsynth_release.evaluation.results import Evaluation
 from fedsynth_release.generator import Generator
@@ -67,16 +67,8 @@ def write_report(
     if out.exists() and not force:
         raise InputError(f"{out}: exists; choose another name or pass --force")
     page = render(folder_of_generator, evaluation, history)
-    draft = out.with_name(f".{out.name}.part")
-    try:
-        draft.unlink(missing_ok=True)
-        mode = 0o600 if evaluation else 0o666  # facts about real records: only the owner may read
-        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
-            file.write(page.encode())
-        draft.replace(out)
-    except OSError as error:
-        draft.unlink(missing_ok=True)
-        raise InputError(f"{out}: cannot be written ({error.strerror})") from None
+    # a page with an evaluation holds facts about real records: only its owner may read it
+    write_output(out, page, 0o600 if evaluation else None)
 
 
 def render(

@@ -22,18 +22,16 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
+from fedsynth_common.array_types import BoolArray, Float64Array, Int64Array
 from fedsynth_common.encoding.encoder import codes_of_ticks
 from fedsynth_common.errors import InputError
 from fedsynth_common.schema import ModelledColumn, Schema, domain_of
 from fedsynth_common.schema.compiled_rules import CompiledCombinations, CompiledRule
-from fedsynth_common.schema.domain import MISSING, Values
+from fedsynth_common.schema.domain import MISSING
 from fedsynth_common.schema.rules import MAX_COMBINATIONS
 from fedsynth_release.decoding import Codebook
 from fedsynth_release.sampling.latents import spread
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,14 +48,14 @@ class JointColumns:
     """
 
     places: tuple[int, ...]
-    table: Values
-    cells: NDArray[np.int64]
-    weights: Floats
-    ends: Floats
+    table: Int64Array
+    cells: Int64Array
+    weights: Float64Array
+    ends: Float64Array
 
     @classmethod
     def of(
-        cls, places: tuple[int, ...], table: Values, cells: Values, weights: Floats
+        cls, places: tuple[int, ...], table: Int64Array, cells: Int64Array, weights: Float64Array
     ) -> "JointColumns":
         """Scale the weights of each latent to sum to 1.
 
@@ -72,14 +70,14 @@ class JointColumns:
         ends[:, -1] = 1.0
         return cls(places, table, cells, shares, ends + np.arange(len(ends))[:, None])
 
-    def draw(self, latent: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int64]:
+    def draw(self, latent: Int64Array, rng: np.random.Generator) -> Int64Array:
         """The index of a combination, drawn for each of the latents."""
         point = np.nextafter(latent + spread(latent, rng), latent)
         place = np.searchsorted(self.ends.ravel(), point, side="right")
         return np.asarray(np.minimum(place - latent * len(self.table), len(self.table) - 1))
 
     def draw_into(
-        self, values: list[Values], latent: NDArray[np.int64], rng: np.random.Generator
+        self, values: list[Int64Array], latent: Int64Array, rng: np.random.Generator
     ) -> None:
         """Draw a combination per latent and write it into these columns of `values`.
 
@@ -89,7 +87,7 @@ class JointColumns:
         for index, place in enumerate(self.places):
             values[place] = combinations[:, index]
 
-    def restricted(self, allowed: NDArray[np.bool_] | Floats) -> tuple["JointColumns", Floats]:
+    def restricted(self, allowed: BoolArray | Float64Array) -> tuple["JointColumns", Float64Array]:
         """The columns with only the allowed combinations, and P(allowed | latent), (latents,).
 
         `allowed` is the share of each combination that is allowed, (K,).
@@ -97,7 +95,7 @@ class JointColumns:
         weights = self.weights * allowed
         return JointColumns.of(self.places, self.table, self.cells, weights), weights.sum(axis=1)
 
-    def allowed_shares(self, cells: Mapping[int, Floats]) -> Floats:
+    def allowed_shares(self, cells: Mapping[int, Float64Array]) -> Float64Array:
         """The share of each combination that conditions allow, (K,).
 
         `cells` has, by column index, the share of each fine cell that is allowed.
@@ -110,7 +108,7 @@ class JointColumns:
 
 
 def joint_columns_of(
-    forms: Sequence[CompiledRule], schema: Schema, codebook: Codebook, soft: Sequence[Floats]
+    forms: Sequence[CompiledRule], schema: Schema, codebook: Codebook, soft: Sequence[Float64Array]
 ) -> tuple[JointColumns, ...]:
     """The columns that the rules of a schema bind to lists of combinations.
 
@@ -150,7 +148,7 @@ def _join(one: CompiledCombinations, two: CompiledCombinations) -> CompiledCombi
 
 
 def _joint_columns(
-    form: CompiledCombinations, schema: Schema, codebook: Codebook, soft: Sequence[Floats]
+    form: CompiledCombinations, schema: Schema, codebook: Codebook, soft: Sequence[Float64Array]
 ) -> JointColumns:
     cells = np.column_stack(
         [
@@ -178,12 +176,12 @@ def _joint_columns(
     return JointColumns.of(form.places, form.table, cells, weights)
 
 
-def _shares(part: Floats) -> Floats:
+def _shares(part: Float64Array) -> Float64Array:
     total = part.sum(axis=1, keepdims=True)
     return np.asarray(part / np.where(total > 0, total, 1.0))
 
 
-def cells_of_values(column: ModelledColumn, values: Values) -> NDArray[np.int64]:
+def cells_of_values(column: ModelledColumn, values: Int64Array) -> Int64Array:
     """The fine cell of each value."""
     domain = domain_of(column)
     present = np.where(values == MISSING, domain.ticks[0] if domain.ordered else 0, values)

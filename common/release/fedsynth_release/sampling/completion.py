@@ -22,9 +22,9 @@ learned from them.
 import numpy as np
 import pandas as pd
 import torch
-from numpy.typing import NDArray
 from torch.nn import functional as F  # noqa: N812 - torch's own name for it
 
+from fedsynth_common.array_types import BoolArray, Float64Array, Int64Array
 from fedsynth_common.encoding.encoder import check_columns, encode_column
 from fedsynth_common.encoding.values import text_of
 from fedsynth_common.encoding.violations import values_of
@@ -39,14 +39,12 @@ from fedsynth_common.schema import (
     domain_of,
 )
 from fedsynth_common.schema.compiled_rules import compile_rules
-from fedsynth_common.schema.domain import Values
 from fedsynth_common.tables import as_number, as_text, factorise
 from fedsynth_release.generator_network import GeneratorNetwork
 from fedsynth_release.sampling.combinations import JointColumns, cells_of_values
 from fedsynth_release.sampling.rule_repair import keep_rules
 from fedsynth_release.sampling.sampler import Sampler
 
-Flags = NDArray[np.bool_]
 _FREE = int(np.iinfo(np.int64).max)  # in a pattern of given values: not given
 BATCH = 1 << 22
 """Number of weights (rows times latents) that are computed at a time; they take 32 MiB."""
@@ -79,7 +77,7 @@ def complete_rows(
     return drawn[[column.name for column in schema.columns if column.name in drawn]]
 
 
-def given_values(frame: pd.DataFrame, schema: Schema) -> tuple[list[Values], Flags]:
+def given_values(frame: pd.DataFrame, schema: Schema) -> tuple[list[Int64Array], BoolArray]:
     """The values of the given cells, by modelled column, and which cells (n, d) are given."""
     check_columns(frame, schema, partial=True)
     fixed = np.zeros((len(frame), len(schema.modelled)), dtype=bool)
@@ -98,7 +96,7 @@ def given_values(frame: pd.DataFrame, schema: Schema) -> tuple[list[Values], Fla
     return given, fixed
 
 
-def _check_rules(schema: Schema, given: list[Values], fixed: Flags) -> None:
+def _check_rules(schema: Schema, given: list[Int64Array], fixed: BoolArray) -> None:
     """Refuse rows whose given cells break a rule, whatever the other cells are."""
     for form in compile_rules(schema) if schema.rules else ():
         whole = np.flatnonzero(fixed[:, list(form.places)].all(axis=1))
@@ -110,10 +108,10 @@ def _check_rules(schema: Schema, given: list[Values], fixed: Flags) -> None:
 def _drawn(
     sampler: Sampler,
     network: GeneratorNetwork,
-    given: list[Values],
-    fixed: Flags,
+    given: list[Int64Array],
+    fixed: BoolArray,
     rng: np.random.Generator,
-) -> tuple[NDArray[np.int64], list[Values]]:
+) -> tuple[Int64Array, list[Int64Array]]:
     """Draw a latent for each row from its posterior, and the values of all cells not given."""
     codes = _codes(sampler, given, fixed)
     matches = [_matching(joint, given, fixed) for joint in sampler.joint]
@@ -139,7 +137,7 @@ def _drawn(
     return latent, values
 
 
-def _codes(sampler: Sampler, given: list[Values], fixed: Flags) -> NDArray[np.int64]:
+def _codes(sampler: Sampler, given: list[Int64Array], fixed: BoolArray) -> Int64Array:
     """The codes (n, d) of the given cells; a cell that is to be drawn has the code -1."""
     codes = np.full(fixed.shape, -1, dtype=np.int64)
     for place, column in enumerate(sampler.schema.modelled):
@@ -149,10 +147,10 @@ def _codes(sampler: Sampler, given: list[Values], fixed: Flags) -> NDArray[np.in
     return codes
 
 
-Matching = tuple[NDArray[np.int64], list[tuple[JointColumns, NDArray[np.float64]]]]
+Matching = tuple[Int64Array, list[tuple[JointColumns, Float64Array]]]
 
 
-def _matching(joint: JointColumns, given: list[Values], fixed: Flags) -> Matching:
+def _matching(joint: JointColumns, given: list[Int64Array], fixed: BoolArray) -> Matching:
     """Which combinations agree with the given cells of each row.
 
     Rows with the same given cells in these columns have the same pattern.
@@ -180,15 +178,15 @@ def _matching(joint: JointColumns, given: list[Values], fixed: Flags) -> Matchin
     return pattern.ravel(), restricted
 
 
-def _joint_logs(matches: list[Matching], start: int, stop: int) -> NDArray[np.float64] | float:
+def _joint_logs(matches: list[Matching], start: int, stop: int) -> Float64Array | float:
     """Log P(given cells of all columns drawn together | latent) of some rows, (rows, latents)."""
-    total: NDArray[np.float64] | float = 0.0
+    total: Float64Array | float = 0.0
     for pattern, restricted in matches:
         total = total + np.stack([logs for _, logs in restricted])[pattern[start:stop]]
     return total
 
 
-def log_probabilities(network: GeneratorNetwork) -> list[NDArray[np.float64]]:
+def log_probabilities(network: GeneratorNetwork) -> list[Float64Array]:
     """For each column log P(code | latent), (width + 1, latents).
 
     The last row is 0 and stands for the code -1, a cell that is not given.
@@ -202,11 +200,11 @@ def log_probabilities(network: GeneratorNetwork) -> list[NDArray[np.float64]]:
 
 
 def draw_latents(
-    tables: list[NDArray[np.float64]],
-    given: NDArray[np.int64],
+    tables: list[Float64Array],
+    given: Int64Array,
     rng: np.random.Generator,
-    prior: NDArray[np.float64] | float = 0.0,
-) -> NDArray[np.int64]:
+    prior: Float64Array | float = 0.0,
+) -> Int64Array:
     """Draw a latent for each row from its posterior given the row's codes.
 
     `prior` is added to the logs of the posterior, (rows, latents) or 0.
@@ -238,7 +236,7 @@ def _fault(column: ModelledColumn) -> str:
 
 
 def _overlay(
-    drawn: pd.Series, given: pd.Series, rows: NDArray[np.bool_], column: ModelledColumn
+    drawn: pd.Series, given: pd.Series, rows: BoolArray, column: ModelledColumn
 ) -> pd.Series:
     """The drawn column with the given cells put in, in the rows marked by `rows`."""
     if isinstance(column, NumericColumn | IntegerColumn):

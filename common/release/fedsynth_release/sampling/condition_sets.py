@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 import numpy as np
-from numpy.typing import NDArray
 
+from fedsynth_common.array_types import Float64Array
 from fedsynth_common.encoding.values import text_of
 from fedsynth_common.errors import InputError
 from fedsynth_common.schema import (
@@ -49,7 +49,7 @@ class ConditionSet:
         ticks: The allowed values, including those of atoms; None for a column of texts.
     """
 
-    cells: NDArray[np.float64]
+    cells: Float64Array
     ticks: TickSet | None
 
 
@@ -129,7 +129,7 @@ def _named(
 
 def _beyond(
     condition: Condition, column: CategoricalColumn | BooleanColumn, domain: FineDomain
-) -> NDArray[np.float64]:
+) -> Float64Array:
     """The categories below or above another one, in a column of ordered categories."""
     if not isinstance(column, CategoricalColumn) or not column.ordered:
         fault = (

@@ -15,8 +15,8 @@ from typing import Self
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
+from fedsynth_common.array_types import Float64Array, Int64Array
 from fedsynth_common.errors import InputError
 from fedsynth_common.schema import BooleanColumn, CategoricalColumn, Schema, domain_of
 from fedsynth_release.generator_network import GeneratorNetwork
@@ -92,7 +92,7 @@ class Rebalance:
         return draw
 
 
-def dealt(rows: int, shares: NDArray[np.float64]) -> NDArray[np.int64]:
+def dealt(rows: int, shares: Float64Array) -> Int64Array:
     """Whole counts that sum to `total`, each less than 1 from its share (largest remainder).
 
     >>> dealt(10, np.array([1 / 3, 1 / 3, 1 / 3])).tolist()

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
+from fedsynth_common.array_types import BoolArray, Float32Array, Float64Array, Int64Array
 from fedsynth_common.schema import Schema
 from fedsynth_common.schema.compiled_rules import (
     CompiledCombinations,
@@ -14,12 +14,8 @@ from fedsynth_common.schema.compiled_rules import (
     CompiledInequality,
     CompiledRule,
 )
-from fedsynth_common.schema.domain import Values
 from fedsynth_common.schema.tick_set import TickSet
 from fedsynth_release.sampling.combinations import JointColumns
-
-Flags = NDArray[np.bool_]
-Rows = NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,7 +33,9 @@ class RuleComponent:
         """The names of the rules, for a message."""
         return ", ".join(repr(name) for name in dict.fromkeys(form.name for form in self.forms))
 
-    def holds(self, values: Sequence[Values], rows: Rows | slice = slice(None)) -> Flags:
+    def holds(
+        self, values: Sequence[Int64Array], rows: Int64Array | slice = slice(None)
+    ) -> BoolArray:
         """Which of the rows keep all rules of the component."""
         cells = {place: values[place][rows] for place in self.places}
         return np.asarray(np.logical_and.reduce([form.holds(cells) for form in self.forms]))
@@ -68,7 +66,7 @@ class ColumnSampler(Protocol):
     """Draws single columns given latents, under its conditions; `sampler.Sampler` implements it."""
 
     @property
-    def tables(self) -> list[NDArray[np.float32]]:
+    def tables(self) -> list[Float32Array]:
         """For each column the cumulative probabilities of its codes, (latents, width)."""
 
     @property
@@ -88,12 +86,12 @@ class ColumnSampler(Protocol):
         """By column index, the values that leaves may decode to; others may take all."""
 
     def columns(
-        self, places: Sequence[int], latent: Rows, rng: np.random.Generator
-    ) -> list[Values]:
+        self, places: Sequence[int], latent: Int64Array, rng: np.random.Generator
+    ) -> list[Int64Array]:
         """Draw values of these columns given latents; the entries of other columns stay empty."""
 
-    def cells(self, place: int, latent: Rows) -> NDArray[np.float64]:
+    def cells(self, place: int, latent: Int64Array) -> Float64Array:
         """P(fine cell | latent) of one column, (rows, cells)."""
 
-    def average_cells(self, place: int) -> NDArray[np.float64]:
+    def average_cells(self, place: int) -> Float64Array:
         """P(fine cell) of one column, averaged over all latents, (cells,)."""

@@ -18,26 +18,23 @@ distributions.
 """
 
 import numpy as np
-from numpy.typing import NDArray
 
+from fedsynth_common.array_types import BoolArray, Float64Array, Int64Array
 from fedsynth_common.errors import InputError
-from fedsynth_common.schema.domain import Values
 from fedsynth_release.sampling.rule_components import ColumnSampler, RuleComponent
 from fedsynth_release.sampling.rule_values import build_values
 
 ROUNDS = 30
 DRAWS = 1 << 15
 """Number of draws from which P(rules | latent) is estimated; each latent gets at least 16."""
-Flags = NDArray[np.bool_]
-Rows = NDArray[np.int64]
 
 
 def keep_rules(
     sampler: ColumnSampler,
-    values: list[Values],
-    latent: Rows,
+    values: list[Int64Array],
+    latent: Int64Array,
     rng: np.random.Generator,
-    fixed: Flags | None = None,
+    fixed: BoolArray | None = None,
 ) -> None:
     """Change `values` in place so that every row keeps every rule.
 
@@ -67,7 +64,7 @@ def keep_rules(
 
 def rule_probabilities(
     sampler: ColumnSampler, touched: set[int], rng: np.random.Generator
-) -> NDArray[np.float64]:
+) -> Float64Array:
     """Estimate P(rules | latent, the sampler's conditions), (latents,).
 
     Only the rules of components that contain one of the columns `touched` are counted.
@@ -85,11 +82,11 @@ def rule_probabilities(
 def _redraw(
     sampler: ColumnSampler,
     component: RuleComponent,
-    values: list[Values],
-    latent: Rows,
-    rows: Rows,
+    values: list[Int64Array],
+    latent: Int64Array,
+    rows: Int64Array,
     rng: np.random.Generator,
-    fixed: Flags | None,
+    fixed: BoolArray | None,
 ) -> None:
     drawn = sampler.columns(component.places, latent[rows], rng)
     if fixed is not None:
@@ -104,11 +101,11 @@ def _redraw(
 
 def _copy_valid(
     component: RuleComponent,
-    values: list[Values],
-    latent: Rows,
-    bad: Rows,
+    values: list[Int64Array],
+    latent: Int64Array,
+    bad: Int64Array,
     rng: np.random.Generator,
-    fixed: Flags | None,
+    fixed: BoolArray | None,
 ) -> None:
     """Copy the component's columns from rows that keep the rules, of the same latent if possible."""
     good = np.setdiff1d(np.arange(len(latent)), bad)

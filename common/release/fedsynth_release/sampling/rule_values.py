@@ -9,28 +9,26 @@ that are not yet set, so that a value is left for the last column of a chain.
 """
 
 import numpy as np
-from numpy.typing import NDArray
 
+from fedsynth_common.array_types import BoolArray, Int64Array
 from fedsynth_common.schema import FineDomain, domain_of
 from fedsynth_common.schema.compiled_rules import CompiledImplication, CompiledInequality
-from fedsynth_common.schema.domain import MISSING, Values
+from fedsynth_common.schema.domain import MISSING
 from fedsynth_common.schema.tick_set import TickSet, leaf_values
 from fedsynth_release.sampling.rule_components import ColumnSampler, RuleComponent
 
 BATCH = 4096
 FAR = 2**60
-Rows = NDArray[np.int64]
-Flags = NDArray[np.bool_]
 
 
 def build_values(
     sampler: ColumnSampler,
     component: RuleComponent,
-    values: list[Values],
-    latent: Rows,
-    rows: Rows,
+    values: list[Int64Array],
+    latent: Int64Array,
+    rows: Int64Array,
     rng: np.random.Generator,
-    fixed: Flags | None,
+    fixed: BoolArray | None,
 ) -> None:
     """Set the component's columns in some rows, in place; the cells marked in `fixed` stay."""
     for start in range(0, len(rows), BATCH):
@@ -71,9 +69,9 @@ def _set(
     sampler: ColumnSampler,
     component: RuleComponent,
     place: int,
-    here: dict[int, Values],
-    known: dict[int, Flags],
-    latent: Rows,
+    here: dict[int, Int64Array],
+    known: dict[int, BoolArray],
+    latent: Int64Array,
     rng: np.random.Generator,
 ) -> None:
     """Draw one column in all rows where it is not known yet, and mark it as known."""
@@ -94,9 +92,9 @@ def _interval(
     sampler: ColumnSampler,
     component: RuleComponent,
     place: int,
-    here: dict[int, Values],
-    known: dict[int, Flags],
-) -> tuple[Values, Values]:
+    here: dict[int, Int64Array],
+    known: dict[int, BoolArray],
+) -> tuple[Int64Array, Int64Array]:
     """The lowest and the highest value that all inequalities allow one column, for each row."""
     orders = [form for form in component.forms if isinstance(form, CompiledInequality)]
     low, high = {}, {}
@@ -116,7 +114,7 @@ def _interval(
     return low[place], high[place]
 
 
-def _times(bound: Values, unit: int) -> Values:
+def _times(bound: Int64Array, unit: int) -> Int64Array:
     """A bound multiplied by `unit`; a bound that stands for infinity (`FAR`) stays as it is."""
     far = np.abs(bound) >= FAR
     return np.where(far, bound, np.where(far, 0, bound) * unit)
@@ -131,10 +129,10 @@ def _range(domain: FineDomain) -> tuple[int, int]:
 def _patterns(
     component: RuleComponent,
     place: int,
-    here: dict[int, Values],
-    known: dict[int, Flags],
+    here: dict[int, Int64Array],
+    known: dict[int, BoolArray],
     domain: FineDomain,
-) -> tuple[Rows, dict[int, tuple[TickSet, bool]]]:
+) -> tuple[Int64Array, dict[int, tuple[TickSet, bool]]]:
     """Which implications bind each row, and which values these implications allow together.
 
     Returns:
@@ -143,7 +141,7 @@ def _patterns(
     """
     first, stop = _range(domain)
     every = (TickSet([first], [stop]), domain.missing is not None)
-    binding: list[tuple[Flags, tuple[TickSet, bool]]] = []
+    binding: list[tuple[BoolArray, tuple[TickSet, bool]]] = []
     for form in component.forms:
         if not isinstance(form, CompiledImplication):
             continue
@@ -172,10 +170,10 @@ def _draw(
     place: int,
     allowed: TickSet,
     missing: bool,
-    bounds: tuple[Values, Values],
-    latent: Rows,
+    bounds: tuple[Int64Array, Int64Array],
+    latent: Int64Array,
     rng: np.random.Generator,
-) -> tuple[Values, Flags]:
+) -> tuple[Int64Array, BoolArray]:
     """Draw for each row a value in `allowed` and within its bounds; it may be missing if `missing`.
 
     Returns:
@@ -218,7 +216,7 @@ def _inner(domain: FineDomain) -> TickSet:
     return leaf_values(domain) if domain.ordered else TickSet([0], [len(domain.labels)])
 
 
-def _cells(domain: FineDomain) -> tuple[Values, Values]:
+def _cells(domain: FineDomain) -> tuple[Int64Array, Int64Array]:
     """For every cell except atoms, its first value and the value after its last."""
     if domain.ordered:
         return domain.ticks[:-1], domain.ticks[1:]

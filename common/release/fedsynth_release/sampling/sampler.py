@@ -23,12 +23,11 @@ from typing import Self
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
+from fedsynth_common.array_types import Float32Array, Float64Array, Int64Array, UInt16Array
 from fedsynth_common.errors import InputError
 from fedsynth_common.schema import Schema, domain_of
 from fedsynth_common.schema.compiled_rules import compile_rules
-from fedsynth_common.schema.domain import Values
 from fedsynth_common.schema.tick_set import TickSet, leaf_values
 from fedsynth_release.decoding import Codebook
 from fedsynth_release.decoding.codebook import group_totals
@@ -68,12 +67,12 @@ class Sampler:
         probability: The probability of the conditions under the generator.
     """
 
-    tables: list[NDArray[np.float32]]
+    tables: list[Float32Array]
     codebook: Codebook
     schema: Schema
     joint: tuple[JointColumns, ...] = ()
     components: tuple[RuleComponent, ...] = ()
-    latents: NDArray[np.float64] | None = None
+    latents: Float64Array | None = None
     within: Mapping[int, TickSet] = field(default_factory=dict)
     probability: float = 1.0
 
@@ -100,7 +99,7 @@ class Sampler:
         keep_rules(self, values, latent, rng)
         return self.table(values)
 
-    def values(self, latent: NDArray[np.int64], rng: np.random.Generator) -> list[Values]:
+    def values(self, latent: Int64Array, rng: np.random.Generator) -> list[Int64Array]:
         """Draw values of all columns given latents.
 
         Lists of combinations are kept. Other rules may be broken; see `rule_repair.keep_rules`.
@@ -112,10 +111,10 @@ class Sampler:
         return values
 
     def columns(
-        self, places: Sequence[int], latent: NDArray[np.int64], rng: np.random.Generator
-    ) -> list[Values]:
+        self, places: Sequence[int], latent: Int64Array, rng: np.random.Generator
+    ) -> list[Int64Array]:
         """Draw values of some columns given latents; the entries of other columns stay empty."""
-        values: list[Values] = [np.empty(0, dtype=np.int64)] * len(self.tables)
+        values: list[Int64Array] = [np.empty(0, dtype=np.int64)] * len(self.tables)
         drawn_together = {place for joint in self.joint for place in joint.places}
         for place in places:
             if place not in drawn_together:
@@ -126,22 +125,22 @@ class Sampler:
                 joint.draw_into(values, latent, rng)
         return values
 
-    def _decoded(self, place: int, codes: NDArray[np.uint16], rng: np.random.Generator) -> Values:
+    def _decoded(self, place: int, codes: UInt16Array, rng: np.random.Generator) -> Int64Array:
         fine = self.codebook.cells_of(place, codes, rng).astype(np.int64)
         domain = domain_of(self.schema.modelled[place])
         return values_of_cells(fine, domain, rng, self.within.get(place))
 
-    def table(self, values: Sequence[Values]) -> pd.DataFrame:
+    def table(self, values: Sequence[Int64Array]) -> pd.DataFrame:
         """Values as a table of the modelled columns."""
         columns = zip(self.schema.modelled, values, strict=True)
         return pd.DataFrame({column.name: column_of(cells, column) for column, cells in columns})
 
-    def cells(self, place: int, latent: NDArray[np.int64]) -> NDArray[np.float64]:
+    def cells(self, place: int, latent: Int64Array) -> Float64Array:
         """P(fine cell | latent) of one column, (rows, cells)."""
         soft = np.diff(self.tables[place][latent].astype(np.float64), axis=1, prepend=0.0)
         return np.asarray(soft[:, self.codebook.views[place]] * self.codebook.shapes[place])
 
-    def average_cells(self, place: int) -> NDArray[np.float64]:
+    def average_cells(self, place: int) -> Float64Array:
         """P(fine cell) of one column, averaged over all latents, (cells,).
 
         A small constant is added for every cell that its code can decode to.
@@ -193,8 +192,8 @@ class Sampler:
         )
 
     def _with_rules(
-        self, under: "Sampler", touched: set[int], weights: NDArray[np.float64]
-    ) -> NDArray[np.float64]:
+        self, under: "Sampler", touched: set[int], weights: Float64Array
+    ) -> Float64Array:
         """The latents' weights times P(rules | z, conditions) / P(rules | z).
 
         `under` is this sampler under the conditions, and `touched` the columns they are about. If
@@ -213,7 +212,7 @@ class Sampler:
 
 def _allowed_of_codes(
     codebook: Codebook, place: int, allowed: ConditionSet
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+) -> tuple[Float64Array, Float64Array]:
     """P(allowed | code) for each code of a column, and the shape restricted to what is allowed."""
     view, shape = codebook.views[place], codebook.shapes[place]
     total, part = group_totals(view, shape), shape * allowed.cells
@@ -225,6 +224,6 @@ def _allowed_of_codes(
     return mass / total, restricted
 
 
-def _with_shapes(codebook: Codebook, shapes: Mapping[int, NDArray[np.float64]]) -> Codebook:
+def _with_shapes(codebook: Codebook, shapes: Mapping[int, Float64Array]) -> Codebook:
     changed = tuple(shapes.get(place, shape) for place, shape in enumerate(codebook.shapes))
     return Codebook(codebook.views, changed)

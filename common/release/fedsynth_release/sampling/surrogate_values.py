@@ -16,13 +16,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from fedsynth_common.array_types import UInt64Array
 from fedsynth_common.errors import InputError
 from fedsynth_common.schema import IdColumn, Schema, TextColumn, Unique
 from fedsynth_common.schema.surrogates import Pattern
 
 MOST = 1 << 62
 ROUNDS = 4
-Numbers = NDArray[np.uint64]
 _PATTERNS = {  # country code 999 is not assigned, and example.org is reserved for examples (RFC 2606)
     "phone": r"\+999 [0-9]{3} [0-9]{6}",
     "email": r"[a-z]{2}[a-z0-9]{8}@example\.org",
@@ -119,7 +119,7 @@ class Surrogates:
         return [f"{(a + b).title()} {(c + d + e).title()}" for a, b, c, d, e in rows]
 
 
-def permuted(numbers: Numbers, size: int, keys: Numbers) -> Numbers:
+def permuted(numbers: UInt64Array, size: int, keys: UInt64Array) -> UInt64Array:
     """The numbers under a permutation of the numbers below `size`, which the keys choose.
 
     >>> sorted(permuted(np.arange(10, dtype=np.uint64), 10, np.arange(4, dtype=np.uint64)).tolist())
@@ -132,7 +132,7 @@ def permuted(numbers: Numbers, size: int, keys: Numbers) -> Numbers:
     return result
 
 
-def _feistel(numbers: Numbers, half: np.uint64, keys: Numbers) -> Numbers:
+def _feistel(numbers: UInt64Array, half: np.uint64, keys: UInt64Array) -> UInt64Array:
     mask = np.uint64((1 << int(half)) - 1)
     left, right = numbers >> half, numbers & mask
     for key in keys:
@@ -140,14 +140,14 @@ def _feistel(numbers: Numbers, half: np.uint64, keys: Numbers) -> Numbers:
     return np.asarray(left << half | right, dtype=np.uint64)
 
 
-def _mixed(numbers: Numbers) -> Numbers:
+def _mixed(numbers: UInt64Array) -> UInt64Array:
     """The finaliser of SplitMix64 (Steele et al. 2014): every bit depends on all others."""
     mixed = (numbers ^ (numbers >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return np.asarray(mixed ^ (mixed >> np.uint64(31)))
 
 
-def _spelled(numbers: Numbers, places: tuple[str, ...]) -> list[str]:
+def _spelled(numbers: UInt64Array, places: tuple[str, ...]) -> list[str]:
     """The texts with the given numbers: each place of the pattern is a digit of a mixed radix."""
     letters: list[NDArray[np.str_]] = []
     left = numbers

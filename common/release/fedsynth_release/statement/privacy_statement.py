@@ -19,14 +19,14 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
-from fedsynth_common.errors import InputError
-from fedsynth_common.limits import MAX_STATEMENT_BYTES, printable, read_limited
+from fedsynth_common.limits import MAX_STATEMENT_BYTES
 from fedsynth_common.privacy import PrivacyError
 from fedsynth_common.privacy.accounting import ROUNDING, epsilon, epsilon_rdp
 from fedsynth_common.privacy.events import from_dict, merged, to_dict
 from fedsynth_common.protocol.plan import MAX_MECHANISMS, MAX_SITES
+from fedsynth_common.validated import read_model
 from fedsynth_release.statement import promises
 from fedsynth_release.statement.mechanisms import Mechanism, limits_of, smallest_group
 
@@ -204,18 +204,9 @@ class PrivacyStatement(_Statement):
             InputError: the file cannot be read, or a field is not as expected; the message names
                 the first such field.
         """
-        try:
-            return cls.model_validate_json(read_limited(path, MAX_STATEMENT_BYTES))
-        except OSError as error:
-            raise InputError(f"{path}: cannot be read ({error.strerror})") from None
-        except ValidationError as error:
-            errors = error.errors(include_input=False)
-            faults = [".".join(str(part) for part in fault["loc"]) for fault in errors]
-        if "spec_version" in faults:
-            raise InputError(
-                f"{path}: spec_version: expected 2, the only one that this version of fedsynth reads"
-            )
-        raise InputError(f"{path}: damaged: {printable(faults[0]) or 'file'} is not as expected")
+        return read_model(
+            path, cls, MAX_STATEMENT_BYTES, "damaged, or of another version of fedsynth"
+        )
 
 
 def _unit(rows_per_person: int | None) -> str:

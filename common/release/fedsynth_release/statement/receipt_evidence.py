@@ -27,6 +27,7 @@ from fedsynth_common.privacy.events import DpSgdEvent, Event, from_dict, merged
 from fedsynth_common.privacy.gaussian_dp import total_mu
 from fedsynth_common.protocol.plan import Plan
 from fedsynth_common.protocol.receipt import Receipt
+from fedsynth_common.validated import dotted, faults_of
 from fedsynth_release.statement.privacy_statement import SiteCost
 
 PROVEN = (
@@ -105,8 +106,9 @@ def _opened(cost: SiteCost) -> Receipt:
     except InvalidSignature:
         raise _RefusedError("signature", "does not fit the receipt and its key") from None
     except ValidationError as error:
-        where = ".".join(str(part) for part in error.errors()[0]["loc"]) or "text"
-        raise _RefusedError("receipt", f"damaged, or of another format ({where})") from None
+        place, fault = faults_of(error, Receipt)[0]
+        where = f"{dotted(place)}: {fault}" if place else fault
+        raise _RefusedError("receipt", f"damaged, or of another format: {where}") from None
     except ValueError:
         raise _RefusedError("receipt_key", "is not an Ed25519 public key of 32 bytes") from None
 

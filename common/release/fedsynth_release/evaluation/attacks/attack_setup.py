@@ -14,10 +14,10 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from fedsynth_common.array_types import BoolArray, Float64Array
 from fedsynth_common.schema import Schema
 from fedsynth_release.evaluation.discretise import named_levels
-from fedsynth_release.evaluation.features import Features, Floats
-from fedsynth_release.evaluation.gower import Bools
+from fedsynth_release.evaluation.features import Features
 from fedsynth_release.evaluation.intervals import difference, rate, widened
 from fedsynth_release.evaluation.results import AttackedTable, TableRole
 
@@ -36,8 +36,8 @@ class AttackSetup:
     """
 
     features: Features
-    members: Floats
-    controls: Floats
+    members: Float64Array
+    controls: Float64Array
     attempts: int
     seed: int = 0
     epsilon: float | None = None
@@ -61,7 +61,7 @@ class AttackSetup:
         return cls(features, members, controls, attempts, seed, epsilon, delta)
 
     @property
-    def categorical(self) -> Bools:
+    def categorical(self) -> BoolArray:
         """Which columns contain codes of levels."""
         return np.array([bool(named_levels(column)) for column in self.features.columns])
 
@@ -69,7 +69,7 @@ class AttackSetup:
         """The randomness of an attack; it is the same for all attacks and tables."""
         return np.random.default_rng(self.seed)
 
-    def targets(self, rng: np.random.Generator) -> tuple[Floats, Floats]:
+    def targets(self, rng: np.random.Generator) -> tuple[Float64Array, Float64Array]:
         """Choose equally many members and controls, at most `attempts` of each."""
         size = min(self.attempts, len(self.members), len(self.controls))
         return tuple(  # type: ignore[return-value]
@@ -78,7 +78,7 @@ class AttackSetup:
         )
 
 
-AttackFunction = Callable[[Floats, AttackSetup, TableRole], AttackedTable]
+AttackFunction = Callable[[Float64Array, AttackSetup, TableRole], AttackedTable]
 """A function that attacks the cells of a published table."""
 
 

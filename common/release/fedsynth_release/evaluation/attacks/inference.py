@@ -13,10 +13,9 @@ something about the people in the table.
 """
 
 import numpy as np
-import numpy.typing as npt
 
+from fedsynth_common.array_types import BoolArray, Float64Array, Int64Array
 from fedsynth_release.evaluation.attacks.attack_setup import AttackSetup, attacked
-from fedsynth_release.evaluation.features import Floats
 from fedsynth_release.evaluation.gower import Gower
 from fedsynth_release.evaluation.results import AttackedTable, TableRole
 
@@ -32,7 +31,7 @@ SOURCE = "Giomi et al. 2023 (Anonymeter), arXiv 2211.10459, section 3.4; WP216"
 TOLERANCE = 0.05
 
 
-def inference(published: Floats, setup: AttackSetup, role: TableRole) -> AttackedTable:
+def inference(published: Float64Array, setup: AttackSetup, role: TableRole) -> AttackedTable:
     """Guess one cell of each member and of each control from the cells of a published table."""
     rng = setup.rng()
     members, controls = setup.targets(rng)
@@ -48,9 +47,7 @@ def inference(published: Floats, setup: AttackSetup, role: TableRole) -> Attacke
     return attacked(role, right[0], len(members), right[1], len(controls), float(baseline))
 
 
-def correct(
-    guesses: Floats, secrets: Floats, categorical: npt.NDArray[np.bool_]
-) -> npt.NDArray[np.bool_]:
+def correct(guesses: Float64Array, secrets: Float64Array, categorical: BoolArray) -> BoolArray:
     """Which guesses are right; `categorical` says for each guess whether it is a level.
 
     >>> correct(np.array([1.0, 100.0, np.nan]), np.array([2.0, 104.0, np.nan]), np.array([1, 0, 0]))
@@ -62,7 +59,7 @@ def correct(
 
 
 def right_guesses(
-    space: Gower, targets: Floats, published: Floats, secrets: npt.NDArray[np.int64]
+    space: Gower, targets: Float64Array, published: Float64Array, secrets: Int64Array
 ) -> int:
     """The number of targets whose secret cell is guessed right.
 

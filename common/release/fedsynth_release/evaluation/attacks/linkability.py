@@ -10,8 +10,8 @@ the success rate of random links.
 
 import numpy as np
 
+from fedsynth_common.array_types import Float64Array
 from fedsynth_release.evaluation.attacks.attack_setup import AttackSetup, attacked
-from fedsynth_release.evaluation.features import Floats
 from fedsynth_release.evaluation.gower import Gower
 from fedsynth_release.evaluation.results import AttackedTable, TableRole
 
@@ -25,7 +25,7 @@ DEFINITION = (
 SOURCE = "Giomi et al. 2023 (Anonymeter), arXiv 2211.10459, section 3.3; WP216"
 
 
-def linkability(published: Floats, setup: AttackSetup, role: TableRole) -> AttackedTable:
+def linkability(published: Float64Array, setup: AttackSetup, role: TableRole) -> AttackedTable:
     """Link the halves of members, and those of controls, through the cells of a published table."""
     rng = setup.rng()
     members, controls = setup.targets(rng)
@@ -36,7 +36,7 @@ def linkability(published: Floats, setup: AttackSetup, role: TableRole) -> Attac
     return attacked(role, linked[0], len(members), linked[1], len(controls), baseline)
 
 
-def _links(space: Gower, targets: Floats, published: Floats) -> int:
+def _links(space: Gower, targets: Float64Array, published: Float64Array) -> int:
     columns = range(targets.shape[1])
     first, second = (
         space.nearest(targets, published, list(part))[1] for part in (columns[::2], columns[1::2])

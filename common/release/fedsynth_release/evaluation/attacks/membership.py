@@ -30,16 +30,13 @@ of `fedsynth_simulations` and limited by ε itself.
 import math
 
 import numpy as np
-import numpy.typing as npt
 from sklearn.metrics import roc_auc_score
 
+from fedsynth_common.array_types import BoolArray, Float64Array
 from fedsynth_release.evaluation.attacks.attack_setup import AttackSetup, attacked
-from fedsynth_release.evaluation.features import Floats
 from fedsynth_release.evaluation.gower import Gower
 from fedsynth_release.evaluation.intervals import area, clopper_pearson
 from fedsynth_release.evaluation.results import AttackedTable, Estimate, TableRole
-
-Scores = npt.NDArray[np.float64]
 
 NAME = "membership"
 TITLE = "Membership inference"
@@ -55,7 +52,7 @@ _SOFTENING = 1e-3
 _CANDIDATES = 50
 
 
-def membership(published: Floats, setup: AttackSetup, role: TableRole) -> AttackedTable:
+def membership(published: Float64Array, setup: AttackSetup, role: TableRole) -> AttackedTable:
     """Score members and controls by the cells of a published table, and guess who is a member."""
     members, controls = membership_scores(published, setup)
     scores = np.concatenate([members, controls])
@@ -83,7 +80,9 @@ def membership(published: Floats, setup: AttackSetup, role: TableRole) -> Attack
     )
 
 
-def membership_scores(published: Floats, setup: AttackSetup) -> tuple[Scores, Scores]:
+def membership_scores(
+    published: Float64Array, setup: AttackSetup
+) -> tuple[Float64Array, Float64Array]:
     """The log density ratios of equally many members and controls.
 
     A record with a higher score is more likely to be a member.
@@ -92,7 +91,7 @@ def membership_scores(published: Floats, setup: AttackSetup) -> tuple[Scores, Sc
     halves = np.array_split(rng.permutation(len(setup.controls)), 2)
     size = min(setup.attempts, len(setup.members), len(setup.controls))
     chosen = rng.choice(len(setup.members), size=size, replace=False)
-    scores: tuple[list[Scores], list[Scores]] = ([], [])
+    scores: tuple[list[Float64Array], list[Float64Array]] = ([], [])
     for control_half, reference_half in (halves, halves[::-1]):
         reference = setup.controls[reference_half]
         space = Gower.fit(reference, setup.categorical, "rank")
@@ -108,12 +107,12 @@ def membership_scores(published: Floats, setup: AttackSetup) -> tuple[Scores, Sc
     return np.concatenate(scores[0]), np.concatenate(scores[1])
 
 
-def _share(guesses: npt.NDArray[np.bool_], ties: npt.NDArray[np.bool_]) -> float:
+def _share(guesses: BoolArray, ties: BoolArray) -> float:
     """The share of tied targets to call members, so that half of all targets are called members."""
     return (len(guesses) / 2 - int(guesses.sum())) / max(int(ties.sum()), 1)
 
 
-def _at_one_percent(members: Scores, controls: Scores) -> Estimate:
+def _at_one_percent(members: Float64Array, controls: Float64Array) -> Estimate:
     threshold = float(np.quantile(controls, 0.99, method="higher"))
     caught = int((members > threshold).sum())
     low, high = clopper_pearson(caught, len(members))
@@ -121,7 +120,7 @@ def _at_one_percent(members: Scores, controls: Scores) -> Estimate:
 
 
 def _privacy_bound(
-    members: Scores, controls: Scores, epsilon: float | None, delta: float | None
+    members: Float64Array, controls: Float64Array, epsilon: float | None, delta: float | None
 ) -> tuple[float, bool | None]:
     """The lower bound of ε that the attack proves, and whether the claimed ε agrees with it."""
     level, slack = 0.95, delta or 0.0  # 97.5 % one-sided each: 95 % together

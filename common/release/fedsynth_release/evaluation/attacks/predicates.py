@@ -15,12 +15,8 @@ A predicate is used if exactly one row of the published table (without repeated 
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-from fedsynth_release.evaluation.features import Floats
-from fedsynth_release.evaluation.gower import Bools
-
-Counts = npt.NDArray[np.int64]
+from fedsynth_common.array_types import BoolArray, Float64Array, Int64Array
 
 EQUAL, AT_MOST, AT_LEAST = 0, 1, 2
 
@@ -36,7 +32,7 @@ class Predicate:
 
     terms: tuple[tuple[int, int, float], ...]
 
-    def matches(self, cells: Floats) -> Bools:
+    def matches(self, cells: Float64Array) -> BoolArray:
         """Which rows satisfy the predicate."""
         matched = np.ones(len(cells), dtype=bool)
         for column, operator, value in self.terms:
@@ -49,7 +45,7 @@ class Predicate:
         return tuple((column, operator, repr(value)) for column, operator, value in self.terms)
 
 
-def _term(column: Floats, operator: int, value: float) -> Bools:
+def _term(column: Float64Array, operator: int, value: float) -> BoolArray:
     if operator == AT_MOST:
         return np.asarray(column <= value)
     if operator == AT_LEAST:
@@ -57,7 +53,7 @@ def _term(column: Floats, operator: int, value: float) -> Bools:
     return np.asarray(np.isnan(column) if np.isnan(value) else column == value)
 
 
-def distinct(cells: Floats) -> Floats:
+def distinct(cells: Float64Array) -> Float64Array:
     """The rows without repetitions, in the order of their first occurrence.
 
     The result is column-major, which makes `matches` fast.
@@ -67,7 +63,7 @@ def distinct(cells: Floats) -> Floats:
     return np.asfortranarray(cells[np.sort(first)])
 
 
-def counts(predicates: list[Predicate], cells: Floats, parts: int = 1) -> Counts:
+def counts(predicates: list[Predicate], cells: Float64Array, parts: int = 1) -> Int64Array:
     """The number of rows that satisfy each predicate, (p x parts).
 
     The rows are counted in `parts` parts; row i belongs to part i modulo `parts`.
@@ -80,7 +76,7 @@ def counts(predicates: list[Predicate], cells: Floats, parts: int = 1) -> Counts
 
 
 def univariate(
-    cells: Floats, categorical: Bools, limit: int, rng: np.random.Generator
+    cells: Float64Array, categorical: BoolArray, limit: int, rng: np.random.Generator
 ) -> list[Predicate]:
     """At most `limit` predicates on one column that single out a row of `cells`."""
     unique: list[Predicate] = []
@@ -99,7 +95,7 @@ def univariate(
 
 
 def multivariate(
-    cells: Floats, categorical: Bools, limit: int, rng: np.random.Generator
+    cells: Float64Array, categorical: BoolArray, limit: int, rng: np.random.Generator
 ) -> list[Predicate]:
     """At most `limit` predicates on three columns that single out a row of `cells`."""
     medians = np.array([_median(cells[:, j]) for j in range(cells.shape[1])])
@@ -115,7 +111,11 @@ def multivariate(
 
 
 def _candidates(
-    cells: Floats, sample: Floats, categorical: Bools, medians: Floats, rng: np.random.Generator
+    cells: Float64Array,
+    sample: Float64Array,
+    categorical: BoolArray,
+    medians: Float64Array,
+    rng: np.random.Generator,
 ) -> list[Predicate]:
     """A batch of random predicates, except those that several rows of `sample` satisfy."""
     width = min(MULTIVARIATE_COLUMNS, cells.shape[1])
@@ -139,6 +139,6 @@ def _candidates(
     ]
 
 
-def _median(column: Floats) -> float:
+def _median(column: Float64Array) -> float:
     present = column[~np.isnan(column)]
     return float(np.median(present)) if len(present) else 0.0

@@ -3,9 +3,9 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from fedsynth_common.array_types import Float64Array
 from fedsynth_release.evaluation.attacks import inference, linkability, membership, singling_out
 from fedsynth_release.evaluation.attacks.attack_setup import AttackFunction, AttackSetup
-from fedsynth_release.evaluation.features import Floats
 from fedsynth_release.evaluation.intervals import reduction
 from fedsynth_release.evaluation.results import Attack, AttackedTable, RiskReduction, TableRole
 
@@ -63,7 +63,7 @@ ATTACKS = (
 
 
 def run_attacks(
-    tables: Mapping[TableRole, Floats],
+    tables: Mapping[TableRole, Float64Array],
     setup: AttackSetup,
     say: Callable[[str], None] = lambda _: None,
 ) -> tuple[Attack, ...]:

@@ -32,10 +32,10 @@ table, the table offers nothing to attack and the rates are 0.
 import numpy as np
 from scipy.stats import hypergeom
 
+from fedsynth_common.array_types import Float64Array, Int64Array
 from fedsynth_release.evaluation.attacks import predicates
 from fedsynth_release.evaluation.attacks.attack_setup import AttackSetup, attacked
-from fedsynth_release.evaluation.attacks.predicates import Counts, Predicate
-from fedsynth_release.evaluation.features import Floats
+from fedsynth_release.evaluation.attacks.predicates import Predicate
 from fedsynth_release.evaluation.results import AttackedTable, TableRole
 
 UNIVARIATE_NAME = "singling-out-univariate"
@@ -60,7 +60,7 @@ _PARTS = 10
 
 
 def singling_out_univariate(
-    published: Floats, setup: AttackSetup, role: TableRole
+    published: Float64Array, setup: AttackSetup, role: TableRole
 ) -> AttackedTable:
     """Guess with predicates on extreme and unique values of one column."""
     rng, table = setup.rng(), predicates.distinct(published)
@@ -69,7 +69,7 @@ def singling_out_univariate(
 
 
 def singling_out_multivariate(
-    published: Floats, setup: AttackSetup, role: TableRole
+    published: Float64Array, setup: AttackSetup, role: TableRole
 ) -> AttackedTable:
     """Guess with predicates on combinations of three columns."""
     rng, table = setup.rng(), predicates.distinct(published)
@@ -100,7 +100,7 @@ def _tested(
     )
 
 
-def _rate_and_error(guesses: list[Predicate], side: Floats, size: int) -> tuple[float, float]:
+def _rate_and_error(guesses: list[Predicate], side: Float64Array, size: int) -> tuple[float, float]:
     """The success rate among `size` rows of one side, and its jackknife standard error."""
     by_part = predicates.counts(guesses, side, _PARTS)
     total = by_part.sum(axis=1)
@@ -118,7 +118,7 @@ def _rate_and_error(guesses: list[Predicate], side: Floats, size: int) -> tuple[
     return rate, float(np.sqrt((_PARTS - 1) / _PARTS * spread))
 
 
-def isolation(counts: Counts, rows: int, size: int) -> Floats:
+def isolation(counts: Int64Array, rows: int, size: int) -> Float64Array:
     """The probability that a predicate singles out a row among `size` rows drawn from `rows` rows.
 
     `counts` is the number of all rows that satisfy each predicate.

@@ -20,9 +20,9 @@ table is therefore a lower bound of the risk of k-anonymity.
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
+from fedsynth_common.array_types import BoolArray, Float64Array, Int64Array
 from fedsynth_common.encoding.values import series_of
 from fedsynth_common.errors import InputError
 from fedsynth_common.schema import (
@@ -34,10 +34,6 @@ from fedsynth_common.schema import (
 )
 from fedsynth_release.evaluation.discretise import cell_column, level_codes, named_levels, numbers
 from fedsynth_release.evaluation.references.pseudonymised import pseudonymised
-
-Ranks = npt.NDArray[np.int64]
-Rows = npt.NDArray[np.int64]
-Floats = npt.NDArray[np.float64]
 
 
 def k_anonymised(
@@ -83,7 +79,7 @@ def k_anonymised(
     return published
 
 
-def partition(ranks: Ranks, k: int) -> list[Rows]:
+def partition(ranks: Int64Array, k: int) -> list[Int64Array]:
     """The row numbers of each group of at least `k` rows; `ranks` (n x d) are the rows' values.
 
     >>> [group.tolist() for group in partition(np.array([[0], [0], [5], [9]]), 2)]
@@ -101,7 +97,7 @@ def partition(ranks: Ranks, k: int) -> list[Rows]:
     return groups
 
 
-def _cut(ranks: Ranks, extent: Ranks, k: int) -> npt.NDArray[np.bool_] | None:
+def _cut(ranks: Int64Array, extent: Int64Array, k: int) -> BoolArray | None:
     """Which rows are below a cut by the widest column that allows one; None if none does."""
     widths = np.ptp(ranks, axis=0) / extent
     for j in np.argsort(-widths, kind="stable").tolist():
@@ -117,7 +113,7 @@ def _cut(ranks: Ranks, extent: Ranks, k: int) -> npt.NDArray[np.bool_] | None:
     return None
 
 
-def _values(train: pd.DataFrame, column: ModelledColumn) -> Floats:
+def _values(train: pd.DataFrame, column: ModelledColumn) -> Float64Array:
     """The cells of a column as numbers or codes of levels; missing cells are NaN."""
     cells = cell_column(train, column.name)
     if not named_levels(column):
@@ -126,13 +122,13 @@ def _values(train: pd.DataFrame, column: ModelledColumn) -> Floats:
     return np.where(codes < 0, np.nan, codes)
 
 
-def _ranks(values: Floats) -> Ranks:
+def _ranks(values: Float64Array) -> Int64Array:
     """The dense ranks of the values; missing cells have rank 0, before all others."""
     filled = np.where(np.isnan(values), -np.inf, values)
     return np.unique(filled, return_inverse=True)[1].astype(np.int64)
 
 
-def _draw(cells: Floats, column: ModelledColumn, rng: np.random.Generator) -> Floats:
+def _draw(cells: Float64Array, column: ModelledColumn, rng: np.random.Generator) -> Float64Array:
     present = cells[~np.isnan(cells)]
     if not len(present):
         return cells
@@ -145,7 +141,7 @@ def _draw(cells: Floats, column: ModelledColumn, rng: np.random.Generator) -> Fl
     return np.where(missing, np.nan, drawn)
 
 
-def _published(drawn: Floats, column: ModelledColumn) -> pd.Series:
+def _published(drawn: Float64Array, column: ModelledColumn) -> pd.Series:
     missing = np.isnan(drawn)
     if not isinstance(column, CategoricalColumn | BooleanColumn):
         decimals = column.decimals if isinstance(column, NumericColumn) else 0
