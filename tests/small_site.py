@@ -5,10 +5,10 @@ from typing import Any
 
 import numpy as np
 
-from fedsynth_client.ledger import Ledger
-from fedsynth_client.policy import Policy
-from fedsynth_client.receipts import new_key
-from fedsynth_client.records import Records
+from fedsynth_client.budget.ledger import Ledger
+from fedsynth_client.budget.policy import Policy
+from fedsynth_client.budget.receipts import new_key
+from fedsynth_client.records.records import Records
 from fedsynth_client.vault.service import Vault
 from fedsynth_common.networks import Discriminator, flatten
 from fedsynth_common.privacy.randomness import Randomness

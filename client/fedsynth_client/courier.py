@@ -15,7 +15,7 @@ import grpc
 from flwr.app import ConfigRecord, Context, Message, RecordDict
 from flwr.clientapp import ClientApp
 
-from fedsynth_client.vault.client import SocketVault, VaultCaller, refusal
+from fedsynth_client.vault.callers import SocketVault, VaultCaller, refusal
 from fedsynth_common.errors import ErrorCode
 
 Connect = Callable[[Context], VaultCaller]

@@ -10,7 +10,7 @@ import math
 import os
 from pathlib import Path
 
-from fedsynth_client.receipts import load_or_create_key
+from fedsynth_client.budget.receipts import load_or_create_key
 from fedsynth_common.errors import InputError
 
 CONFIG, POLICY, KEY = "site.toml", "policy.toml", "site.key"

@@ -1,1 +1,1 @@
-"""Many fedsynth sites on one machine: partitioning, simulated studies, benchmarks, attacks."""
+"""Simulates many fedsynth sites on one machine, for studies, benchmarks and attacks."""

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 EPILOG = (
-    "Examples:  fedsynth simulate adult.csv --sites 5 --epsilon 1 --target income --out out   |   "
+    "Examples:\n\n"
+    "fedsynth simulate adult.csv --sites 5 --epsilon 1 --target income --out out\n\n"
     "fedsynth simulate heart.csv --site-column hospital --epsilon 3 --holdout 0.2 --out out"
 )
 
@@ -40,72 +41,108 @@ class BackendName(StrEnum):
 
 @app.command(epilog=EPILOG)
 def simulate(
-    table: Annotated[Path, typer.Argument(help="Table: .csv, .csv.gz or .parquet.")],
-    out: Annotated[Path, typer.Option(help="Folder for the result; must be new or empty.")],
+    table: Annotated[
+        Path, typer.Argument(help="File with the real records: .csv, .csv.gz or .parquet.")
+    ],
+    out: Annotated[Path, typer.Option(help="Folder for the result. It must be new or empty.")],
     sites: Annotated[int, typer.Option(help="Number of simulated sites.")] = 5,
     site_column: Annotated[
-        str | None, typer.Option(help="Column that names each record's site; not modelled.")
+        str | None,
+        typer.Option(
+            help="Column that names the site of each record. It replaces --sites and --partition, "
+            "and it is modelled only if the schema declares it."
+        ),
     ] = None,
     partition: Annotated[
-        str, typer.Option(help="iid, dirichlet:ALPHA (label skew) or quantity:ALPHA.")
+        str,
+        typer.Option(
+            help="How records are dealt out to the sites: iid (at random), dirichlet:ALPHA (the "
+            "sites differ in the shares of the target) or quantity:ALPHA (they differ in size)."
+        ),
     ] = "iid",
-    epsilon: Annotated[float, typer.Option(help="Privacy budget of each site's records.")] = 1.0,
-    delta: Annotated[float, typer.Option(help="δ of the guarantee.")] = 1e-5,
+    epsilon: Annotated[
+        float, typer.Option(help="The privacy budget ε of the records of each site.")
+    ] = 1.0,
+    delta: Annotated[float, typer.Option(help="The δ of the privacy guarantee.")] = 1e-5,
     target: Annotated[
-        str | None, typer.Option(help="Column that models will predict (with a drafted schema).")
+        str | None,
+        typer.Option(
+            help="The column that models will predict. With --schema, the schema declares it."
+        ),
     ] = None,
     schema: Annotated[
-        Path | None, typer.Option(help="Reviewed schema; without it one is drafted from the data.")
+        Path | None,
+        typer.Option(
+            help="A reviewed schema. Without it a schema is drafted from the records, and the "
+            "result is then not private."
+        ),
     ] = None,
     rows: Annotated[
         int | None,
-        typer.Option(help="Synthetic records; default about as many as real, by the noisy counts."),
+        typer.Option(
+            help="Number of synthetic records. By default about as many as the sites have, by "
+            "their noisy counts."
+        ),
     ] = None,
     records_per_site: Annotated[
         int | None,
         typer.Option(
             min=1,
-            help="Public order of magnitude of a site's records, which the plan declares. Without it "
-            "the plan is sized from the records: a rehearsal, NOT private.",
+            help="A public estimate of how many records a site has, which the plan declares. "
+            "Without it the size is computed from the records. Such a run is a rehearsal, and its "
+            "result is NOT private.",
         ),
     ] = None,
     holdout: Annotated[
         float,
-        typer.Option(help="Share of records kept from the sites; adds evaluation.json."),
+        typer.Option(
+            help="The share of records that no site gets. They are used to evaluate the result, "
+            "and evaluation.json is written."
+        ),
     ] = 0.0,
     attacks: Annotated[
-        bool, typer.Option("--attacks/--no-attacks", help="With --holdout: attack the result too.")
+        bool,
+        typer.Option(
+            "--attacks/--no-attacks", help="Also attack the result. This needs --holdout."
+        ),
     ] = True,
     quasi_identifier: Annotated[
         list[str] | None,
         typer.Option(
-            help="With --holdout: column that the k-anonymised reference generalises; repeatable. "
-            "Default: all but the target."
+            help="A column that the k-anonymised reference table of the attacks generalises. "
+            "Repeat the option for several columns. By default these are all columns except the "
+            "target. This needs --holdout."
         ),
     ] = None,
     variant: Annotated[VariantName, typer.Option(help=VARIANT_HELP)] = VariantName.AUTO,
-    file_format: Annotated[Format, typer.Option("--format", help="Synthetic table.")] = Format.CSV,
-    backend: Annotated[BackendName, typer.Option(help="Where sites run.")] = BackendName.INPROCESS,
+    file_format: Annotated[
+        Format, typer.Option("--format", help="The file format of the synthetic table.")
+    ] = Format.CSV,
+    backend: Annotated[
+        BackendName,
+        typer.Option(help="Where the sites run: in this process, or in Flower's Ray simulation."),
+    ] = BackendName.INPROCESS,
     seed: Annotated[
         int | None,
         typer.Option(
-            min=0, help="Repeatable run: noise from a known seed, so the result is NOT private."
+            min=0,
+            help="Makes the run repeatable. Its noise is known, so the result is NOT private.",
         ),
     ] = None,
     device: Annotated[DeviceName, typer.Option(help=DEVICE_HELP)] = DeviceName.CPU,
     quick: Annotated[
-        bool, typer.Option("--quick", help="Few training steps: a smoke test.")
+        bool, typer.Option("--quick", help="Train for few steps only, to test the set-up.")
     ] = False,
     force: Annotated[
         bool, typer.Option("--force", help="Replace an earlier result in --out.")
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
 ) -> None:
-    """Run a federated study on one machine: split a table over sites, train, export, sample.
+    """Run a federated study on one machine: deal a table out to sites, train, and draw records.
 
     The result is private only with --schema and --records-per-site, without --seed and --holdout,
-    and with --site-column or --sites 1: all else takes something from the records that no noise
-    covers, and every file says so.
+    and with --site-column or --sites 1. In every other run something is computed from the records
+    without noise, and every file says that the result is not private.
     """
     from fedsynth_server.training.settings import TrainingSettings
     from fedsynth_simulations import simulate as simulations  # torch and Flower: not for --help

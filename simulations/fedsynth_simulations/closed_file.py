@@ -1,8 +1,8 @@
 """Files with exact facts about records: marked as such inside, and open to their owner alone.
 
-A simulation runs where the real records are, so some of what it writes was computed from them without
-noise. Such files carry `NOTICE` and have mode 0600 whatever the umask; they are written here and
-nowhere else.
+A simulation runs where the real records are, so some of what it writes was computed from them
+without noise. Such files carry `NOTICE` and have mode 0600 whatever the umask; they are written
+here and nowhere else.
 """
 
 import json

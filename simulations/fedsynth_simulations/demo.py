@@ -1,16 +1,18 @@
-"""`fedsynth demo`: a complete study on a real table, in about two minutes and with one command.
+"""`fedsynth demo` runs a complete study on a real table, in about two minutes.
 
-Four hospitals hold the RAND Health Insurance Experiment (`demo_data`); a fifth of the *people* is
-kept from all of them, by a checksum of each person's own number. Real vaults, ledgers and couriers
-run in this process, the noise comes from the operating system, and what is printed afterwards
-compares the generator's records with the real ones: plain figures against the rows the hospitals
-held, models against the people they never saw. Columns drawn independently of each other stand
-beside as the floor, real rows as the ceiling.
+Four hospitals share the records of the RAND Health Insurance Experiment (`demo_data`). A fifth of
+the *people* is held out; no hospital has their records. A checksum of a person's own number decides
+who is held out. The vaults, ledgers and couriers are the real ones and run in this process, and the
+noise comes from the operating system. Afterwards the command compares the generator's records with
+the real ones. Plain figures are compared with those of the hospitals' rows, and models are tested
+on the people who were held out. A table of independent columns is the floor, and the real rows are
+the ceiling.
 
-The privacy unit is one person-year by default. Protecting whole people (`--people`) leaves a
-hospital one row of each, a thousand in all: measured at the same ε, single columns were twice as far
-from the real ones and models lost a tenth of their AUC. The comparison itself reads real rows and is
-not private: it is for the terminal, and the closed `demo.json`, of whoever holds them.
+By default the privacy unit is one person-year. With `--people` it is a whole person. A hospital
+then uses one row of each person, about a thousand rows. At the same ε the distance of single
+columns from the real ones doubled, and models lost a tenth of their AUC. The comparison reads real
+rows and is not private. Only the people who may see the rows may see it on the terminal and in
+`demo.json`, which only its owner may read.
 """
 
 import math
@@ -39,7 +41,7 @@ PERSON, HOSPITAL, DELTA = "person_id", "hospital", 1e-5
 ROWS_PER_HOSPITAL, PEOPLE_PER_HOSPITAL = 5_000, 1_000
 """Declared sizes of the plan: from what is published of the experiment, not from the rows."""
 SUMMARY = "demo.json"
-"""Also how a later run knows that a folder is its own to replace."""
+"""The results of a demo. A later run replaces a folder only if this file is in it."""
 
 QUALITY = {
     "mean_auc": ("models of ten columns, mean AUC", "higher"),
@@ -49,25 +51,39 @@ QUALITY = {
 }
 
 
-@app.command(epilog="Example:  fedsynth demo   |   fedsynth demo --epsilon 3 --out demo-3")
+@app.command(epilog="Examples:\n\nfedsynth demo\n\nfedsynth demo --epsilon 3 --out demo-3")
 def demo(
     out: Annotated[
-        Path, typer.Option(help="Folder for the result; an earlier demo's is replaced.")
+        Path, typer.Option(help="Folder for the result. The result of an earlier demo is replaced.")
     ] = Path("demo-out"),
-    epsilon: Annotated[float, typer.Option(help="Privacy budget of each hospital's rows.")] = 1.0,
+    epsilon: Annotated[
+        float, typer.Option(help="The privacy budget ε of the records of each hospital.")
+    ] = 1.0,
     people: Annotated[
-        bool, typer.Option("--people", help="Protect whole people: one row of each is used.")
+        bool,
+        typer.Option(
+            "--people",
+            help="Protect whole people instead of single person-years. One row of each person is "
+            "used, so the result is less accurate.",
+        ),
     ] = False,
     device: Annotated[DeviceName, typer.Option(help=DEVICE_HELP)] = DeviceName.CPU,
-    quick: Annotated[bool, typer.Option(help="Few training steps: a smoke test.")] = False,
+    quick: Annotated[
+        bool, typer.Option(help="Train for few steps only, to test the set-up. The result is poor.")
+    ] = False,
 ) -> None:
-    """Train one generator over four hospitals and compare its records with the real ones."""
+    """Train one generator over four hospitals and compare its records with the real ones.
+
+    The records are those of the RAND Health Insurance Experiment, which come with the software.
+    """
     import pandas as pd
 
-    from fedsynth_common.tables import write_table
     from fedsynth_release.report import write_report
+    from fedsynth_release.table_writer import write_table
     from fedsynth_server.training.settings import TrainingSettings
-    from fedsynth_simulations import simulate as simulations  # torch and Flower: not for --help
+
+    # imported here so that --help does not load torch and Flower
+    from fedsynth_simulations import simulate as simulations
     from fedsynth_simulations.closed_file import write_closed
     from fedsynth_simulations.demo_data import demo_schema, demo_table
 
@@ -88,7 +104,7 @@ def demo(
         records_per_site=PEOPLE_PER_HOSPITAL if people else ROWS_PER_HOSPITAL,
     )
     simulation = simulations.quick(simulation) if quick else simulation
-    simulations.simulation_plan(frames, schema, simulation)  # an ε that cannot be is refused here
+    simulations.simulation_plan(frames, schema, simulation)  # refuses an impossible ε early
     console = Console()
     _introduce(console, frames, test)
     with tempfile.TemporaryDirectory(prefix=".fedsynth-", dir=_existing_parent(out)) as name:
@@ -121,7 +137,9 @@ def _check_out(out: Path) -> None:
     if out.exists() and not out.is_dir():
         raise InputError(f"--out {out}: is a file; expected a folder")
     if out.is_dir() and any(out.iterdir()) and not (out / SUMMARY).is_file():
-        raise InputError(f"--out {out}: holds something else than a demo; choose another folder")
+        raise InputError(
+            f"--out {out}: contains other files than those of a demo; choose another folder"
+        )
 
 
 def _existing_parent(out: Path) -> Path:
@@ -164,11 +182,11 @@ def _introduce(console: Console, frames: "dict[str, pd.DataFrame]", test: "pd.Da
     console.print(
         "[bold]RAND Health Insurance Experiment[/bold], 1974-1982: "
         f"{rows:,} person-years of {people:,} people at {len(frames)} hospitals; "
-        f"{test[PERSON].nunique():,} people are kept from all of them to test on."
+        f"{test[PERSON].nunique():,} other people are held out to test the result on."
     )
     for name, frame in frames.items():
         console.print(f"  {name:<15} {len(frame):>6,} rows, {frame[PERSON].nunique():>6,} people")
-    console.print("Training one generator; no row leaves its hospital ...")
+    console.print("Training one generator. No row leaves its hospital ...")
 
 
 def _show(console: Console, summary: dict[str, Any], people: bool) -> None:
@@ -187,21 +205,25 @@ def _show(console: Console, summary: dict[str, Any], people: bool) -> None:
         for column in table.columns[1:4]:
             column.justify = "right"
         console.print(table)
-    console.print("Groups of few people and long tails (mean visits) are what noise blurs first.")
+    console.print(
+        "The noise changes most what few people contribute to: small groups, and means that a few "
+        "large values decide (mean visits)."
+    )
     costs = summary["privacy"].values()
     highest = max(cost["epsilon"] or 0.0 for cost in costs)
     console.print(
-        f"Privacy: ε = {highest:.4f} at δ = {DELTA:g} for each hospital, against everyone outside "
-        f"it, for one {'person' if people else 'person-year'}. {_UNIT[people]}",
+        f"Privacy: at each hospital, ε = {highest:.4f} at δ = {DELTA:g} protects one "
+        f"{'person' if people else 'person-year'} against everyone outside the hospital. "
+        f"{_UNIT[people]}",
         highlight=False,
     )
 
 
 _UNIT = {
-    True: "People are at one hospital only, so the four do not add up.",
+    True: "Every person is at one hospital only, so the ε of the four hospitals do not add up.",
     False: (
-        "A person with five years in the table is protected less: by group privacy five times ε. "
-        "--people protects whole people at the price of accuracy."
+        "A person with five years in the table is protected less, by five times this ε (group "
+        "privacy). The option --people protects whole people, but the result is less accurate."
     ),
 }
 
@@ -213,11 +235,11 @@ def _cell(value: float | None, digits: int) -> str:
 def _point_to(console: Console, out: Path) -> None:
     console.print(
         f"\n{out}/synthetic.csv       artificial records\n"
-        f"{out}/generator/          draws more: fedsynth sample {out}/generator --rows 100000 "
-        "--out more.parquet\n"
-        f"{out}/report.html         which columns to trust, budget, training, limits: for a browser\n"
-        f"{out}/generator/MODEL_CARD.md, privacy_statement.json   what is promised, and the events\n"
-        f"{out}/randhie.csv, schema.json   the real table, for a study of your own: fedsynth simulate",
+        f"{out}/generator/          the generator; to draw more records: fedsynth sample "
+        f"{out}/generator --rows 100000 --out more.parquet\n"
+        f"{out}/report.html         open it in a browser: which columns to trust, budget, limits\n"
+        f"{out}/generator/MODEL_CARD.md, privacy_statement.json   what is promised, and why it holds\n"
+        f"{out}/randhie.csv, schema.json   the real table, to try fedsynth simulate with",
         highlight=False,
         soft_wrap=True,
     )

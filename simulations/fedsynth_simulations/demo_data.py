@@ -1,21 +1,21 @@
 """The demonstration table: the RAND Health Insurance Experiment, 1974-1982, split over hospitals.
 
-A real table in the public domain that comes with the `statsmodels` package (Cameron and Trivedi
-2005), so that a first study needs no download: 20,190 person-years of 5,912 people whose insurance
-plan was drawn by lot, with what they used of it. The columns are renamed and re-coded for reading;
-nothing is made up. Values that the file's authors had imputed (fractions where only whole numbers
-can be) are *missing* here.
+This is a real table in the public domain. It comes with the `statsmodels` package (Cameron and
+Trivedi 2005), so a first study needs no download. It has 20,190 person-years of 5,912 people. Their
+insurance plan was drawn by lot, and the table records which medical care they used. The columns are
+renamed and coded so that people can read them, and no value is made up. Values that the authors of
+the file had imputed (fractions in columns of whole numbers) are *missing* here.
 
-Four hospitals stand for the places of the experiment, which differ in size, income and use of care:
-Dayton (Ohio), Seattle, Massachusetts (Fitchburg and Franklin County) and South Carolina (Charleston
-and Georgetown County). The file numbers the places 1-6 without naming them; the names are the
-experiment's own order. Every person's rows are in one hospital, so a study's epsilon is that of one
-hospital, not a sum.
+The four hospitals stand for the places of the experiment, which differ in size, income and use of
+care: Dayton (Ohio), Seattle, Massachusetts (Fitchburg and Franklin County) and South Carolina
+(Charleston and Georgetown County). The file numbers the places 1-6 without naming them; the names
+follow the experiment's own order. All rows of a person are in one hospital, so the ε of a person is
+that of one hospital and not a sum.
 
-`schemas/randhie.json` is the reviewed schema: bounds come from the experiment's design and from
-what the variables can be, not from the rows. It declares `person_id` as an id but no person key:
-what it protects is **one person-year**. A person has up to five; to protect people, set
-`"person_key": "person_id"` (one row of each person is then used).
+`schemas/randhie.json` is the reviewed schema. Its bounds come from the design of the experiment and
+from the meaning of the variables, and not from the rows. It declares `person_id` as an id and no
+person key, so it protects **one person-year**, and a person has up to five. To protect people, set
+`"person_key": "person_id"`; one row of each person is then used.
 """
 
 from importlib import resources
@@ -27,7 +27,7 @@ import pandas as pd
 
 from fedsynth_common.errors import InputError
 from fedsynth_common.schema import Schema
-from fedsynth_common.tables import write_table
+from fedsynth_release.table_writer import write_table
 from fedsynth_simulations.partition import partition
 
 _PLACES = {
@@ -50,7 +50,7 @@ def demo_schema() -> Schema:
 def demo_hospitals() -> dict[str, pd.DataFrame]:
     """The rows of each hospital, in the file's order; the columns are those of `demo_schema`."""
     table = demo_table()
-    rng = np.random.default_rng(0)  # not drawn from: the hospital column decides
+    rng = np.random.default_rng(0)  # not used, because the hospital column decides
     return partition(table, len(HOSPITALS), "iid", rng, site_column="hospital")
 
 
@@ -142,11 +142,11 @@ def _use(raw: pd.DataFrame) -> dict[str, object]:
 
 
 def _whole(values: pd.Series) -> pd.Series:
-    """Whole numbers; a fraction was imputed by the file's authors and is missing."""
+    """Whole numbers; a fraction was imputed by the authors of the file and becomes missing."""
     return values.where(values == values.round()).astype("Int64")
 
 
 def _yes_no(values: pd.Series) -> npt.NDArray[np.object_]:
-    """Yes, no, or missing where the file holds an imputed share."""
+    """Yes or no; an imputed share becomes missing."""
     answers = np.array([None, "no", "yes"], dtype=object)
     return np.take(answers, np.select([values == 0, values == 1], [1, 2], default=0))

@@ -1,8 +1,9 @@
-"""The plain figures of the demonstration table that its report prints.
+"""The plain figures of the demonstration table that `fedsynth demo` prints.
 
-Shares, a mean, a correlation, and two findings of the experiment itself: people in poor health are
-admitted more often, and people who pay for care see a doctor less often than those for whom it is
-free. A long-tailed mean is among them on purpose: tails are where noise shows first.
+They are shares, means, a correlation, and two findings of the experiment itself: people in poor
+health are admitted more often, and people who pay for care see a doctor less often than people who
+get it free. One mean depends on a few large values. It is included on purpose, because noise
+changes such a mean most.
 """
 
 from collections.abc import Callable
@@ -18,7 +19,7 @@ HEALTH = "self_rated_health"
 
 @dataclass(frozen=True)
 class Figure:
-    """One number that a reader of the table would look up first."""
+    """One figure that a reader of the table would look up first."""
 
     name: str
     of: Callable[[pd.DataFrame], float]
@@ -33,7 +34,7 @@ def _mean(column: str) -> Callable[[pd.DataFrame], float]:
 def _percent(
     column: str, value: str | float, among: tuple[str, str] | None = None
 ) -> Callable[[pd.DataFrame], float]:
-    """Percentage of rows with a value, of all or of those where another column has a value."""
+    """The percentage of rows with a value, among all rows or those where another column has one."""
 
     def percent(frame: pd.DataFrame) -> float:
         rows = frame if among is None else frame[frame[among[0]] == among[1]]

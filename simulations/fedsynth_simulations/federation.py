@@ -1,7 +1,7 @@
-"""Simulated sites: real vaults with real ledgers, in this process.
+"""Makes simulated sites: real vaults with real ledgers in this process.
 
-Nothing here is a mock. Each site gets its own records, policy, ledger, randomness and signing key, and
-answers through the production courier; only the socket between courier and vault is left out.
+Nothing here is a mock. Each site has its own records, policy, ledger, randomness and signing key,
+and answers through the production courier. Only the socket between courier and vault is left out.
 """
 
 from collections.abc import Mapping
@@ -12,12 +12,12 @@ import pandas as pd
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from flwr.app import Context
 
+from fedsynth_client.budget.ledger import Ledger
+from fedsynth_client.budget.policy import Policy
+from fedsynth_client.budget.receipts import new_key
 from fedsynth_client.courier import make_courier
-from fedsynth_client.ledger import Ledger
-from fedsynth_client.policy import Policy
-from fedsynth_client.receipts import new_key
-from fedsynth_client.records import load_records
-from fedsynth_client.vault.client import LocalVault
+from fedsynth_client.records.records import load_records
+from fedsynth_client.vault.callers import LocalVault
 from fedsynth_client.vault.service import Vault
 from fedsynth_common.privacy.randomness import Randomness, SeededRandomness
 from fedsynth_common.protocol.plan import Plan
@@ -32,15 +32,16 @@ def make_vault(
     seed: int | None,
     key: Ed25519PrivateKey | None = None,
 ) -> Vault:
-    """One site's vault under a policy that allows exactly this plan.
+    """Make the vault of one site, with a policy that allows exactly this plan.
 
     Args:
-        site: its name in the plan.
-        frame: its table.
-        plan: the study.
-        ledger: file of the ledger; None for one in memory.
-        seed: None for noise from OS entropy; a number voids the guarantee, and the receipt says so.
-        key: signs the receipts; a new one by default.
+        site: the name of the site in the plan.
+        frame: the table of the site.
+        plan: the plan of the study.
+        ledger: the file of the ledger; None for a ledger in memory.
+        seed: None for noise from the operating system's entropy. A number voids the guarantee, and
+            the receipt says so.
+        key: the key that signs receipts; by default a new one.
     """
     randomness = Randomness() if seed is None else SeededRandomness(seed)
     policy = _policy(site, plan)
@@ -50,7 +51,7 @@ def make_vault(
 
 
 def _policy(site: str, plan: Plan) -> Policy:
-    """Exactly this plan and its cost, whatever its parameters are."""
+    """A policy that allows exactly this plan and its cost."""
     training: dict[str, Any] = {}
     if d := plan.discriminator:
         training = {
@@ -71,7 +72,7 @@ def _policy(site: str, plan: Plan) -> Policy:
 
 
 def in_process(frames: Mapping[str, pd.DataFrame], plan: Plan, seed: int | None) -> InProcessGrid:
-    """A grid whose nodes are the plan's sites, in the plan's order."""
+    """A grid whose nodes are the sites of the plan, in its order."""
     vaults = {
         site: LocalVault(
             make_vault(site, frames[site], plan, None, None if seed is None else seed * 1000 + i)

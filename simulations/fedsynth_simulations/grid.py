@@ -1,10 +1,12 @@
-"""A Flower grid inside this process: the same ServerApp and ClientApps without SuperLink or Ray.
+"""A Flower grid inside this process: the usual ServerApp and ClientApps without SuperLink or Ray.
 
-Messages are answered at once and in order, so a study is deterministic given its randomness, starts
-in no time, and a test can take sites down (`down`). It does not serialise Flower's own envelope (the
-socket test and the Ray backend do); the bodies it carries are serialised protobuf like everywhere.
+Messages are answered at once and in order. A study is therefore deterministic given its randomness
+and starts at once, and a test can switch sites off (`down`). The grid does not serialise Flower's
+own envelope; the socket test and the Ray backend do. The bodies of the messages are serialised
+protobuf as everywhere.
 
-`TaskIdentity` is private to Flower; outside a Flower process `Message()` cannot be built without it.
+`TaskIdentity` is private to Flower, but outside a Flower process `Message()` cannot be built
+without it.
 """
 
 import itertools
@@ -17,11 +19,11 @@ from flwr.supercore.run import Run
 from flwr.supercore.task_identity import TaskIdentity
 
 NODE_UNAVAILABLE = 5
-"""Flower's error code for a node that is gone."""
+"""The error code that Flower uses for a node that does not answer."""
 
 
 class InProcessGrid(Grid):
-    """Calls each node's ClientApp directly."""
+    """A grid that calls the ClientApp of each node directly."""
 
     def __init__(
         self, app: ClientApp, node_configs: Iterable[Mapping[str, UserConfigValue]]
@@ -40,23 +42,23 @@ class InProcessGrid(Grid):
         self.exchanged = 0
 
     def set_run(self, run: Run) -> None:
-        """Nothing to set: there is one run."""
+        """Do nothing, because there is only one run."""
 
     @property
     def run(self) -> Run:
-        """There is no SuperLink run."""
+        """Raise an error, because there is no SuperLink run."""
         raise NotImplementedError("the in-process grid has no SuperLink run")
 
     def create_message(self, *args: object, **kwargs: object) -> Message:
-        """Not offered: Flower deprecates it."""
+        """Raise an error, because Flower deprecates this method."""
         raise NotImplementedError("build Message(...) instead")
 
     def get_node_ids(self) -> Iterable[int]:
-        """Nodes that are up."""
+        """The ids of the nodes that are switched on."""
         return [node for node in self._contexts if node not in self.down]
 
     def push_messages(self, messages: Iterable[Message]) -> Iterable[str]:
-        """Deliver, run and keep the replies; returns the message ids."""
+        """Deliver the messages, run the apps, keep the replies, and return the message ids."""
         return [self._deliver(message) for message in messages]
 
     def _deliver(self, message: Message) -> str:
@@ -71,11 +73,11 @@ class InProcessGrid(Grid):
         return number
 
     def pull_messages(self, message_ids: Iterable[str]) -> Iterable[Message]:
-        """Replies that are ready."""
+        """The replies that are ready."""
         return [self._replies.pop(i) for i in list(message_ids) if i in self._replies]
 
     def send_and_receive(
         self, messages: Iterable[Message], *, timeout: float | None = None
     ) -> Iterable[Message]:
-        """Push and pull in one."""
+        """Push messages and pull their replies."""
         return self.pull_messages(self.push_messages(messages))

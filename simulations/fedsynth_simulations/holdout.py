@@ -1,20 +1,18 @@
-"""The one split of every benchmark: a fifth of the rows is never given to a site.
+"""The split that every benchmark uses: a fifth of the rows is held out and never given to a site.
 
-The split depends on the number of rows alone, so that figures of different days, methods and
-machines are about the same test rows.
+The split depends only on the number of rows. Figures of different days, methods and machines are
+therefore about the same test rows.
 """
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
+from fedsynth_common.array_types import Int64Array
 from fedsynth_common.errors import InputError
 
-Indices = npt.NDArray[np.int64]
 
-
-def benchmark_split(rows: int) -> tuple[Indices, Indices]:
-    """Row numbers of the train and the test set, disjoint and together complete.
+def benchmark_split(rows: int) -> tuple[Int64Array, Int64Array]:
+    """The row numbers of the train set and of the test set; every row is in exactly one of them.
 
     >>> train, test = benchmark_split(10)
     >>> len(train), len(test)
@@ -37,13 +35,13 @@ def split_table(frame: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
 
 
 def person_split(frame: pd.DataFrame, person_key: str) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Like `split_table`, but holds out a fifth of the *people* with all their rows.
+    """Hold out a fifth of the *people* with all their rows; otherwise like `split_table`.
 
-    Rows of one person resemble each other: split by rows, the test set would reward a generator
-    for copying. Rows without a person count as one person.
+    The rows of one person resemble each other. If they were on both sides, the test set would
+    reward a generator for copying. All rows without a person count as one person.
 
     Raises:
-        InputError: no such column, or fewer than five people.
+        InputError: there is no such column, or there are fewer than five people.
     """
     if person_key not in frame.columns:
         raise InputError(f"the table has no column {person_key!r} to tell people apart")
@@ -54,5 +52,5 @@ def person_split(frame: pd.DataFrame, person_key: str) -> tuple[pd.DataFrame, pd
     return _rows(frame, np.flatnonzero(~held_out)), _rows(frame, np.flatnonzero(held_out))
 
 
-def _rows(frame: pd.DataFrame, rows: Indices) -> pd.DataFrame:
+def _rows(frame: pd.DataFrame, rows: Int64Array) -> pd.DataFrame:
     return frame.iloc[rows].reset_index(drop=True)

@@ -1,29 +1,28 @@
-"""One table dealt out to sites, the way the literature on federated learning does it.
+"""Deals the rows of a table out to sites, as is usual in the literature on federated learning.
 
-- `iid`: at random, in equal parts. The easy case.
-- `dirichlet:ALPHA`: label skew. For every class of the target, the shares of the sites are drawn
-  from Dirichlet(ALPHA) (Hsu, Qi and Brown 2019); 0.1 is harsh, 100 nearly iid. A numeric target is
-  cut at its deciles; rows without a target are a class of their own.
-- `quantity:ALPHA` or `quantity:0.5,0.3,0.2`: the same mix everywhere, but unequal sizes, drawn
-  from Dirichlet(ALPHA) or given as fractions that sum to 1.
-- a site column (`hospital`, `region`): the sites the data really came from. The column is dropped
-  from the parts, as it is constant within each, unless the schema publishes it.
+- `iid` deals rows out at random, in equal parts. This is the easy case.
+- `dirichlet:ALPHA` makes the sites differ in the target (label skew). For every class of the
+  target, the shares of the sites are drawn from Dirichlet(ALPHA) (Hsu, Qi and Brown 2019). With 0.1
+  the sites differ strongly, and with 100 hardly. A numeric target is cut at its deciles; rows
+  without a target are a class of their own.
+- `quantity:ALPHA` or `quantity:0.5,0.3,0.2` makes the sites differ in size only. The sizes are
+  drawn from Dirichlet(ALPHA) or given as fractions that sum to 1.
+- A site column (`hospital`, `region`) names the site that each row really came from. The column is
+  removed from the parts, because it is constant in each, unless the schema declares it.
 
-Guarantees: every row goes to exactly one site, rows keep their order within a site, no site is
-empty (that is an error, not a smaller study), and the same generator state gives the same parts.
+Guarantees: every row goes to exactly one site; rows keep their order within a site; an empty site
+is an error; the same state of the random generator gives the same parts.
 """
 
 import math
 from collections.abc import Callable
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
+from fedsynth_common.array_types import BoolArray, Float64Array, Int64Array
 from fedsynth_common.errors import InputError
 from fedsynth_common.tables import as_number, as_text
-
-Owners = npt.NDArray[np.int64]
 
 _MOST_CLASSES = 20
 _FORMS = "'iid', 'dirichlet:ALPHA', 'quantity:ALPHA' or 'quantity:FRACTION,FRACTION,...'"
@@ -44,8 +43,8 @@ def partition(
     Args:
         frame: The pooled table.
         sites: Number of sites; not used with `site_column`.
-        spec: How, see above; not used with `site_column`.
-        rng: Decides who gets which row.
+        spec: How rows are dealt out, see above; not used with `site_column`.
+        rng: Decides which site gets which row.
         target: The column whose classes `dirichlet` skews.
         site_column: A column that names the site of every row.
         publish: Whether the parts keep the site column.
@@ -54,7 +53,7 @@ def partition(
         Parts by site name: "site-1", ..., or the values of `site_column` in sorted order.
 
     Raises:
-        InputError: a spec that is not understood, impossible numbers, or a site left empty.
+        InputError: `spec` cannot be read, its numbers are impossible, or a site would be empty.
     """
     if site_column is not None:
         return _natural(frame, site_column, publish)
@@ -72,7 +71,7 @@ def partition(
     return {f"site-{k + 1}": _part(frame, owners == k) for k in range(sites)}
 
 
-def _part(frame: pd.DataFrame, mask: npt.NDArray[np.bool_]) -> pd.DataFrame:
+def _part(frame: pd.DataFrame, mask: BoolArray) -> pd.DataFrame:
     return frame.loc[mask].reset_index(drop=True)
 
 
@@ -91,8 +90,8 @@ def _natural(frame: pd.DataFrame, site_column: str, publish: bool) -> dict[str, 
 
 def _dealer(
     spec: str, frame: pd.DataFrame, sites: int, target: str | None
-) -> Callable[[np.random.Generator], Owners]:
-    """The function that draws the owner of every row; all of `spec` is checked before a draw."""
+) -> Callable[[np.random.Generator], Int64Array]:
+    """The function that draws the site of every row; it is returned only if `spec` is valid."""
     kind, _, rest = spec.strip().partition(":")
     rows = len(frame)
     if kind == "iid" and not rest:
@@ -109,15 +108,17 @@ def _dealer(
     raise InputError(f"partition {spec!r} is not understood; expected {_FORMS}")
 
 
-def _by_shares(rows: int, shares: npt.NDArray[np.float64], rng: np.random.Generator) -> Owners:
-    """Owners in random order with site sizes as close to `shares` as whole rows allow."""
+def _by_shares(rows: int, shares: Float64Array, rng: np.random.Generator) -> Int64Array:
+    """Sites of the rows in random order, with sizes as close to `shares` as whole rows allow."""
     cuts = np.round(np.cumsum(shares) * rows).astype(np.int64)
     cuts[-1] = rows
     owners = np.repeat(np.arange(len(shares)), np.diff(cuts, prepend=0))
     return rng.permutation(owners)
 
 
-def _label_skew(classes: Owners, sites: int, alpha: float, rng: np.random.Generator) -> Owners:
+def _label_skew(
+    classes: Int64Array, sites: int, alpha: float, rng: np.random.Generator
+) -> Int64Array:
     owners = np.empty(len(classes), dtype=np.int64)
     for label in np.unique(classes):
         rows = np.flatnonzero(classes == label)
@@ -125,7 +126,7 @@ def _label_skew(classes: Owners, sites: int, alpha: float, rng: np.random.Genera
     return owners
 
 
-def _classes(frame: pd.DataFrame, target: str | None, spec: str) -> Owners:
+def _classes(frame: pd.DataFrame, target: str | None, spec: str) -> Int64Array:
     if target is None:
         raise InputError(f"partition {spec!r} skews the target, but no target is declared")
     if target not in frame.columns:
@@ -154,7 +155,7 @@ def _alpha(text: str, spec: str) -> float:
     return alpha
 
 
-def _fractions(text: str, sites: int, spec: str) -> npt.NDArray[np.float64]:
+def _fractions(text: str, sites: int, spec: str) -> Float64Array:
     shares = np.array([_number(part, spec) for part in text.split(",")])
     if len(shares) != sites:
         raise InputError(f"partition {spec!r} names {len(shares)} fractions for {sites} sites")

@@ -1,9 +1,10 @@
-"""The same study on Flower's own Ray simulation: real messages, sites in Ray actor processes.
+"""Runs a study on Flower's own Ray simulation: real messages, with sites in Ray actor processes.
 
-Each site's table is written to a private temporary folder as Parquet; an actor that is asked about a
-site loads it once and keeps the vault. Any actor may be asked about any site, so ledgers and signing
-keys are files that all of them share; the folder is removed with the run. A seeded run has a single
-actor: the seeded noise of a site is one sequence, and two actors would each start it anew.
+The table of each site is written to a private temporary folder as Parquet. The first time that an
+actor gets a message for a site, it loads the table and keeps the vault. Every actor can get
+messages for every site, so ledgers and signing keys are files that all actors share. The folder is
+removed after the run. A seeded run has a single actor, because the seeded noise of a site is one
+sequence and two actors would both start it from the beginning.
 """
 
 import json
@@ -20,9 +21,9 @@ from flwr.serverapp import Grid, ServerApp
 from flwr.simulation import run_simulation
 from flwr.supercore import telemetry
 
+from fedsynth_client.budget.receipts import load_or_create_key
 from fedsynth_client.courier import make_courier
-from fedsynth_client.receipts import load_or_create_key
-from fedsynth_client.vault.client import LocalVault
+from fedsynth_client.vault.callers import LocalVault
 from fedsynth_common.cli.main import QUIET
 from fedsynth_common.errors import FedsynthError
 from fedsynth_common.protocol.plan import Plan
@@ -37,10 +38,10 @@ from fedsynth_simulations.federation import make_vault
 def run_on_ray(
     frames: Mapping[str, pd.DataFrame], plan: Plan, settings: TrainingSettings, seed: int | None
 ) -> StudyResult:
-    """Run the plan on Ray; one actor per core, or a single one where the noise is seeded.
+    """Run the plan on Ray, with one actor per core, or with a single one if the noise is seeded.
 
     Raises:
-        FedsynthError: when the study failed, or the simulation ended without a result.
+        FedsynthError: the study failed, or the simulation ended without a result.
     """
     outcomes: list[StudyResult] = []
     failures: list[FedsynthError] = []
@@ -71,14 +72,14 @@ def run_on_ray(
 
 
 def _be_quiet() -> None:
-    """No telemetry, of Flower or of Ray, also when this is called from Python."""
+    """Switch off the telemetry of Flower and of Ray, also for calls from Python."""
     telemetry.FLWR_TELEMETRY_ENABLED = "0"  # read from the environment once, at import
     for name, value in {**QUIET, "RAY_USAGE_STATS_ENABLED": "0"}.items():
         os.environ.setdefault(name, value)
 
 
 def _resources(*, seeded: bool) -> BackendConfig:
-    """Ray's share of the machine. Actors print nothing: standard output is for the result."""
+    """Ray's share of the machine. Actors print nothing, as standard output is for the result."""
     start: dict[str, ConfigRecordValues] = {"log_to_driver": False}
     if seeded:
         start["num_cpus"] = 1
@@ -96,7 +97,7 @@ def _write_sites(
 
 
 class _Connector:
-    """Finds the vault of a node; picklable, so that Ray can ship it to its actors."""
+    """Finds the vault of a node. It can be pickled, so that Ray can send it to its actors."""
 
     def __init__(self, folder: str) -> None:
         self.folder = folder
@@ -107,7 +108,7 @@ class _Connector:
 
 @cache
 def _vault(folder: str, number: int) -> LocalVault:
-    """The vault of one site, once per actor."""
+    """The vault of one site, which each actor makes once."""
     root = Path(folder)
     plan = Plan.from_json((root / "plan.json").read_bytes())
     seed = json.loads((root / "seed.json").read_text())

@@ -1,17 +1,19 @@
-"""Membership of one chosen record, by many small generators trained with it and without it.
+"""Attacks the membership of one chosen record, with many generators trained with and without it.
 
-The attack on average people (`evaluation.attacks.membership`) says little about the one record that
-stands out. Here the attacker knows everything but one bit: all other training records, the method,
-and the target, an outlier chosen to be easy. Generators are trained on D and on D + target (shadow
-models, Stadler et al. 2022; the game of TAPAS, Houssiau et al. 2022), each with fresh randomness; a
-table of each is described by `shadow_features`, a random forest learns on one half of the tables to
-tell D from D + target, and is tested on the other, table by table. This is (ε, δ)-DP's own
-experiment: for an (ε, δ)-DP generator no attack has TPR > e^ε FPR + δ, and no advantage exceeds
-(e^ε - 1 + 2δ) / (e^ε + 1) (Humphries et al. 2023).
+The attack on average people (`evaluation.attacks.membership`) says little about a record that
+differs from all others. Here the target is such an outlier. The attacker knows everything except
+whether the target was used: all other training records D, the method and the target itself.
+Generators are trained on D and on D + target, each with new randomness (shadow models, Stadler et
+al. 2022; the game of TAPAS, Houssiau et al. 2022). `shadow_features` describes a table of each
+generator. A random forest learns on one half of the tables to tell D from D + target, and is tested
+on the other half. This is the experiment that defines (ε, δ)-DP. For an (ε, δ)-DP generator no
+attack has TPR > e^ε FPR + δ, and no advantage exceeds (e^ε - 1 + 2δ) / (e^ε + 1) (Humphries et al.
+2023).
 
-Costs 2 x pairs trainings; give it a small table and a fast factory. With 50 pairs the largest ε that
-can be shown is about 2: a small `epsilon_lower` proves nothing about the absence of a leak. Nor does a
-small advantage, unless the same attack finds something on the same generator at a large ε.
+The attack needs 2 x pairs trainings, so use a small table and a fast factory. With 50 pairs it can
+prove an ε of at most about 2. A small `epsilon_lower` therefore does not prove that there is no
+leak. A small advantage does not prove it either, unless the same attack succeeds on the same
+generator at a large ε.
 """
 
 import io
@@ -23,15 +25,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 from rich.console import Console
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.metrics import roc_auc_score
 
+from fedsynth_common.array_types import Float64Array, Int64Array
 from fedsynth_common.errors import InputError
 from fedsynth_common.schema import Schema
-from fedsynth_release.evaluation.attacks.sides import attacked
+from fedsynth_release.evaluation.attacks.attack_setup import attacked
 from fedsynth_release.evaluation.features import Features
 from fedsynth_release.evaluation.gower import Gower
 from fedsynth_release.evaluation.intervals import area, clopper_pearson
@@ -42,14 +44,15 @@ if TYPE_CHECKING:
     from fedsynth_simulations.simulate import Simulation
 
 Factory = Callable[[pd.DataFrame, int], pd.DataFrame]
-"""Makes a synthetic table from records and a seed; the seed must change all its randomness."""
+"""A function that makes a synthetic table from records; all its randomness comes from the seed."""
 
 NAME = "shadow-pairs"
 TITLE = "Membership of a worst-case record (shadow pairs)"
 DEFINITION = (
-    "Knows all training records but one, the method, and that one outlier; trains generators with "
-    "and without it and learns to tell their tables apart. Success: a table made with the record "
-    "is recognised. Control: a table made without it is mistaken for one."
+    "The attacker knows the method, all other training records and one outlier, the target. The "
+    "attacker trains generators with and without the target and learns to tell their tables apart. "
+    "The attack succeeds if a table made with the target is recognised. The control is how often a "
+    "table made without the target is mistaken for one made with it."
 )
 SOURCE = "Stadler et al. 2022, arXiv 2011.07018; Houssiau et al. 2022 (TAPAS), arXiv 2211.06550"
 
@@ -58,14 +61,15 @@ _MIN_PAIRS = 8
 
 @dataclass(frozen=True)
 class Game:
-    """The attacker's experiment, the same for every factory.
+    """The attacker's experiment, which is the same for every factory.
 
     Attributes:
-        base: records of everybody but the target.
-        target: one row, the outlier.
-        schema: public schema of both.
-        pairs: generators with, and as many without, the target; half of them teach.
-        seed: of the attacker and of the factories' seeds.
+        base: the records of everybody except the target.
+        target: the record of the target (the outlier), one row.
+        schema: the public schema of both.
+        pairs: the number of generators with the target, and of those without it. The attacker
+            learns on half of them.
+        seed: the seed of the attacker and of the seeds for the factories.
     """
 
     base: pd.DataFrame
@@ -80,7 +84,7 @@ class Game:
 
 
 def outlier(frame: pd.DataFrame, schema: Schema) -> int:
-    """Number of the row that is farthest from its nearest other row."""
+    """The number of the row whose nearest other row is farthest away."""
     features = Features.fit(schema, frame)
     cells = features.cells(frame)
     space = Gower.fit(cells, categorical(features), "rank")
@@ -95,7 +99,7 @@ def play(
     role: TableRole = "synthetic",
     say: Callable[[str], None] = lambda _: None,
 ) -> AttackedTable:
-    """Train all generators of a game, attack them, and bound ε from below."""
+    """Train all generators of a game, attack them, and compute a lower bound of ε."""
     describe = Description(game.schema, game.base, game.target, game.seed)
     inside = pd.concat([game.base, game.target], ignore_index=True)
     tables = []
@@ -114,7 +118,7 @@ def play(
 
 
 def attack(tables: tuple[AttackedTable, ...]) -> Attack:
-    """Games on several factories as one attack of an `Evaluation`."""
+    """The games on several factories as one attack of an `Evaluation`."""
     return Attack(name=NAME, title=TITLE, definition=DEFINITION, source=SOURCE, tables=tables)
 
 
@@ -125,14 +129,14 @@ def study_factory(
     sites: int = 2,
     rows: int | None = None,
 ) -> Factory:
-    """Small in-process studies, vaults and all, as a factory.
+    """A factory that runs a complete small study in this process for every table.
 
     Args:
-        schema: public schema of the records.
-        simulation: ε, δ, variant, rounds and training settings; default: ε = 1, marginals alone. The
-            seed is the game's.
-        sites: that the records are dealt out to, anew each time.
-        rows: of a table; default: as many as records. A generator gives any number away.
+        schema: the public schema of the records.
+        simulation: ε, δ, variant, rounds and training settings; by default ε = 1 and the variant
+            `marginals`. Its seed is replaced by that of the game.
+        sites: the number of sites; the records are dealt out to them anew each time.
+        rows: the rows of each table; by default as many as there are records.
     """
     from fedsynth_server.progress import StudyProgress
     from fedsynth_server.study.export import export
@@ -157,17 +161,15 @@ def study_factory(
     return make
 
 
-def _result(
-    role: TableRole, scores: npt.NDArray[np.float64], truth: npt.NDArray[np.int64]
-) -> AttackedTable:
-    said = scores > 0.5
-    inside, outside = said[truth == 1], said[truth == 0]
-    won, lost = int(inside.sum()), int(outside.sum())
-    low = clopper_pearson(won, len(inside))[0]
-    high = clopper_pearson(lost, len(outside))[1]
-    found = attacked(role, won, len(inside), lost, len(outside), baseline=0.5)
+def _result(role: TableRole, scores: Float64Array, truth: Int64Array) -> AttackedTable:
+    guesses = scores > 0.5
+    inside, outside = guesses[truth == 1], guesses[truth == 0]
+    recognised, mistaken = int(inside.sum()), int(outside.sum())
+    low = clopper_pearson(recognised, len(inside))[0]
+    high = clopper_pearson(mistaken, len(outside))[1]
+    result = attacked(role, recognised, len(inside), mistaken, len(outside), baseline=0.5)
     auc = float(roc_auc_score(truth, scores))
-    return found.model_copy(
+    return result.model_copy(
         update={
             "auc": area(auc, len(inside), len(outside)),
             "epsilon_lower": max(math.log(low / high), 0.0) if low > 0 else 0.0,

@@ -1,4 +1,4 @@
-"""A whole study on one machine: partition, plan, vaults, study, export. The Python side of the CLI."""
+"""Runs a whole study on one machine, from the sites' tables to the exported generator."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -58,10 +58,10 @@ class Result:
     """A finished simulation.
 
     Attributes:
-        generator: what was exported.
-        plan: what the sites agreed to.
-        outcome: the coordinator's side of what happened.
-        history: the same as `history.json` has it.
+        generator: the exported generator.
+        plan: the plan that the sites agreed to.
+        outcome: the result of the study at the coordinator.
+        history: the contents of `history.json`.
         seconds: wall time from the first message to the export.
     """
 
@@ -73,7 +73,7 @@ class Result:
 
     @property
     def rows(self) -> int:
-        """How many synthetic records are like the real tables: a noisy number, not their count."""
+        """The noisy number of records of all sites, which is how many synthetic records to draw."""
         return max(1, round(self.outcome.records))
 
 
@@ -161,7 +161,7 @@ def simulate(
 
 
 def quick(simulation: Simulation) -> Simulation:
-    """The same simulation with few training steps and messages: a smoke test, not a result."""
+    """The same simulation with few training steps and messages, to test the set-up."""
     return replace(
         simulation,
         rounds=Rounds(messages=2, steps_per_message=3),

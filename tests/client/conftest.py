@@ -15,11 +15,11 @@ sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parent)]
 @pytest.fixture
 def handlers(monkeypatch):
     """The signal handlers that `keep_running` installs, kept away from the tests' own process."""
-    from fedsynth_client import connection
+    from fedsynth_client.connection import flower_processes
 
     kept = {}
     monkeypatch.setattr(
-        connection.signal, "signal", lambda number, act: kept.setdefault(number, act)
+        flower_processes.signal, "signal", lambda number, act: kept.setdefault(number, act)
     )
     return kept
 
@@ -27,9 +27,9 @@ def handlers(monkeypatch):
 @pytest.fixture
 def courier_to(tmp_path):
     """What `connect` would start for a coordinator at a port; instead of SuperExec something waits."""
-    from fedsynth_client.config import CourierConfig
-    from fedsynth_client.connection import Commands, commands
-    from fedsynth_client.node_key import make_node_key
+    from fedsynth_client.connection.flower_processes import Commands, commands
+    from fedsynth_client.connection.node_key import make_node_key
+    from fedsynth_client.settings.site_config import CourierConfig
 
     make_node_key(tmp_path / "node.key", "north")
     (tmp_path / "secret").write_bytes(bytes(32))

@@ -10,7 +10,7 @@ from flwr.supercore.task_identity import TaskIdentity
 from small_site import Site
 
 from fedsynth_client.courier import app, make_courier
-from fedsynth_client.vault.client import LocalVault
+from fedsynth_client.vault.callers import LocalVault
 from fedsynth_common.protocol import PROTOCOL_VERSION
 from fedsynth_common.protocol import vault_pb2 as pb
 
@@ -105,7 +105,7 @@ def test_a_node_without_vault_socket_says_no_more_than_a_code():
     assert pb.EnrollReply.FromString(body).status == "ERR_INTERNAL"
 
 
-@pytest.mark.parametrize("module", ["fedsynth_client.courier", "fedsynth_client.vault.client"])
+@pytest.mark.parametrize("module", ["fedsynth_client.courier", "fedsynth_client.vault.callers"])
 def test_the_courier_imports_neither_torch_nor_pandas(module):
     code = (
         f"import sys, {module}; print({{'torch', 'pandas', 'numpy', 'opacus'}} & set(sys.modules))"

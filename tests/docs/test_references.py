@@ -10,7 +10,7 @@ from fedsynth_client.cli import app as site
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = [
-    *(ROOT / "docs" / name for name in ("INFOSEC.md", "THREAT_MODEL.md", "RUNBOOK.md")),
+    *(ROOT / "docs" / name for name in ("INFOSEC.md", "THREAT_MODEL.md", "RUNBOOK.md", "SITE.md")),
     ROOT / "docker/README.md",
     ROOT / "client/README.md",
 ]

@@ -124,7 +124,7 @@ def test_a_seeded_statement_says_so_first(finished):
     statement = statement_of(finished)
     assert statement["private"] is False
     assert statement["caveats"][0].startswith("not private: seeded")
-    assert statement["randomness"] == "seeded generator"
+    assert statement["randomness"] == "a random generator with a known seed"
 
 
 @pytest.fixture

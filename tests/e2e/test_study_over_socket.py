@@ -5,7 +5,7 @@ from flwr.app import Context
 from small_study import SITES, make_frames, make_small_plan, run_seeded, start
 
 from fedsynth_client.courier import app as courier
-from fedsynth_client.vault.server import start_server
+from fedsynth_client.vault.socket_server import start_server
 from fedsynth_common.errors import FedsynthError
 from fedsynth_server.study.export import export
 from fedsynth_simulations.federation import make_vault

@@ -18,10 +18,15 @@ import sys
 import time
 from functools import wraps
 
-from fedsynth_client import preflight, records  # noqa: F401 - loaded once for all children
-from fedsynth_client.ledger import Ledger
-from fedsynth_client.vault import discriminate, measure, server, service  # noqa: F401 - likewise
-from fedsynth_client.witness import Witness
+from fedsynth_client.budget.ledger import Ledger
+from fedsynth_client.budget.ledger_guards import Witness
+from fedsynth_client.preflight import preflight  # noqa: F401 - loaded once for all children
+from fedsynth_client.vault import (  # noqa: F401 - likewise
+    discriminate,
+    measure,
+    service,
+    socket_server,
+)
 from fedsynth_common.cli.main import main as fedsynth
 
 ASKED = ("measure", "discriminate")

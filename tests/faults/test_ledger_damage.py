@@ -18,8 +18,8 @@ import pytest
 from small_site import Site
 from vault_process import make_site
 
-from fedsynth_client.account import read_account
-from fedsynth_client.ledger import Ledger
+from fedsynth_client.budget.ledger import Ledger
+from fedsynth_client.budget.spending import read_account
 from fedsynth_common.errors import ErrorCode, RefusalError
 from fedsynth_common.privacy.events import GaussianEvent
 

@@ -17,9 +17,9 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from small_site import SCHEMA, Site, make_plan
 from vault_process import LONG, Launcher, make_site
 
-from fedsynth_client.account import read_account, spending
-from fedsynth_client.policy import Policy
-from fedsynth_client.vault.client import SERVICE
+from fedsynth_client.budget.policy import Policy
+from fedsynth_client.budget.spending import read_account, spending
+from fedsynth_client.vault.callers import SERVICE
 from fedsynth_common.protocol import PROTOCOL_VERSION
 from fedsynth_common.protocol import vault_pb2 as pb
 from fedsynth_common.protocol.codec import unpack_counts
@@ -138,7 +138,7 @@ def test_a_crowd_is_turned_away_and_may_come_back(launcher, tmp_path):
 COURIER = """
 import sys
 from pathlib import Path
-from fedsynth_client.vault.client import SocketVault
+from fedsynth_client.vault.callers import SocketVault
 body = Path(sys.argv[2]).read_bytes()
 print("asking", flush=True)
 SocketVault(sys.argv[1]).call("discriminate", body)

@@ -20,8 +20,8 @@ from pathlib import Path
 import grpc
 from small_site import SCHEMA, Site, make_plan, make_records
 
-from fedsynth_client.account import read_account
-from fedsynth_client.vault.client import SocketVault
+from fedsynth_client.budget.spending import read_account
+from fedsynth_client.vault.callers import SocketVault
 from fedsynth_common.protocol import PROTOCOL_VERSION
 from fedsynth_common.protocol import vault_pb2 as pb
 
@@ -110,14 +110,14 @@ class VaultSite:
 
     def start(self, *faults, wait=True):
         """Start the process; with `wait`, until it answers."""
-        arguments = [
-            f"--data={self.folder}/t.csv",
-            f"--schema={self.folder}/schema.json",
-            f"--policy={self.folder}/policy.toml",
-            f"--ledger={self.ledger}",
-            f"--key={self.folder}/site.key",
-            f"--socket={self.socket}",
-        ]
+        places = {
+            **{"data": self.folder / "t.csv", "schema": self.folder / "schema.json"},
+            **{"policy": self.folder / "policy.toml", "ledger": self.ledger},
+            **{"key": self.folder / "site.key", "socket": self.socket},
+        }
+        config = self.folder / "site.toml"
+        config.write_text("\n".join(f'{name} = "{place}"' for name, place in places.items()))
+        arguments = ["--config", str(config)]
         order = {"start": arguments, "faults": list(faults), "log": str(self.log)}
         self.pid = self.launcher.order(**order)["pid"]
         if wait:

@@ -17,7 +17,7 @@ from scipy import stats
 from small_study import start
 
 from fedsynth_client.courier import make_courier
-from fedsynth_client.vault.client import LocalVault
+from fedsynth_client.vault.callers import LocalVault
 from fedsynth_common.privacy.accounting import epsilon
 from fedsynth_common.privacy.events import from_dict
 from fedsynth_common.protocol import vault_pb2 as pb

@@ -11,8 +11,8 @@ from scipy import stats
 from small_site import WIDTHS, Site, make_plan, make_policy, make_records, run
 from torch.profiler import profile
 
-from fedsynth_client.ledger import Ledger
-from fedsynth_client.records import Records
+from fedsynth_client.budget.ledger import Ledger
+from fedsynth_client.records.records import Records
 from fedsynth_client.vault import assignment as assigned
 from fedsynth_client.vault.assignment import Assignment, rounding_of, slack_of
 from fedsynth_client.vault.discriminate import Trainer

@@ -20,7 +20,7 @@ import torch
 from small_site import SCHEMA, WIDTHS, Site, make_plan, make_policy, make_records
 from torch.profiler import profile
 
-from fedsynth_client.records import Records
+from fedsynth_client.records.records import Records
 from fedsynth_client.vault.checks import assignment_of, measurement_of
 from fedsynth_client.vault.discriminate import Trainer
 from fedsynth_client.vault.memory import SAMPLED_BYTES, memory_needed

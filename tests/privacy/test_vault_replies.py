@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from small_site import Site, make_policy, make_records, run, watched_site
 
-from fedsynth_client.records import Records
+from fedsynth_client.records.records import Records
 from fedsynth_common.errors import ErrorCode
 
 pytestmark = pytest.mark.privacy

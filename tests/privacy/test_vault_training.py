@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from scipy import stats
 from small_site import WIDTHS, Site, make_plan, make_records
 
-from fedsynth_client.records import Records
+from fedsynth_client.records.records import Records
 from fedsynth_client.vault.assignment import Assignment
 from fedsynth_client.vault.discriminate import Trainer
 from fedsynth_common.networks import (

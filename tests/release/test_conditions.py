@@ -25,12 +25,13 @@ from fedsynth_common.schema import (
     domains,
 )
 from fedsynth_common.schema.tick_set import TickSet, leaf_values
-from fedsynth_common.tables import read_table, write_table
+from fedsynth_common.tables import read_table
 from fedsynth_release.decoding import Codebook
 from fedsynth_release.generator import Generator
 from fedsynth_release.generator_network import GeneratorNetwork, GeneratorShape
 from fedsynth_release.sampling.condition_sets import condition_sets
 from fedsynth_release.sampling.conditions import Condition
+from fedsynth_release.table_writer import write_table
 
 SCHEMA = Schema(
     name="clinic",

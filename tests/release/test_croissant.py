@@ -44,7 +44,7 @@ def test_sample_writes_it_beside_the_table(folder, tmp_path, name):
     ]
     assert len({f["@id"] for f in records["field"]}) == len(records["field"])
     assert all(f["source"]["fileObject"]["@id"] == file["@id"] for f in records["field"])
-    assert said["license"] == "none stated: ask the publisher"
+    assert said["license"] == "no licence is stated; ask the publisher"
 
 
 def test_it_says_what_is_promised_and_what_is_not(tmp_path):

@@ -18,7 +18,7 @@ from fedsynth_common.schema import (
     NumericColumn,
     Schema,
 )
-from fedsynth_common.tables import read_table, write_table
+from fedsynth_common.tables import read_table
 from fedsynth_release.evaluation import (
     Discretiser,
     Features,
@@ -35,6 +35,7 @@ from fedsynth_release.evaluation import (
     tvd,
 )
 from fedsynth_release.evaluation.fidelity import column_sets
+from fedsynth_release.table_writer import write_table
 
 ADULT = Path(__file__).parents[2].parent / "shared" / "data" / "adult.csv.gz"
 

@@ -13,7 +13,7 @@ from fedsynth_common.schema import (
     NumericColumn,
     Schema,
 )
-from fedsynth_release.evaluation.attacks import ATTACKS, Sides, run_attacks
+from fedsynth_release.evaluation.attacks import ATTACKS, AttackSetup, run_attacks
 from fedsynth_release.evaluation.attacks.inference import correct
 from fedsynth_release.evaluation.attacks.predicates import (
     AT_LEAST,
@@ -78,12 +78,12 @@ def train():
 
 
 @pytest.fixture(scope="module")
-def sides(train):
-    return Sides.of(train, people(ROWS, 2), SCHEMA, attempts=ROWS, epsilon=1.0, delta=1e-5)
+def setup(train):
+    return AttackSetup.of(train, people(ROWS, 2), SCHEMA, attempts=ROWS, epsilon=1.0, delta=1e-5)
 
 
 @pytest.fixture(scope="module")
-def attacks(sides, train):
+def attacks(setup, train):
     """Every attack on a table of other people, on the references, and on the leaky generator."""
     rng = np.random.default_rng(0)
     tables = {
@@ -92,8 +92,8 @@ def attacks(sides, train):
         "k-anonymised": k_anonymised(train, SCHEMA, rng),
         "leaky": leaky_table(train, ROWS, rng),
     }
-    cells = {role: sides.features.cells(table) for role, table in tables.items()}
-    return {attack.name: attack for attack in run_attacks(cells, sides)}
+    cells = {role: setup.features.cells(table) for role, table in tables.items()}
+    return {attack.name: attack for attack in run_attacks(cells, setup)}
 
 
 NAMES = [kind.name for kind in ATTACKS]
@@ -149,10 +149,10 @@ def test_membership_proves_an_epsilon_on_copies_only(attacks):
     assert membership.on("pseudonymised").tpr_at_fpr_01.value > 0.9
 
 
-def test_a_false_claim_is_refuted(sides, train):
+def test_a_false_claim_is_refuted(setup, train):
     kind = next(kind for kind in ATTACKS if kind.name == "membership")
     leaky = leaky_table(train, ROWS, np.random.default_rng(1), copies=0.9)
-    result = kind.run(sides.features.cells(leaky), sides, "synthetic")
+    result = kind.run(setup.features.cells(leaky), setup, "synthetic")
     assert result.within_claim is False
     assert result.epsilon_lower > 1
 
@@ -160,7 +160,7 @@ def test_a_false_claim_is_refuted(sides, train):
 @pytest.mark.parametrize("share", [0.25, 0.5])
 def test_singling_out_needs_no_equal_sizes(train, share):
     """A smaller hold-out widens the interval and accuses nobody."""
-    small = Sides.of(train, people(int(ROWS * share), 5), SCHEMA, attempts=ROWS)
+    small = AttackSetup.of(train, people(int(ROWS * share), 5), SCHEMA, attempts=ROWS)
     cells = small.features.cells(people(ROWS, 3))
     for kind in ATTACKS[1:3]:
         result = kind.run(cells, small, "synthetic")
@@ -200,18 +200,18 @@ class TestPredicates:
             ((1, EQUAL, nan),),
         }
 
-    def test_all_single_out_where_they_come_from(self, sides):
-        table = distinct(sides.members)
+    def test_all_single_out_where_they_come_from(self, setup):
+        table = distinct(setup.members)
         for family in (univariate, multivariate):
-            found = family(table, sides.categorical, 200, np.random.default_rng(0))
+            found = family(table, setup.categorical, 200, np.random.default_rng(0))
             assert len(found) == 200
             assert len({predicate.key for predicate in found}) == 200
             assert set(counts(found, table)[:, 0]) == {1}
 
-    def test_a_table_without_unique_rows_offers_nothing(self, sides):
+    def test_a_table_without_unique_rows_offers_nothing(self, setup):
         kind = ATTACKS[2]
-        constant = np.repeat(sides.members[:1], 50, axis=0)
-        result = kind.run(np.concatenate([constant] * 2), sides, "synthetic")
+        constant = np.repeat(setup.members[:1], 50, axis=0)
+        result = kind.run(np.concatenate([constant] * 2), setup, "synthetic")
         # one distinct row: every combination of it singles it out, at most C(7, 3) of them
         assert 0 < result.attacks <= 35
 
@@ -223,9 +223,9 @@ def test_inference_tolerates_five_per_cent_of_numbers_only():
     assert correct(guesses, secrets, categorical).tolist() == [1, 0, 1, 0, 1, 0]
 
 
-def test_copy_check_tells_copies_from_likeness(sides, train):
-    copied = copy_row("pseudonymised", sides.members, sides)
-    fresh = copy_row("synthetic", sides.features.cells(people(ROWS, 3)), sides)
+def test_copy_check_tells_copies_from_likeness(setup, train):
+    copied = copy_row("pseudonymised", setup.members, setup)
+    fresh = copy_row("synthetic", setup.features.cells(people(ROWS, 3)), setup)
     assert copied.exact_train == 1
     assert copied.exact_holdout < 0.01
     assert fresh.exact_train < 0.01
@@ -233,15 +233,15 @@ def test_copy_check_tells_copies_from_likeness(sides, train):
     assert fresh.near_train == pytest.approx(fresh.near_holdout, abs=0.04)
 
 
-def test_attacks_repeat(sides):
-    cells = sides.features.cells(people(300, 4))
+def test_attacks_repeat(setup):
+    cells = setup.features.cells(people(300, 4))
     for kind in ATTACKS:
-        assert kind.run(cells, sides, "synthetic") == kind.run(cells, sides, "synthetic")
+        assert kind.run(cells, setup, "synthetic") == kind.run(cells, setup, "synthetic")
 
 
-def test_independent_columns_leave_no_link(sides, train):
+def test_independent_columns_leave_no_link(setup, train):
     table = independent_columns(train, ROWS, np.random.default_rng(0))
     result = next(k for k in ATTACKS if k.name == "linkability").run(
-        sides.features.cells(table), sides, "independent"
+        setup.features.cells(table), setup, "independent"
     )
     assert not result.flagged

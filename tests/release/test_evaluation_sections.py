@@ -37,7 +37,7 @@ from fedsynth_release.evaluation.references import independent_columns
 from fedsynth_release.evaluation.results import Estimate
 from fedsynth_release.evaluation.shapes import histogram, ks_complement, tv_complement
 from fedsynth_release.evaluation.split import split_for, split_rows
-from fedsynth_release.evaluation.utility import Duel
+from fedsynth_release.evaluation.utility import TrainTestPair
 
 SCHEMA = Schema(
     name="ward",
@@ -242,8 +242,8 @@ def test_regression_learns_what_is_there_and_nothing_else():
     train, test = people(800, 1), people(400, 2)
     noise = independent_columns(train, 800, np.random.default_rng(0))
     for learner in ("boosting", "logistic"):
-        fit, rmse = Duel(SCHEMA, train, test, learner).regress("dose")
-        blind, _ = Duel(SCHEMA, noise, test, learner).regress("dose")
+        fit, rmse = TrainTestPair(SCHEMA, train, test, learner).regress("dose")
+        blind, _ = TrainTestPair(SCHEMA, noise, test, learner).regress("dose")
         assert fit > 0.35 > 0.1 > blind
         assert rmse == pytest.approx(math.sqrt((1 - fit) * test["dose"].var(ddof=0)))
 

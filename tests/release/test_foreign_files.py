@@ -15,8 +15,8 @@ from hostile import FAST, changed_json
 from hypothesis import given
 from small_study import make_small_plan
 
-from fedsynth_client.plan_resources import resources
-from fedsynth_client.receipts import receipt_json
+from fedsynth_client.budget.receipts import receipt_json
+from fedsynth_client.plans.resources import resources
 from fedsynth_common.errors import InputError
 from fedsynth_common.limits import (
     LARGEST_REQUEST_BYTES,

@@ -93,14 +93,14 @@ def test_every_section_is_there_and_reached_from_the_top(full):
 
 def test_sections_without_facts_are_left_out(plain):
     assert not {"utility", "attacks", "training"} & {a["id"] for a in plain.all("section")}
-    assert "Not for release" not in plain.text
+    assert "Do not publish this page" not in plain.text
 
 
 def test_each_column_has_a_verdict_a_reason_and_a_drawing(plain):
     for place, column in enumerate(SCHEMA.modelled):
         assert f"column-{place}" in {a.get("id") for a in plain.all("article")}
         assert any(column.name in (a.get("aria-label") or "") for a in plain.all("svg"))
-    assert plain.text.count("noise of the measurement about") == 2 * len(SCHEMA.modelled)
+    assert plain.text.count("noise of the measurement is about") == 2 * len(SCHEMA.modelled)
 
 
 def test_a_drawing_has_a_title_and_a_table_behind_it(full):
@@ -115,8 +115,11 @@ def test_curves_are_drawn_by_panel_with_words_and_tables(full):
     assert labels[0].startswith("loss on the measured marginals: ")
     assert "output from 0.25 at step 1 to 0.5 at 2" in labels[1]
     assert len(full.all("polyline")) == 3
-    assert "By step, on a logarithmic scale. Loss on the measured marginals; at the" in full.text
-    assert "Output: how to read output; at the end 0.5. Accuracy: how to read" in full.text
+    axes = (
+        "Horizontal axis: step. The vertical axis is logarithmic. Loss on the measured marginals; "
+    )
+    assert f"{axes}the last value is" in full.text
+    assert "Output: how to read output; the last value is 0.5. Accuracy: how to read" in full.text
     assert {"output", "accuracy", "verdict"} <= set(full.words)
 
 
@@ -125,7 +128,7 @@ def test_a_history_without_curves_has_no_drawing_of_them(folder):
     assert "training" not in {a["id"] for a in page.all("section")}
     assert "#training" not in {a["href"] for a in page.all("a")}
     assert not page.all("polyline")
-    assert "What happened: step 3: south left out." in page.text
+    assert "During the study: step 3: south left out." in page.text
 
 
 def test_figures_stand_between_floor_and_ceiling(full):
@@ -147,13 +150,13 @@ def test_the_budget_is_that_of_the_statement(plain, folder):
 
 
 def test_an_evaluation_is_marked_as_not_for_release(full):
-    assert "Not for release" in full.text
-    assert full.text.count("not differentially private, not for release") >= 4
+    assert "Do not publish this page" in full.text
+    assert full.text.count("not differentially private and must not be published") >= 4
 
 
 def test_an_attack_that_works_is_red(folder):
     works = make_evaluation(SCHEMA, attacks=(make_attack(0.4, flagged=True),))
-    assert "1 of 1 succeed beyond chance" in Page(render(folder, works)).text
+    assert "more often than chance 1 of 1" in Page(render(folder, works)).text
     beyond = make_evaluation(SCHEMA, attacks=(make_attack(0.0, within_claim=False),))
     assert "more than the claimed ε allows" in Page(render(folder, beyond)).text
 
@@ -163,7 +166,7 @@ def test_a_generator_without_guarantee_says_so_first(tmp_path):
     made.mkdir()
     make_generator(seeded=True).save(made)
     page = Page(render(made))
-    assert "The privacy guarantee is void: not private: seeded" in page.text
+    assert "The privacy guarantee is void. The reason is: not private: seeded" in page.text
     assert page.text.index("guarantee is void") < page.text.index("What this is, and")
 
 
@@ -275,7 +278,7 @@ def test_an_evaluation_comes_from_a_file(folder, tmp_path):
     past.write_text(history().to_json())
     done = fedsynth("report", folder, "--evaluation", path, "--history", past, "--out", out)
     assert done.returncode == 0, done.stderr
-    assert "Not for release" in out.read_text()
+    assert "Do not publish this page" in out.read_text()
     assert 'id="training"' in out.read_text()
     assert out.stat().st_mode & 0o077 == 0  # facts about real records
 

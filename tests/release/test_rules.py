@@ -356,7 +356,7 @@ def test_rules_survive_the_file_and_a_fault_names_the_rule(tmp_path):
     assert Schema.load(path) == SCHEMA
     text = SCHEMA.to_json()
     path.write_text(text.replace('"low": "level", "high": "most"', '"low": "level"'))
-    with pytest.raises(InputError, match="rule 'at most': high: Field required"):
+    with pytest.raises(InputError, match="rule 'at most': high: this required field is missing"):
         Schema.load(path)
 
 

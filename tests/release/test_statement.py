@@ -46,7 +46,7 @@ def test_caveats_decide_whether_it_is_private():
     seeded = make_statement(seeded=True)
     assert not seeded.private
     assert "seeded" in seeded.caveats[0]
-    assert seeded.randomness == "seeded generator"
+    assert seeded.randomness == "a random generator with a known seed"
 
 
 def test_the_unit_is_stated():
@@ -116,7 +116,7 @@ def test_limits_are_stated_with_a_number_or_without():
     statement = make_statement(sites=[cost])
     assert statement.smallest_visible_group == 60
     assert "fewer than about 60 records" in statement.limits[0]
-    assert "few records share" in make_statement().limits[0]
+    assert "only few records have" in make_statement().limits[0]
 
 
 def test_mechanisms_repeat_the_plan():

@@ -14,7 +14,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from small_study import DELTA, SCHEMA, SITES, make_small_plan, run_seeded
 
-from fedsynth_client.receipts import receipt_json
+from fedsynth_client.budget.receipts import receipt_json
 from fedsynth_common.errors import InputError
 from fedsynth_common.privacy.events import DpSgdEvent, GaussianEvent, from_dict, to_dict
 from fedsynth_common.schema import Schema
@@ -167,9 +167,10 @@ def test_known_keys_close_one_question(folder, outcome):
 # --- which release it is -----------------------------------------------------------------------
 
 UNSIGNED = (
-    "not signed by a key that you gave, so the whole folder may have been replaced: compare it"
+    "not signed by a key that you gave, so the whole folder may have been replaced: compare the "
+    "release_id with the publisher's"
 )
-ANOTHER_WAY = "by another way (telephone, letter, published page)"
+ANOTHER_WAY = "in another way (telephone, letter, published page)"
 
 
 def release_of(folder):
@@ -186,7 +187,7 @@ def test_a_release_that_no_given_key_signed_is_to_be_compared_by_another_way(fol
         assert "\n" not in report.verdict
     signed = verify(folder, keys)
     assert UNSIGNED not in signed.verdict
-    assert "the generator's files by nobody" in signed.origin  # a receipt covers events alone
+    assert "nobody signs the generator's files" in signed.origin  # a receipt covers events alone
     assert ANOTHER_WAY in signed.origin
     assert signed.release_id_matches is None
 
@@ -261,7 +262,7 @@ WHOLE = [
     (put("charged", ["everything"]), {"charged"}),
     (put("unprotected", []), {"unprotected"}),
     (put("not_promised", []), {"not_promised"}),
-    (put("randomness", "seeded generator"), {"randomness"}),
+    (put("randomness", "a random generator with a known seed"), {"randomness"}),
     (put("accountant", "name", "our own"), {"accountant"}),
     (put("accountant", "rounding", "down"), {"accountant"}),
     (put("accountant", "cross_check", "none"), {"accountant"}),

@@ -14,16 +14,17 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from fedsynth_common.errors import InputError
-from fedsynth_common.tables import as_text, write_table
-from fedsynth_simulations.benchmarks import process, runner
-from fedsynth_simulations.benchmarks.cells import ROWS, Cell, Outcome, Results
+from fedsynth_common.tables import as_text
+from fedsynth_release.table_writer import write_table
+from fedsynth_simulations.benchmarks import run_one_cell, runner
+from fedsynth_simulations.benchmarks.cell_results import ROWS, Cell, Outcome, Results
 from fedsynth_simulations.benchmarks.cli import app
 from fedsynth_simulations.benchmarks.external import External, rho_of, zcdp_epsilon
 from fedsynth_simulations.benchmarks.memory import peak_megabytes
 from fedsynth_simulations.benchmarks.plot import plot
 from fedsynth_simulations.benchmarks.report import groups, show
-from fedsynth_simulations.benchmarks.rows import SIMPLE, maker_of
-from fedsynth_simulations.benchmarks.studies import STUDIES, site_frames
+from fedsynth_simulations.benchmarks.row_makers import SIMPLE, maker_of
+from fedsynth_simulations.benchmarks.study_rows import STUDIES, site_frames
 from fedsynth_simulations.benchmarks.tables import KNOWN, Source, find, load
 from fedsynth_simulations.holdout import benchmark_split
 
@@ -175,8 +176,8 @@ class TestCells:
 
 class TestRows:
     def test_ceiling_and_floors(self, source):
-        real = process.compute(Cell("tiny", "real", 0), source, NOWHERE).figures
-        floor = process.compute(Cell("tiny", "independent", 0), source, NOWHERE).figures
+        real = run_one_cell.compute(Cell("tiny", "real", 0), source, NOWHERE).figures
+        floor = run_one_cell.compute(Cell("tiny", "independent", 0), source, NOWHERE).figures
         assert real["tvd_1"] == real["tvd_2"] == 0
         assert 0 < floor["tvd_1"] < floor["tvd_2"]
         assert real["target_auc_logistic"] > 0.75 > 0.65 > floor["target_auc_logistic"]
@@ -184,7 +185,7 @@ class TestRows:
         assert real["peak_megabytes"] > 50
 
     def test_a_federated_row_spends_its_budget_and_sends_bytes(self, source):
-        outcome = process.compute(federated(), source, NOWHERE)
+        outcome = run_one_cell.compute(federated(), source, NOWHERE)
         assert outcome.not_run == ""
         assert 0.98 < outcome.figures["epsilon_spent"] <= 1.0
         assert outcome.figures["bytes_per_site"] > 500
@@ -201,10 +202,10 @@ class TestRows:
     def test_the_control_ignores_discriminators_and_differs_in_nothing_else(
         self, source, monkeypatch
     ):
-        from fedsynth_simulations.benchmarks import studies
+        from fedsynth_simulations.benchmarks import study_rows
 
         asked = []
-        monkeypatch.setattr(studies, "simulate", lambda *args: asked.append(args) or 1 / 0)
+        monkeypatch.setattr(study_rows, "simulate", lambda *args: asked.append(args) or 1 / 0)
         table = load(source)
         big = replace(table, train=pd.concat([table.train] * 12, ignore_index=True))
         for row in ("both", "control"):
@@ -221,14 +222,14 @@ class TestRows:
 
     def test_a_missing_environment_is_a_reason(self, source):
         cell = Cell("tiny", "mst", 0, epsilon=1.0, delta=1e-5)
-        assert "external-env" in process.compute(cell, source, NOWHERE).not_run
+        assert "external-env" in run_one_cell.compute(cell, source, NOWHERE).not_run
 
     def test_an_unexpected_error_names_its_place_and_no_content(self, source, monkeypatch):
         def broken(cell, table, external):
             raise ValueError(f"bad cell {table.train['ward'].iloc[0]}")
 
         monkeypatch.setitem(SIMPLE, "nb", broken)
-        outcome = process.compute(Cell("tiny", "nb", 0), source, NOWHERE)
+        outcome = run_one_cell.compute(Cell("tiny", "nb", 0), source, NOWHERE)
         assert outcome.not_run.startswith("ValueError at test_benchmarks.py:")
 
 
@@ -253,7 +254,7 @@ class TestExternal:
         sleeper.write_text(f"#!{sys.executable}\nimport time\ntime.sleep(60)\n")
         sleeper.chmod(0o755)
         cell = Cell("tiny", "aim", 0, epsilon=1.0, delta=1e-5)
-        outcome = process.compute(cell, source, External(str(tmp_path / "env"), 0.5))
+        outcome = run_one_cell.compute(cell, source, External(str(tmp_path / "env"), 0.5))
         assert outcome.not_run == "stopped after 0.5 s (--external-limit)"
         assert outcome.limit == 0.5
 

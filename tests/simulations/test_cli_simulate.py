@@ -241,8 +241,8 @@ def test_what_holds_exact_facts_is_marked_and_closed(table):
     summary = json.loads(Path("out/summary.json").read_text())
     assert "not differentially private" in summary["notice"]
     assert sum(site["records"] for site in summary["sites"].values()) == 210
-    assert "not for release" in Evaluation.load("out/evaluation.json").notice
-    assert "not for release" in Path("out/report.html").read_text()
+    assert "must not be published" in Evaluation.load("out/evaluation.json").notice
+    assert "must not be published" in Path("out/report.html").read_text()
 
 
 # --- bad input ---------------------------------------------------------------------------------

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from small_study import SITES, make_frame, make_frames, make_small_plan
 
-from fedsynth_client.receipts import new_key
+from fedsynth_client.budget.receipts import new_key
 from fedsynth_common.protocol import PROTOCOL_VERSION
 from fedsynth_common.protocol import vault_pb2 as pb
 from fedsynth_common.protocol.codec import unpack_counts

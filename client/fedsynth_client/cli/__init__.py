@@ -1,9 +1,9 @@
-"""`fedsynth site`: what the operator of a partner site runs, one room per act.
+"""`fedsynth site`: what the operator of a partner site runs; a file for each command.
 
 * `start`: `init` writes a new site's files. `check`: is the table fit to be served?
-* `key`: the site's identity. `bundle`: what the coordinator ships, looked into and locked in.
+* `key`: the site's identity. `bundle`: what the coordinator ships, inspected and installed.
 * `approve`: read a plan's costs and allow it. `serve`: the vault. `connect`: the courier.
-* `spending`: `status` and `ledger`, what was spent and what is left.
+* `status`: what was spent, what is left, and whether the ledger is sound.
 * `score`: how well a published table serves this site; for its own eyes.
 
 All work is local: no command but `serve` answers anybody, and none but `connect` opens a connection.
@@ -20,13 +20,13 @@ from fedsynth_client.cli.connect import connect
 from fedsynth_client.cli.key import key
 from fedsynth_client.cli.score import score
 from fedsynth_client.cli.serve import serve
-from fedsynth_client.cli.spending import ledger, status
 from fedsynth_client.cli.start import init
+from fedsynth_client.cli.status import status
 
 app = typer.Typer(
     help="Run a partner site: set it up, check its table, approve plans, serve its vault.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-for _command in (init, check, key, approve, bundle, serve, connect, status, ledger, score):
+for _command in (init, check, key, approve, bundle, serve, connect, status, score):
     app.command()(_command)

@@ -15,8 +15,8 @@ from fedsynth_client.cli.options import ConfigPath, read_plan
 from fedsynth_common.errors import FedsynthError
 
 if TYPE_CHECKING:
-    from fedsynth_client.plan_review import Review
-    from fedsynth_client.policy import Policy
+    from fedsynth_client.budget.policy import Policy
+    from fedsynth_client.plans.review import Review
     from fedsynth_common.protocol.plan import Plan
 
 
@@ -31,11 +31,11 @@ def approve(
 
       fedsynth site approve plan.json --config dayton/site.toml
     """
-    from fedsynth_client.account import read_account
-    from fedsynth_client.approvals import add_approval
-    from fedsynth_client.config import SiteConfig
-    from fedsynth_client.plan_review import review
-    from fedsynth_client.policy import Policy
+    from fedsynth_client.budget.policy import Policy
+    from fedsynth_client.budget.spending import read_account
+    from fedsynth_client.plans.approvals import add_approval
+    from fedsynth_client.plans.review import review
+    from fedsynth_client.settings.site_config import SiteConfig
     from fedsynth_common.schema import Schema
 
     site = SiteConfig.load(config)
@@ -60,7 +60,7 @@ def approve(
 
 def show_plan(plan: "Plan", policy: "Policy", reviewed: "Review") -> None:
     """Print who, what, and at which cost."""
-    from fedsynth_client.plan_resources import resources
+    from fedsynth_client.plans.resources import resources
     from fedsynth_common.limits import printable
 
     schema = plan.table

@@ -26,22 +26,22 @@ def bundle(
 
       fedsynth site bundle fedsynth.fab --install dayton/courier/flower
     """
-    from fedsynth_client.bundle import MOST_BYTES, inspect
-    from fedsynth_client.bundle import install as put
+    from fedsynth_client.connection.approved_bundle import MOST_BYTES, inspect
+    from fedsynth_client.connection.approved_bundle import install as put
 
     try:
         data = read_limited(file, MOST_BYTES)
     except OSError as error:
         raise InputError(f"bundle {file}: cannot be read ({error.strerror})") from None
-    found = inspect(data)
+    bundled = inspect(data)
     place = put(data, install) if install else None
     if as_json:
-        named = {"publisher": found.publisher, "name": found.name, "version": found.version}
+        named = {"publisher": bundled.publisher, "name": bundled.name, "version": bundled.version}
         where = str(place) if place else None
-        typer.echo(json.dumps({**named, "digest": found.digest, "installed": where}))
+        typer.echo(json.dumps({**named, "digest": bundled.digest, "installed": where}))
         return
-    typer.echo(f"bundle    {found.publisher}/{found.name} {found.version}, no code in it")
-    typer.echo(f"digest    {found.digest}")
-    for setting in found.settings:
+    typer.echo(f"bundle    {bundled.publisher}/{bundled.name} {bundled.version}, no code in it")
+    typer.echo(f"digest    {bundled.digest}")
+    for setting in bundled.settings:
         typer.echo(f"  setting {setting!r}: the coordinator's own; no site reads it")
     typer.echo(f"installed {place}, read-only" if place else "not installed (--install HOME)")

@@ -15,7 +15,7 @@ from fedsynth_client.cli.options import ConfigPath, read_plan
 from fedsynth_common.errors import FedsynthError
 
 if TYPE_CHECKING:
-    from fedsynth_client.preflight import Preflight
+    from fedsynth_client.preflight.preflight import Preflight
 
 
 def check(
@@ -30,11 +30,11 @@ def check(
 
       fedsynth site check --config dayton/site.toml --plan plan.json
     """
-    from fedsynth_client.account import read_account
-    from fedsynth_client.config import SiteConfig, exposed_files
-    from fedsynth_client.policy import Policy
-    from fedsynth_client.preflight import preflight
-    from fedsynth_client.reading import site_source
+    from fedsynth_client.budget.policy import Policy
+    from fedsynth_client.budget.spending import read_account
+    from fedsynth_client.preflight.preflight import preflight
+    from fedsynth_client.records.guarded_reading import site_source
+    from fedsynth_client.settings.site_config import SiteConfig, exposed_files
     from fedsynth_common.schema import Schema
 
     site = SiteConfig.load(config)
@@ -48,7 +48,7 @@ def check(
     _show(result)
     if asked and not account.fault:
         from fedsynth_client.cli.approve import show_plan
-        from fedsynth_client.plan_review import review
+        from fedsynth_client.plans.review import review
 
         try:
             reviewed = review(asked, policy, schema, account.charges)

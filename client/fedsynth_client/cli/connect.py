@@ -12,7 +12,7 @@ from fedsynth_client.cli.options import OptionalConfigPath
 from fedsynth_common.errors import FedsynthError, InputError
 
 if TYPE_CHECKING:
-    from fedsynth_client.config import CourierConfig
+    from fedsynth_client.settings.site_config import CourierConfig
 
 
 def connect(
@@ -40,8 +40,13 @@ def connect(
 
       fedsynth site connect --config dayton/site.toml
     """
-    from fedsynth_client.connection import commands, keep_running, private_folder, unsafe
-    from fedsynth_client.distrust import UntrustedError
+    from fedsynth_client.connection.flower_processes import (
+        commands,
+        keep_running,
+        private_folder,
+        unsafe,
+    )
+    from fedsynth_client.connection.untrusted_certificate import UntrustedError
 
     chosen = _chosen(config, courier)
     with private_folder() as (path, secret):
@@ -50,8 +55,8 @@ def connect(
             for command in (started.supernode, started.superexec):
                 typer.echo(shlex.join(command))
             return
-        if found := unsafe(chosen):
-            raise FedsynthError("\n  ".join(["the courier cannot start:", *found]))
+        if reasons := unsafe(chosen):
+            raise FedsynthError("\n  ".join(["the courier cannot start:", *reasons]))
         logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
         way = f" through the proxy {_without_password(chosen.proxy)}" if chosen.proxy else ""
         typer.echo(f"courier: connecting to {chosen.superlink}{way}")
@@ -66,7 +71,7 @@ def _without_password(proxy: str) -> str:
 
 
 def _chosen(config: Path | None, courier: Path | None) -> "CourierConfig":
-    from fedsynth_client.config import CourierConfig, SiteConfig
+    from fedsynth_client.settings.site_config import CourierConfig, SiteConfig
 
     if (config is None) == (courier is None):
         raise InputError("give --config, or else --courier")

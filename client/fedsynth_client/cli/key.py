@@ -25,10 +25,10 @@ def key(
 
       fedsynth site key --config dayton/site.toml
     """
-    from fedsynth_client.config import CourierConfig, SiteConfig
-    from fedsynth_client.node_key import make_node_key, public_line, public_path
-    from fedsynth_client.policy import Policy
-    from fedsynth_client.receipts import load_or_create_key
+    from fedsynth_client.budget.policy import Policy
+    from fedsynth_client.budget.receipts import load_or_create_key
+    from fedsynth_client.connection.node_key import make_node_key, public_line, public_path
+    from fedsynth_client.settings.site_config import CourierConfig, SiteConfig
 
     site = SiteConfig.load(config)
     if site.courier is None:
@@ -40,12 +40,12 @@ def key(
     if not named:
         raise InputError(f"policy {site.policy}: names no site; give --name")
     receipts = load_or_create_key(site.key).public_key().public_bytes_raw().hex()
-    made = make_node_key(place, named)
+    new = make_node_key(place, named)
     if as_json:
         fields = {"site": named, "node_key": public_line(place), "receipt_key": receipts}
         typer.echo(json.dumps(fields))
         return
-    typer.echo(f"node key     {place} ({'made' if made else 'kept'}; stays here)")
+    typer.echo(f"node key     {place} ({'made' if new else 'kept'}; stays here)")
     typer.echo(f"send this    {public_path(place)}")
     typer.echo(f"             {public_line(place)}")
     typer.echo(f"receipt key  {named}={receipts}")

@@ -18,13 +18,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from fedsynth_client.cli.options import AsJson, ConfigPath
+from fedsynth_client.cli.options import ConfigPath
+from fedsynth_common.cli.options import AsJson, Force, Quick, ResultFile
 from fedsynth_common.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from fedsynth_client.config import SiteConfig
+    from fedsynth_client.settings.site_config import SiteConfig
     from fedsynth_common.schema import Schema
     from fedsynth_release.evaluation import Evaluation
 
@@ -45,14 +46,10 @@ def score(
         Path | None,
         typer.Option(help="Records of people who were not in the study; adds attacks."),
     ] = None,
-    out: Annotated[
-        Path | None, typer.Option(help="Also write the result: a new .json file, mode 0600.")
-    ] = None,
-    quick: Annotated[
-        bool, typer.Option("--quick", help="Fewer records, targets and attempts.")
-    ] = False,
+    out: ResultFile = None,
+    quick: Quick = False,
     as_json: AsJson = False,
-    force: Annotated[bool, typer.Option("--force", help="Replace --out if it exists.")] = False,
+    force: Force = False,
 ) -> None:
     """Score a synthetic table against this site's own records. All local; nothing is sent.
 
@@ -60,8 +57,8 @@ def score(
 
       fedsynth site score synthetic.csv --config dayton/site.toml --out score.json
     """
-    from fedsynth_client.config import SiteConfig
-    from fedsynth_client.policy import Policy
+    from fedsynth_client.budget.policy import Policy
+    from fedsynth_client.settings.site_config import SiteConfig
     from fedsynth_common.schema import Schema
 
     try:
@@ -99,14 +96,14 @@ def _score(
     import numpy as np
     import pandas as pd
 
-    from fedsynth_client.reading import read_records, site_source, without_values
-    from fedsynth_client.site_name import with_site_name
+    from fedsynth_client.records.guarded_reading import read_records, site_source, without_values
+    from fedsynth_client.records.site_column import with_site_name
     from fedsynth_common.tables import read_table
     from fedsynth_release.evaluation import evaluate_table
     from fedsynth_release.evaluation.split import split_for
 
     say("reading the records")
-    made = read_table(synthetic)
+    scored = read_table(synthetic)
     own = pd.concat(list(site_source(site).chunks()), ignore_index=True)
     own = with_site_name(own, schema, name)
     other = None if control is None else with_site_name(read_records(control), schema, name)
@@ -114,7 +111,7 @@ def _score(
         if other is None:
             own, other = split_for(own, 0.5, np.random.default_rng(0), schema)
         result = evaluate_table(
-            own, other, made, schema, quick=quick, attacks=control is not None, say=say
+            own, other, scored, schema, quick=quick, attacks=control is not None, say=say
         )
     if control is not None:
         return result

@@ -5,7 +5,7 @@
   `assignment`: what is asked for, and which memory and rounding follow from that.
 * `service`: request bytes in, reply bytes out: check, charge, compute, store, reply.
 * `admission`: whether a plan may run here, and whether its budget lasts for the next step.
-* `server`: the service on a unix socket. `client`: how a courier calls it, there or in process.
+* `socket_server`: the service on a unix socket. `callers`: how a courier calls it, there or in process.
 
-Importing this package imports neither torch nor pandas: the courier reaches `client` through it.
+Importing this package imports neither torch nor pandas: the courier reaches `callers` through it.
 """

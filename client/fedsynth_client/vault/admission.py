@@ -2,6 +2,8 @@
 
 Admission looks at the plan, the site's policy and the ledger, never at a record (the one exception,
 the minimum number of records, is a declared fact of taking part and is checked at enrolment only).
+Each condition stands here once, with its reason. The vault sends the reason's code and nothing else;
+the words are for the data steward, who reads them in the review of a plan (`plans.review`).
 
 Budget. Two conditions are held, at enrolment with the planned events and again, inside the ledger's
 transaction, before every step with what was really charged so far. "This study" is its charges, the
@@ -18,35 +20,34 @@ step at hand, and the plan's remaining steps.
    is everything from the first charge on; if it is not, no second study is ever charged.
 """
 
-from collections.abc import Iterator, Sequence, Set
+from collections.abc import Iterable, Iterator, Sequence, Set
+from dataclasses import dataclass
 
-from fedsynth_client.ledger import Charge
-from fedsynth_client.policy import Policy
+from fedsynth_client.budget.ledger import Charge
+from fedsynth_client.budget.policy import Policy
 from fedsynth_common.errors import ErrorCode, RefusalError
 from fedsynth_common.privacy.accounting import epsilon, share_of_cap
 from fedsynth_common.privacy.events import Event
+from fedsynth_common.privacy.renyi import filter_order
 from fedsynth_common.protocol.plan import Plan
 from fedsynth_common.schema import Schema
+
+
+@dataclass(frozen=True)
+class Reason:
+    """Why a plan may not run: the code, which leaves the site, and words for the site's steward."""
+
+    code: ErrorCode
+    words: str
 
 
 def admit_plan(plan: Plan, policy: Policy, schema: Schema) -> None:
     """The plan is for this table and site, approved, and no weaker than the policy.
 
     Raises:
-        RefusalError: ERR_PLAN or ERR_POLICY.
+        RefusalError: ERR_PLAN or ERR_POLICY, of the first of `reasons_against_terms`.
     """
-    participates = policy.site is None or policy.site in plan.sites
-    if plan.table != schema or not participates or not policy.approves(plan.digest):
-        raise RefusalError(ErrorCode.PLAN)
-    if plan.delta > policy.max_delta:
-        raise RefusalError(ErrorCode.POLICY)
-    training = plan.discriminator
-    if training and (
-        training.noise_multiplier < policy.min_noise_multiplier
-        or training.sampling_rate > policy.max_sampling_rate
-        or training.messages * training.steps_per_message > policy.max_steps
-    ):
-        raise RefusalError(ErrorCode.POLICY)
+    _refuse(reasons_against_terms(plan, policy, schema))
 
 
 def admit_cost(plan: Plan, policy: Policy, charges: Sequence[Charge]) -> None:
@@ -56,14 +57,7 @@ def admit_cost(plan: Plan, policy: Policy, charges: Sequence[Charge]) -> None:
         RefusalError: ERR_PLAN if it costs more than it says, ERR_POLICY if more than one study may,
             ERR_BUDGET if it does not fit under the cap.
     """
-    planned = plan.planned_events()
-    cost = epsilon(planned, plan.delta)
-    if cost > plan.epsilon:
-        raise RefusalError(ErrorCode.PLAN)
-    if cost > policy.study_limit:
-        raise RefusalError(ErrorCode.POLICY)
-    if not within_cap(plan, policy, charges, planned):
-        raise RefusalError(ErrorCode.BUDGET)
+    _refuse(reasons_against_cost(plan, policy, charges))
 
 
 def admit_step(
@@ -80,23 +74,81 @@ def admit_step(
     study += _remaining(plan, done)
     if epsilon(study, plan.delta) > min(plan.epsilon, policy.study_limit):
         raise RefusalError(ErrorCode.BUDGET)
-    if not within_cap(plan, policy, charges, study):
-        raise RefusalError(ErrorCode.BUDGET)
+    _refuse(_reasons_of_cap(plan, policy, charges, study))
 
 
-def within_cap(
+def reasons_against_terms(plan: Plan, policy: Policy, schema: Schema) -> Iterator[Reason]:
+    """What of the plan's terms the site's schema or policy does not allow."""
+    if plan.table != schema:
+        yield Reason(ErrorCode.PLAN, "its schema is not this site's: compare the two files")
+    if policy.site is not None and policy.site not in plan.sites:
+        words = f"it does not name this site ({policy.site}) among its participants"
+        yield Reason(ErrorCode.PLAN, words)
+    if not policy.approves(plan.digest):
+        yield Reason(ErrorCode.PLAN, "its digest is not among the policy's approved_plans")
+    if plan.delta > policy.max_delta:
+        words = f"its delta {plan.delta:g} is above the policy's {policy.max_delta:g}"
+        yield Reason(ErrorCode.POLICY, words)
+    if training := plan.discriminator:
+        steps = training.messages * training.steps_per_message
+        if training.noise_multiplier < policy.min_noise_multiplier:
+            words = "its training adds less noise than min_noise_multiplier"
+            yield Reason(ErrorCode.POLICY, words)
+        if training.sampling_rate > policy.max_sampling_rate:
+            yield Reason(ErrorCode.POLICY, "its training samples more than max_sampling_rate")
+        if steps > policy.max_steps:
+            words = f"its training takes {steps} steps, more than max_steps"
+            yield Reason(ErrorCode.POLICY, words)
+
+
+def reasons_against_cost(plan: Plan, policy: Policy, charges: Sequence[Charge]) -> Iterator[Reason]:
+    """Which of the limits on its ε the whole plan breaks: its own, one study's, the cap."""
+    planned = plan.planned_events()
+    cost = epsilon(planned, plan.delta)
+    if cost > plan.epsilon:
+        words = f"it costs {cost:.4f}, more than the {plan.epsilon:g} that it says"
+        yield Reason(ErrorCode.PLAN, words)
+    if cost > policy.study_limit:
+        words = f"it costs {cost:.4f}; one study may cost {policy.study_limit:g}"
+        yield Reason(ErrorCode.POLICY, words)
+    yield from _reasons_of_cap(plan, policy, charges, planned)
+
+
+def _refuse(reasons: Iterable[Reason]) -> None:
+    """Raise the code of the first reason, if there is one. The words stay here."""
+    for reason in reasons:
+        raise RefusalError(reason.code)
+
+
+def _reasons_of_cap(
     plan: Plan, policy: Policy, charges: Sequence[Charge], study: Sequence[Event]
-) -> bool:
-    """Condition 2: whether `study`, all that the plan's study will be charged, fits under the cap."""
+) -> Iterator[Reason]:
+    """Condition 2: why `study`, all that the plan's study will be charged, does not fit the cap."""
     others = [event for c in charges if c.study != plan.study for event in c.events]
+    cap = policy.max_epsilon
     if not others:
-        return epsilon(study, policy.max_delta) <= policy.max_epsilon
-    return first_study_leaves_room(policy, charges) and (
-        share_of_cap([*study, *others], policy.max_epsilon, policy.max_delta) <= 1
-    )
+        spent = epsilon(study, policy.max_delta)
+        if spent > cap:
+            words = f"with it {spent:.4f} would be spent of the cap {cap:g}"
+            yield Reason(ErrorCode.BUDGET, words)
+    elif not _first_study_leaves_room(policy, charges):
+        words = (
+            f"the whole plan of {charges[0].study}, the first study charged here, takes all of the "
+            f"cap {cap:g} by itself, run or not, so that no other study fits beside it"
+        )
+        yield Reason(ErrorCode.BUDGET, words)
+    else:
+        share = share_of_cap([*study, *others], cap, policy.max_delta)
+        if share > 1:
+            order = filter_order(cap, policy.max_delta)
+            words = (
+                f"with it {share:.1%} of what the cap {cap:g} allows several studies would be used "
+                f"(Rényi filter of order {order:g})"
+            )
+            yield Reason(ErrorCode.BUDGET, words)
 
 
-def first_study_leaves_room(policy: Policy, charges: Sequence[Charge]) -> bool:
+def _first_study_leaves_room(policy: Policy, charges: Sequence[Charge]) -> bool:
     """Whether the whole plan of the study that was charged first is within the filter.
 
     If the ledger has no plan of it that can be read, it is not.

@@ -8,15 +8,11 @@ import math
 from dataclasses import dataclass
 from itertools import pairwise
 
-import numpy as np
-from numpy.typing import NDArray
-
-from fedsynth_client.code_store import Codes
+from fedsynth_common.array_types import Float32Array, UInt16Array
 from fedsynth_common.networks import Discriminator, layers_of, load_flat
 from fedsynth_common.privacy.rounding import row_error, row_limit, slack
 from fedsynth_common.protocol.plan import DiscriminatorPlan
 
-Floats = NDArray[np.float32]
 _VALUES, _MOST_VALUES = 1 << 22, 1 << 25  # float64 values of a piece; more if one person needs it
 _ROWS, _ROWS_OF_UNITS, _UNITS = 1024, 512, 256  # most in a piece: more is no faster
 
@@ -26,10 +22,10 @@ class Assignment:
     """A checked request. `message` counts the discriminate messages of the study from 0."""
 
     plan: DiscriminatorPlan
-    views: tuple[Codes, ...]
+    views: tuple[UInt16Array, ...]
     widths: tuple[int, ...]
-    weights: Floats
-    moments: Floats
+    weights: Float32Array
+    moments: Float32Array
     message: int
     rows_per_person: int = 1
 

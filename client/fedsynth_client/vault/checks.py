@@ -10,10 +10,10 @@ import hashlib
 import logging
 from collections.abc import Sequence
 
-from fedsynth_client.code_store import Codes
-from fedsynth_client.policy import Policy
+from fedsynth_client.budget.policy import Policy
 from fedsynth_client.vault.assignment import Assignment, within_bounds
 from fedsynth_client.vault.measure import Axis, Marginal, Measurement
+from fedsynth_common.array_types import UInt16Array
 from fedsynth_common.errors import ErrorCode, InputError, RefusalError
 from fedsynth_common.limits import (
     AXES_PER_COLUMN,
@@ -92,7 +92,7 @@ def _bound_marginals(marginals: Sequence[pb.Marginal], columns: int) -> None:
         raise RefusalError(ErrorCode.PAYLOAD)
 
 
-def _views(request: pb.MeasureRequest, widths: Sequence[int]) -> tuple[Codes, ...]:
+def _views(request: pb.MeasureRequest, widths: Sequence[int]) -> tuple[UInt16Array, ...]:
     """Every view, checked against the one fine domain that it is used on."""
     used: dict[int, set[int]] = {}
     for axis in (axis for marginal in request.marginals for axis in marginal.axes):
@@ -105,7 +105,9 @@ def _views(request: pb.MeasureRequest, widths: Sequence[int]) -> tuple[Codes, ..
     return tuple(unpack_view(view, *used[k]) for k, view in enumerate(request.views))
 
 
-def _marginal(marginal: pb.Marginal, widths: Sequence[int], views: Sequence[Codes]) -> Marginal:
+def _marginal(
+    marginal: pb.Marginal, widths: Sequence[int], views: Sequence[UInt16Array]
+) -> Marginal:
     columns = [axis.column for axis in marginal.axes]
     if not 1 <= len(columns) <= 3 or len(set(columns)) != len(columns):
         raise RefusalError(ErrorCode.PAYLOAD)
@@ -120,7 +122,7 @@ def _marginal(marginal: pb.Marginal, widths: Sequence[int], views: Sequence[Code
     return Marginal(axes, marginal.noise_variance)
 
 
-def _groups(view: Codes) -> int:
+def _groups(view: UInt16Array) -> int:
     return int(view.max(initial=0)) + 1
 
 

@@ -23,13 +23,11 @@ from itertools import pairwise
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
-from fedsynth_client.code_store import Codes
-from fedsynth_client.person_keys import Index
-from fedsynth_client.records import Records
+from fedsynth_client.records.records import Records
 from fedsynth_client.vault.assignment import Assignment, Sizes, rounding_of, slack_of
 from fedsynth_client.vault.dpsgd import GuardedDPOptimizer
+from fedsynth_common.array_types import Float32Array, Float64Array, Int64Array, UInt16Array
 from fedsynth_common.networks import Discriminator, flatten, load_flat
 from fedsynth_common.networks.gradients import RowGradients, Space
 from fedsynth_common.networks.unit_gradients import UnitGradients
@@ -40,15 +38,13 @@ from fedsynth_common.privacy.rounding import row_limit
 from fedsynth_common.privacy.sampling import poisson_sample
 from fedsynth_common.protocol.plan import ADAM_BETAS
 
-Floats = NDArray[np.float32]
-
 
 @dataclass(frozen=True)
 class Piece:
     """Part of a batch: whole units, their rows, and the unit (0, 1, ...) of each row in order."""
 
-    rows: Index
-    groups: Index
+    rows: Int64Array
+    groups: Int64Array
     last: bool
 
 
@@ -87,7 +83,7 @@ class Trainer:
                 for parameter, value in zip(self.network.parameters(), before, strict=True):
                     parameter.copy_(value)
 
-    def private_gradient(self, records: Records) -> NDArray[np.float64]:
+    def private_gradient(self, records: Records) -> Float64Array:
         """(clipped sum over a Poisson sample + noise) / L, also left in each parameter's `grad`."""
         self.optimizer.zero_grad()
         generator = self._randomness.generator()
@@ -136,7 +132,7 @@ class Trainer:
         return clip_and_sum(together, torch.arange(units) > 0, order.plan.clipping_norm)
 
     def _gradients(
-        self, records: Records, rows: Index, generator: np.random.Generator
+        self, records: Records, rows: Int64Array, generator: np.random.Generator
     ) -> RowGradients:
         """Gradients of some rows, filled up to the size of a piece, each with columns of its own."""
         order, shape = self._order, (self.sizes.rows, len(self._order.widths))
@@ -148,7 +144,7 @@ class Trainer:
 
 def discriminate(
     records: Records, order: Assignment, randomness: Randomness
-) -> tuple[Floats, Floats]:
+) -> tuple[Float32Array, Float32Array]:
     """Run the message's DP-SGD steps; returns weights and moments, as long as they came."""
     trainer = Trainer(order, randomness)
     for _ in range(order.plan.steps_per_message):
@@ -160,7 +156,7 @@ def discriminate(
     return order.weights, order.moments
 
 
-def _through(views: tuple[Codes, ...], codes: Codes) -> Codes:
+def _through(views: tuple[UInt16Array, ...], codes: UInt16Array) -> UInt16Array:
     """Fine codes (n, d) seen through one view per column."""
     seen = np.empty(codes.shape, np.uint16)
     for column, view in enumerate(views):
@@ -168,7 +164,7 @@ def _through(views: tuple[Codes, ...], codes: Codes) -> Codes:
     return seen
 
 
-def set_moments(adam: torch.optim.Adam, moments: Floats, steps: int) -> None:
+def set_moments(adam: torch.optim.Adam, moments: Float32Array, steps: int) -> None:
     """Give Adam the first and second moments and the step count of earlier messages."""
     parameters, start = adam.param_groups[0]["params"], 0
     halves = torch.tensor(moments, dtype=parameters[0].dtype).chunk(2)
@@ -182,10 +178,10 @@ def set_moments(adam: torch.optim.Adam, moments: Floats, steps: int) -> None:
         start += parameter.numel()
 
 
-def get_moments(adam: torch.optim.Optimizer) -> Floats:
+def get_moments(adam: torch.optim.Optimizer) -> Float32Array:
     """First then second moments, in the order of the parameters."""
     parameters = adam.param_groups[0]["params"]
     keys = ("exp_avg", "exp_avg_sq")
     parts = [adam.state[p][key].reshape(-1) for key in keys for p in parameters]
-    vector: Floats = torch.cat(parts).float().numpy()
+    vector: Float32Array = torch.cat(parts).float().numpy()
     return vector

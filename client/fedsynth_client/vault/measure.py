@@ -16,16 +16,15 @@ from dataclasses import dataclass
 from itertools import groupby
 
 import numpy as np
-from numpy.typing import NDArray
 
-from fedsynth_client.code_store import Codes, chunks
-from fedsynth_client.records import Records
+from fedsynth_client.records.code_store import chunks
+from fedsynth_client.records.records import Records
+from fedsynth_common.array_types import Int64Array, UInt16Array
 from fedsynth_common.privacy.events import CountsEvent
 from fedsynth_common.privacy.noise import noisy_counts
 from fedsynth_common.privacy.randomness import Randomness
 from fedsynth_common.protocol.codec import pack_counts
 
-Counts = NDArray[np.int64]
 _ROWS = 1 << 16  # rows looked at together, at most
 _LOOKED_UP = 1 << 24  # groups looked up together (32 MiB): bounds memory, changes nothing else
 _NOISED = 1 << 20  # counts that get their noise together: bounds memory, changes nothing else
@@ -57,7 +56,7 @@ class Marginal:
 class Measurement:
     """A checked request: `marginals` over `views` (fine code -> group)."""
 
-    views: tuple[Codes, ...]
+    views: tuple[UInt16Array, ...]
     marginals: tuple[Marginal, ...]
 
     def events(self, sensitivity: int) -> tuple[CountsEvent, ...]:
@@ -84,8 +83,8 @@ def measure(records: Records, request: Measurement, randomness: Randomness) -> b
 
 
 def contingency(
-    codes: Codes, views: Sequence[Codes], marginals: Sequence[Marginal]
-) -> list[Counts]:
+    codes: UInt16Array, views: Sequence[UInt16Array], marginals: Sequence[Marginal]
+) -> list[Int64Array]:
     """Exact counts of each marginal, flat in row-major order.
 
     Every record adds one to exactly one cell of each marginal.
@@ -101,7 +100,10 @@ def contingency(
 
 
 def _count(
-    counts: Counts, codes: Codes, views: Sequence[Codes], marginals: Sequence[Marginal]
+    counts: Int64Array,
+    codes: UInt16Array,
+    views: Sequence[UInt16Array],
+    marginals: Sequence[Marginal],
 ) -> None:
     """Add every record to its cell of each marginal; `counts` holds them one after the other.
 
@@ -126,7 +128,11 @@ def _count(
 
 
 def _look_up(
-    column: Codes, axis: Axis, views: Sequence[Codes], index: Counts, groups: Codes
+    column: UInt16Array,
+    axis: Axis,
+    views: Sequence[UInt16Array],
+    index: Int64Array,
+    groups: UInt16Array,
 ) -> None:
     """Write the group of each row into `groups`; `index` is room to compute in."""
     if axis.view is None:
@@ -136,7 +142,9 @@ def _look_up(
         np.take(views[axis.view], index, out=groups, mode="clip")  # another mode takes a copy
 
 
-def _cell_index(groups: Sequence[Codes], axes: Sequence[Axis], index: Counts) -> Counts:
+def _cell_index(
+    groups: Sequence[UInt16Array], axes: Sequence[Axis], index: Int64Array
+) -> Int64Array:
     """Write the cell of each row, in row-major order of the axes, into `index`."""
     index[:] = groups[0]
     for axis, more in zip(axes[1:], groups[1:], strict=True):

@@ -17,13 +17,13 @@ from typing import Any, TypeVar
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from google.protobuf.message import DecodeError
 
-from fedsynth_client.ledger import Ledger
-from fedsynth_client.policy import Policy
-from fedsynth_client.receipts import package_version, receipt_json
-from fedsynth_client.records import Records
+from fedsynth_client.budget.ledger import Ledger
+from fedsynth_client.budget.policy import Policy
+from fedsynth_client.budget.receipts import package_version, receipt_json
+from fedsynth_client.records.records import Records
 from fedsynth_client.vault.admission import admit_cost, admit_plan, admit_step
+from fedsynth_client.vault.callers import refusal
 from fedsynth_client.vault.checks import assignment_of, measurement_of, plan_of
-from fedsynth_client.vault.client import refusal
 from fedsynth_client.vault.discriminate import discriminate
 from fedsynth_client.vault.measure import measure
 from fedsynth_common.errors import ErrorCode, RefusalError

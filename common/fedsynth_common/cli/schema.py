@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.panel import Panel
 from rich.table import Table
 
+from fedsynth_common.cli.options import Force
 from fedsynth_common.cli.schema_tools import read_private, tools
 from fedsynth_common.errors import InputError
 
@@ -57,7 +58,7 @@ def draft(
     max_categories: Annotated[
         int, typer.Option(min=1, help="Most categories to list; rarer ones become 'other'.")
     ] = 64,
-    force: Annotated[bool, typer.Option("--force", help="Replace an existing file.")] = False,
+    force: Force = False,
 ) -> None:
     """Write a first schema for a person to review. A draft from data is NOT private.
 
@@ -73,10 +74,7 @@ def draft(
         raise InputError(f"{out}: already exists; choose another --out, or --force to replace it")
     frame = read_private(table)
     schema = draft_schema(frame, name or _stem(table), target, max_categories)
-    try:
-        schema.save(out, private=True)  # bounds and categories of real records
-    except OSError as error:
-        raise InputError(f"{out}: cannot be written ({error.strerror})") from None
+    schema.save(out, private=True)  # bounds and categories of real records
     errors = Console(stderr=True)
     errors.print(Panel(WARNING, title="REVIEW BEFORE USE", border_style="red"))
     for hint in _hints(schema, frame):

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from fedsynth_common.cli.options import AsJson, Force
+from fedsynth_common.durable import write_output
 from fedsynth_common.errors import InputError
 from fedsynth_common.limits import MAX_SCHEMA_BYTES, read_limited
 
@@ -27,26 +29,23 @@ class Origin(StrEnum):
     FRICTIONLESS = "frictionless"
 
 
-Force = Annotated[bool, typer.Option("--force", help="Replace an existing file.")]
-
-
 def diff(
     first: Annotated[Path, typer.Argument(help="A schema file.")],
     second: Annotated[Path, typer.Argument(help="The one to compare it with.")],
-    as_json: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """List what differs between two schemas. Exit code 1 if anything does."""
     from fedsynth_common.schema import Schema  # pydantic: not for --help
     from fedsynth_common.schema.difference import differences
 
-    found = differences(Schema.load(first), Schema.load(second))
+    changes = differences(Schema.load(first), Schema.load(second))
     if as_json:
-        typer.echo(json.dumps([asdict(one) for one in found], ensure_ascii=False))
+        typer.echo(json.dumps([asdict(one) for one in changes], ensure_ascii=False))
     else:
-        for one in found:
+        for one in changes:
             typer.echo(str(one))
-        typer.echo(f"{len(found)} difference(s)" if found else "the schemas are equal")
-    if found:
+        typer.echo(f"{len(changes)} difference(s)" if changes else "the schemas are equal")
+    if changes:
         raise typer.Exit(1)
 
 
@@ -112,7 +111,7 @@ def describe(
         typer.echo(text, nl=False)
         return
     _check_free(out, force)
-    out.write_text(text, encoding="utf-8")
+    write_output(out, text)
     typer.echo(f"wrote {out}")
 
 

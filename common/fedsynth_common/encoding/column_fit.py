@@ -1,8 +1,8 @@
-"""How well a column's cells fit its declaration: what the encoding repairs, and what it refuses.
+"""Says how well a column's cells fit its declaration: what the encoding repairs and what it refuses.
 
-Fed in chunks; counts add up. A fault is told once, with the first record that has it, found by
-halving the chunk: the encoding is asked again for less and less of it. Private: for the site's own eyes;
-no message holds a cell.
+The cells come in chunks, and the counts add up. A fault is told once, with the first record that has
+it. That record is found by halving the chunk and encoding smaller and smaller parts of it. The result
+is private and for the site's own people; still, no message contains a cell.
 """
 
 from dataclasses import asdict

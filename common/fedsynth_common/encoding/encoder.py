@@ -1,7 +1,8 @@
-"""Records to fine codes, once, under the public schema.
+"""Encodes records as fine codes, once, under the public schema.
 
-Nothing is learned from the records: what does not fit the schema is repaired by a public rule, and
-counted for the site's own operator. The counts are private and never leave the site.
+Nothing is learned from the records. A cell that does not fit the schema is repaired by a public rule,
+and the repairs are counted for the site's own operator. The counts are private and never leave the
+site.
 
 | cell | becomes |
 |---|---|
@@ -13,11 +14,11 @@ counted for the site's own operator. The counts are private and never leave the 
 | unknown boolean | refused |
 | missing | missing if nullable, else refused |
 
-A cell's code depends on that cell alone and not on the type that its table stores it in: 1, 1.0, 1.00
-and true are the same number, the text `1` as well; a whole number is the category of its digits, and
-`1.0` is category `1` unless it is listed itself.
+A cell's code depends on that cell alone, and not on the type in which its table stores it. 1, 1.0,
+1.00 and true are the same number, and so is the text `1`. A whole number is the category of its
+digits, and `1.0` is category `1` unless `1.0` is listed itself.
 
-Refusals name the column and how many cells, never a cell's value.
+A refusal names the column and the number of cells, and never a cell's value.
 """
 
 from collections.abc import Sequence
@@ -25,9 +26,9 @@ from dataclasses import asdict, dataclass
 from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
+from fedsynth_common.array_types import BoolArray, Float64Array, Int64Array, UInt16Array
 from fedsynth_common.encoding.values import scaled
 from fedsynth_common.errors import InputError
 from fedsynth_common.schema.columns import (
@@ -42,7 +43,6 @@ from fedsynth_common.schema.domain import FineDomain, domain_of
 from fedsynth_common.schema.schema import Schema
 from fedsynth_common.tables import factorise, whole_number
 
-Codes = npt.NDArray[np.uint16]
 Extra = Literal["refuse", "ignore"]
 
 
@@ -72,7 +72,7 @@ class RepairCounts:
 class EncodedTable:
     """Fine codes (n, d) of the modelled columns, and the repairs per column."""
 
-    codes: Codes
+    codes: UInt16Array
     repairs: dict[str, RepairCounts]
 
 
@@ -95,7 +95,7 @@ def encode(frame: pd.DataFrame, schema: Schema, extra: Extra = "refuse") -> Enco
     return EncodedTable(codes, repairs)
 
 
-def encode_column(series: pd.Series, column: ModelledColumn) -> tuple[Codes, RepairCounts]:
+def encode_column(series: pd.Series, column: ModelledColumn) -> tuple[UInt16Array, RepairCounts]:
     """Fine codes of one column.
 
     Raises:
@@ -137,7 +137,7 @@ def _listed(names: Sequence[str], most: int = 8) -> str:
 
 def _encode_labels(
     series: pd.Series, column: CategoricalColumn | BooleanColumn, domain: FineDomain
-) -> tuple[Codes, RepairCounts]:
+) -> tuple[UInt16Array, RepairCounts]:
     cells, texts = factorise(series)
     code_of = _codes_of_texts(column, domain)
     read = (code_of.get(text, code_of.get(whole_number(text), -1)) for text in texts)
@@ -145,15 +145,15 @@ def _encode_labels(
     codes = lookup[cells]
     missing = cells < 0
     unknown = (codes < 0) & ~missing
-    found = int(unknown.sum())
-    if found:
+    count = int(unknown.sum())
+    if count:
         if domain.other is None:
             raise InputError(
-                f"column {domain.name!r}: {_cells(found)} not listed in the schema; "
+                f"column {domain.name!r}: {_cells(count)} not listed in the schema; "
                 "list the value or declare the column categorical with other = true"
             )
         codes[unknown] = domain.other
-    return _with_missing(codes, missing, domain), RepairCounts(unknown=found)
+    return _with_missing(codes, missing, domain), RepairCounts(unknown=count)
 
 
 def _codes_of_texts(
@@ -174,7 +174,7 @@ def _codes_of_texts(
 
 def _encode_numbers(
     series: pd.Series, column: OrderedColumn, domain: FineDomain
-) -> tuple[Codes, RepairCounts]:
+) -> tuple[UInt16Array, RepairCounts]:
     ticks, absent, counts = whole_ticks(series, column, domain)
     if counts.unparsable and domain.missing is None:
         kind = "a number" if isinstance(column, NumericColumn | IntegerColumn) else column.kind
@@ -184,7 +184,7 @@ def _encode_numbers(
 
 def whole_ticks(
     series: pd.Series, column: OrderedColumn, domain: FineDomain
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_], RepairCounts]:
+) -> tuple[Int64Array, BoolArray, RepairCounts]:
     """The nearest tick within bounds of every cell, which cells have none, and the repairs."""
     read = scaled(series, column)
     absent = np.isnan(read.ticks)
@@ -197,9 +197,7 @@ def whole_ticks(
     return ticks, absent, counts
 
 
-def _to_ticks(
-    scaled: npt.NDArray[np.float64], domain: FineDomain
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
+def _to_ticks(scaled: Float64Array, domain: FineDomain) -> tuple[Int64Array, BoolArray, BoolArray]:
     """Nearest tick within bounds; which values were clamped, which were rounded."""
     low, high = int(domain.ticks[0]), int(domain.ticks[-1]) - 1
     nearest = np.rint(scaled)
@@ -209,7 +207,7 @@ def _to_ticks(
     return np.clip(nearest, low, high).astype(np.int64), clamped, rounded
 
 
-def codes_of_ticks(ticks: npt.NDArray[np.int64], domain: FineDomain) -> npt.NDArray[np.int64]:
+def codes_of_ticks(ticks: Int64Array, domain: FineDomain) -> Int64Array:
     """Fine codes of ticks within bounds: the atom where there is one, else the leaf."""
     codes = domain.atoms + np.searchsorted(domain.ticks, ticks, side="right") - 1
     if domain.atoms:
@@ -219,9 +217,7 @@ def codes_of_ticks(ticks: npt.NDArray[np.int64], domain: FineDomain) -> npt.NDAr
     return np.asarray(codes, dtype=np.int64)
 
 
-def _with_missing(
-    codes: npt.NDArray[np.int64], missing: npt.NDArray[np.bool_], domain: FineDomain
-) -> Codes:
+def _with_missing(codes: Int64Array, missing: BoolArray, domain: FineDomain) -> UInt16Array:
     if domain.missing is not None:
         codes = np.where(missing, domain.missing, codes)
     elif missing.any():

@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from fedsynth_common.array_types import BoolArray, Float64Array, Int64Array
 from fedsynth_common.schema.columns import ModelledColumn, NumericColumn, OrderedColumn
 from fedsynth_common.schema.temporal import (
     NUMPY_UNIT,
@@ -28,8 +29,6 @@ from fedsynth_common.schema.temporal import (
 )
 from fedsynth_common.tables import as_number, factorise, in_calendar, moments_of, seconds_of
 
-Floats = npt.NDArray[np.float64]
-Ticks = npt.NDArray[np.int64]
 _SHORTEST = {"year": 4, "month": 7, "day": 10, "hour": 13, "minute": 16, "second": 19}
 _NANOSECONDS = r"([.,][0-9]{6})[0-9]+"  # finer than any granularity
 _CLOCK = ("now", "today")  # which pandas would read off the clock
@@ -49,7 +48,7 @@ class Scaled:
         unreadable: Cells that hold something that is not a value of this kind.
     """
 
-    ticks: Floats
+    ticks: Float64Array
     unreadable: int
 
 
@@ -70,7 +69,7 @@ def scaled(series: pd.Series, column: OrderedColumn) -> Scaled:
     return Scaled(ticks, int((absent & ~empty).sum()))
 
 
-def as_ordinal(series: pd.Series, column: ModelledColumn) -> Floats:
+def as_ordinal(series: pd.Series, column: ModelledColumn) -> Float64Array:
     """Cells as numbers that keep order and distance; NaN where missing or not readable.
 
     Numbers are themselves (so are texts that read as numbers), dates and durations counts of their
@@ -81,7 +80,7 @@ def as_ordinal(series: pd.Series, column: ModelledColumn) -> Floats:
     return as_number(series)
 
 
-def series_of(ticks: Ticks, missing: npt.NDArray[np.bool_], column: OrderedColumn) -> pd.Series:
+def series_of(ticks: Int64Array, missing: BoolArray, column: OrderedColumn) -> pd.Series:
     """Ticks as the table writes them; <NA> where missing."""
     if isinstance(column, NumericColumn):
         # an exact tick over an exact power of ten rounds to the double that prints with these decimals
@@ -101,7 +100,7 @@ def text_of(tick: int, column: OrderedColumn) -> str:
     return f"{tick / 10.0**decimals:.15g}"
 
 
-def _moments(series: pd.Series, column: DateColumn | DatetimeColumn) -> Floats:
+def _moments(series: pd.Series, column: DateColumn | DatetimeColumn) -> Float64Array:
     """Whole ticks, plus a half where the cell was finer than a tick."""
     moments, typed = moments_of(series)
     ticks = _in_ticks(moments, column.granularity)
@@ -136,7 +135,7 @@ def _parsed(written: pd.Series, pattern: str | None) -> pd.Series:
     return pd.to_datetime(written, format=pattern or "ISO8601", errors="coerce", utc=True)
 
 
-def _in_ticks(moments: npt.NDArray[np.datetime64], granularity: str) -> Floats:
+def _in_ticks(moments: npt.NDArray[np.datetime64], granularity: str) -> Float64Array:
     absent = np.isnat(moments)
     moments = np.where(absent, np.datetime64(0, "us"), moments)
     whole = moments.astype(f"datetime64[{NUMPY_UNIT[granularity]}]")
@@ -145,7 +144,7 @@ def _in_ticks(moments: npt.NDArray[np.datetime64], granularity: str) -> Floats:
     return np.asarray(np.where(absent, np.nan, ticks), dtype=np.float64)
 
 
-def _durations(series: pd.Series, column: DurationColumn) -> Floats:
+def _durations(series: pd.Series, column: DurationColumn) -> Float64Array:
     """By its type, as a text in ISO 8601, or (if the column is written so) as a number of units."""
     seconds, typed = seconds_of(series)
     lengths = seconds / SECONDS[column.unit]
@@ -167,18 +166,18 @@ def _seconds(text: str) -> float:
     >>> _seconds("P1DT2H"), _seconds("P-1DT0.5S"), _seconds("P1M")
     (93600.0, -86399.5, nan)
     """
-    found = _ISO_DURATION.fullmatch(text)
-    if not found or not any(found.groups()) or text.endswith("T"):
+    match = _ISO_DURATION.fullmatch(text)
+    if not match or not any(match.groups()) or text.endswith("T"):
         return float("nan")
-    *counts, sign, seconds, fraction = found.groups(default="")
+    *counts, sign, seconds, fraction = match.groups(default="")
     parts = zip([*counts, sign + seconds], SECONDS.values(), strict=True)
     whole = sum(int(count) * length for count, length in parts if count not in ("", "-", "+"))
     return whole + float(f"{sign}0{fraction}")
 
 
 def _texts(
-    ticks: Ticks,
-    missing: npt.NDArray[np.bool_],
+    ticks: Int64Array,
+    missing: BoolArray,
     column: DateColumn | DatetimeColumn | DurationColumn,
 ) -> pd.Series:
     """Texts of the distinct ticks, then one look-up per cell."""
@@ -188,7 +187,7 @@ def _texts(
 
 
 def _written(
-    ticks: Ticks, column: DateColumn | DatetimeColumn | DurationColumn
+    ticks: Int64Array, column: DateColumn | DatetimeColumn | DurationColumn
 ) -> npt.NDArray[np.object_]:
     if isinstance(column, DurationColumn):
         mark = {
@@ -205,12 +204,12 @@ def _written(
     return np.asarray(pd.Series(stamps).dt.strftime(column.format), dtype=object)
 
 
-def _iso(ticks: Ticks, granularity: str) -> npt.NDArray[np.str_]:
+def _iso(ticks: Int64Array, granularity: str) -> npt.NDArray[np.str_]:
     moments = _moment(ticks, granularity)
     if granularity == "hour":  # "T08" alone is valid but read by few programs
         moments = moments.astype("datetime64[m]")
     return np.datetime_as_string(moments)
 
 
-def _moment(ticks: Ticks, granularity: str) -> npt.NDArray[np.datetime64]:
+def _moment(ticks: Int64Array, granularity: str) -> npt.NDArray[np.datetime64]:
     return np.asarray(ticks.astype(f"datetime64[{NUMPY_UNIT[granularity]}]"))

@@ -1,16 +1,17 @@
-"""How many records of a table break the rules of its schema. Private: for the site's own eyes.
+"""Counts the records of a table that break the rules of its schema.
 
-A table's cells are judged after the repairs of the encoding (clamped, rounded), since that is what a
-study sees.
+The counts are private and for the site's own people. A table's cells are judged after the encoding
+has repaired them (clamped, rounded), because a study sees the repaired cells.
 """
 
 import numpy as np
 import pandas as pd
 
+from fedsynth_common.array_types import BoolArray, Int64Array
 from fedsynth_common.encoding.encoder import encode_column, whole_ticks
 from fedsynth_common.schema.columns import BooleanColumn, CategoricalColumn, ModelledColumn
-from fedsynth_common.schema.compiled_rules import Flags, compile_rules
-from fedsynth_common.schema.domain import MISSING, Values, domain_of
+from fedsynth_common.schema.compiled_rules import compile_rules
+from fedsynth_common.schema.domain import MISSING, domain_of
 from fedsynth_common.schema.rules import Unique
 from fedsynth_common.schema.schema import Schema
 from fedsynth_common.tables import factorise
@@ -40,14 +41,14 @@ def violations_within_records(frame: pd.DataFrame, schema: Schema) -> dict[str, 
         place: values_of(frame[schema.modelled[place].name], schema.modelled[place])
         for place in sorted({place for form in forms for place in form.places})
     }
-    broken: dict[str, Flags] = {}
+    broken: dict[str, BoolArray] = {}
     for form in forms:
         none = np.zeros(len(frame), dtype=bool)
         broken[form.name] = broken.get(form.name, none) | ~form.holds(cells)
     return {name: int(flags.sum()) for name, flags in broken.items()}
 
 
-def values_of(series: pd.Series, column: ModelledColumn) -> Values:
+def values_of(series: pd.Series, column: ModelledColumn) -> Int64Array:
     """A table's cells as values.
 
     Raises:

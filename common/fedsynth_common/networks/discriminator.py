@@ -108,7 +108,7 @@ def predictions(
     """
     first, rest = cast(nn.Linear, discriminator.features[0]), discriminator.features[1:]
     heads, sizes = discriminator.heads, list(widths)
-    features, found = first(rows), []
+    features, logarithms = first(rows), []
     for values, weight, head, bias in zip(
         torch.split(rows, sizes, dim=1),
         torch.split(first.weight, sizes, dim=1),
@@ -117,5 +117,5 @@ def predictions(
         strict=True,
     ):
         inside = F.linear(rest(features - values @ weight.t()), head, bias)
-        found.append((F.log_softmax(inside, dim=1) * values).sum(1))
-    return torch.stack(found, dim=1)
+        logarithms.append((F.log_softmax(inside, dim=1) * values).sum(1))
+    return torch.stack(logarithms, dim=1)

@@ -16,9 +16,9 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch.nn import functional as F  # noqa: N812 - torch's own name for it
 
+from fedsynth_common.array_types import Int64Array, UInt16Array
 from fedsynth_common.networks.discriminator import Discriminator, layers_of
 
 GRID_BITS = 24
@@ -48,8 +48,8 @@ class RowGradients:
     def __init__(
         self,
         network: Discriminator,
-        codes: NDArray[np.uint16],
-        order: NDArray[np.int64],
+        codes: UInt16Array,
+        order: Int64Array,
         masked: int,
         widths: Sequence[int],
         space: Space | None = None,

@@ -4,10 +4,11 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
+
+from fedsynth_common.array_types import UInt16Array
 
 
-def one_hot(codes: NDArray[np.uint16], widths: Sequence[int]) -> torch.Tensor:
+def one_hot(codes: UInt16Array, widths: Sequence[int]) -> torch.Tensor:
     """One-hot rows.
 
     Args:

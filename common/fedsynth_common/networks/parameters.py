@@ -1,10 +1,10 @@
 """A network's parameters as one flat vector: what travels between coordinator and site."""
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import nn
 from torch.nn.utils import parameters_to_vector, vector_to_parameters
+
+from fedsynth_common.array_types import Float32Array
 
 
 def parameter_count(module: nn.Module) -> int:
@@ -12,16 +12,14 @@ def parameter_count(module: nn.Module) -> int:
     return sum(p.numel() for p in module.parameters())
 
 
-def flatten(module: nn.Module) -> NDArray[np.float32]:
+def flatten(module: nn.Module) -> Float32Array:
     """All parameters, in the order of `module.parameters()`, as float32 (p,)."""
     with torch.no_grad():
-        vector: NDArray[np.float32] = (
-            parameters_to_vector(module.parameters()).float().cpu().numpy()
-        )
+        vector: Float32Array = parameters_to_vector(module.parameters()).float().cpu().numpy()
     return vector
 
 
-def load_flat(module: nn.Module, vector: NDArray[np.float32]) -> None:
+def load_flat(module: nn.Module, vector: Float32Array) -> None:
     """Write a flat vector into the parameters.
 
     Raises:

@@ -1,10 +1,9 @@
 """Gradients of persons with several rows, for clipping: norms of sums of rows, cross terms included."""
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch.nn import functional as F  # noqa: N812 - torch's own name for it
 
+from fedsynth_common.array_types import Int64Array
 from fedsynth_common.networks.gradients import RowGradients, squared_lengths
 
 _VALUES = 1 << 22
@@ -18,7 +17,7 @@ class UnitGradients:
     heads or one column's part of the first layer at a time.
     """
 
-    def __init__(self, rows: RowGradients, groups: NDArray[np.int64], units: int) -> None:
+    def __init__(self, rows: RowGradients, groups: Int64Array, units: int) -> None:
         """Group rows by person.
 
         Args:

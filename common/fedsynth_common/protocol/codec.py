@@ -1,7 +1,7 @@
-"""Byte layouts of the vault's messages: little-endian arrays whose length the reader knows.
+"""The byte layouts of the vault's messages: little-endian arrays whose length the reader knows.
 
-Readers state the number of entries they expect and refuse anything else, so a malformed message is
-found before it is used. numpy only.
+A reader states how many entries it expects and refuses any other number, so that a malformed message
+is refused before it is used. This module needs numpy only.
 """
 
 from collections.abc import Sequence
@@ -10,12 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fedsynth_common.array_types import Float32Array, Int32Array, Int64Array, UInt16Array
 from fedsynth_common.errors import ErrorCode, RefusalError
 from fedsynth_common.protocol import vault_pb2 as pb
-
-Codes = NDArray[np.uint16]
-Floats = NDArray[np.float32]
-Counts = NDArray[np.int32]
 
 COUNT_LIMIT = 2**31 - 1
 WEIGHT_LIMIT, MOMENT_LIMIT = 1e4, 1e8
@@ -34,7 +31,7 @@ def _unpack(data: bytes, dtype: str, size: int) -> NDArray[Any]:
     return np.frombuffer(data, dtype=kind).astype(kind.newbyteorder("="))
 
 
-def unpack_floats(data: bytes, size: int, limit: float) -> Floats:
+def unpack_floats(data: bytes, size: int, limit: float) -> Float32Array:
     """`size` float32 values, all finite and at most `limit` in magnitude.
 
     Raises:
@@ -46,27 +43,27 @@ def unpack_floats(data: bytes, size: int, limit: float) -> Floats:
     return values
 
 
-def unpack_codes(data: bytes, size: int) -> Codes:
+def unpack_codes(data: bytes, size: int) -> UInt16Array:
     """`size` uint16 codes; RefusalError(ERR_PAYLOAD) for another length."""
     return _unpack(data, "u2", size)
 
 
-def pack_counts(counts: NDArray[np.int64]) -> bytes:
+def pack_counts(counts: Int64Array) -> bytes:
     """Noisy counts as int32; values beyond its range are clamped (post-processing)."""
     return pack(np.clip(counts, -COUNT_LIMIT, COUNT_LIMIT), "i4")
 
 
-def unpack_counts(data: bytes, size: int) -> Counts:
+def unpack_counts(data: bytes, size: int) -> Int32Array:
     """`size` noisy counts; RefusalError(ERR_PAYLOAD) for another length."""
     return _unpack(data, "i4", size)
 
 
-def pack_views(views: Sequence[Codes]) -> list[pb.View]:
+def pack_views(views: Sequence[UInt16Array]) -> list[pb.View]:
     """Views (fine code -> group) as messages."""
     return [pb.View(groups=pack(view, "u2")) for view in views]
 
 
-def unpack_view(view: pb.View, fine_width: int) -> Codes:
+def unpack_view(view: pb.View, fine_width: int) -> UInt16Array:
     """One view over `fine_width` fine codes.
 
     Raises:

@@ -19,18 +19,13 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from fedsynth_common.errors import InputError
-from fedsynth_common.limits import (
-    MAX_MEASURES,
-    MAX_PARAMETERS,
-    MAX_PLAN_BYTES,
-    MAX_VARIANCES,
-    printable,
-)
+from fedsynth_common.limits import MAX_MEASURES, MAX_PARAMETERS, MAX_PLAN_BYTES, MAX_VARIANCES
 from fedsynth_common.privacy.events import DpSgdEvent, Event, GaussianEvent
 from fedsynth_common.schema import Schema
+from fedsynth_common.validated import validated
 
 Purpose = Literal["histograms", "marginals"]
 LEAST_NOISE = 0.1
@@ -227,12 +222,7 @@ class Plan(_Frozen):
         """
         if len(data) > MAX_PLAN_BYTES:
             raise InputError(f"plan: longer than the {MAX_PLAN_BYTES:,} bytes that a plan may have")
-        try:
-            return cls.model_validate_json(data)
-        except ValidationError as error:
-            fault = error.errors(include_input=False, include_url=False)[0]
-            where = ".".join(str(part) for part in fault["loc"]) or "plan"
-            raise InputError(printable(f"plan: {where}: {fault['msg']}")) from None
+        return validated(cls, data, "plan")
 
 
 def noise_multiplier(variances: list[int], sensitivity: int) -> float:

@@ -1,8 +1,9 @@
-"""The receipt: what a site's vault signs about the cost of one study. Its format stands here alone.
+"""The receipt: what a site's vault signs about the cost of one study. This is its only definition.
 
-A receipt lists the privacy events of a study as the site's ledger holds them, and the ledger's head, so
-that a later claim of fewer charges can be refuted. It says nothing about the records. It is signed with
-Ed25519 over the exact bytes of the canonical JSON (sorted keys, no white space).
+A receipt lists the privacy events of a study as the site's ledger holds them. It also names the
+ledger's head, so that a later claim of fewer charges can be refuted. It says nothing about the
+records. The vault signs the exact bytes of the canonical JSON (sorted keys, no white space) with
+Ed25519.
 """
 
 import json

@@ -1,8 +1,8 @@
-"""Public code lists: `code,parent[,label]`, such as the chapters of a classification of diagnoses.
+"""Reads public code lists: `code,parent[,label]`, such as the chapters of a classification.
 
-The list becomes the categories of a column and, by `parent`, their groups. Codes too rare to be told
-from noise are then modelled as their group and drawn inside it, so a list of thousands of codes costs
-a study no more than its groups. A code without a parent is a group of its own.
+The codes become the categories of a column, and `parent` names the group of each. Codes that are too
+rare to be told from noise are then modelled as their group and drawn inside it. A list of thousands
+of codes therefore costs a study no more than its groups. A code without a parent is its own group.
 """
 
 import csv

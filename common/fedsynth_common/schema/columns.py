@@ -1,15 +1,16 @@
-"""The kinds of column a study may declare, as frozen value classes.
+"""The kinds of column that a study may declare, as immutable classes.
 
-A column is public knowledge: its kind, bounds, decimals and categories are agreed on before any
-site looks at its records, so that every site encodes alike and the encoding costs no privacy.
-Nothing here is ever fitted to data; `draft.py` only writes a first proposal.
+A column is public knowledge. Its kind, bounds, decimals and categories are agreed on before any site
+looks at its records, so that every site encodes alike and the encoding costs no privacy. Nothing here
+is ever fitted to data; `draft.py` only writes a first proposal.
 
-Numbers live on a grid of `10**-decimals` ("ticks"), integers on a grid of 1. Bounds and atoms must
-lie on it, and the whole grid must fit exactly into a double: this is what lets decoding return a
-value that encodes back to the same cell. Dates, times and durations are in `temporal.py`.
+Numbers lie on a grid of `10**-decimals` ("ticks"), and integers on a grid of 1. Bounds and atoms must
+lie on the grid, and a double must hold every point of it exactly. For this reason decoding returns a
+value that encodes to the same code again. Dates, times and durations are in `temporal.py`.
 
-Guarantees: instances are immutable and hashable; unknown fields, non-finite numbers, empty ranges,
-atoms out of bounds, repeated or blank categories are refused, and every message names the column.
+Guarantees: instances are immutable and hashable. Unknown fields, numbers that are not finite, empty
+ranges, atoms out of bounds, and repeated or blank categories are refused, and every message names the
+column.
 """
 
 from typing import Annotated, Literal, Self

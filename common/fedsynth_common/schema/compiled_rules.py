@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from typing import NoReturn, Protocol
 
 import numpy as np
-import numpy.typing as npt
 
+from fedsynth_common.array_types import BoolArray, Int64Array
 from fedsynth_common.errors import InputError
 from fedsynth_common.schema.columns import (
     BooleanColumn,
@@ -27,7 +27,7 @@ from fedsynth_common.schema.columns import (
     NumericColumn,
     TextColumn,
 )
-from fedsynth_common.schema.domain import MISSING, Values, domain_of
+from fedsynth_common.schema.domain import MISSING, domain_of
 from fedsynth_common.schema.rules import (
     MAX_LISTED,
     FixedCombinations,
@@ -44,8 +44,7 @@ from fedsynth_common.schema.temporal import DateColumn, DatetimeColumn, Duration
 from fedsynth_common.schema.tick_set import TickSet
 from fedsynth_common.schema.ticks import tick_of
 
-Flags = npt.NDArray[np.bool_]
-Cells = Mapping[int, Values]
+Cells = Mapping[int, Int64Array]
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,21 +52,23 @@ class Membership:
     """A set of values of one column; `negated` means all values that are not in it."""
 
     place: int
-    held: TickSet
+    members: TickSet
     missing: bool
     negated: bool = False
 
-    def holds(self, values: Values) -> Flags:
+    def holds(self, values: Int64Array) -> BoolArray:
         """Which values are in the set."""
         absent = values == MISSING
-        inside = np.where(absent, self.missing, self.held.contains(np.where(absent, 0, values)))
+        inside = np.where(absent, self.missing, self.members.contains(np.where(absent, 0, values)))
         return inside ^ self.negated
 
     def allowed(self, low: int, high: int, *, inverse: bool = False) -> tuple[TickSet, bool]:
         """The values in `[low, high)` that are in the set (or are not), and whether missing is."""
         turned = self.negated ^ inverse
-        held = self.held.outside(low, high) if turned else self.held & TickSet([low], [high])
-        return held, self.missing ^ turned
+        members = (
+            self.members.outside(low, high) if turned else self.members & TickSet([low], [high])
+        )
+        return members, self.missing ^ turned
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,7 +86,7 @@ class CompiledInequality:
         """Columns it is about."""
         return (self.low, self.high)
 
-    def holds(self, cells: Cells) -> Flags:
+    def holds(self, cells: Cells) -> BoolArray:
         """Which records keep it."""
         low, high = cells[self.low], cells[self.high]
         absent = (low == MISSING) | (high == MISSING)
@@ -106,7 +107,7 @@ class CompiledImplication:
         """Columns it is about."""
         return (self.when.place, self.then.place)
 
-    def holds(self, cells: Cells) -> Flags:
+    def holds(self, cells: Cells) -> BoolArray:
         """Which records keep it."""
         return ~self.when.holds(cells[self.when.place]) | self.then.holds(cells[self.then.place])
 
@@ -117,13 +118,13 @@ class CompiledCombinations:
 
     name: str
     places: tuple[int, ...]
-    table: Values
+    table: Int64Array
 
-    def holds(self, cells: Cells) -> Flags:
+    def holds(self, cells: Cells) -> BoolArray:
         """Which records keep it."""
         return self.index(cells) >= 0
 
-    def index(self, cells: Cells) -> Values:
+    def index(self, cells: Cells) -> Int64Array:
         """The row of the table that each record is; -1 where it is none."""
         given = np.stack([cells[place] for place in self.places], axis=1)
         every = np.concatenate([self.table, given])
@@ -267,13 +268,13 @@ def _implications(
     when = _membership(rule, rule.when, places[0], columns[0])
     if isinstance(rule, RangeIf):
         then = _membership(rule, rule.then, places[1], columns[1])
-        return (CompiledImplication(rule.name, when, Membership(places[1], then.held, True)),)
+        return (CompiledImplication(rule.name, when, Membership(places[1], then.members, True)),)
     if not columns[1].declared.nullable:
         _refuse(rule, f"column {columns[1].declared.name!r} is not nullable")
     nothing = TickSet([], [])
     forms = [CompiledImplication(rule.name, when, Membership(places[1], nothing, True))]
     if rule.only:
-        otherwise = Membership(when.place, when.held, when.missing, negated=True)
+        otherwise = Membership(when.place, when.members, when.missing, negated=True)
         present = Membership(places[1], nothing, True, negated=True)
         forms.append(CompiledImplication(rule.name, otherwise, present))
     return tuple(forms)
@@ -286,7 +287,7 @@ def _membership(rule: Rule, when: When, place: int, looked_up: _Column) -> Membe
             _refuse(rule, f"column {column.name!r} is not nullable: no value is ever missing")
         return Membership(place, TickSet([], []), True)
     if when.values:
-        held = TickSet.of(_value(rule, text, looked_up) for text in when.values)
+        members = TickSet.of(_value(rule, text, looked_up) for text in when.values)
     else:
         low = int(domain.ticks[0]) if domain.ordered else 0
         high = int(domain.ticks[-1]) if domain.ordered else len(domain.labels)
@@ -296,10 +297,10 @@ def _membership(rule: Rule, when: When, place: int, looked_up: _Column) -> Membe
             low = max(low, _bound(rule, when.minimum, looked_up, up=True))
         if when.maximum is not None:
             high = min(high, _bound(rule, when.maximum, looked_up, up=False) + 1)
-        held = TickSet([low], [max(low, high)])
-    if not len(held):
+        members = TickSet([low], [max(low, high)])
+    if not len(members):
         _refuse(rule, f"no value of column {column.name!r} is between these bounds")
-    return Membership(place, held, False)
+    return Membership(place, members, False)
 
 
 def _bound(rule: Rule, bound: str | int | float, looked_up: _Column, *, up: bool) -> int:

@@ -1,7 +1,7 @@
-"""What differs between two schemas, as a list that a reviewer reads and a script counts.
+"""Lists what differs between two schemas, for a reviewer to read and for a script to count.
 
-Columns and rules are matched by name, so that a moved column is one finding and not two hundred.
-Everything that takes part in the schema's identity is compared; a description counts as well.
+Columns and rules are matched by name, so that a moved column is one difference and not two hundred.
+Everything that belongs to the identity of a schema is compared, including descriptions.
 """
 
 from collections.abc import Mapping
@@ -30,7 +30,7 @@ class Difference:
 def differences(first: Schema, second: Schema) -> list[Difference]:
     """All differences, in the order of the schemas; empty where they are equal."""
     one, two = first.model_dump(mode="json"), second.model_dump(mode="json")
-    found = _fields("", {k: v for k, v in one.items() if k not in ("columns", "rules")}, two)
+    listed = _fields("", {k: v for k, v in one.items() if k not in ("columns", "rules")}, two)
     for part in ("columns", "rules"):
         what = part.removesuffix("s")
         here = {entry["name"]: entry for entry in one[part]}
@@ -38,10 +38,10 @@ def differences(first: Schema, second: Schema) -> list[Difference]:
         for name, entry in here.items():
             label = f"{what} {name!r}"
             if name not in there:
-                found.append(Difference(label, entry, None))
+                listed.append(Difference(label, entry, None))
             else:
-                found += _fields(f"{label}: ", entry, there[name])
-        found += [
+                listed += _fields(f"{label}: ", entry, there[name])
+        listed += [
             Difference(f"{what} {name!r}", None, entry)
             for name, entry in there.items()
             if name not in here
@@ -49,8 +49,8 @@ def differences(first: Schema, second: Schema) -> list[Difference]:
         common = [name for name in here if name in there]
         moved = [name for name in there if name in here]
         if common != moved:
-            found.append(Difference(f"order of {part}", common, moved))
-    return found
+            listed.append(Difference(f"order of {part}", common, moved))
+    return listed
 
 
 def _fields(prefix: str, one: Mapping[str, Any], two: Mapping[str, Any]) -> list[Difference]:

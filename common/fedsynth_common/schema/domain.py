@@ -20,8 +20,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-import numpy.typing as npt
 
+from fedsynth_common.array_types import Float64Array, Int64Array
 from fedsynth_common.schema.columns import (
     OTHER,
     BooleanColumn,
@@ -34,8 +34,6 @@ from fedsynth_common.schema.columns import (
 from fedsynth_common.schema.temporal import DateColumn, DatetimeColumn, iso_tick
 
 MAX_LEAVES = 256
-Ticks = npt.NDArray[np.int64]
-Values = npt.NDArray[np.int64]
 MISSING = int(np.iinfo(np.int64).min)
 """A missing cell among the values of a column; no tick and no code is that low."""
 
@@ -67,16 +65,16 @@ class FineDomain:
     other: int | None = None
     labels: tuple[str, ...] = ()
     decimals: int = 0
-    atom_ticks: Ticks
-    ticks: Ticks
+    atom_ticks: Int64Array
+    ticks: Int64Array
 
     @property
-    def edges(self) -> npt.NDArray[np.float64]:
+    def edges(self) -> Float64Array:
         """Leaf edges as values (leaves + 1); empty unless ordered."""
         return np.asarray(self.ticks / 10.0**self.decimals, dtype=np.float64)
 
     @property
-    def in_order(self) -> npt.NDArray[np.int64]:
+    def in_order(self) -> Int64Array:
         """The cells of a number by position: every atom before the leaf that it would fall into."""
         leaf = np.searchsorted(self.ticks, self.atom_ticks, side="right") - 1
         place = np.concatenate([leaf, np.arange(self.leaves) + 0.5])
@@ -153,7 +151,7 @@ def _bounds(column: OrderedColumn) -> list[int]:
     return [round(float(number) * unit) if unit > 1 else int(number) for number in declared]
 
 
-def leaf_ticks(low: int, high: int, scale: Scale, leaves: int = MAX_LEAVES) -> Ticks:
+def leaf_ticks(low: int, high: int, scale: Scale, leaves: int = MAX_LEAVES) -> Int64Array:
     """Strictly increasing tick edges from `low` to `high + 1`, at most `leaves` leaves.
 
     >>> leaf_ticks(0, 9, "linear", leaves=5).tolist()
@@ -179,7 +177,7 @@ def leaf_ticks(low: int, high: int, scale: Scale, leaves: int = MAX_LEAVES) -> T
     return np.concatenate([1 - negative[::-1], positive[1:]])
 
 
-def _log_ticks(low: int, high: int, leaves: int) -> Ticks:
+def _log_ticks(low: int, high: int, leaves: int) -> Int64Array:
     """Edges from `low` >= 0 to `high + 1`, even in the logarithm; `leaves` is at most their distance."""
     span = high + 1 - low
     offset = max(low, span / 1e5, 1)

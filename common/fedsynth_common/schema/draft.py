@@ -1,9 +1,9 @@
-"""A first proposal of a schema, read off a table. NOT private: for a person to review.
+"""Drafts a first schema from a table. The draft is NOT private, and a person must review it.
 
-Bounds, categories and the presence of missing cells are facts about the records, and nothing pays
-for them. A draft is safe to use as a schema only where the table is public, or after somebody has
-replaced what the data said by what is publicly known (code lists, physical limits). It carries
-`origin = "drafted from data"` until then.
+Bounds, categories and the presence of missing cells are facts about the records, and no privacy
+budget pays for them. A draft is safe to use as a schema in two cases only: the table is public, or
+somebody has replaced what the data said by what is publicly known (code lists, physical limits).
+Until then it carries `origin = "drafted from data"`.
 
 Rules, per column (first that fits):
 
@@ -29,10 +29,10 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 from pydantic import ValidationError
 
+from fedsynth_common.array_types import Float64Array, Int64Array
 from fedsynth_common.errors import InputError
 from fedsynth_common.schema.columns import (
     MAX_ATOMS,
@@ -50,6 +50,7 @@ from fedsynth_common.schema.domain import leaf_ticks
 from fedsynth_common.schema.draft_moments import draft_moment
 from fedsynth_common.schema.schema import Schema
 from fedsynth_common.tables import factorise, numbers_of
+from fedsynth_common.validated import first_fault
 
 FEW = 20  # up to so many distinct numbers may be codes rather than amounts
 MAX_DECIMALS = 12
@@ -72,7 +73,7 @@ class _Values:
 
     name: str
     texts: list[str]
-    counts: npt.NDArray[np.int64]
+    counts: Int64Array
     missing: int
 
     @property
@@ -88,9 +89,9 @@ class _Values:
 class _Numbers:
     """Distinct numbers, their exact texts and counts; `missing` includes marks such as "?"."""
 
-    values: npt.NDArray[np.float64]
+    values: Float64Array
     texts: list[str]
-    counts: npt.NDArray[np.int64]
+    counts: Int64Array
     missing: int
 
     @property
@@ -119,8 +120,7 @@ def draft_schema(
         )
         return Schema(name=name, columns=columns, target=target, origin="drafted from data")
     except ValidationError as error:
-        fault = str(error.errors()[0]["msg"]).removeprefix("Value error, ")
-        raise InputError(f"cannot draft a schema: {fault}") from None
+        raise InputError(f"cannot draft a schema: {first_fault(error, Schema)}") from None
 
 
 def _values(frame: pd.DataFrame, place: int) -> _Values:
@@ -244,9 +244,7 @@ def _outward(low: int, high: int) -> tuple[int, int]:
     return low // step * step, -(-high // step) * step
 
 
-def _scale(
-    ticks: npt.NDArray[np.int64], counts: npt.NDArray[np.int64], low: int, high: int
-) -> Scale:
+def _scale(ticks: Int64Array, counts: Int64Array, low: int, high: int) -> Scale:
     """Logarithmic where a linear grid would hold the middle half of the records in a few leaves."""
     order = np.argsort(ticks)
     cumulative = np.cumsum(counts[order]) / counts.sum()
@@ -255,9 +253,7 @@ def _scale(
     return "log" if high - low >= 256 and crowded else "linear"
 
 
-def _atoms(
-    ticks: npt.NDArray[np.int64], counts: npt.NDArray[np.int64], edges: npt.NDArray[np.int64]
-) -> tuple[int, ...]:
+def _atoms(ticks: Int64Array, counts: Int64Array, edges: Int64Array) -> tuple[int, ...]:
     """The most frequent of the values with a share of their own that no leaf holds alone."""
     leaf = np.searchsorted(edges, ticks, side="right") - 1
     least = max(ATOM_SHARE * counts.sum(), ATOM_COUNT)

@@ -1,9 +1,10 @@
-"""Schemas of other programs as ours: Frictionless table schemas, SDV metadata.
+"""Reads schemas of other programs: Frictionless table schemas and SDV metadata.
 
-Frictionless says what we need in constraints (`minimum`, `maximum`, `enum`, `required`). SDV's metadata
-has kinds of columns only; no bounds, no categories. What a file leaves open is taken from a draft of a
-table, if one is given, and the result then says `drafted from data`; otherwise it is an error that
-names the column. Nothing is guessed: a made-up bound would silently clamp records.
+Frictionless states what a schema needs in constraints (`minimum`, `maximum`, `enum`, `required`). The
+metadata of SDV has kinds of columns, but neither bounds nor categories. If a table is given, what the
+file leaves open is taken from a draft of that table, and the result then says `drafted from data`. If
+no table is given, an error names the column. Nothing is guessed, because an invented bound would
+silently clamp records.
 
 Sources: specs.frictionlessdata.io/table-schema (version 1); SDV metadata "V1" and "SINGLE_TABLE_V1".
 """
@@ -20,6 +21,7 @@ from fedsynth_common.schema.draft import draft_schema
 from fedsynth_common.schema.draft_moments import draft_moment
 from fedsynth_common.schema.schema import Schema
 from fedsynth_common.tables import factorise
+from fedsynth_common.validated import first_fault
 
 Fields = dict[str, Any]
 _FRICTIONLESS = {
@@ -71,29 +73,29 @@ def _frictionless(field: Fields, key: bool) -> Fields:
     limits = field.get("constraints") or {}
     kind = _FRICTIONLESS.get(field.get("type", "string"), "text")
     unique = key or bool(limits.get("unique"))
-    found: Fields = {"name": field["name"], "description": field.get("description", "")}
+    fields: Fields = {"name": field["name"], "description": field.get("description", "")}
     if unique or kind == "text":
-        return found | {"kind": "id" if unique else "text"}
-    found |= {"kind": kind, "nullable": not limits.get("required", False)}
+        return fields | {"kind": "id" if unique else "text"}
+    fields |= {"kind": kind, "nullable": not limits.get("required", False)}
     if limits.get("enum") and kind != "boolean":
         values = tuple(str(value) for value in limits["enum"])
-        return found | {"kind": "categorical", "categories": values, "other": False}
+        return fields | {"kind": "categorical", "categories": values, "other": False}
     if kind == "boolean":
         for ours, theirs in (("true", "trueValues"), ("false", "falseValues")):
             if field.get(theirs):
-                found[ours] = str(field[theirs][0])
-        return found
+                fields[ours] = str(field[theirs][0])
+        return fields
     for bound in ("minimum", "maximum"):
         if bound in limits and kind != "categorical":
-            found[bound] = limits[bound]
+            fields[bound] = limits[bound]
     if field.get("type") in ("year", "yearmonth"):
-        found["granularity"] = {"year": "year", "yearmonth": "month"}[field["type"]]
-        found |= {b: str(found[b]) for b in ("minimum", "maximum") if b in found}
+        fields["granularity"] = {"year": "year", "yearmonth": "month"}[field["type"]]
+        fields |= {b: str(fields[b]) for b in ("minimum", "maximum") if b in fields}
     if kind in ("date", "datetime") and str(field.get("format", "default")).startswith("%"):
-        found["format"] = field["format"]
+        fields["format"] = field["format"]
     if kind == "duration":
-        found["format"] = "iso8601"
-    return found
+        fields["format"] = "iso8601"
+    return fields
 
 
 def from_sdv(document: Any, name: str, table: pd.DataFrame | None = None) -> Schema:
@@ -116,17 +118,17 @@ def from_sdv(document: Any, name: str, table: pd.DataFrame | None = None) -> Sch
 
 def _sdv(name: str, fields: Fields) -> Fields:
     kind = _SDV.get(fields.get("sdtype", ""), "text")
-    found: Fields = {"name": name, "kind": kind}
+    column: Fields = {"name": name, "kind": kind}
     if fields.get("pii") and kind == "categorical":
         return {"name": name, "kind": "text"}
     representation = str(fields.get("computer_representation", ""))
     if kind == "numeric" and representation.startswith(("Int", "UInt")):
-        found["kind"] = "integer"
+        column["kind"] = "integer"
     if kind == "datetime" and (pattern := fields.get("datetime_format")):
-        found["format"] = pattern
+        column["format"] = pattern
         if not any(mark in pattern for mark in ("%H", "%I", "%X", "%T", "%c")):
-            found["kind"] = "date"
-    return found
+            column["kind"] = "date"
+    return column
 
 
 def _schema(name: str, columns: list[Fields], table: pd.DataFrame | None) -> Schema:
@@ -143,7 +145,7 @@ def _schema(name: str, columns: list[Fields], table: pd.DataFrame | None) -> Sch
             {"name": name, "columns": whole, "origin": origin}, strict=False
         )
     except ValidationError as error:
-        fault = str(error.errors()[0]["msg"]).removeprefix("Value error, ")
+        fault = first_fault(error, Schema)
         raise InputError(f"cannot be a schema of fedsynth: {fault}") from None
 
 

@@ -13,11 +13,11 @@ IDENTIFIER = "urn:fedsynth:schema:1"
 
 def json_schema() -> dict[str, Any]:
     """The JSON Schema (draft 2020-12) of a schema file."""
-    made = Schema.model_json_schema()
+    described = Schema.model_json_schema()
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "$id": IDENTIFIER,
-        **made,
+        **described,
         "title": "Public schema of a fedsynth study",
         "description": "Columns, roles and rules that all sites agree on before any record is read.",
     }

@@ -10,15 +10,15 @@ file gives one line per fault that names the file, the column and the field.
 """
 
 import json
-import os
 from collections import Counter
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from fedsynth_common.durable import write_output
 from fedsynth_common.errors import InputError
-from fedsynth_common.limits import MAX_SCHEMA_BYTES, printable, read_limited
+from fedsynth_common.limits import MAX_SCHEMA_BYTES, printable
 from fedsynth_common.schema.columns import (
     CategoricalColumn,
     Column,
@@ -30,11 +30,11 @@ from fedsynth_common.schema.columns import (
 from fedsynth_common.schema.compiled_rules import compile_rules
 from fedsynth_common.schema.domain import FineDomain, domain_of
 from fedsynth_common.schema.rules import Rule, columns_of
+from fedsynth_common.validated import Place, dotted, faults_of, read_text
 
 Origin = Literal["declared", "drafted from data"]
 MAX_ROWS_PER_PERSON = 1_000
 """As many as the accountant takes (`privacy.events.CountsEvent.sensitivity`)."""
-_SHOWN_FAULTS = 20  # each looks its column up in the text
 
 
 class Schema(BaseModel):
@@ -77,8 +77,8 @@ class Schema(BaseModel):
     def _check_site_column(self) -> None:
         if self.site_column is None:
             return
-        found = [c for c in self.columns if c.name == self.site_column]
-        if not found or not isinstance(found[0], CategoricalColumn):
+        declared = [c for c in self.columns if c.name == self.site_column]
+        if not declared or not isinstance(declared[0], CategoricalColumn):
             fault = "is not a column of kind 'categorical' that lists the names of the sites"
             raise ValueError(f"site_column {self.site_column!r} {fault}")
 
@@ -160,11 +160,8 @@ class Schema(BaseModel):
         try:
             return cls.model_validate_json(text)
         except ValidationError as error:
-            found = error.errors(include_url=False, include_input=False)
-            faults = [_fault_line(fault, text) for fault in found[:_SHOWN_FAULTS]]
-            if len(found) > _SHOWN_FAULTS:
-                faults.append(f"and {len(found) - _SHOWN_FAULTS} more faults")
-            raise InputError("\n".join(f"{source}: {fault}" for fault in faults)) from None
+            lines = (_fault_line(place, fault, text) for place, fault in faults_of(error, cls))
+            raise InputError("\n".join(f"{source}: {line}" for line in lines)) from None
 
     @classmethod
     def load(cls, path: Path | str) -> "Schema":
@@ -173,22 +170,19 @@ class Schema(BaseModel):
         Raises:
             InputError: missing, unreadable or faulty.
         """
-        try:
-            text = read_limited(Path(path), MAX_SCHEMA_BYTES).decode("utf-8-sig")
-        except UnicodeDecodeError as error:
-            raise InputError(f"{path}: not UTF-8 text (byte {error.start})") from None
-        except OSError as error:
-            raise InputError(f"{path}: cannot read the schema ({error.strerror})") from None
-        return cls.from_json(text, source=str(path))
+        return cls.from_json(read_text(Path(path), MAX_SCHEMA_BYTES), source=str(path))
 
     def save(self, path: Path | str, *, private: bool = False) -> None:
-        """Write the schema as JSON; replaces the file. `private`: only its owner may read it."""
-        mode = 0o600 if private else 0o666
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            if private:
-                os.fchmod(descriptor, mode)  # a file that was there before keeps its own
-            file.write(self.to_json())
+        """Write the schema as JSON, and replace the file if it exists.
+
+        Args:
+            path: The file.
+            private: Whether only its owner may read it.
+
+        Raises:
+            InputError: the file cannot be written.
+        """
+        write_output(Path(path), self.to_json(), 0o600 if private else None)
 
 
 def domains(schema: Schema) -> tuple[FineDomain, ...]:
@@ -224,24 +218,21 @@ def _unused(value: Any) -> bool:
     return value is None or value is False or value == []  # a bound of 0 is used
 
 
-def _fault_line(fault: Any, text: str) -> str:
-    """One of pydantic's faults as `column 'age': minimum: what is wrong`."""
-    message = str(fault["msg"]).removeprefix("Value error, ")
-    place = [str(part) for part in fault["loc"]]
-    if place[:1] in (["columns"], ["rules"]) and len(place) > 1:
-        prefix = _label(text, place[0], int(place[1]))
-        field = ".".join(place[3:])  # place[2] is the kind that pydantic chose
-    else:
-        prefix, field = "", ".".join(place)
-    if message.startswith(("column ", "rule ")):
-        prefix = ""
-    return printable(": ".join(part for part in (prefix, field, message) if part))
+def _fault_line(place: Place, fault: str, text: str) -> str:
+    """One fault as `column 'age': minimum: what is wrong`."""
+    owner = ""
+    if place[:1] in (("columns",), ("rules",)) and len(place) > 1:
+        owner, place = _owner(text, str(place[0]), int(place[1])), place[2:]
+    if fault.startswith(("column ", "rule ")):
+        owner = ""
+    return printable(": ".join(part for part in (owner, dotted(place), fault) if part))
 
 
-def _label(text: str, part: str, index: int) -> str:
-    what = part.removesuffix("s")
+def _owner(text: str, part: str, index: int) -> str:
+    """The column or rule that a fault is in, by its name, or by its number if it has none."""
+    kind = part.removesuffix("s")
     try:
         name = json.loads(text)[part][index]["name"]
     except (KeyError, TypeError, ValueError, RecursionError):
-        return f"{what} number {index + 1}"
-    return f"{what} {name!r}"
+        return f"{kind} number {index + 1}"
+    return f"{kind} {name!r}"

@@ -1,8 +1,9 @@
 """Sets of ticks (the representable values of a number) as sorted, disjoint stretches.
 
-Leaves hold up to billions of ticks, so a set is never listed. Two functions are enough to count and
-to draw exactly: `rank` (how many members lie below a tick) and its inverse `at` (which member has a
-rank). A uniform draw among the members of a leaf is a uniform rank between those of its two edges.
+A leaf can hold billions of ticks, so a set is never written out as a list. Two functions are enough
+to count and to draw exactly: `rank` says how many members lie below a tick, and its inverse `at` says
+which member has a given rank. To draw a uniform member of a leaf, draw a uniform rank between the
+ranks of the leaf's two edges.
 """
 
 from collections.abc import Iterable
@@ -11,9 +12,8 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
+from fedsynth_common.array_types import BoolArray, Int64Array
 from fedsynth_common.schema.domain import FineDomain
-
-Ticks = npt.NDArray[np.int64]
 
 
 class TickSet:
@@ -22,8 +22,8 @@ class TickSet:
     def __init__(self, starts: npt.ArrayLike, stops: npt.ArrayLike) -> None:
         first = np.asarray(starts, dtype=np.int64)
         last = np.asarray(stops, dtype=np.int64)
-        held = first < last
-        self._starts, self._stops = first[held], last[held]
+        filled = first < last
+        self._starts, self._stops = first[filled], last[filled]
         self._below = np.concatenate([[0], np.cumsum(self._stops - self._starts)])
 
     @classmethod
@@ -64,11 +64,11 @@ class TickSet:
         """Number of members."""
         return int(self._below[-1])
 
-    def contains(self, ticks: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
+    def contains(self, ticks: npt.NDArray[Any]) -> BoolArray:
         """Which of the given ticks are members."""
         return np.asarray(self.rank(ticks + 1) > self.rank(ticks))
 
-    def rank(self, ticks: npt.NDArray[Any]) -> Ticks:
+    def rank(self, ticks: npt.NDArray[Any]) -> Int64Array:
         """How many members lie below each tick."""
         if not len(self):
             return np.zeros(np.shape(ticks), dtype=np.int64)
@@ -76,7 +76,7 @@ class TickSet:
         beyond = np.maximum(self._stops[np.maximum(begun - 1, 0)] - ticks, 0)
         return np.asarray(self._below[begun] - np.where(begun > 0, beyond, 0), dtype=np.int64)
 
-    def at(self, ranks: npt.NDArray[Any]) -> Ticks:
+    def at(self, ranks: npt.NDArray[Any]) -> Int64Array:
         """The member of each rank (0 is the lowest); the nearest where there is none.
 
         An empty set answers 0, for callers that draw for every row and use some.
@@ -87,7 +87,7 @@ class TickSet:
         stretch = np.searchsorted(self._below, ranks, side="right") - 1
         return np.asarray(self._starts[stretch] + ranks - self._below[stretch], dtype=np.int64)
 
-    def draw(self, start: Ticks, stop: Ticks, rng: np.random.Generator) -> Ticks:
+    def draw(self, start: Int64Array, stop: Int64Array, rng: np.random.Generator) -> Int64Array:
         """A uniform member of every `[start, stop)`; arbitrary where that holds none."""
         first = self.rank(start)
         return self.at(first + rng.integers(0, np.maximum(self.rank(stop) - first, 1)))

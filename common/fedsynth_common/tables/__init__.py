@@ -15,7 +15,6 @@ from fedsynth_common.tables.files import (
     read_chunks,
     read_table,
     suffix_of,
-    write_table,
 )
 from fedsynth_common.tables.moments import in_calendar, moments_of, seconds_of
 from fedsynth_common.tables.storage import stored
@@ -42,5 +41,4 @@ __all__ = [
     "suffix_of",
     "text_of",
     "whole_number",
-    "write_table",
 ]

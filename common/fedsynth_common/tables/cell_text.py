@@ -58,10 +58,10 @@ def whole_number(text: str) -> str:
     >>> whole_number("1.0"), whole_number("1.50"), whole_number("007.0")
     ('1', '1.50', '007.0')
     """
-    found = _WHOLE.fullmatch(text)
-    if not found:
+    match = _WHOLE.fullmatch(text)
+    if not match:
         return text
-    return "0" if found[1] == "-0" else found[1]
+    return "0" if match[1] == "-0" else match[1]
 
 
 def _text_of_float(value: float | np.floating) -> str | None:

@@ -1,20 +1,22 @@
-"""The canonical text and the number of every cell of a column, however a table stores it.
+"""Reads the canonical text and the number of every cell of a column, however a table stores it.
 
-Equal values of different storage are equal ("1" in a CSV, 1 and 1.0 in Parquet or a database), and what
-a cell gives depends on that cell alone (`cell_text`, `storage`). What a text means is for the schema to
-say: nothing is guessed here, "NA" is a text and "007" keeps its zeros.
+Equal values are equal in every type of storage ("1" in a CSV file, 1 and 1.0 in Parquet or in a
+database), and what a cell reads as depends on that cell alone (`cell_text`, `storage`). This module
+does not guess what a text means, because that is for the schema to say: "NA" is a text, and "007"
+keeps its zeros.
 
-A number in a text is written `[+-]digits[.digits][e[+-]digits]` in ASCII, blanks around it aside; it is
-read as the nearest double, so that a number has the same bits whether it comes as text, as a double
-or as an exact decimal. Locale forms ("1,5", "1.000,5"), "inf" and "nan" are no numbers.
+A number in a text is written `[+-]digits[.digits][e[+-]digits]` in ASCII, with or without blanks
+around it. It is read as the nearest double, so that a number has the same bits whether it comes as a
+text, as a double or as an exact decimal. Local forms ("1,5", "1.000,5"), "inf" and "nan" are not
+numbers.
 """
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from fedsynth_common.array_types import Float64Array, Int64Array
 from fedsynth_common.tables.cell_text import text_of
 from fedsynth_common.tables.storage import stored
 
@@ -22,7 +24,7 @@ _BLANKS = "".join(filter(str.isspace, map(chr, range(0x3001))))  # those that `s
 _NUMBER = r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?$"
 
 
-def factorise(series: pd.Series) -> tuple[npt.NDArray[np.int64], list[str]]:
+def factorise(series: pd.Series) -> tuple[Int64Array, list[str]]:
     """Each cell's index into the list of distinct canonical texts; -1 where missing."""
     series = stored(series)
     if series.dtype == object:  # 1, True and "1" are equal to a hash table, not to us
@@ -47,7 +49,7 @@ def as_text(series: pd.Series) -> pd.Series:
     return pd.Series(values, index=series.index, name=series.name, dtype="str")
 
 
-def as_number(series: pd.Series) -> npt.NDArray[np.float64]:
+def as_number(series: pd.Series) -> Float64Array:
     """Cells as numbers, booleans as 1 and 0; NaN where missing, not a number, or not finite.
 
     Where the text is present and the number NaN, the cell could not be understood.
@@ -70,12 +72,12 @@ def as_number(series: pd.Series) -> npt.NDArray[np.float64]:
     return np.where(np.isfinite(numbers), numbers, np.nan)
 
 
-def numbers_of(texts: list[str]) -> npt.NDArray[np.float64]:
+def numbers_of(texts: list[str]) -> Float64Array:
     """Each text as a number, NaN where it is none."""
     return as_number(pd.Series(texts, dtype="str"))
 
 
-def _parsed(texts: pa.Array | pa.ChunkedArray) -> npt.NDArray[np.float64]:
+def _parsed(texts: pa.Array | pa.ChunkedArray) -> Float64Array:
     """Numbers of texts; whatever is not in our grammar is NaN."""
     try:
         # what Arrow reads beyond our grammar ("inf", "nan") is not finite: NaN in the end

@@ -1,9 +1,9 @@
-"""Where rows end and quotes stand in a block of CSV, found over the whole block at once.
+"""Finds where rows end and where quotes stand in a block of CSV, for the whole block at once.
 
-A row ends at a line end with an even number of quotes before it. Counted from the start of a row, quotes
-of even number open a cell (or continue a doubled quote) and those of odd number close one (RFC 4180): an
-opening one stands at the start of a cell or right behind a closing one, a closing one at the end of a
-cell or right before an opening one.
+A row ends at a line end that has an even number of quotes before it. Count the quotes from the start
+of a row, beginning with 0. Quotes with an even number open a cell (or continue a doubled quote), and
+quotes with an odd number close one (RFC 4180). An opening quote stands at the start of a cell or
+right behind a closing one. A closing quote stands at the end of a cell or right before an opening one.
 """
 
 import numpy as np
@@ -20,9 +20,9 @@ def end_of_rows(data: bytes, first: bool = False) -> int:
             return max(data.rfind(b"\n"), data.rfind(b"\r")) + 1
         ends = [end for end in (data.find(b"\n"), data.find(b"\r")) if end >= 0]
         return _after(data, min(ends)) if ends else 0
-    held = np.frombuffer(data, dtype=np.uint8)
-    breaks = np.flatnonzero((held == _LF) | (held == _CR))
-    outside = breaks[np.searchsorted(np.flatnonzero(held == _QUOTE), breaks) % 2 == 0]
+    symbols = np.frombuffer(data, dtype=np.uint8)
+    breaks = np.flatnonzero((symbols == _LF) | (symbols == _CR))
+    outside = breaks[np.searchsorted(np.flatnonzero(symbols == _QUOTE), breaks) % 2 == 0]
     if not len(outside):
         return 0
     return _after(data, int(outside[0 if first else -1]))

@@ -1,11 +1,12 @@
-"""CSV in pieces of whole rows, strictly, with bounded memory.
+"""Reads CSV strictly, in pieces of whole rows, with bounded memory.
 
-A row that slid by one column would silently become somebody else's record, so whatever RFC 4180 does
-not allow is refused with its line and, where there is one, its column, never with its content: ragged
-rows, a quote inside an unquoted cell or behind a closed one, a quote never closed, NUL bytes, bytes
-that are not text in the declared encoding, headings that are empty or repeated.
+If a row slid by one column, it would silently become somebody else's record. For this reason
+everything that RFC 4180 does not allow is refused: ragged rows, a quote inside an unquoted cell or
+behind a closed one, a quote that is never closed, NUL bytes, bytes that are not text in the declared
+encoding, and headings that are empty or repeated. The message names the line and, where there is one,
+the column. It never contains what the cell holds.
 
-Line ends may be LF, CRLF or CR; empty lines are skipped; a byte order mark is accepted.
+Line ends may be LF, CRLF or CR. Empty lines are skipped, and a byte order mark is accepted.
 """
 
 import codecs

@@ -1,11 +1,11 @@
-"""Table files: CSV, gzipped CSV and Parquet, whole or in chunks of bounded size.
+"""Reads table files: CSV, gzipped CSV and Parquet, whole or in chunks of bounded size.
 
-Only regular files are opened: a FIFO would block for ever and a device has no end. The chunks of a
-file, one below the other, are the table; a chunk holds a few megabytes, whatever the file's size.
+Only regular files are opened, because reading a FIFO could block for ever and a device has no end. The
+chunks of a file, one below the other, are the table. A chunk holds a few megabytes, whatever the
+file's size is.
 """
 
 import gzip
-import io
 import os
 import stat
 import zlib
@@ -101,33 +101,6 @@ def suffix_of(path: Path) -> str:
         if path.name.lower().endswith(suffix):
             return suffix
     raise InputError(f"{path}: unknown kind of table; expected a name in {', '.join(SUFFIXES)}")
-
-
-def write_table(frame: pd.DataFrame, path: Path | str) -> None:
-    """Write a table; replaces the file only once it is complete. Equal tables give equal bytes.
-
-    Raises:
-        InputError: unknown extension, or the place cannot be written to.
-    """
-    path = Path(path)
-    content = _content(frame, suffix_of(path))
-    partial = path.with_name(path.name + ".part")
-    try:
-        partial.write_bytes(content)
-        partial.replace(path)
-    except OSError as error:
-        partial.unlink(missing_ok=True)
-        raise InputError(f"{path}: cannot be written ({error.strerror})") from None
-
-
-def _content(frame: pd.DataFrame, suffix: str) -> bytes:
-    if suffix == ".parquet":
-        stream = io.BytesIO()
-        frame.to_parquet(stream, index=False)
-        return stream.getvalue()
-    text = frame.to_csv(index=False, lineterminator="\n").encode("utf-8")
-    # neither a time nor a name in the header: equal tables, equal bytes
-    return gzip.compress(text, mtime=0) if suffix == ".csv.gz" else text
 
 
 def _csv(

@@ -1,8 +1,8 @@
-"""The moments and the lengths of time among the cells of a column.
+"""Reads the moments and the lengths of time among the cells of a column.
 
-A cell that holds one by its type (a timestamp of Parquet, a date of PostgreSQL) is read as it is,
-whatever format the schema declares for texts. Each cell is looked at alone: in a column of Python
-objects moments stand beside texts, and each is read as it would be among its own kind.
+Some cells hold a moment by their type (a timestamp of Parquet, a date of PostgreSQL). Such a cell is
+read as it is, whatever format the schema declares for texts. Each cell is read alone: in a column of
+Python objects moments can stand beside texts, and each reads as it would among cells of its own kind.
 """
 
 import datetime
@@ -12,14 +12,14 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from fedsynth_common.array_types import BoolArray, Float64Array
 from fedsynth_common.tables.storage import stored
 
 Moments = npt.NDArray[np.datetime64]
-Flags = npt.NDArray[np.bool_]
 _PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 
 
-def moments_of(series: pd.Series) -> tuple[Moments, Flags]:
+def moments_of(series: pd.Series) -> tuple[Moments, BoolArray]:
     """Every moment in UTC, to the microsecond; and which cells are moments by their type.
 
     A moment is NaT where it is missing, or outside of the years 1 to 9999.
@@ -36,7 +36,7 @@ def moments_of(series: pd.Series) -> tuple[Moments, Flags]:
     return moments, flags
 
 
-def seconds_of(series: pd.Series) -> tuple[npt.NDArray[np.float64], Flags]:
+def seconds_of(series: pd.Series) -> tuple[Float64Array, BoolArray]:
     """Every length of time in seconds, NaN where there is none; and which cells are such lengths."""
     series = stored(series)
     if series.dtype.kind == "m":
@@ -75,7 +75,7 @@ def _moment(cell: Any) -> np.datetime64:
     return np.datetime64(in_calendar(np.array([cell], dtype="datetime64"))[0])
 
 
-def _seconds(lengths: npt.NDArray[np.timedelta64]) -> npt.NDArray[np.float64]:
+def _seconds(lengths: npt.NDArray[np.timedelta64]) -> Float64Array:
     """Whole seconds and the rest apart: so each resolution of a length gives the same double."""
     per_second = _PER_SECOND[np.datetime_data(lengths.dtype)[0]]
     counts = lengths.astype(np.int64)

@@ -1,10 +1,10 @@
-"""Columns in the few storages that are read all at once; everything else is read cell by cell.
+"""Names the few types of storage that are read all at once; all others are read cell by cell.
 
-What a cell reads as must not depend on the cells beside it: else one record could move the codes of
-all others, and the noise covers one. A column's storage does depend on them, since libraries choose one
-type for many cells. So storage may decide how *fast* a column is read and nothing else: each of the
-storages below gives what `text_of`, `as_number` and the readers of moments give for its cells one by one
-(`tests/common/test_cells.py` compares them).
+What a cell reads as must not depend on the cells beside it. Otherwise one record could move the codes
+of all others, and the noise covers the codes of one. The storage of a column does depend on all its
+cells, because libraries choose one type for many cells. Storage may therefore decide only how *fast*
+a column is read. Each of the storages below gives what `text_of`, `as_number` and the readers of
+moments give for its cells one by one (`tests/common/test_cells.py` compares them).
 """
 
 from typing import Any

@@ -1,13 +1,13 @@
-"""Load a finished generator and draw records from it.
+"""Loads a finished generator and draws records from it.
 
-The folder holds `generator.safetensors` (weights and codebook), `schema.json` and
-`privacy_statement.json`, which is written last and names the SHA-256 of the other two. No pickle is
-involved; the header names the architecture, and every array is checked for shape, range and
-finiteness before anything of its size is allocated, so a damaged or hostile file gives one clear
-error.
+A generator folder contains `generator.safetensors` (weights and codebook), `schema.json` and
+`privacy_statement.json`. The statement is written last and contains the SHA-256 of the other two
+files. No file is a pickle. The header of the weights names the architecture. Shape, range and
+finiteness of every array are checked before memory of its size is used, so a damaged or hostile
+file leads to one clear error.
 
-How records are drawn, with or without conditions, is in `sampling/sampler.py`; how rows
-are completed, in `sampling/completion.py`.
+`sampling/sampler.py` draws records, with or without conditions. `sampling/completion.py` completes
+rows.
 """
 
 import json
@@ -43,11 +43,11 @@ from fedsynth_release.statement.privacy_statement import PrivacyStatement
 FORMAT = "fedsynth-generator-1"
 MAX_BYTES = 1 << 30
 CHUNK = 50_000
-"""Records drawn at a time: memory does not grow with the number asked for."""
+"""Number of records that are drawn at a time, so that any number of records fits into memory."""
 
 
 class Generator:
-    """A generator with its codebook and schema: everything needed to draw records."""
+    """A generator with its codebook, schema and privacy statement."""
 
     def __init__(
         self,
@@ -69,7 +69,7 @@ class Generator:
         where: Where = (),
         rebalance: Rebalance | str | None = None,
     ) -> Iterator[pd.DataFrame]:
-        """Frames of at most 50,000 records that together hold `rows`; constant memory."""
+        """Draw `rows` records in frames of at most 50,000, with constant memory."""
         rng = _rng(seed)
         if isinstance(rebalance, str):
             rebalance = Rebalance.parse(rebalance, self.schema)
@@ -82,18 +82,18 @@ class Generator:
             yield surrogates.added(draw(min(CHUNK, rows - start), rng), start)
 
     def probability(self, where: Where) -> float:
-        """Share of the generator's records for which the conditions hold, at least 1e-9.
+        """The share of the generator's records that meet the conditions, at least 1e-9.
 
         Raises:
-            InputError: a condition that cannot be read, or a share below that.
+            InputError: a condition cannot be read, or the share is below 1e-9.
         """
         return self._sampler.conditioned(self.network, where).probability
 
     def complete(self, frame: pd.DataFrame, seed: int | None = None) -> pd.DataFrame:
-        """Rows with some cells given; absent columns and empty cells are drawn to go with them.
+        """Complete rows: absent columns and empty cells are drawn to go with the given cells.
 
         Raises:
-            InputError: no rows, or a column or cell that does not fit the schema.
+            InputError: there are no rows, or a column or cell does not fit the schema.
         """
         rng = _rng(seed)
         surrogates = Surrogates(self.schema, len(frame), rng)
@@ -116,11 +116,11 @@ class Generator:
         """Draw records as one frame.
 
         Args:
-            rows: how many, at least 1.
-            seed: for the same records again; the default draws anew each time. Sampling is
-                post-processing, so a seed here takes nothing from the guarantee.
-            where: conditions that every record meets, such as `("age>=65", "sex=F")`.
-            rebalance: shares of a column's categories, such as `"sex"` for equal ones or
+            rows: the number of records, at least 1.
+            seed: the same seed draws the same records again. Without one, every call draws other
+                records. Sampling is post-processing, so a seed does not weaken the guarantee.
+            where: conditions that every record must meet, such as `("age>=65", "sex=F")`.
+            rebalance: shares of a column's categories, such as `"sex"` for equal shares or
                 `"sex=F:0.7,M:0.3"`.
         """
         if rows < 1:
@@ -129,7 +129,7 @@ class Generator:
         return pd.concat(frames, ignore_index=True)
 
     def save(self, folder: Path) -> None:
-        """Write the three files into an existing folder; the statement then names their digests."""
+        """Write the three files into an existing folder; the statement contains their digests."""
         tensors = {
             f"network.{name}": p.detach().contiguous()
             for name, p in self.network.named_parameters()
@@ -137,7 +137,8 @@ class Generator:
         for name, array in self.codebook.to_arrays().items():
             stored = array.astype(np.int32) if array.dtype.kind in "iu" else array
             tensors[name] = torch.from_numpy(stored.copy())
-        # one entry: safetensors writes several in random order, and equal studies must give equal files
+        # one entry only: safetensors writes several entries in random order, but equal studies must
+        # give equal files
         header = {"format": FORMAT, "shape": self.network.shape.model_dump()}
         save_file(tensors, folder / WEIGHTS, metadata={"fedsynth": json.dumps(header)})
         self.schema.save(folder / SCHEMA)
@@ -149,7 +150,7 @@ class Generator:
         """Read a generator folder.
 
         Raises:
-            InputError: naming the file that is missing or damaged.
+            InputError: a file is missing or damaged; the message names it.
         """
         folder = Path(folder)
         for name in (WEIGHTS, SCHEMA, STATEMENT):
@@ -173,7 +174,7 @@ class Generator:
 
 
 def _check_digests(folder: Path, statement: PrivacyStatement) -> None:
-    """Refuse files that are sound in themselves but not those that the statement is about."""
+    """Refuse files that are intact but are not the files that the statement is about."""
     for name in DIGESTED:
         if statement.artefacts.get(name) != sha256_of(folder / name):
             raise InputError(f"{folder / name}: its SHA-256 is not the one in {STATEMENT}")
@@ -190,7 +191,7 @@ def _damaged(path: Path) -> InputError:
 
 
 def _read_file(path: Path) -> tuple[dict[str, torch.Tensor], GeneratorShape]:
-    """All tensors (together no larger than the file) and the architecture of the header."""
+    """Read all tensors (together no larger than the file) and the architecture in the header."""
     if path.stat().st_size > MAX_BYTES:
         raise InputError(f"{path}: larger than {MAX_BYTES >> 20} MiB; not a generator of fedsynth")
     try:
@@ -206,7 +207,7 @@ def _read_file(path: Path) -> tuple[dict[str, torch.Tensor], GeneratorShape]:
 
 
 def _network(tensors: dict[str, torch.Tensor], shape: GeneratorShape) -> GeneratorNetwork:
-    """The network; memory for its weights is taken only after the shapes were found to fit."""
+    """Build the network; memory for its weights is used only after all shapes were checked."""
     weights = {
         name.removeprefix("network."): tensor
         for name, tensor in tensors.items()
@@ -224,7 +225,7 @@ def _network(tensors: dict[str, torch.Tensor], shape: GeneratorShape) -> Generat
 
 
 def _codebook(tensors: dict[str, torch.Tensor], schema: Schema) -> Codebook:
-    """The codebook, once every view was found to lie on the fine cells of the schema."""
+    """Read the codebook and check that every view fits the fine cells of the schema."""
     arrays: dict[str, NDArray[Any]] = {
         name: tensor.numpy() for name, tensor in tensors.items() if name.startswith("codebook.")
     }

@@ -1,29 +1,22 @@
 """The files of a generator folder and their digests.
 
-| file | is |
+| file | content |
 |---|---|
 | `generator.safetensors` | weights and codebook |
 | `schema.json` | the public schema |
-| `measurements.json` | the noisy marginals that the generator was held against; may be absent |
-| `plan.json` | the plan that every site approved: its SHA-256 is the digest they approved |
-| `privacy_statement.json` | what was promised and charged; names the SHA-256 of the first three |
+| `measurements.json` | the noisy marginals to compare the generator with; may be absent |
+| `plan.json` | the plan that every site approved; sites approve its SHA-256 |
+| `privacy_statement.json` | what was promised and charged, and the SHA-256 of the first three files |
 | `MODEL_CARD.md` | the statement in words |
 
-Together they are all that `fedsynth verify` needs. A digest beside the file that it describes finds
-damage and mix-ups, not a forger, who would write both. `report.html` and tables stand beside the
-folder, not in it: they can be made again from it.
+`fedsynth verify` needs no other files. The digests in the statement reveal a file that was damaged
+or mixed up. They do not reveal a forgery, because a forger would change the digest too.
+`report.html` and tables are written beside the folder and not into it, because they can be made
+again from the folder.
 """
 
 import hashlib
 from pathlib import Path
-from typing import TypeVar
-
-from pydantic import BaseModel, ValidationError
-
-from fedsynth_common.errors import InputError
-from fedsynth_common.limits import MAX_STATEMENT_BYTES, printable, read_limited
-
-M = TypeVar("M", bound=BaseModel)
 
 WEIGHTS, SCHEMA, PLAN = "generator.safetensors", "schema.json", "plan.json"
 STATEMENT, CARD = "privacy_statement.json", "MODEL_CARD.md"
@@ -34,29 +27,12 @@ REPORT = "report.html"
 
 
 def sha256_of(path: Path) -> str:
-    """SHA-256 of a file in hexadecimal; memory does not grow with the file."""
+    """The SHA-256 of a file in hexadecimal, computed with constant memory."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def digests_of(folder: Path) -> dict[str, str]:
-    """SHA-256 by name of the files that the statement names; optional ones where they are there."""
+    """The SHA-256, by name, of those files that the statement lists and that are in the folder."""
     there = [name for name in OPTIONAL if (folder / name).is_file()]
     return {name: sha256_of(folder / name) for name in (*DIGESTED, *there)}
-
-
-def load_model(path: Path, kind: type[M], fault: str) -> M:
-    """A JSON file as the pydantic model that it is the text of.
-
-    Raises:
-        InputError: it cannot be read, or `fault` and the first place that is not as expected.
-    """
-    try:
-        return kind.model_validate_json(read_limited(path, MAX_STATEMENT_BYTES))
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror})") from None
-    except ValidationError as error:
-        place = (
-            ".".join(str(part) for part in error.errors(include_input=False)[0]["loc"]) or "file"
-        )
-        raise InputError(f"{path}: {fault} ({printable(place)})") from None

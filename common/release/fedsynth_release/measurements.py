@@ -1,12 +1,13 @@
-"""measurements.json: what the sites measured together, cleaned, for a report to compare with.
+"""measurements.json: the noisy marginals that all sites measured together, for a report.
 
-A coordinator has no real record, so its report holds the generator against the noisy marginals that
-it learned from. Everything here is post-processing of differentially private counts and costs
-nothing: pooled over the sites, divided by the noisy number of records, made consistent. It says how
-well the generator learned what was measured, and `error` how far the measurement itself may be off.
+The coordinator has no real records. Its report therefore compares the generator with the noisy
+marginals from which the generator learned. The counts are pooled over the sites, divided by the
+noisy number of records and made consistent. All this is post-processing of differentially private
+counts, so it costs no privacy budget. The comparison shows how well the generator learned what was
+measured; `error` shows how far the measurement itself may be from the truth.
 
-Guarantees: frequencies of a column are non-negative and sum to one; the columns are those of the
-schema in order; `from_json(to_json(m)) == m`; figures are rounded to six digits.
+Guarantees: the frequencies of a column are not negative and sum to one; the columns are those of
+the schema in order; `from_json(to_json(m)) == m`; figures are rounded to six digits.
 """
 
 from collections.abc import Sequence
@@ -17,29 +18,30 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from fedsynth_common.array_types import Float64Array
+from fedsynth_common.limits import MAX_STATEMENT_BYTES
 from fedsynth_common.schema import Schema
-from fedsynth_release.generator_files import load_model
+from fedsynth_common.validated import read_model
 
 DIGITS = 6
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 Matrix = tuple[tuple[Share, ...], ...]
-Floats = NDArray[np.float64]
 
 
 class NoisyMarginal(Protocol):
-    """A pooled marginal: columns, frequencies (one axis per column), variance of a frequency."""
+    """A marginal pooled over the sites: its columns, its frequencies and their noise variance."""
 
     @property
     def columns(self) -> tuple[int, ...]:
-        """Positions among the modelled columns."""
+        """The indices of the columns among the modelled columns."""
 
     @property
-    def frequencies(self) -> Floats:
-        """One axis per column."""
+    def frequencies(self) -> Float64Array:
+        """The frequencies, with one axis for each column."""
 
     @property
     def variance(self) -> float:
-        """Of the noise on one frequency."""
+        """The variance of the noise on one frequency."""
 
 
 class _Part(BaseModel):
@@ -47,7 +49,7 @@ class _Part(BaseModel):
 
 
 class MeasuredColumn(_Part):
-    """One-way frequencies of a column's codes; `error` is the standard deviation of one of them."""
+    """The frequencies of one column's codes; `error` is the standard deviation of one frequency."""
 
     name: str
     frequencies: tuple[Share, ...] = Field(min_length=1)
@@ -61,12 +63,12 @@ class MeasuredColumn(_Part):
 
 
 class MeasuredPairs(_Part):
-    """Square, symmetric, zero diagonal, over the columns in order.
+    """Two square, symmetric tables over the columns in order, with 0 on the diagonal.
 
     Attributes:
-        distance: total variation distance of the generator's pair from the measured one.
-        dependence: the same of the measured pair from independent columns; 0 where nothing stood
-            out from the noise.
+        distance: total variation distance of the generator's pair from the measured pair.
+        dependence: total variation distance of the measured pair from independent columns; 0 if the
+            dependence cannot be told from the noise.
     """
 
     distance: Matrix
@@ -74,7 +76,7 @@ class MeasuredPairs(_Part):
 
 
 class Measurements(_Part):
-    """The measurements of a study; `records` is the noisy number of records of all sites."""
+    """The measurements of a study; `records` is the noisy number of all sites' records."""
 
     format_version: Literal[1] = 1
     records: Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -91,14 +93,14 @@ class Measurements(_Part):
 
     @classmethod
     def of(
-        cls, schema: Schema, records: float, marginals: Sequence[NoisyMarginal], soft: Floats
+        cls, schema: Schema, records: float, marginals: Sequence[NoisyMarginal], soft: Float64Array
     ) -> Self:
-        """What was measured, beside what the generator makes of it.
+        """Put together the measured marginals and how far the generator is from them.
 
         Args:
-            schema: of the study.
+            schema: the schema of the study.
             records: the noisy number of records.
-            marginals: one one-way marginal per modelled column in order, then pairs.
+            marginals: one one-way marginal for each modelled column in order, then the pairs.
             soft: the generator's probabilities (latents, sum of widths).
         """
         names = [column.name for column in schema.modelled]
@@ -123,19 +125,19 @@ class Measurements(_Part):
         """Read the file.
 
         Raises:
-            InputError: missing, unreadable or damaged.
+            InputError: the file is missing, cannot be read or is damaged.
         """
-        return load_model(path, cls, "damaged")
+        return read_model(path, cls, MAX_STATEMENT_BYTES, "damaged")
 
 
-def _cleaned(frequencies: Floats) -> Floats:
-    """Non-negative, summing to one."""
-    kept = np.maximum(np.asarray(frequencies, dtype=np.float64), 0.0)
-    total = kept.sum()
-    return kept / total if total > 0 else np.full_like(kept, 1.0 / kept.size)
+def _cleaned(frequencies: Float64Array) -> Float64Array:
+    """The frequencies cut at 0 and scaled to sum to one."""
+    positive = np.maximum(np.asarray(frequencies, dtype=np.float64), 0.0)
+    total = positive.sum()
+    return positive / total if total > 0 else np.full_like(positive, 1.0 / positive.size)
 
 
-def _rounded(values: Floats) -> tuple[float, ...]:
+def _rounded(values: Float64Array) -> tuple[float, ...]:
     return tuple(float(v) for v in np.round(values, DIGITS))
 
 
@@ -143,7 +145,9 @@ def _error(variance: float) -> float:
     return float(f"{np.sqrt(variance):.4g}")
 
 
-def _pairs(pairs: Sequence[NoisyMarginal], first: Sequence[Floats], soft: Floats) -> MeasuredPairs:
+def _pairs(
+    pairs: Sequence[NoisyMarginal], first: Sequence[Float64Array], soft: Float64Array
+) -> MeasuredPairs:
     size = len(first)
     starts = np.concatenate([[0], np.cumsum([p.size for p in first])])
     distance, dependence = np.zeros((size, size)), np.zeros((size, size))
@@ -162,5 +166,5 @@ def _tvd(p: NDArray[Any], q: NDArray[Any]) -> float:
     return min(1.0, float(0.5 * np.abs(p - q).sum()))
 
 
-def _matrix(values: Floats) -> Matrix:
+def _matrix(values: Float64Array) -> Matrix:
     return tuple(_rounded(row) for row in np.round(values, 4))

@@ -4,9 +4,10 @@ The file appears under its name only when it is complete: pieces go to a tempora
 which replaces the target on success and is removed on failure. Equal tables give equal bytes.
 
 Spreadsheet programs run a CSV cell that starts with =, +, - or @ as a formula (CWE-1236; OWASP "CSV
-Injection"). Texts of a synthetic table are those of the public schema, but a schema, too, comes from
-somebody else: `escape_formulas` puts an apostrophe before such texts and headings. Numbers stay as they
-are, and so does everything without the option, since an apostrophe is another category to a program.
+Injection"). Texts of a synthetic table are those of the public schema, but a schema, too, comes
+from somebody else: `escape_formulas` puts an apostrophe before such texts and headings. Numbers
+stay as they are, and so does everything without the option, since an apostrophe is another category
+to a program.
 """
 
 import gzip
@@ -99,6 +100,16 @@ class TableWriter:
                 raise InputError(f"{self.path}: cannot be written ({fault.strerror})") from None
         finally:
             self._partial.unlink(missing_ok=True)
+
+
+def write_table(frame: pd.DataFrame, path: Path) -> None:
+    """Write a table that is in memory; the suffix of `path` says the format.
+
+    Raises:
+        InputError: unknown format, or the file cannot be written.
+    """
+    with TableWriter(path) as writer:
+        writer.write(frame)
 
 
 def without_formulas(frame: pd.DataFrame) -> pd.DataFrame:

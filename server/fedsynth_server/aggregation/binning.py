@@ -23,14 +23,14 @@ Guarantees: deterministic; a function of the arguments alone, which are public.
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 
+from fedsynth_common.array_types import BoolArray, Float64Array, Int64Array, UInt16Array
 from fedsynth_common.errors import InputError
 from fedsynth_common.schema import domains
 from fedsynth_common.schema.columns import CategoricalColumn, ModelledColumn
 from fedsynth_common.schema.domain import FineDomain
 from fedsynth_common.schema.schema import Schema
-from fedsynth_release.decoding.codebook import Codebook, Codes, Shape
+from fedsynth_release.decoding.codebook import Codebook
 from fedsynth_server.aggregation.histogram_tree import sum_noise, tree_mass
 
 ATOMS_APART = 8  # of a number that get a code of their own whatever their share
@@ -39,12 +39,11 @@ BIN_NOISE = 1 / 3  # the most noise a bin may have, as a share of its mass
 PAIR_NOISE = 1.3  # what the noise of a pair's cell counts in that rule, beside a histogram's
 MAX_CATEGORY_CODES = 32
 MOST_CODES = 256  # of one categorical column: a pair of them then has 65,536 cells
-Groups = npt.NDArray[np.int64]
 
 
 def build_codebook(
     schema: Schema,
-    histograms: Sequence[Shape],
+    histograms: Sequence[Float64Array],
     sigmas: Sequence[float],
     max_bins: int = 24,
     runs: int | None = None,
@@ -81,7 +80,7 @@ def build_codebook(
     return Codebook(tuple(view for view, _ in parts), tuple(shape for _, shape in parts))
 
 
-def _checked(domain: FineDomain, histogram: Shape, sigma: float) -> Shape:
+def _checked(domain: FineDomain, histogram: Float64Array, sigma: float) -> Float64Array:
     counts = np.asarray(histogram, dtype=np.float64)
     if counts.shape != (domain.width,) or not np.isfinite(counts).all():
         raise InputError(f"column {domain.name!r}: expected {domain.width} finite counts")
@@ -93,12 +92,12 @@ def _checked(domain: FineDomain, histogram: Shape, sigma: float) -> Shape:
 def _column(
     column: ModelledColumn,
     domain: FineDomain,
-    counts: Shape,
+    counts: Float64Array,
     sigma: float,
     max_bins: int,
     runs: int | None,
     pairs: float,
-) -> tuple[Codes, Shape]:
+) -> tuple[UInt16Array, Float64Array]:
     """View and shape of one column."""
     groups = np.arange(domain.width, dtype=np.int64)
     shape = np.ones(domain.width)
@@ -122,8 +121,8 @@ def _column(
 
 
 def _rolled_up(
-    parents: Sequence[str], rare: Groups, counts: Shape, sigma: float
-) -> tuple[Groups, Shape]:
+    parents: Sequence[str], rare: Int64Array, counts: Float64Array, sigma: float
+) -> tuple[Int64Array, Float64Array]:
     """Rare categories by their group; groups that drown in noise with them, as one."""
     width = len(counts)
     groups, shape = np.arange(width, dtype=np.int64), np.ones(width)
@@ -142,7 +141,7 @@ def _rolled_up(
     return groups, shape
 
 
-def _own_code(domain: FineDomain, counts: Shape, sigma: float) -> npt.NDArray[np.bool_]:
+def _own_code(domain: FineDomain, counts: Float64Array, sigma: float) -> BoolArray:
     """The atoms that stand out from the noise, at most `ATOMS_APART` of them: (width,)."""
     apart = np.zeros(domain.width, dtype=bool)
     atoms = np.argsort(-counts[: domain.atoms], kind="stable")[:ATOMS_APART]
@@ -151,14 +150,14 @@ def _own_code(domain: FineDomain, counts: Shape, sigma: float) -> npt.NDArray[np
 
 
 def _bins(
-    mass: Shape,
-    counts: Shape,
-    apart: npt.NDArray[np.bool_],
+    mass: Float64Array,
+    counts: Float64Array,
+    apart: BoolArray,
     sigma: float,
     max_bins: int,
     run: float,
     pairs: float,
-) -> Groups:
+) -> Int64Array:
     """Bin of every cell of a number in its order, numbered from 0 without gaps; `apart` come on top."""
     if np.count_nonzero(~apart) <= max_bins:
         return np.arange(len(counts))
@@ -177,7 +176,9 @@ def _bins(
     return bins
 
 
-def _equal_mass(mass: Shape, counts: Shape, sigma: float, most: int, run: float) -> Groups:
+def _equal_mass(
+    mass: Float64Array, counts: Float64Array, sigma: float, most: int, run: float
+) -> Int64Array:
     """Contiguous groups of near equal mass, none dominated by noise, at most `most`.
 
     Noise is judged on the raw counts too: over many near-empty leaves `mass` is biased upwards.
@@ -198,14 +199,14 @@ def _equal_mass(mass: Shape, counts: Shape, sigma: float, most: int, run: float)
     return parts
 
 
-def _halves(mass: Shape) -> Groups:
+def _halves(mass: Float64Array) -> Int64Array:
     """Two groups of equal mass; of equal width where there is no mass."""
     weight = mass if mass.sum() > 0 else np.ones_like(mass)
     cut = int(np.searchsorted(np.cumsum(weight), weight.sum() / 2)) + 1
     return (np.arange(len(mass)) >= min(cut, len(mass) - 1)).astype(np.int64)
 
 
-def _shape(mass: Shape, bins: Groups) -> Shape:
+def _shape(mass: Float64Array, bins: Int64Array) -> Float64Array:
     """The mass of each cell as a share of its bin's."""
     shape = np.empty(len(mass))
     for part in range(int(bins.max()) + 1):
@@ -214,7 +215,7 @@ def _shape(mass: Shape, bins: Groups) -> Shape:
     return shape
 
 
-def _rare(domain: FineDomain, counts: Shape, sigma: float) -> Groups:
+def _rare(domain: FineDomain, counts: Float64Array, sigma: float) -> Int64Array:
     """Categories whose counts cannot be told from noise, or are not among the most frequent.
 
     Never `other`, never missing.
@@ -229,12 +230,12 @@ def _rare(domain: FineDomain, counts: Shape, sigma: float) -> Groups:
     return np.flatnonzero(rare)
 
 
-def _normalised(weights: Shape) -> Shape:
+def _normalised(weights: Float64Array) -> Float64Array:
     total = weights.sum()
     return np.asarray(weights / total) if total > 0 else np.full(len(weights), 1 / len(weights))
 
 
-def _renumbered(groups: Groups) -> Codes:
+def _renumbered(groups: Int64Array) -> UInt16Array:
     """Groups numbered 0, 1, ... by their first cell."""
     _, first, inverse = np.unique(groups, return_index=True, return_inverse=True)
     rank = np.empty(len(first), dtype=np.uint16)

@@ -30,15 +30,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import NDArray
 
+from fedsynth_common.array_types import Float32Array, Float64Array
 from fedsynth_common.errors import RefusalError
 from fedsynth_common.protocol import vault_pb2 as pb
 from fedsynth_common.protocol.codec import MOMENT_LIMIT, WEIGHT_LIMIT, unpack_floats
-
-Vector = NDArray[np.float32]
-Updates = NDArray[np.float64]
-"""(sites, parameters)."""
 
 NORM_FACTOR = 1.5
 """An update longer than this many times the median length is scaled down to it."""
@@ -50,18 +46,18 @@ AGAINST = 6.0
 class Average:
     """The average of a round, which sites were left out or scaled down, and the updates (p,)."""
 
-    weights: Vector
-    moments: Vector
+    weights: Float32Array
+    moments: Float32Array
     excluded: list[str] = field(default_factory=list)
     scaled: list[str] = field(default_factory=list)
-    updates: dict[str, Updates] = field(default_factory=dict)
+    updates: dict[str, Float64Array] = field(default_factory=dict)
 
 
 def average(
     replies: Mapping[str, pb.DiscriminateReply],
     shares: Mapping[str, float],
-    start: Vector,
-    moments: Vector,
+    start: Float32Array,
+    moments: Float32Array,
 ) -> Average:
     """Weighted mean of the returned weights and of Adam's moments.
 
@@ -80,7 +76,7 @@ def average(
     if not usable:
         return result
     sites = list(usable)
-    updates: Updates = np.array([weights for weights, _ in usable.values()]) - start
+    updates: Float64Array = np.array([weights for weights, _ in usable.values()]) - start
     result.updates = dict(zip(sites, updates, strict=True))
     share = np.array([shares.get(site, usual) for site in sites])
     share /= share.sum()
@@ -94,7 +90,7 @@ def average(
     return result
 
 
-def _read(reply: pb.DiscriminateReply, size: int) -> tuple[Updates, Updates] | None:
+def _read(reply: pb.DiscriminateReply, size: int) -> tuple[Float64Array, Float64Array] | None:
     """Weights (p,) and moments (2p,) of a usable reply."""
     try:
         weights = unpack_floats(reply.weights, size, WEIGHT_LIMIT)
@@ -120,7 +116,7 @@ class Agreement:
         self._sums: dict[str, float] = {}
         self._messages: dict[str, int] = {}
 
-    def see(self, updates: Mapping[str, Updates]) -> None:
+    def see(self, updates: Mapping[str, Float64Array]) -> None:
         """Take in the updates (p,) of one message, by site; with less than three they say nothing."""
         if len(updates) < 3:
             return
@@ -139,7 +135,7 @@ class Agreement:
         ]
 
 
-def agreement(updates: Updates) -> Updates:
+def agreement(updates: Float64Array) -> Float64Array:
     """T of each row (p,) against the other rows' directions: a long update does not outvote others."""
     lengths = np.linalg.norm(updates, axis=1, keepdims=True)
     directions = updates / np.maximum(lengths, 1e-30)
@@ -151,9 +147,9 @@ def agreement(updates: Updates) -> Updates:
     return scores
 
 
-def _factors(updates: Updates) -> Updates:
+def _factors(updates: Float64Array) -> Float64Array:
     """Per update, the factor that brings its length within the limit."""
     norms = np.array([np.linalg.norm(update) for update in updates])
     limit = NORM_FACTOR * float(np.median(norms))
-    factors: Updates = np.minimum(1.0, limit / np.maximum(norms, 1e-30))
+    factors: Float64Array = np.minimum(1.0, limit / np.maximum(norms, 1e-30))
     return factors

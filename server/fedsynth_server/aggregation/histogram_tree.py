@@ -15,10 +15,8 @@ leaves what stands out. The weights are constants, not fitted: other sensible on
 """
 
 import numpy as np
-import numpy.typing as npt
 
-Floats = npt.NDArray[np.float64]
-Whole = npt.NDArray[np.int64]
+from fedsynth_common.array_types import Float64Array, Int64Array
 
 EVEN, ANY, EMPTY = 0.5, 0.3, 0.2
 SPREAD = 0.15
@@ -29,7 +27,7 @@ _STEPS = np.linspace(0.0, 1.0, 65)
 _LEAST = 1e-12
 
 
-def sum_noise(size: Whole, sigma: float, run: float) -> Floats:
+def sum_noise(size: Int64Array, sigma: float, run: float) -> Float64Array:
     """Standard deviation of the sum of `size` neighbouring cells.
 
     Cells alone give variance `size`. With totals of runs of `run` cells measured too, a sum is made
@@ -38,7 +36,7 @@ def sum_noise(size: Whole, sigma: float, run: float) -> Floats:
     return np.asarray(sigma * np.sqrt(np.minimum(size, size / run + run / 2)))
 
 
-def tree_mass(counts: Floats, sigma: float, run: float = 1.0) -> Floats:
+def tree_mass(counts: Float64Array, sigma: float, run: float = 1.0) -> Float64Array:
     """Non-negative counts with the same sum (next to nothing if that is not positive).
 
     Args:
@@ -68,10 +66,12 @@ def tree_mass(counts: Floats, sigma: float, run: float = 1.0) -> Floats:
     return mass
 
 
-def _split(difference: Floats, mass: Floats, noise: Floats, centre: Floats) -> Floats:
+def _split(
+    difference: Float64Array, mass: Float64Array, noise: Float64Array, centre: Float64Array
+) -> Float64Array:
     """Posterior mean of δ for every node of a level, by sums over a grid where δ can be."""
 
-    def likelihood(split: Floats) -> Floats:
+    def likelihood(split: Float64Array) -> Float64Array:
         off = (difference[:, None] - mass[:, None] * split) / noise[:, None]
         return np.asarray(np.exp(-0.5 * off**2))
 

@@ -13,24 +13,18 @@
 
 import json
 import re
-import tomllib
 from collections.abc import Sequence
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from fedsynth_common.durable import write_durably
 from fedsynth_common.errors import InputError
-from fedsynth_common.limits import (
-    MAX_PLAN_BYTES,
-    MAX_SETTINGS_BYTES,
-    printable,
-    read_limited,
-    within_lines,
-)
+from fedsynth_common.limits import MAX_PLAN_BYTES, read_limited
 from fedsynth_common.protocol.plan import Plan
+from fedsynth_common.validated import read_settings
 from fedsynth_server.messages.exchange import Timing
 from fedsynth_server.study.folder_lock import FolderLock
 from fedsynth_server.training.settings import TrainingSettings
@@ -194,21 +188,9 @@ class StudyFolder:
         Raises:
             InputError: missing or unreadable, or naming every faulty field.
         """
-        try:
-            data = read_limited(self.config_file, MAX_SETTINGS_BYTES)
-            fields = tomllib.loads(within_lines(data, str(self.config_file)))
-            config = StudyConfig.model_validate(fields)
-        except OSError as error:
-            raise InputError(f"{self.config_file}: cannot be read ({error.strerror})") from None
-        except ValidationError as error:
-            faults = "; ".join(
-                f"{'.'.join(str(part) for part in fault['loc'])}: {fault['msg']}"
-                for fault in error.errors(include_input=False)
-            )
-            raise InputError(f"{self.config_file}: {printable(faults, most=2_000)}") from None
-        except (ValueError, RecursionError) as error:
-            fault = printable(f"not valid TOML ({error})")
-            raise InputError(f"{self.config_file}: {fault}") from None
+        config = read_settings(
+            self.config_file, StudyConfig, str(self.config_file), short_lines=True
+        )
         if config.superlink.root_certificate is None:
             return config
         place = self.path / config.superlink.root_certificate.expanduser()

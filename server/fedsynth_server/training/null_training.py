@@ -16,9 +16,9 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
+from fedsynth_common.array_types import UInt16Array
 from fedsynth_common.networks import Discriminator, parameter_count
 from fedsynth_common.networks.gradients import RowGradients, Space
 from fedsynth_common.privacy.clipping import clip_and_sum
@@ -56,7 +56,7 @@ class NullTraining:
         self.moments, self.steps = moments, self.steps + self.plan.steps_per_message
 
     def _site(
-        self, codes: NDArray[np.uint16], weights: torch.Tensor, moments: torch.Tensor
+        self, codes: UInt16Array, weights: torch.Tensor, moments: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Weights and moments after one site's steps of Adam (Kingma & Ba 2015, Algorithm 1)."""
         first, second = moments
@@ -70,7 +70,7 @@ class NullTraining:
             )
         return weights, torch.stack([first, second])
 
-    def _noisy_gradient(self, codes: NDArray[np.uint16], weights: torch.Tensor) -> torch.Tensor:
+    def _noisy_gradient(self, codes: UInt16Array, weights: torch.Tensor) -> torch.Tensor:
         """Clipped gradients of an expected batch over its size, with the noise of a step (p,)."""
         plan = self.plan
         vector_to_parameters(weights, self._site_network.parameters())

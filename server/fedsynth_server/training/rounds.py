@@ -6,12 +6,13 @@ from collections.abc import Mapping
 import numpy as np
 import torch
 
+from fedsynth_common.array_types import Float32Array
 from fedsynth_common.networks import flatten, load_flat, one_hot, parameter_count
 from fedsynth_common.protocol import vault_pb2 as pb
 from fedsynth_common.protocol.codec import pack, pack_views
 from fedsynth_release.generator_network import GeneratorNetwork
 from fedsynth_release.sampling.latents import cumulative_tables, draw_codes
-from fedsynth_server.aggregation.discriminators import Agreement, Average, Vector, average
+from fedsynth_server.aggregation.discriminators import Agreement, Average, average
 from fedsynth_server.aggregation.histograms import Histograms
 from fedsynth_server.messages.session import Session
 from fedsynth_server.progress import StudyProgress
@@ -116,8 +117,8 @@ def _round(
     session: Session,
     request: pb.DiscriminateRequest,
     shares: Mapping[str, float],
-    weights: Vector,
-    moments: Vector,
+    weights: Float32Array,
+    moments: Float32Array,
 ) -> Average:
     result = average(session.discriminate(request), shares, weights, moments)
     session.notes += [f"step {request.step}: {site} left out" for site in result.excluded]

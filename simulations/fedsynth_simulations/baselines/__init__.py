@@ -1,6 +1,6 @@
-"""Simple synthesisers that every result is printed beside: worse than these is worthless.
+"""Simple synthesisers to compare with. A generator that is worse than these is useless.
 
-The simplest, independent columns, is also a reference of every evaluation and lives there:
+The simplest one, independent columns, is also a reference of every evaluation. Its code is in
 `fedsynth_release.evaluation.references`.
 """
 

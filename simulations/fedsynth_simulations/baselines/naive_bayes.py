@@ -1,30 +1,31 @@
-"""Naive Bayes from noisy label tables: the floor of utility for the one declared target.
+"""Naive Bayes from noisy label tables, the floor of utility for the declared target.
 
-Two rounds, no network. Every site first counts each column's fine cells, from whose noisy sums the
-bins are chosen as in a real study (`build_codebook`), and then, for each column but the target, the
-table (target x column). The sums over the sites are turned into p(target) and p(column | target),
-from which records are drawn. This keeps every pair that holds the target and no other. A generator
-must beat it clearly on the mean over ten targets; on the single declared target it is hard to
-beat, which says more about single-target benchmarks than about generators.
+There are two rounds and no neural network. First every site counts the fine cells of each column,
+and the bins are chosen from the noisy sums as in a real study (`build_codebook`). Then every site
+counts, for each column except the target, the table (target x column). The sums over the sites give
+p(target) and p(column | target), from which records are drawn. This represents every pair that
+contains the target, and no other pair. A generator must be clearly better on the mean over ten
+targets. On the declared target alone naive Bayes is hard to beat, which shows that a benchmark with
+a single target says little about generators.
 
-A record is in one cell of each table, so the release is d Gaussian blocks for the bins, with twice
-the noise, and d - 1 for the tables; epsilon -> noise scale by the project's own accountant. Noise
-is local: `sites` independent draws add up, and as counts are additive nothing else depends on how
-the records lie over the sites.
+A record is in one cell of each table. The release therefore consists of d marginals for the bins,
+with twice the noise, and d - 1 for the tables. The project's own accountant computes the noise from
+ε. The noise is local: `sites` independent draws are added. Counts are additive, so nothing else
+depends on which site a record is at.
 
 Negative noisy counts are removed by the norm-sub rule (Wang et al. 2020): subtract a constant and
-cut at 0 so that the total is kept; plain cutting would pile mass onto empty cells.
+cut at 0, so that the total stays the same. Cutting alone would add mass to empty cells.
 
-For benchmarks only: the noise comes from a seeded generator, so that runs repeat; hence a result
-is *not private*, whatever its epsilon.
+Use it for benchmarks only. The noise comes from a seeded generator, so that runs can be repeated,
+and a result is therefore *not private*, whatever its ε.
 """
 
 import math
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
+from fedsynth_common.array_types import Float64Array, Int64Array, UInt16Array
 from fedsynth_common.encoding import encode
 from fedsynth_common.errors import InputError
 from fedsynth_common.privacy.calibration import calibrate
@@ -35,13 +36,9 @@ from fedsynth_common.schema import Schema, domains
 from fedsynth_release.decoding import Codebook, decode
 from fedsynth_server.aggregation.binning import build_codebook
 
-Table = npt.NDArray[np.float64]
-
-Codes = npt.NDArray[np.uint16]
-Counts = npt.NDArray[np.int64]
-
 MAX_BINS = 32
-BINNING_NOISE = 2.0  # of the histograms, relative to the label tables: a fifth of the budget
+BINNING_NOISE = 2.0
+"""Noise of the histograms relative to the label tables; it gives them a fifth of the budget."""
 MIN_EPSILON, MAX_EPSILON = 0.01, 100.0  # what the calibration supports
 
 
@@ -87,7 +84,7 @@ def naive_bayes(
 
 
 class _Noise:
-    """The noise that all sites together add to a sum of counts; none where epsilon is None."""
+    """The noise that all sites together add to a sum of counts; none if epsilon is None."""
 
     def __init__(
         self,
@@ -111,7 +108,7 @@ class _Noise:
         """Standard deviation of the sum of all sites' noise in one cell."""
         return factor * self._scale * math.sqrt(self._sites)
 
-    def add(self, counts: Counts, factor: float) -> Counts:
+    def add(self, counts: Int64Array, factor: float) -> Int64Array:
         """Counts plus one draw of `factor` times the base noise for every site."""
         if self._scale > 0:
             for _ in range(self._sites):
@@ -119,7 +116,7 @@ class _Noise:
         return counts
 
 
-def _codebook(fine: Codes, schema: Schema, noise: _Noise) -> Codebook:
+def _codebook(fine: UInt16Array, schema: Schema, noise: _Noise) -> Codebook:
     histograms = [
         noise.add(np.bincount(fine[:, j], minlength=domain.width), BINNING_NOISE).astype(float)
         for j, domain in enumerate(domains(schema))
@@ -128,7 +125,9 @@ def _codebook(fine: Codes, schema: Schema, noise: _Noise) -> Codebook:
     return build_codebook(schema, histograms, sigmas, max_bins=MAX_BINS)
 
 
-def _label_tables(codes: Codes, widths: tuple[int, ...], goal: int, noise: _Noise) -> list[Counts]:
+def _label_tables(
+    codes: UInt16Array, widths: tuple[int, ...], goal: int, noise: _Noise
+) -> list[Int64Array]:
     """Noisy counts (labels x width) for every column but the target, in order."""
     label = codes[:, goal].astype(np.int64)
     tables = []
@@ -139,9 +138,7 @@ def _label_tables(codes: Codes, widths: tuple[int, ...], goal: int, noise: _Nois
     return tables
 
 
-def _draw(
-    tables: list[Counts], goal: int, n: int, rng: np.random.Generator
-) -> npt.NDArray[np.uint16]:
+def _draw(tables: list[Int64Array], goal: int, n: int, rng: np.random.Generator) -> UInt16Array:
     """Codes (n x d) from p(label) and p(column | label)."""
     # every table's row sums estimate the label counts; narrow tables carry the least noise
     weights = np.array([1 / table.shape[1] for table in tables])
@@ -154,11 +151,11 @@ def _draw(
 
 
 def _given(
-    table: Counts,
-    totals: Table,
-    labels: npt.NDArray[np.int64],
+    table: Int64Array,
+    totals: Float64Array,
+    labels: Int64Array,
     rng: np.random.Generator,
-) -> npt.NDArray[np.int64]:
+) -> Int64Array:
     codes = np.empty(len(labels), dtype=np.int64)
     for label in range(len(totals)):
         rows = np.flatnonzero(labels == label)
@@ -168,7 +165,7 @@ def _given(
     return codes
 
 
-def _norm_sub(counts: Table, total: float | None) -> Table:
+def _norm_sub(counts: Float64Array, total: float | None) -> Float64Array:
     """Non-negative counts that sum to `total` (default: their own sum), by subtracting a constant.
 
     >>> _norm_sub(np.array([8.0, 3.0, -1.0]), None).tolist()

@@ -1,1 +1,1 @@
-"""One command that prints every figure of a synthesiser beside its ceiling, floors and rivals."""
+"""`fedsynth benchmark`: figures of a synthesiser beside its ceiling, floors and other methods."""

@@ -1,4 +1,4 @@
-"""`fedsynth benchmark`: figures beside their ceiling, floors and rivals; results in a JSON file."""
+"""`fedsynth benchmark` prints figures beside their ceiling, floors and other methods."""
 
 from enum import StrEnum
 from pathlib import Path
@@ -7,13 +7,13 @@ from typing import Annotated
 import typer
 
 from fedsynth_common.errors import InputError
-from fedsynth_simulations.benchmarks.cells import ROWS, Results
+from fedsynth_simulations.benchmarks.cell_results import ROWS, Results
 from fedsynth_simulations.benchmarks.cli_shadow import shadow
 from fedsynth_simulations.benchmarks.cli_speed import speed
 from fedsynth_simulations.benchmarks.options import DataFolder
 
 app = typer.Typer(
-    help="Measure synthetic tables against real ones, floors and published methods.",
+    help="Measure synthetic tables, and compare them with real ones, floors and published methods.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
@@ -22,7 +22,9 @@ app.command("shadow")(shadow)
 app.command("speed")(speed)
 
 MIN_EPSILON, MAX_EPSILON = 0.01, 100.0
-ResultsFile = Annotated[Path, typer.Argument(metavar="FILE", help="A results file of `run`.")]
+ResultsFile = Annotated[
+    Path, typer.Argument(metavar="FILE", help="A results file that `run` has written.")
+]
 
 
 class Figure(StrEnum):
@@ -43,44 +45,60 @@ def run(
         list[str],
         typer.Argument(
             metavar="TABLE...",
-            help="adult, support2, diabetes130, heart_disease, credit_default_taiwan, oulad_clean, "
-            "exclusive_ors (built), "
-            "or a table file.",
+            help="A table with a name (adult, support2, diabetes130, heart_disease, "
+            "credit_default_taiwan, oulad_clean), exclusive_ors (which the program builds), or a table "
+            "file.",
         ),
     ],
     data: DataFolder = None,
     epsilon: Annotated[
-        list[float] | None, typer.Option(help="Privacy budget; repeatable. Default: 1 and 3.")
+        list[float] | None,
+        typer.Option(help="The privacy budget ε. Repeat the option for several. Default: 1 and 3."),
     ] = None,
-    delta: Annotated[float, typer.Option(help="δ of the guarantee.")] = 1e-5,
+    delta: Annotated[float, typer.Option(help="The δ of the privacy guarantee.")] = 1e-5,
     sites: Annotated[int, typer.Option(min=1, help="Number of simulated sites.")] = 5,
     partition: Annotated[
-        str, typer.Option(help="iid, dirichlet:ALPHA (label skew) or quantity:ALPHA.")
+        str,
+        typer.Option(
+            help="How records are dealt out to the sites: iid (at random), dirichlet:ALPHA (the sites "
+            "differ in the target) or quantity:ALPHA (they differ in size)."
+        ),
     ] = "iid",
     natural: Annotated[
-        bool, typer.Option("--natural", help="Use the table's real sites (oulad_clean: regions).")
+        bool,
+        typer.Option(
+            "--natural", help="Use the real sites of the table (for oulad_clean its regions)."
+        ),
     ] = False,
     target: Annotated[
-        str | None, typer.Option(help="Target column; known for the named tables.")
+        str | None, typer.Option(help="The column to predict. Tables with a name have one already.")
     ] = None,
-    seeds: Annotated[int, typer.Option(min=1, help="Seeds per row.")] = 3,
-    rows: Annotated[str, typer.Option(help="Rows to print, separated by commas.")] = ",".join(ROWS),
+    seeds: Annotated[int, typer.Option(min=1, help="Number of seeds for each row.")] = 3,
+    rows: Annotated[
+        str, typer.Option(help="The methods (rows) to run, separated by commas.")
+    ] = ",".join(ROWS),
     out: Annotated[
-        Path | None, typer.Option(help="Results file (.json); finished cells in it are skipped.")
+        Path | None,
+        typer.Option(help="Results file (.json). Cells that are finished in it are skipped."),
     ] = None,
-    jobs: Annotated[int, typer.Option(min=1, help="Cells computed at a time.")] = 1,
-    fresh: Annotated[bool, typer.Option("--fresh", help="Redo what --out holds.")] = False,
+    jobs: Annotated[
+        int, typer.Option(min=1, help="Number of cells that are computed at the same time.")
+    ] = 1,
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Run the cells again that are finished in --out.")
+    ] = False,
     quick: Annotated[
-        bool, typer.Option("--quick", help="Few training steps: a smoke test.")
+        bool, typer.Option("--quick", help="Train for few steps only, to test the set-up.")
     ] = False,
     external_env: Annotated[
-        Path, typer.Option(help="Environment of MST, AIM and others, from `external-env`.")
+        Path,
+        typer.Option(help="The environment of MST, AIM and others, which `external-env` builds."),
     ] = Path(".benchmark-env"),
     external_limit: Annotated[
-        float, typer.Option(min=1, help="Seconds after which a method of others is stopped.")
+        float, typer.Option(min=1, help="A published method is stopped after this many seconds.")
     ] = 7200.0,
 ) -> None:
-    """Compute and print the benchmark of one or more tables; a restart goes on where it stopped.
+    """Run and print the benchmark of one or more tables. A restart continues where it stopped.
 
     For example:
 
@@ -113,7 +131,7 @@ def run(
 
 @app.command("show")
 def show_file(file: ResultsFile) -> None:
-    """Print a results file."""
+    """Print a results file as a table."""
     from fedsynth_simulations.benchmarks.report import console, show
 
     results = _existing(file)
@@ -123,8 +141,10 @@ def show_file(file: ResultsFile) -> None:
 @app.command("plot")
 def plot_file(
     file: ResultsFile,
-    out: Annotated[Path, typer.Option(help="Picture: .png, .svg, .pdf or .html.")],
-    figure: Annotated[Figure, typer.Option(help="What to draw over ε.")] = Figure.MEAN_AUC,
+    out: Annotated[Path, typer.Option(help="The picture to write: .png, .svg, .pdf or .html.")],
+    figure: Annotated[
+        Figure, typer.Option(help="The figure to draw for each ε.")
+    ] = Figure.MEAN_AUC,
 ) -> None:
     """Draw utility against ε, one line per method."""
     from fedsynth_simulations.benchmarks.plot import plot
@@ -136,18 +156,28 @@ def plot_file(
 @app.command("large")
 def large_tables(
     rows: Annotated[
-        list[int] | None, typer.Option(min=1, help="Records; repeatable. Default: 100k and 1M.")
+        list[int] | None,
+        typer.Option(
+            min=1, help="Number of records. Repeat the option for several. Default: 100k and 1M."
+        ),
     ] = None,
-    columns: Annotated[int, typer.Option(min=2, max=500, help="Columns of the table.")] = 50,
+    columns: Annotated[
+        int, typer.Option(min=2, max=500, help="Number of columns of the table.")
+    ] = 50,
     file_format: Annotated[
-        str, typer.Option("--format", help="csv or parquet: how the table is stored.")
+        str, typer.Option("--format", help="The file format of the table: csv or parquet.")
     ] = "csv",
     scratch: Annotated[
-        Path | None, typer.Option(help="Folder for the table: some 300 bytes a record as CSV.")
+        Path | None,
+        typer.Option(help="Folder for the table. A record takes about 300 bytes as CSV."),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON object per line.")
+    ] = False,
 ) -> None:
-    """Time and memory of a site with many records: check, encode, count all pairs.
+    """Measure the time and memory that a site with many records needs.
+
+    The records are checked and encoded, and all pairs of columns are counted.
 
     For example:
 
@@ -168,10 +198,12 @@ def large_tables(
 @app.command("sampling")
 def sampling_speed(
     generator: Annotated[Path, typer.Argument(help="Folder of a finished generator.")],
-    rows: Annotated[int, typer.Option(min=1000, help="Records to draw.")] = 1_000_000,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    rows: Annotated[int, typer.Option(min=1000, help="Number of records to draw.")] = 1_000_000,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
-    """Records per second to Parquet, beside independent columns, and peak memory.
+    """Measure how many records per second a generator draws, and its peak memory.
+
+    Drawing independent columns is measured too, for comparison.
 
     For example:
 
@@ -188,14 +220,16 @@ def sampling_speed(
 
 @app.command("overhead")
 def overhead_of_a_study(
-    sites: Annotated[int, typer.Option(min=1, max=4, help="Hospitals.")] = 2,
+    sites: Annotated[int, typer.Option(min=1, max=4, help="Number of hospitals.")] = 2,
     messages: Annotated[
-        int, typer.Option(min=1, help="Adversarial messages; a study's default is 24.")
+        int, typer.Option(min=1, help="Number of adversarial messages; a study has 24 by default.")
     ] = 24,
-    empty: Annotated[int, typer.Option(min=1, help="Exchanges of the empty app.")] = 10,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    empty: Annotated[int, typer.Option(min=1, help="Number of exchanges of the empty app.")] = 10,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
-    """Seconds and bytes per exchange of a study over a real SuperLink, beside an empty Flower app.
+    """Measure the seconds and bytes of a study's messages over a real SuperLink.
+
+    An empty Flower app is measured too, for comparison.
 
     For example:
 
@@ -206,28 +240,31 @@ def overhead_of_a_study(
 
     from fedsynth_simulations.benchmarks.overhead import measure_overhead
 
-    found = measure_overhead(sites, messages, empty)
+    overhead = measure_overhead(sites, messages, empty)
     if as_json:
-        ratios = {"time_ratio": found.time_ratio, "bytes_ratio": found.bytes_ratio}
-        typer.echo(json.dumps(asdict(found) | ratios))
+        ratios = {"time_ratio": overhead.time_ratio, "bytes_ratio": overhead.bytes_ratio}
+        typer.echo(json.dumps(asdict(overhead) | ratios))
         return
-    for name, run in (("empty app", found.empty), ("study", found.study)):
+    for name, run in (("empty app", overhead.empty), ("study", overhead.study)):
         typer.echo(f"{name:10} {run.seconds:8.2f} s {run.bytes:12,.0f} bytes per message and site")
-    typer.echo(f"{'ratio':10} {found.time_ratio:8.2f}   {found.bytes_ratio:12.2f}")
+    typer.echo(f"{'ratio':10} {overhead.time_ratio:8.2f}   {overhead.bytes_ratio:12.2f}")
     typer.echo(
-        f"{found.study.messages} messages per site in the study; {found.body_bytes:,.0f} bytes of one "
-        "are its own, the rest is Flower's"
+        f"{overhead.study.messages} messages per site in the study; {overhead.body_bytes:,.0f} bytes "
+        "of each are the study's own, and the rest is Flower's"
     )
 
 
 @app.command("external-env")
 def external_env(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A new folder.")] = Path(
-        ".benchmark-env"
-    ),
+    folder: Annotated[
+        Path, typer.Argument(metavar="DIR", help="A new folder for the environment.")
+    ] = Path(".benchmark-env"),
     networks: Annotated[
         bool,
-        typer.Option("--networks", help="That of ctgan and argn-dp, DIR-networks (torch; 2 GB)."),
+        typer.Option(
+            "--networks",
+            help="Build the environment of ctgan and argn-dp in DIR-networks (torch; 2 GB).",
+        ),
     ] = False,
 ) -> None:
     """Build the environment that the rows mst and aim run in (mbi and jax; about 700 MB)."""
@@ -240,9 +277,9 @@ def external_env(
 
 @app.command("cross-check-env")
 def cross_check_env(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A new folder.")] = Path(
-        ".cross-check-env"
-    ),
+    folder: Annotated[
+        Path, typer.Argument(metavar="DIR", help="A new folder for the environment.")
+    ] = Path(".cross-check-env"),
 ) -> None:
     """Build the environment of `cross-check` (SDMetrics and Anonymeter; about 700 MB)."""
     from fedsynth_simulations.benchmarks.cross_check import build_environment
@@ -253,15 +290,19 @@ def cross_check_env(
 
 @app.command("cross-check")
 def cross_check(
-    table: Annotated[str, typer.Argument(help="A known table or a table file.")] = "adult",
+    table: Annotated[str, typer.Argument(help="A table with a name, or a table file.")] = "adult",
     data: DataFolder = None,
-    env: Annotated[Path, typer.Option(help="Environment from `cross-check-env`.")] = Path(
-        ".cross-check-env"
-    ),
-    rows: Annotated[int, typer.Option(min=200, help="Rows of either side.")] = 1500,
-    attacks: Annotated[int, typer.Option(min=50, help="Targets or predicates per attack.")] = 500,
+    env: Annotated[
+        Path, typer.Option(help="The environment that `cross-check-env` builds.")
+    ] = Path(".cross-check-env"),
+    rows: Annotated[
+        int, typer.Option(min=200, help="Number of training rows, and of held-out rows.")
+    ] = 1500,
+    attacks: Annotated[
+        int, typer.Option(min=50, help="Number of targets or predicates of each attack.")
+    ] = 500,
 ) -> None:
-    """Compare figures and attacks with SDMetrics 0.32 and Anonymeter 1.1 on the same cells.
+    """Compare figures and attacks with SDMetrics 0.32 and Anonymeter 1.1 on the same encoded tables.
 
     For example:
 
@@ -274,15 +315,17 @@ def cross_check(
     from fedsynth_simulations.benchmarks.report import console
     from fedsynth_simulations.benchmarks.tables import find, load
 
-    found = compare(load(find(table, data, None, False)), env, rows, attacks)
-    shown = Table("library", "figure", "ours", "theirs", "allowed", "agrees")
-    for row in found:
+    comparisons = compare(load(find(table, data, None, False)), env, rows, attacks)
+    table_of_figures = Table("library", "figure", "ours", "theirs", "allowed", "agrees")
+    for row in comparisons:
         figures = (f"{row.ours:.6f}", f"{row.theirs:.6f}", f"{row.allowed:.1e}")
-        shown.add_row(row.library, row.figure, *figures, "yes" if row.agrees else "NO")
-    console().print(shown)
-    wrong = sum(not row.agrees for row in found)
+        table_of_figures.add_row(row.library, row.figure, *figures, "yes" if row.agrees else "NO")
+    console().print(table_of_figures)
+    wrong = sum(not row.agrees for row in comparisons)
     if wrong:
-        raise FedsynthError(f"{wrong} of {len(found)} figures do not agree")
+        raise FedsynthError(
+            f"{wrong} of {len(comparisons)} figures do not agree with the published libraries"
+        )
 
 
 def _existing(file: Path) -> Results:

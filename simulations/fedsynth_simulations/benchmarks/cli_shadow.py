@@ -1,6 +1,6 @@
-"""`fedsynth benchmark shadow` as a command: options, progress, a table or JSON.
+"""The command `fedsynth benchmark shadow`, which prints a table or JSON.
 
-Exit codes: 0, 1 if an advantage lies beyond the bound of its ε, 2 for options that do not fit.
+Exit codes: 0; 1 if an advantage lies above the bound of its ε; 2 if the options cannot be used.
 """
 
 import json
@@ -16,49 +16,57 @@ from fedsynth_simulations.closed_file import NOTICE
 
 if TYPE_CHECKING:
     from fedsynth_release.evaluation.results import Estimate
-    from fedsynth_simulations.benchmarks.shadow import Played
+    from fedsynth_simulations.benchmarks.shadow_membership import Played
 
 TOO_WEAK = (
-    "the leaky generator was not noticed: "
-    "the attack is too weak here to say anything; raise --pairs or take fewer --columns"
+    "the attack did not notice the leaky generator, so it is too weak here to say anything; use more "
+    "--pairs or fewer --columns"
 )
 
 
 def shadow(
-    table: Annotated[str, typer.Argument(help="A known table or a table file.")] = "adult",
+    table: Annotated[str, typer.Argument(help="A table with a name, or a table file.")] = "adult",
     data: DataFolder = None,
     target: Annotated[
-        str | None, typer.Option(help="Target column; known for the named tables.")
+        str | None, typer.Option(help="The column to predict. Tables with a name have one already.")
     ] = None,
-    records: Annotated[int, typer.Option(help="Records of the game.")] = 500,
+    records: Annotated[int, typer.Option(help="Number of records in the game.")] = 500,
     columns: Annotated[
-        str, typer.Option(help="Columns to model, separated by commas; default: all.")
+        str, typer.Option(help="The columns to model, separated by commas. By default all.")
     ] = "",
     epsilon: Annotated[
         list[float] | None,
         typer.Option(
-            help="Budget of the studies; repeatable, a large one is a control. Default: 1."
+            help="The ε of the studies. Repeat the option for several; a very large ε is a control. "
+            "Default: 1."
         ),
     ] = None,
-    delta: Annotated[float, typer.Option(help="δ of the studies.")] = 1e-5,
+    delta: Annotated[float, typer.Option(help="The δ of the studies.")] = 1e-5,
     variant: Annotated[
-        list[VariantName] | None, typer.Option(help="Repeatable. Default: marginals.")
+        list[VariantName] | None,
+        typer.Option(help="The variant of the studies. Repeat for several. Default: marginals."),
     ] = None,
-    sites: Annotated[int, typer.Option(min=1, help="Sites that share the records.")] = 1,
+    sites: Annotated[
+        int, typer.Option(min=1, help="Number of sites that the records are dealt out to.")
+    ] = 1,
     pairs: Annotated[
-        int, typer.Option(min=8, help="Generators with, and as many without, the record.")
+        int,
+        typer.Option(min=8, help="Number of generators with the record, and of those without it."),
     ] = 100,
-    rows: Annotated[int, typer.Option(min=100, help="Records of each synthetic table.")] = 20_000,
+    rows: Annotated[
+        int, typer.Option(min=100, help="Number of records in each synthetic table.")
+    ] = 20_000,
     full: Annotated[
-        bool, typer.Option("--full", help="The product's own training; minutes per generator.")
+        bool,
+        typer.Option("--full", help="Train as in a real study; this takes minutes per generator."),
     ] = False,
     quick: Annotated[
-        bool, typer.Option("--quick", help="Few training steps: a smoke test.")
+        bool, typer.Option("--quick", help="Train for few steps only, to test the set-up.")
     ] = False,
-    seed: Annotated[int, typer.Option(min=0, help="Of records, attacker and noise.")] = 0,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of records, attacker and noise.")] = 0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
-    """Membership of the record that stands out most, by generators trained with and without it.
+    """Attack the membership of an outlier, with generators trained with and without it.
 
     For example:
 
@@ -67,8 +75,8 @@ def shadow(
       fedsynth benchmark shadow adult --epsilon 1 --epsilon 50 --variant marginals --variant both
     """
     from fedsynth_release.cli.evaluate import progress
-    from fedsynth_simulations.benchmarks.shadow import play_all, too_weak
     from fedsynth_simulations.benchmarks.shadow_games import Wanted
+    from fedsynth_simulations.benchmarks.shadow_membership import play_all, too_weak
     from fedsynth_simulations.benchmarks.tables import find, load
 
     wanted = Wanted(
@@ -87,14 +95,14 @@ def shadow(
         raise InputError("--full and --quick: expected one of them")
     if not 0 < delta <= 0.1:
         raise InputError(f"--delta {delta:g}: expected a number above 0 and at most 0.1")
-    found = load(find(table, data, target, False))
+    benchmark_table = load(find(table, data, target, False))
     with progress() as say:
-        games = list(play_all(found, wanted, say))
+        games = list(play_all(benchmark_table, wanted, say))
     _show(games, as_json)
     if too_weak(games):
         typer.echo(TOO_WEAK, err=True)
     if refuted := [game for game in games if game.refuted]:
-        raise FedsynthError(f"{len(refuted)} game(s): an advantage beyond the bound of its ε")
+        raise FedsynthError(f"{len(refuted)} game(s) have an advantage above the bound of their ε")
 
 
 def _show(games: "list[Played]", as_json: bool) -> None:
@@ -109,9 +117,9 @@ def _show(games: "list[Played]", as_json: bool) -> None:
             )
         )
         return
-    shown = Table("generator", "ε", "recognised", "mistaken", "advantage", "bound", "AUC", "s")
+    results = Table("generator", "ε", "recognised", "mistaken", "advantage", "bound", "AUC", "s")
     for game in games:
-        shown.add_row(
+        results.add_row(
             game.generator,
             "-" if game.epsilon is None else f"{game.epsilon:g}",
             f"{game.recognised} of {game.tested}",
@@ -121,7 +129,7 @@ def _show(games: "list[Played]", as_json: bool) -> None:
             _interval(game.auc),
             f"{game.seconds:.0f}",
         )
-    console().print(shown)
+    console().print(results)
 
 
 def _fields(game: "Played") -> dict[str, Any]:
@@ -129,5 +137,5 @@ def _fields(game: "Played") -> dict[str, Any]:
     return asdict(game) | intervals | {"refuted": game.refuted, "noticed": game.noticed}
 
 
-def _interval(found: "Estimate") -> str:
-    return f"{found.value:.3f} [{found.low:.3f}, {found.high:.3f}]"
+def _interval(estimate: "Estimate") -> str:
+    return f"{estimate.value:.3f} [{estimate.low:.3f}, {estimate.high:.3f}]"

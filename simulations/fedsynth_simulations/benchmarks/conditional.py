@@ -1,10 +1,11 @@
-"""Conditional sampling against drawing freely and keeping what fits.
+"""Compares conditional sampling with drawing freely and keeping matching records.
 
-Given `column = value` the sampler draws each record from the generator's exact conditional law. So
-for every declared value the records drawn under the condition and those of a long free sample that
-happen to meet it are two samples of one law: their mean two-way total variation distance (TVD) to
-the real rows with that value must agree up to sampling noise. A way that is wrong, or that repeats
-records to reach the number, would be further away.
+Under a condition `column = value` the sampler draws each record from the generator's exact
+conditional distribution. For every declared value, the records drawn under the condition and the
+matching records of a long free sample are therefore two samples of the same distribution. Their
+mean two-way total variation distances (TVD) to the real rows with that value must agree up to
+sampling noise. If the sampler were wrong, or repeated records to reach the number, its distance
+would be larger.
 """
 
 import itertools
@@ -13,8 +14,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
+from fedsynth_common.array_types import Int64Array
 from fedsynth_common.schema import CategoricalColumn
 from fedsynth_release.evaluation.discretise import Discretiser
 from fedsynth_release.generator import Generator
@@ -23,13 +24,13 @@ from fedsynth_release.sampling.conditions import Condition
 
 @dataclass(frozen=True)
 class ValueFigures:
-    """One value of one column; distances are means over all pairs of columns.
+    """The figures for one value of one column. Distances are means over all pairs of columns.
 
     Attributes:
-        real: Real rows with the value.
-        conditional: TVD of records drawn under the condition to the real rows.
-        filtered: TVD of as many freely drawn records with the value to the real rows.
-        probability: Share of the value under the generator.
+        real: the number of real rows with the value.
+        conditional: TVD to the real rows of records drawn under the condition.
+        filtered: TVD to the real rows of as many freely drawn records with the value.
+        probability: the share of the value under the generator.
     """
 
     column: str
@@ -43,13 +44,13 @@ class ValueFigures:
 def compare(
     generator: Generator, real: pd.DataFrame, fewest: int = 500, free_rows: int = 400_000
 ) -> Iterator[ValueFigures]:
-    """Figures for every declared value with more than `fewest` real rows.
+    """The figures for every declared value with more than `fewest` real rows.
 
     Args:
-        generator: Any generator of the table's schema.
-        real: The real rows. What comes out is about them and is not private.
-        fewest: Values with no more real rows than this are left out.
-        free_rows: Length of the free sample that is filtered.
+        generator: any generator of the table's schema.
+        real: the real rows. The figures are computed from them without noise and are not private.
+        fewest: values with at most this number of real rows are left out.
+        free_rows: the number of freely drawn records.
     """
     free = generator.sample(free_rows, seed=1)
     discretiser = Discretiser.fit(generator.schema, real)
@@ -74,7 +75,7 @@ def compare(
             )
 
 
-def mean_pair_tvd(one: NDArray[np.int64], two: NDArray[np.int64], widths: tuple[int, ...]) -> float:
+def mean_pair_tvd(one: Int64Array, two: Int64Array, widths: tuple[int, ...]) -> float:
     """Mean total variation distance of all pairs of columns of two coded tables."""
     distances = []
     for i, j in itertools.combinations(range(len(widths)), 2):

@@ -1,14 +1,16 @@
-"""Our figures against two published libraries, on the same cells.
+"""Compares our figures with those of two published libraries, on the same encoded tables.
 
-- SDMetrics 0.32 (MIT): KSComplement, TVComplement, CorrelationSimilarity, ContingencySimilarity have the
-  same definition as ours and must agree to 1e-6.
-- Anonymeter 1.1 (BSD 3-Clause Clear): its attacks draw other targets and predicates, so rates must
+- SDMetrics 0.32 (MIT): KSComplement, TVComplement, CorrelationSimilarity and ContingencySimilarity
+  have the same definitions as our figures and must agree to 1e-6.
+- Anonymeter 1.1 (BSD 3-Clause Clear): its attacks draw other targets and predicates. The rates must
   agree within the interval of their difference (Wilson intervals, combined as a root of squares).
-  Sides are of equal size: its size correction is not ours (see `singling_out`).
+  There are as many training as control rows, because its correction for size differs from ours (see
+  `singling_out`).
 
-Both refuse pandas 3 or numpy 2 by their metadata and work with them; hence an environment of their
-own, where they are installed without their dependencies (`fedsynth benchmark cross-check-env DIR`).
-The two sides share a .npz file without pickled objects and a JSON file.
+Both libraries exclude pandas 3 or numpy 2 in their metadata, but work with them. They are therefore
+installed without their dependencies, in an environment of their own (`fedsynth benchmark
+cross-check-env DIR`). The two programs exchange a .npz file without pickled objects and a JSON
+file.
 """
 
 import json
@@ -21,11 +23,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from fedsynth_common.array_types import Float64Array
 from fedsynth_common.errors import FedsynthError, InputError
 from fedsynth_release.evaluation.association import pearson
-from fedsynth_release.evaluation.attacks import ATTACKS, Sides
+from fedsynth_release.evaluation.attacks import ATTACKS, AttackSetup
 from fedsynth_release.evaluation.attacks.inference import right_guesses
 from fedsynth_release.evaluation.gower import Gower
 from fedsynth_release.evaluation.intervals import rate
@@ -34,8 +36,6 @@ from fedsynth_release.evaluation.results import Estimate
 from fedsynth_release.evaluation.shapes import ks_complement, tv_complement
 from fedsynth_simulations.benchmarks.external import External
 from fedsynth_simulations.benchmarks.tables import BenchmarkTable
-
-Floats = npt.NDArray[np.float64]
 
 DEPENDENCIES = (
     "numpy",
@@ -55,7 +55,7 @@ TOLERANCE = 1e-6
 
 @dataclass(frozen=True)
 class Agreement:
-    """One figure in both implementations, and how far apart they may be."""
+    """One figure in both implementations, and how much they may differ."""
 
     library: str
     figure: str
@@ -106,45 +106,47 @@ def cross_check(
         )
     size = min(rows, len(table.train), len(table.test))
     train, control = table.train.head(size), table.test.head(size)
-    made = leaky_table(train, size, np.random.default_rng(seed))
-    sides = Sides.of(train, control, table.schema, attempts=min(attacks, size), seed=seed)
-    kept = [j for j in range(sides.members.shape[1]) if _usable(sides, j)]
-    sides = _restricted(sides, kept)
-    published = Sides.of(made, control, table.schema).members[:, kept]
-    secret = len(kept) - 1
-    theirs = _theirs(python, sides, published, secret)
-    fidelity = _fidelity(sides, published, theirs["sdmetrics"])
-    return fidelity + _attacks(sides, published, secret, theirs["anonymeter"])
+    leaky = leaky_table(train, size, np.random.default_rng(seed))
+    setup = AttackSetup.of(train, control, table.schema, attempts=min(attacks, size), seed=seed)
+    columns = [j for j in range(setup.members.shape[1]) if _usable(setup, j)]
+    setup = _restricted(setup, columns)
+    published = AttackSetup.of(leaky, control, table.schema).members[:, columns]
+    secret = len(columns) - 1
+    theirs = _theirs(python, setup, published, secret)
+    fidelity = _fidelity(setup, published, theirs["sdmetrics"])
+    return fidelity + _attacks(setup, published, secret, theirs["anonymeter"])
 
 
-def _usable(sides: Sides, column: int) -> bool:
-    """Levels, or numbers without gaps: Anonymeter compares missing numbers differently."""
-    numbers = np.concatenate([sides.members[:, column], sides.controls[:, column]])
-    return bool(sides.categorical[column] or not np.isnan(numbers).any())
+def _usable(setup: AttackSetup, column: int) -> bool:
+    """Whether a column can be compared; Anonymeter treats missing numbers differently."""
+    numbers = np.concatenate([setup.members[:, column], setup.controls[:, column]])
+    return bool(setup.categorical[column] or not np.isnan(numbers).any())
 
 
-def _restricted(sides: Sides, kept: list[int]) -> Sides:
-    features = type(sides.features)(
-        tuple(sides.features.columns[j] for j in kept),
-        sides.features.centres[kept],
-        sides.features.spreads[kept],
+def _restricted(setup: AttackSetup, columns: list[int]) -> AttackSetup:
+    features = type(setup.features)(
+        tuple(setup.features.columns[j] for j in columns),
+        setup.features.centres[columns],
+        setup.features.spreads[columns],
     )
-    return Sides(
-        features, sides.members[:, kept], sides.controls[:, kept], sides.attempts, sides.seed
+    return AttackSetup(
+        features, setup.members[:, columns], setup.controls[:, columns], setup.attempts, setup.seed
     )
 
 
-def _theirs(python: Path, sides: Sides, published: Floats, secret: int) -> dict[str, Any]:
+def _theirs(
+    python: Path, setup: AttackSetup, published: Float64Array, secret: int
+) -> dict[str, Any]:
     driver = Path(__file__).with_name("cross_check_driver.py")
     with tempfile.TemporaryDirectory(prefix="fedsynth-cross-check-") as name:
         source, result = Path(name, "in.npz"), Path(name, "out.json")
         np.savez(
             source,
-            train=sides.members,
-            control=sides.controls,
+            train=setup.members,
+            control=setup.controls,
             synthetic=published,
-            categorical=sides.categorical,
-            attacks=np.array(sides.attempts),
+            categorical=setup.categorical,
+            attacks=np.array(setup.attempts),
             secret=np.array(secret),
         )
         done = subprocess.run(
@@ -156,14 +158,16 @@ def _theirs(python: Path, sides: Sides, published: Floats, secret: int) -> dict[
         if done.returncode:
             last = (done.stderr.strip().splitlines() or ["no message"])[-1]
             raise FedsynthError(f"{python}: the libraries failed: {last}")
-        found: dict[str, Any] = json.loads(result.read_text(encoding="utf-8"))
-    return found
+        figures: dict[str, Any] = json.loads(result.read_text(encoding="utf-8"))
+    return figures
 
 
-def _fidelity(sides: Sides, published: Floats, theirs: dict[str, float]) -> list[Agreement]:
-    real, flags = sides.members, sides.categorical
-    names = [column.name for column in sides.features.columns]
-    found = []
+def _fidelity(
+    setup: AttackSetup, published: Float64Array, theirs: dict[str, float]
+) -> list[Agreement]:
+    real, flags = setup.members, setup.categorical
+    names = [column.name for column in setup.features.columns]
+    agreements = []
     for key, value in theirs.items():
         kind, *places = key.split()
         i, j = int(places[0]), int(places[-1])
@@ -176,39 +180,41 @@ def _fidelity(sides: Sides, published: Floats, theirs: dict[str, float]) -> list
         else:
             gap = pearson(real[:, i], real[:, j]) - pearson(published[:, i], published[:, j])
             ours, label = 1 - abs(gap) / 2, f"{names[i]} x {names[j]}"
-        found.append(Agreement("sdmetrics", f"{kind}: {label}", ours, value, TOLERANCE))
-    return found
+        agreements.append(Agreement("sdmetrics", f"{kind}: {label}", ours, value, TOLERANCE))
+    return agreements
 
 
-def _joint(cells: Floats, i: int, j: int) -> Floats:
+def _joint(cells: Float64Array, i: int, j: int) -> Float64Array:
     """Codes of a pair of levels, missing being a level."""
     first, second = (np.where(np.isnan(cells[:, k]), -1, cells[:, k]) + 1 for k in (i, j))
     return np.asarray(first * 100_000 + second)
 
 
 def _attacks(
-    sides: Sides, published: Floats, secret: int, theirs: dict[str, list[int]]
+    setup: AttackSetup, published: Float64Array, secret: int, theirs: dict[str, list[int]]
 ) -> list[Agreement]:
-    found = []
+    agreements = []
     for name, (won, lost, tried) in theirs.items():
         if name == "inference":
-            ours = _inference(sides, published, secret)
+            ours = _inference(setup, published, secret)
         else:
             run = next(kind.run for kind in ATTACKS if kind.name == name)
-            result = run(published, sides, "leaky")
+            result = run(published, setup, "leaky")
             ours = (result.success, result.control)
         rates = (rate(won, tried), rate(lost, tried))
         for side, mine, other in zip(("members", "controls"), ours, rates, strict=True):
             allowed = math.hypot(_half(mine), _half(other))
-            found.append(
+            agreements.append(
                 Agreement("anonymeter", f"{name}, {side}", mine.value, other.value, allowed)
             )
-    return found
+    return agreements
 
 
-def _inference(sides: Sides, published: Floats, secret: int) -> tuple[Estimate, Estimate]:
-    members, controls = sides.targets(sides.rng())
-    space = Gower.fit(np.concatenate([members, controls, published]), sides.categorical, "range")
+def _inference(
+    setup: AttackSetup, published: Float64Array, secret: int
+) -> tuple[Estimate, Estimate]:
+    members, controls = setup.targets(setup.rng())
+    space = Gower.fit(np.concatenate([members, controls, published]), setup.categorical, "range")
     secrets = np.full(len(members), secret)
     one, two = (right_guesses(space, side, published, secrets) for side in (members, controls))
     return rate(one, len(members)), rate(two, len(controls))

@@ -1,11 +1,12 @@
-"""What SDMetrics and Anonymeter say about a pair of tables; runs in the environment of `cross-check`.
+"""Computes the figures of SDMetrics and Anonymeter; runs in the environment of `cross-check`.
 
-Usage: python cross_check_driver.py IN.npz OUT.json. Imports nothing of ours: this side has other
-libraries. In: `train`, `control`, `synthetic` (rows x columns, NaN = missing), `categorical` (per
-column), `attacks`, `secret`. Out: figures by name, see the functions.
+Usage: python cross_check_driver.py IN.npz OUT.json. The script imports nothing of fedsynth, because
+its environment has other libraries. The input contains `train`, `control` and `synthetic` (rows x
+columns, NaN = missing), `categorical` (one flag per column), `attacks` and `secret`. The output
+contains the figures by name, see the functions.
 
-SDMetrics imports `copulas` for one of its metrics that is not used here, and whose licence is not open
-source; an empty module stands in for it.
+SDMetrics imports `copulas`, whose licence is not open source, for a metric that is not used here.
+An empty module is imported in its place.
 """
 
 import importlib
@@ -28,7 +29,7 @@ def main(source: str, result: str) -> None:
 
 
 def frame_of(cells: Any, categorical: Any, missing: str | None) -> pd.DataFrame:
-    """Codes as texts, so that no library takes them for numbers."""
+    """The codes as texts, so that no library reads them as numbers."""
     columns = {}
     for j, flag in enumerate(categorical.tolist()):
         cell = cells[:, j]
@@ -48,19 +49,19 @@ def sdmetrics(arrays: dict[str, Any]) -> dict[str, float]:
     single = importlib.import_module("sdmetrics.single_column")
     pairs = importlib.import_module("sdmetrics.column_pairs")
     flags = arrays["categorical"]
-    real, made = (frame_of(arrays[n], flags, None) for n in ("train", "synthetic"))
-    found = {}
+    real, synthetic = (frame_of(arrays[n], flags, None) for n in ("train", "synthetic"))
+    figures = {}
     for j, flag in enumerate(flags.tolist()):
         metric = single.TVComplement if flag else single.KSComplement
-        found[f"shape {j}"] = float(metric.compute(real[f"c{j}"], made[f"c{j}"]))
+        figures[f"shape {j}"] = float(metric.compute(real[f"c{j}"], synthetic[f"c{j}"]))
     for i in range(len(flags)):
         for j in range(i):
             if flags[i] != flags[j]:
                 continue
             metric = pairs.ContingencySimilarity if flags[i] else pairs.CorrelationSimilarity
             names = [f"c{j}", f"c{i}"]
-            found[f"pair {j} {i}"] = float(metric.compute(real[names], made[names]))
-    return found
+            figures[f"pair {j} {i}"] = float(metric.compute(real[names], synthetic[names]))
+    return figures
 
 
 def anonymeter(arrays: dict[str, Any]) -> dict[str, list[int]]:
@@ -71,7 +72,7 @@ def anonymeter(arrays: dict[str, Any]) -> dict[str, list[int]]:
         frame_of(arrays[name], flags, "missing") for name in ("train", "control", "synthetic")
     )
     common = {"ori": ori, "syn": syn, "control": control, "n_attacks": attacks}
-    found = {}
+    successes = {}
     for mode in ("univariate", "multivariate"):
         done = evaluators.SinglingOutEvaluator(**common, seed=0, max_attempts=200_000)
         done.evaluate(mode=mode)
@@ -79,27 +80,27 @@ def anonymeter(arrays: dict[str, Any]) -> dict[str, list[int]]:
             singling_out_queries(done, mode, attacks)
         )
         results = done.results()
-        found[f"singling-out-{mode}"] = [int(results.n_success), int(results.n_control), tried]
+        successes[f"singling-out-{mode}"] = [int(results.n_success), int(results.n_control), tried]
     halves = (
         [f"c{j}" for j in range(0, len(flags), 2)],
         [f"c{j}" for j in range(1, len(flags), 2)],
     )
     done = evaluators.LinkabilityEvaluator(**common, aux_cols=halves).evaluate(n_jobs=1)
     results = done.results()
-    found["linkability"] = [int(results.n_success), int(results.n_control), attacks]
+    successes["linkability"] = [int(results.n_success), int(results.n_control), attacks]
     secret = f"c{int(arrays['secret'])}"
     done = evaluators.InferenceEvaluator(
         **common, secret=secret, aux_cols=[c for c in ori.columns if c != secret]
     ).evaluate(n_jobs=1)
     results = done.results()
-    found["inference"] = [int(results.n_success), int(results.n_control), attacks]
-    return found
+    successes["inference"] = [int(results.n_success), int(results.n_control), attacks]
+    return successes
 
 
 def singling_out_queries(evaluator: Any, mode: str, attacks: int) -> list[Any]:
     """The predicates of an evaluation, written again with the same seed."""
     module = importlib.import_module("anonymeter.evaluators.singling_out_evaluator")
-    made = module._generate_singling_out_queries(
+    queries = module._generate_singling_out_queries(
         df=evaluator._syn,
         n_attacks=attacks,
         n_cols=evaluator._n_cols,
@@ -107,7 +108,7 @@ def singling_out_queries(evaluator: Any, mode: str, attacks: int) -> list[Any]:
         max_attempts=evaluator._max_attempts,
         rng=np.random.default_rng(0),
     )
-    return list(made)
+    return list(queries)
 
 
 if __name__ == "__main__":

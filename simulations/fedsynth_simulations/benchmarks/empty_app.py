@@ -1,8 +1,8 @@
-"""A Flower app that does nothing: what an exchange costs before anybody computes anything.
+"""A Flower app that does nothing, to measure what an exchange of messages costs by itself.
 
-The same pattern as a study's exchange (push to every node, look for the replies every half second, next
-exchange), with an empty request and an empty reply. The run configuration's `study` is the file for
-the durations, a JSON list of seconds.
+An exchange works as in a study: push a message to every node, look for the replies every half
+second, then begin the next exchange. Request and reply are empty. `study` in the run configuration
+names the file for the durations, a JSON list of seconds.
 """
 
 import json

@@ -1,18 +1,18 @@
-"""MST and AIM: published central baselines, in an environment of their own.
+"""Runs MST and AIM, two published central methods, in an environment of their own.
 
-Both work on integer codes under a public codebook. Theirs is chosen as in a study of ours: a tenth
-of the budget (ρ of zero-concentrated DP) goes to noisy histograms of the fine cells, from which
-`read_histograms` makes bins, and the one-way marginals of that release are handed to them as paid
-measurements. Records come back through our decoder. So they differ from our rows in the method
-alone, not in bins or decoding.
+Both work on integer codes under a public codebook. Their codebook is chosen as in our studies. A
+tenth of the budget (ρ of zero-concentrated DP) is spent on noisy histograms of the fine cells.
+`read_histograms` makes bins from them, and the methods get the one-way marginals of this release as
+measurements that are already paid for. Our decoder turns their output back into records. The results
+therefore differ from ours only in the method, and not in bins or decoding.
 
-Privacy: ρ is the largest with ρ-zCDP inside (ε, δ) by the conversion of Canonne, Kamath & Steinke
-2020 (2004.00010v5, Corollary 13), as in the published implementations; their selection steps
-(exponential mechanisms) have no tighter standard account. Our own rows use the exact accountant,
-which is worth a few per cent of noise.
+Privacy: ρ is the largest for which ρ-zCDP implies (ε, δ), by the conversion of Canonne, Kamath &
+Steinke 2020 (2004.00010v5, Corollary 13), as in the published implementations. No tighter standard
+account exists for their selection steps (exponential mechanisms). Our own rows use the exact
+accountant, which makes the noise a few per cent smaller.
 
-`mbi` needs jax, hence the separate environment (`fedsynth benchmark external-env DIR`). The two
-sides share nothing but a .npz file without pickled objects; see `mbi_driver.py`.
+`mbi` needs jax, so it has an environment of its own (`fedsynth benchmark external-env DIR`). The two
+programs exchange only a .npz file without pickled objects; see `mbi_driver.py`.
 """
 
 import math
@@ -31,8 +31,9 @@ import numpy.typing as npt
 import pandas as pd
 from scipy.optimize import minimize_scalar
 
-from fedsynth_client.records import Records
+from fedsynth_client.records.records import Records
 from fedsynth_client.vault.measure import Axis, Marginal, Measurement, measure
+from fedsynth_common.array_types import UInt16Array
 from fedsynth_common.encoding import encode
 from fedsynth_common.errors import FedsynthError, InputError
 from fedsynth_common.privacy.randomness import SeededRandomness
@@ -44,12 +45,10 @@ from fedsynth_server.aggregation.marginal_queries import histogram_queries
 from fedsynth_server.aggregation.marginals import estimated_size
 from fedsynth_simulations.benchmarks.memory import peak_megabytes
 
-Codes = npt.NDArray[np.uint16]
-
 REQUIREMENTS = ("mbi==2.0.0",)
 NETWORK_REQUIREMENTS = ("ctgan==0.12.1", "mostlyai-engine==2.7.3", "torch>=2.13,<2.14")
 NETWORKS_WITHOUT = ("torchvision", "torchaudio")
-"""Required by mostlyai-engine, not used for tables; with a CPU build of torch they break its import."""
+"""Packages that mostlyai-engine requires but tables do not; they break its import on CPU torch."""
 NETWORKS = "-networks"
 """What the folder of the second environment is called after the first's name."""
 HISTOGRAM_SHARE = 0.1
@@ -174,7 +173,7 @@ def synthesise(
 
 
 def _public_codes(
-    fine: Codes, schema: Schema, rho: float, seed: int
+    fine: UInt16Array, schema: Schema, rho: float, seed: int
 ) -> tuple[Codebook, dict[str, npt.NDArray[Any]]]:
     """A codebook from noisy histograms that cost `rho`, and the one-way marginals in its codes."""
     columns = domains(schema)

@@ -1,20 +1,18 @@
-"""CTGAN (not private) and TabularARGN with DP-SGD: published networks, in an environment of their own.
+"""Runs CTGAN (not private) and TabularARGN with DP-SGD in an environment of their own.
 
-They see the records in our fine cells, a number by its place in the order of them, and their rows come
-back through our decoder: what differs from our rows is the method alone. Both are central.
+Both get the records as our fine cells; a number is replaced by the position of its cell in their
+order. Our decoder turns their output back into records. The results therefore differ from ours only
+in the method. Both methods are central, that is, all records are in one place.
 """
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
+from fedsynth_common.array_types import Int64Array, UInt16Array
 from fedsynth_common.encoding import encode
 from fedsynth_common.schema import FineDomain, Schema, domains
 from fedsynth_release.decoding import decode
 from fedsynth_simulations.benchmarks.external import External, ExternalTable, drive
-
-Codes = npt.NDArray[np.uint16]
-Cells = npt.NDArray[np.int64]
 
 
 def synthesise_network(
@@ -44,33 +42,33 @@ def synthesise_network(
         "delta": np.array(delta),
         "seed": np.array(seed),
     }
-    found, peak = drive("network_driver.py", method, arrays, environment)
+    output, peak = drive("network_driver.py", method, arrays, environment)
     rng = np.random.default_rng(seed)
-    fine = cells_of(found.astype(np.int64), columns)
+    fine = cells_of(output.astype(np.int64), columns)
     return ExternalTable(decode(fine, schema, rng), peak)
 
 
-def places(codes: Codes, columns: tuple[FineDomain, ...]) -> Cells:
-    """Fine codes (n, d) as places in their order, -1 where missing; categories as they are."""
-    found = codes.astype(np.int64)
+def places(codes: UInt16Array, columns: tuple[FineDomain, ...]) -> Int64Array:
+    """Fine codes (n, d) as positions in their order, -1 if missing; categories stay as they are."""
+    positions = codes.astype(np.int64)
     for j, domain in enumerate(columns):
         if domain.ordered:
             place = np.full(domain.width, -1)
             place[domain.in_order] = np.arange(len(domain.in_order))
-            found[:, j] = place[codes[:, j]]
-    return found
+            positions[:, j] = place[codes[:, j]]
+    return positions
 
 
-def cells_of(given: Cells, columns: tuple[FineDomain, ...]) -> Codes:
-    """The inverse of `places`; what is out of range becomes the nearest cell."""
-    found = np.empty(given.shape, dtype=np.uint16)
+def cells_of(given: Int64Array, columns: tuple[FineDomain, ...]) -> UInt16Array:
+    """The inverse of `places`; positions out of range become the nearest cell."""
+    cells = np.empty(given.shape, dtype=np.uint16)
     for j, domain in enumerate(columns):
         column = given[:, j]
         if domain.ordered:
             order = domain.in_order
-            found[:, j] = order[np.clip(column, 0, len(order) - 1)]
+            cells[:, j] = order[np.clip(column, 0, len(order) - 1)]
             if domain.missing is not None:
-                found[column < 0, j] = domain.missing
+                cells[column < 0, j] = domain.missing
         else:
-            found[:, j] = np.clip(column, 0, domain.width - 1)
-    return found
+            cells[:, j] = np.clip(column, 0, domain.width - 1)
+    return cells

@@ -1,13 +1,13 @@
-"""How a site copes with many records: `fedsynth benchmark large`.
+"""`fedsynth benchmark large` measures the time and memory of a site with many records.
 
-A table of 50 mixed columns is written piece by piece, then a fresh process does what a vault does with
-it: check, encode, keep, and count all pairs of columns. Two claims are measured, that time is linear in
-the records and that peak memory does not grow with them: only the file of codes does (100 bytes a
-record here, without a name, gone with the process). Seconds are those of the processor (one core), so
-that they can be compared between a busy and an idle machine.
+A table of 50 mixed columns is written piece by piece, then a fresh process does what a vault does
+with it: check, encode, keep, and count all pairs of columns. Two claims are measured, that time is
+linear in the records and that peak memory does not grow with them: only the file of codes does (100
+bytes a record here, without a name, gone with the process). Seconds are those of the processor (one
+core), so that they can be compared between a busy and an idle machine.
 
-Started as `python -m fedsynth_simulations.benchmarks.large TABLE SCRATCH` it is that fresh process, and
-prints its figures as JSON; importing the libraries is in the memory, not in the time.
+Started as `python -m fedsynth_simulations.benchmarks.large TABLE SCRATCH` it is that fresh process,
+and prints its figures as JSON; importing the libraries is in the memory, not in the time.
 """
 
 import json
@@ -26,9 +26,9 @@ import pyarrow as pa
 import pyarrow.csv as pc
 import pyarrow.parquet as pq
 
-from fedsynth_client.policy import Policy
-from fedsynth_client.preflight import Inspection
-from fedsynth_client.sources import open_source
+from fedsynth_client.budget.policy import Policy
+from fedsynth_client.preflight.preflight import Inspection
+from fedsynth_client.records.sources import open_source
 from fedsynth_client.vault.measure import Axis, Marginal, Measurement, measure
 from fedsynth_common.errors import FedsynthError
 from fedsynth_common.privacy.randomness import Randomness

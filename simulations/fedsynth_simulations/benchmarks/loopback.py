@@ -1,4 +1,4 @@
-"""A SuperLink and SuperNodes as real processes on this machine's loopback interface, without TLS.
+"""Starts a SuperLink and SuperNodes as real processes on the loopback interface, without TLS.
 
 For measurements of transport only: no node keys, no separation of users (see docker/ for the real
 thing). Every SuperNode reaches the SuperLink through a relay that counts the bytes.
@@ -24,7 +24,7 @@ START_SECONDS = 120.0
 
 
 class CountingRelay:
-    """Forwards TCP from a port of its own to `target`; `total` counts the bytes of both directions."""
+    """Forwards TCP from its own port to `target`; `total` is the bytes of both directions."""
 
     def __init__(self, target: int) -> None:
         self.total = 0

@@ -1,6 +1,6 @@
 """MST and AIM on integer codes, run by the Python of an environment of its own that holds `mbi`.
 
-Not imported by anything: `external.py` starts this file as a script, because mbi brings jax, which
+No module imports this file; `external.py` starts it as a script, because mbi needs jax, which
 the rest of fedsynth does not need. Codes come in as a .npz file without pickled objects, synthetic
 codes go out the same way, so both environments share nothing but arrays.
 
@@ -14,7 +14,7 @@ Written from the papers, on mbi's graphical model:
   workload of all pairs: T = 16 d rounds planned, a tenth of each round's ρ on the selection, noise
   halved whenever a measurement taught less than noise would have, model size bounded.
 
-A record is in one cell of every marginal (add/remove): Gaussian noise of standard deviation s costs
+A record is in one cell of every marginal (add/remove). Gaussian noise of standard deviation s costs
 ρ = 1 / (2 s²), an exponential mechanism of parameter e costs ρ = e² / 8. The noise is seeded
 floating point: for benchmarks, never for a release.
 """
@@ -102,7 +102,7 @@ def mst(data: Data) -> Any:
 
 
 def spanning_tree(data: Data, independent: Any) -> list[Clique]:
-    """A tree over all columns: pairs without a cycle, each chosen among those that join two parts."""
+    """A spanning tree over all columns; each pair is chosen among those that join two parts."""
     single = {name: counts_of(independent, (name,)) for name in data.names}
     total = max(float(independent.total), 1.0)
     errors: dict[Clique, float] = {}

@@ -1,8 +1,8 @@
-"""Peak memory of a process.
+"""Measures the peak memory of a process.
 
 `ru_maxrss` of a child that was started by a large process begins at the parent's size (Linux keeps
-the high-water mark across `exec`), so where there is a /proc the mark of the address space itself is
-read: `VmHWM`, which starts anew.
+the high-water mark across `exec`), so where there is a /proc the mark of the address space itself
+is read: `VmHWM`, which starts anew.
 """
 
 import resource

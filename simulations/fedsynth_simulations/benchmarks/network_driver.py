@@ -1,15 +1,15 @@
-"""CTGAN and TabularARGN with DP-SGD on integer cells, run by the Python of an environment of their own.
+"""Runs CTGAN and TabularARGN with DP-SGD on integer cells, in an environment of their own.
 
-Not imported by anything: `external_networks.py` starts this file as a script. Cells come in as a .npz
-file without pickled objects and go out the same way: per column either the place of a value in its
-order (a number to the method; -1 where it is missing) or the number of a category.
+No module imports this file; `external_networks.py` starts it as a script. Cells come in as a
+.npz file without pickled objects and go out the same way: per column either the place of a value in
+its order (a number to the method; -1 where it is missing) or the number of a category.
 
 Both run with the defaults that their authors chose:
 
-- ctgan: Xu et al. 2019 ("Modeling tabular data using conditional GAN"), package `ctgan`. Not private.
-  It takes no missing numbers, so they become the median and a category of their own.
-- argn-dp: Tiwald et al. 2025 ("TabularARGN"), package `mostlyai-engine`: DP-SGD of Opacus, stopped at
-  nine tenths of ε; the last tenth protects the ranges and the rare values. Their accountant.
+- ctgan: Xu et al. 2019 ("Modeling tabular data using conditional GAN"), package `ctgan`. Not
+  private. It takes no missing numbers, so they become the median and a category of their own.
+- argn-dp: Tiwald et al. 2025 ("TabularARGN"), package `mostlyai-engine`: DP-SGD of Opacus, stopped
+  at nine tenths of ε; the last tenth protects the ranges and the rare values. Their accountant.
 """
 
 import importlib
@@ -46,13 +46,13 @@ def ctgan(cells: Cells, ordered: npt.NDArray[np.bool_], options: dict[str, float
                 discrete.append(f"m{j}")
     model = importlib.import_module("ctgan").CTGAN(enable_gpu=False)
     model.fit(pd.DataFrame(frame), discrete)
-    made = model.sample(len(cells))
-    found = np.empty_like(cells)
+    sample = model.sample(len(cells))
+    cells_out = np.empty_like(cells)
     for j in range(cells.shape[1]):
-        found[:, j] = made[f"c{j}"].astype(float).round().astype(np.int64)
-        if f"m{j}" in made:
-            found[(made[f"m{j}"] == "True").to_numpy(), j] = -1
-    return found
+        cells_out[:, j] = sample[f"c{j}"].astype(float).round().astype(np.int64)
+        if f"m{j}" in sample:
+            cells_out[(sample[f"m{j}"] == "True").to_numpy(), j] = -1
+    return cells_out
 
 
 def argn_dp(cells: Cells, ordered: npt.NDArray[np.bool_], options: dict[str, float]) -> Cells:
@@ -81,12 +81,12 @@ def argn_dp(cells: Cells, ordered: npt.NDArray[np.bool_], options: dict[str, flo
         random_state=int(options["seed"]),
     )
     model.fit(frame)
-    made = model.sample(len(cells), rare_category_replacement_method="SAMPLE")
-    found = np.empty_like(cells)
+    sample = model.sample(len(cells), rare_category_replacement_method="SAMPLE")
+    cells_out = np.empty_like(cells)
     for j in range(cells.shape[1]):
-        values = pd.to_numeric(made[f"c{j}"], errors="coerce").astype(float)
-        found[:, j] = values.round().fillna(-1).to_numpy().astype(np.int64)
-    return found
+        values = pd.to_numeric(sample[f"c{j}"], errors="coerce").astype(float)
+        cells_out[:, j] = values.round().fillna(-1).to_numpy().astype(np.int64)
+    return cells_out
 
 
 def main(method: str, source: Path, result: Path) -> None:

@@ -1,12 +1,13 @@
-"""`fedsynth benchmark overhead`: what a study's exchanges cost beside those of an empty Flower app.
+"""`fedsynth benchmark overhead` compares the messages of a study with those of an empty Flower app.
 
-Both run over the same SuperLink and SuperNodes (`loopback`): an app whose messages are empty, a study
-of the demonstration table with real vaults behind their sockets, and the empty app once more, since
-the speed of a machine drifts. An exchange is one message to every site and its reply; its time ends
-with the last reply, so the study's has the sites' computation in it and the coordinator's training
-not. Bytes are those on the wire, with Flower's polling and its app bundle, per site and message.
+Three runs use the same SuperLink and SuperNodes (`loopback`): an app with empty messages, a study of
+the demonstration table with real vaults behind their sockets, and the empty app again, because the
+speed of a machine changes over time. An exchange is one message to every site and its reply. Its
+time ends with the last reply, so for a study it includes the computation of the sites and not the
+training of the coordinator. The bytes are those on the wire, per site and message, including
+Flower's polling and its app bundle.
 
-Flower starts a process per message, whatever the message is: that is most of both times, and the
+Flower starts a process for every message. This takes most of the time of both apps, and it is the
 reason why a study has few and large messages.
 """
 
@@ -20,7 +21,7 @@ from statistics import mean
 
 from flwr.cli.build import build_fab_from_files
 
-from fedsynth_client.vault.server import start_server
+from fedsynth_client.vault.socket_server import start_server
 from fedsynth_common.errors import FedsynthError
 from fedsynth_common.protocol.plan import Plan
 from fedsynth_server.study.folder import StudyFolder, SuperLinkAddress

@@ -1,4 +1,4 @@
-"""Utility against ε, one line per method: the picture of a results file.
+"""Draws a results file: utility against ε, with one line per method.
 
 Needs matplotlib, which nothing else of fedsynth does: `pip install 'fedsynth-simulations[bench]'`.
 """
@@ -11,7 +11,7 @@ from typing import Any
 
 from fedsynth_common.durable import write_durably
 from fedsynth_common.errors import InputError
-from fedsynth_simulations.benchmarks.cells import FIGURES, Results
+from fedsynth_simulations.benchmarks.cell_results import FIGURES, Results
 from fedsynth_simulations.benchmarks.report import Group, groups
 from fedsynth_simulations.closed_file import OWNER_ONLY
 
@@ -31,10 +31,10 @@ def plot(results: Results, out: Path, figure: str = "mean_auc") -> None:
         raise InputError(f"--out {out}: expected a name in {', '.join((*IMAGES, '.html'))}")
     if figure not in FIGURES:
         raise InputError(f"--figure {figure}: expected one of {', '.join(FIGURES)}")
-    found = [g for g in groups([cell for cell, _ in results], results) if g.values(figure)]
-    if not found:
+    figure_groups = [g for g in groups([cell for cell, _ in results], results) if g.values(figure)]
+    if not figure_groups:
         raise InputError(f"no finished cell has the figure {figure!r}")
-    drawing = _draw(found, figure)
+    drawing = _draw(figure_groups, figure)
     stream = io.BytesIO()
     drawing.savefig(stream, format="svg" if suffix == ".html" else suffix[1:], dpi=150)
     content = stream.getvalue()
@@ -47,25 +47,25 @@ def plot(results: Results, out: Path, figure: str = "mean_auc") -> None:
         raise InputError(f"--out {out}: cannot be written ({error.strerror})") from None
 
 
-def _draw(found: Sequence[Group], figure: str) -> Any:
+def _draw(figure_groups: Sequence[Group], figure: str) -> Any:
     try:
         backend = importlib.import_module("matplotlib.figure")
     except ImportError:
         raise InputError(
             "plot needs matplotlib; install it with `pip install 'fedsynth-simulations[bench]'`"
         ) from None
-    tables = list(dict.fromkeys(group.cell.table for group in found))
+    tables = list(dict.fromkeys(group.cell.table for group in figure_groups))
     drawing = backend.Figure(figsize=(6.5 * len(tables), 4.5), layout="constrained")
     panels = drawing.subplots(1, len(tables), squeeze=False)[0]
     for panel, table in zip(panels, tables, strict=True):
-        _draw_panel(panel, [group for group in found if group.cell.table == table], figure)
+        _draw_panel(panel, [group for group in figure_groups if group.cell.table == table], figure)
         panel.set(title=table, xlabel="ε", ylabel=figure.replace("_", " "))
     return drawing
 
 
-def _draw_panel(panel: Any, found: Sequence[Group], figure: str) -> None:
+def _draw_panel(panel: Any, figure_groups: Sequence[Group], figure: str) -> None:
     lines: dict[str, list[Group]] = {}
-    for group in found:
+    for group in figure_groups:
         sites = f"/{group.cell.sites}" if group.cell.sites else ""
         name = " ".join(filter(None, [group.cell.row, (group.cell.partition or "") + sites]))
         lines.setdefault(name, []).append(group)

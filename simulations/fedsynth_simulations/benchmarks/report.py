@@ -1,4 +1,4 @@
-"""The benchmark as a person reads it: a table per data set, median and range over the seeds."""
+"""Prints the benchmark: one table per data set, with median and range over the seeds."""
 
 import statistics
 from collections.abc import Callable, Iterable, Sequence
@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from rich.console import Console
 from rich.table import Table
 
-from fedsynth_simulations.benchmarks.cells import ROWS, Cell, Outcome, Results
+from fedsynth_simulations.benchmarks.cell_results import ROWS, Cell, Outcome, Results
 
 WIDE = 150  # characters that all columns need side by side
 SHARE = "share of real"  # derived: mean AUC over that of the real rows
@@ -24,8 +24,8 @@ class Group:
 
     def values(self, figure: str) -> list[float]:
         """The figure's values over the seeds that ran."""
-        found = [outcome.figures.get(figure) for outcome in self.outcomes if not outcome.not_run]
-        return [value for value in found if value is not None]
+        figures = [outcome.figures.get(figure) for outcome in self.outcomes if not outcome.not_run]
+        return [value for value in figures if value is not None]
 
     def median(self, figure: str) -> float | None:
         """Median over the seeds that ran."""
@@ -35,16 +35,16 @@ class Group:
 
 def groups(cells: Iterable[Cell], results: Results) -> list[Group]:
     """Finished cells by everything but the seed, in order of table, row and ε."""
-    found: dict[Cell, list[Outcome]] = {}
+    by_group: dict[Cell, list[Outcome]] = {}
     for cell in cells:
         outcome = results[cell]
         if outcome is not None:
-            found.setdefault(replace(cell, seed=0), []).append(outcome)
+            by_group.setdefault(replace(cell, seed=0), []).append(outcome)
     order = list(ROWS)
     ranked = sorted(
-        found, key=lambda c: (c.table, c.epsilon or 0.0, order.index(c.row), c.partition or "")
+        by_group, key=lambda c: (c.table, c.epsilon or 0.0, order.index(c.row), c.partition or "")
     )
-    return [Group(cell, tuple(found[cell])) for cell in ranked]
+    return [Group(cell, tuple(by_group[cell])) for cell in ranked]
 
 
 def _fixed(digits: int) -> Show:
@@ -81,14 +81,14 @@ def console() -> Console:
 
 def show(screen: Console, cells: Iterable[Cell], results: Results) -> None:
     """Print a table per data set, and below it what did not run and why."""
-    found = groups(cells, results)
-    for name in dict.fromkeys(group.cell.table for group in found):
-        _show_table(screen, name, [group for group in found if group.cell.table == name])
+    table_groups = groups(cells, results)
+    for name in dict.fromkeys(group.cell.table for group in table_groups):
+        _show_table(screen, name, [group for group in table_groups if group.cell.table == name])
 
 
-def _show_table(screen: Console, name: str, found: Sequence[Group]) -> None:
-    real = next((g.median("mean_auc") for g in found if g.cell.row == "real"), None)
-    settings = {_sites(group.cell) for group in found} - {""}
+def _show_table(screen: Console, name: str, table_groups: Sequence[Group]) -> None:
+    real = next((g.median("mean_auc") for g in table_groups if g.cell.row == "real"), None)
+    settings = {_sites(group.cell) for group in table_groups} - {""}
     shared = settings.pop() if len(settings) == 1 else ""
     title = f"{name}{', ' + shared if shared else ''}: median (lowest-highest) over seeds"
     wide = [(*FIDELITY, *UTILITY, *COST)]
@@ -97,10 +97,10 @@ def _show_table(screen: Console, name: str, found: Sequence[Group]) -> None:
         printed = Table("row", "ε", title=title, title_justify="left")
         for heading, _, _ in columns:
             printed.add_column(heading, justify="right", no_wrap=True)
-        for group in found:
+        for group in table_groups:
             printed.add_row(*_line(group, columns, real, named=not shared))
         screen.print(printed)
-    for group in found:
+    for group in table_groups:
         for reason in dict.fromkeys(o.not_run for o in group.outcomes if o.not_run):
             row, epsilon = _names(group.cell, named=not shared)
             line = f"{row}{', ε=' + epsilon if epsilon else ''}: not run: {reason}"

@@ -1,7 +1,7 @@
-"""Which cells a command asks for, and running them: a process each, some at a time, resumable.
+"""Finds the cells that a command needs and runs each in a process, several at a time.
 
-Finished cells are skipped. A cell without figures is tried again, since its cause may be gone,
-except where it ran into a time limit that has not been raised.
+Finished cells are skipped, so a run can be continued. A cell without figures is tried again,
+because the cause may be gone, unless it was stopped by a time limit that is not larger now.
 """
 
 import json
@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from fedsynth_server.training.duration import spoken
-from fedsynth_simulations.benchmarks.cells import ROWS, Cell, Outcome, Results
+from fedsynth_simulations.benchmarks.cell_results import ROWS, Cell, Outcome, Results
 from fedsynth_simulations.benchmarks.tables import Source
 
 NATURAL = "natural"
@@ -103,7 +103,7 @@ def _compute(request: Request, cell: Cell, source: Source) -> Outcome:
     with tempfile.TemporaryDirectory(prefix="fedsynth-benchmark-") as name:
         task, result = Path(name, "job.json"), Path(name, "outcome.json")
         task.write_text(json.dumps(job))
-        command = [sys.executable, "-m", "fedsynth_simulations.benchmarks.process"]
+        command = [sys.executable, "-m", "fedsynth_simulations.benchmarks.run_one_cell"]
         done = subprocess.run(
             [*command, str(task), str(result)],
             check=False,
@@ -124,6 +124,6 @@ def _compute(request: Request, cell: Cell, source: Source) -> Outcome:
 
 
 def _environment(jobs: int) -> dict[str, str]:
-    """The cores shared out among the jobs, unless somebody has decided otherwise."""
+    """Divide the cores among the jobs, unless OMP_NUM_THREADS is set already."""
     threads = str(max(1, (os.cpu_count() or 1) // jobs))
     return {"OMP_NUM_THREADS": threads, **os.environ}

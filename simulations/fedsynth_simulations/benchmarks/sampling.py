@@ -1,12 +1,12 @@
-"""How fast a finished generator gives records, and whether its memory stays constant.
+"""Measures how fast a generator draws records, and whether its memory stays constant.
 
-A million records are drawn and written to Parquet, as `fedsynth sample` does. The yardstick
-runs in the same process on the same machine: every column by itself from its own frequencies with
-numpy's `multinomial` (dealt out and shuffled), no dependence, no values, no file. It is about the
-least that drawing a table can cost. Peak memory is that of a process of its own, at a tenth of the
-records and at all of them.
+A million records are drawn and written to Parquet, as `fedsynth sample` does. For comparison, every
+column is drawn on its own from its frequencies with numpy's `multinomial` and shuffled, in the same
+process and without decoding values or writing a file. A table can hardly be drawn faster than that.
+Peak memory is measured in a process of its own, for a tenth of the records and for all of them.
 
-Any generator will do: how fast one draws depends on its columns and rules, not on what it learned.
+Any generator can be used, because the speed depends on the columns and rules and not on what was
+learned.
 """
 
 import resource
@@ -25,15 +25,16 @@ from fedsynth_release.table_writer import TableWriter
 
 @dataclass(frozen=True)
 class SamplingFigures:
-    """Rates in records per second, peaks in MiB.
+    """The figures; rates are in records per second and peaks in MiB.
 
     Attributes:
-        rows: Records drawn.
-        rate: Of the generator, to a Parquet file.
-        drawing_rate: Of the generator, without the file.
-        independent_rate: Of independent columns by numpy's multinomial, without values or file.
-        peak_tenth: Peak memory of a process that draws a tenth of the records.
-        peak: Peak memory of one that draws them all.
+        rows: number of records drawn.
+        rate: rate of the generator, writing a Parquet file.
+        drawing_rate: rate of the generator, without writing a file.
+        independent_rate: rate of independent columns by numpy's multinomial, without values or
+            file.
+        peak_tenth: peak memory of a process that draws a tenth of the records.
+        peak: peak memory of a process that draws all records.
     """
 
     rows: int

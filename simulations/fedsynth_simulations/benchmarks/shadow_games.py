@@ -1,9 +1,10 @@
-"""What `fedsynth benchmark shadow` plays with: the records, the target, the studies.
+"""Prepares `fedsynth benchmark shadow`: the records, the target and the studies.
 
-Records are drawn from a benchmark table's train rows. The schema is drafted from all of these rows and
-is the same for every generator of a game, with the target and without it, so it tells nothing about
-it. The target is the record farthest from its nearest other one. Trainings are short by default:
-what training computes after the noise is post-processing and no part of the guarantee.
+The records are drawn from the train rows of a benchmark table. The schema is drafted from all of
+these rows. It is the same for every generator of a game, with the target and without it, so it
+reveals nothing about the target. The target is the record whose nearest other record is farthest
+away. Trainings are short by default, because what is computed after the noise was added is
+post-processing and does not change the guarantee.
 """
 
 from dataclasses import dataclass, replace
@@ -25,7 +26,7 @@ SHORT = TrainingSettings(
     latents=1024, fit_steps=150, adversarial_steps=3, adversarial_batch=512, refit_steps=50
 )
 SHORT_ROUNDS = Rounds(messages=4, steps_per_message=6, sampling_rate=0.4)
-"""Many records in a step, so that a discriminator has something to learn from so few."""
+"""Large batches, so that a discriminator can learn something from so few records."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,7 +59,7 @@ class Wanted:
 
 
 def game_of(table: BenchmarkTable, wanted: Wanted) -> Game:
-    """Records of the train rows, the one farthest from all others taken out as the target."""
+    """A game with records of the train rows, whose outlier is the target."""
     names = [column.name for column in table.schema.modelled]
     for name in wanted.columns:
         if name not in names:
@@ -67,10 +68,10 @@ def game_of(table: BenchmarkTable, wanted: Wanted) -> Game:
         raise InputError(
             f"--records {wanted.records}: expected {MIN_RECORDS} to {len(table.train)}"
         )
-    kept = list(wanted.columns) or names
-    rows = table.train[kept]
+    columns = list(wanted.columns) or names
+    rows = table.train[columns]
     schema = draft_schema(
-        rows, table.schema.name, table.schema.target if table.schema.target in kept else None
+        rows, table.schema.name, table.schema.target if table.schema.target in columns else None
     )
     chosen = np.random.default_rng(wanted.seed).permutation(len(rows))[: wanted.records]
     frame = rows.iloc[chosen].reset_index(drop=True)
@@ -81,15 +82,15 @@ def game_of(table: BenchmarkTable, wanted: Wanted) -> Game:
 
 
 def studies_of(game: Game, wanted: Wanted) -> list[tuple[str, float | None, Factory]]:
-    """Variant, ε and factory of each study that is asked for."""
-    found: list[tuple[str, float | None, Factory]] = []
+    """The variant, ε and factory of each study that was asked for."""
+    studies: list[tuple[str, float | None, Factory]] = []
     for variant in wanted.variants:
         for epsilon in wanted.epsilons:
             simulation = _simulation(wanted, variant, epsilon)
             _check(game, simulation, wanted.sites)
             factory = study_factory(game.schema, simulation, sites=wanted.sites, rows=wanted.rows)
-            found.append((variant, epsilon, factory))
-    return found
+            studies.append((variant, epsilon, factory))
+    return studies
 
 
 def _simulation(wanted: Wanted, variant: Choice, epsilon: float) -> Simulation:

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from fedsynth_client.records import Records
+from fedsynth_client.records.records import Records
 from fedsynth_client.vault.assignment import Assignment
 from fedsynth_client.vault.discriminate import Trainer
 from fedsynth_common.networks import Discriminator, flatten, one_hot, predictions

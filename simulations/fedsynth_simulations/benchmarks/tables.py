@@ -1,18 +1,18 @@
-"""The tables of the benchmark: which column is the target, where the sites are, what is held out.
+"""The tables of the benchmark: their targets, their sites, and which rows are held out.
 
-Six openly licensed tables are known by name and read from the data folder, `exclusive_ors` is built on
-the spot (see `built`), and any other table can be given as a file. The split is
-`holdout.split_table`: a fifth of the rows is the test set and never reaches a site. The schema is
-drafted from the **train rows** alone, so no test row shapes a bound, a category or a bin; drafting
-reads records without noise, which a real study must not do, and every method gets the same schema, so
-the comparison is fair while no row of it is end-to-end private.
+Six openly licensed tables have names and are read from the data folder. The table `exclusive_ors`
+is built by the program (`exclusive_ors.py`). Any other table can be given as a file. A fifth of the
+rows is the test set and never given to a site (`holdout.split_table`). The schema is drafted from
+the **train rows** alone, so that no test row influences a bound, a category or a bin. Drafting
+reads records without noise, which a real study must not do. Every method gets the same schema, so
+the comparison is fair, but none of its results is private as a whole.
 
-All columns are modelled, also those of `support2` that give its target away (death, surv2m, ...,
-see the data folder's README): marginals should hold them too. Its target AUC is therefore near 1
-for real rows; the mean over ten targets is the figure to read there.
+All columns are modelled, including those of `support2` from which its target follows (death,
+surv2m, ...), because marginals should represent them too. The target AUC of its real rows is
+therefore near 1; look at the mean over ten targets for this table.
 
-Privacy unit of every row: one record, not one person (`diabetes130` and `oulad_clean` hold several
-rows of some people).
+The privacy unit of every row is one record and not one person (`diabetes130` and `oulad_clean` have
+several rows of some people).
 """
 
 import hashlib
@@ -25,7 +25,7 @@ from fedsynth_common.errors import InputError
 from fedsynth_common.schema import Schema
 from fedsynth_common.schema.draft import draft_schema
 from fedsynth_common.tables import SUFFIXES, as_number, read_table
-from fedsynth_simulations.benchmarks.built import ROWS, exclusive_ors
+from fedsynth_simulations.benchmarks.exclusive_ors import ROWS, exclusive_ors
 from fedsynth_simulations.benchmarks.options import DATA
 from fedsynth_simulations.holdout import split_table
 
@@ -56,7 +56,7 @@ KNOWN = {
     "oulad_clean": Known(target="final_result", site_column="region"),
 }
 BUILT = "exclusive_ors"
-"""The one table that is built, not read: see `built`."""
+"""The table that the program builds; see `exclusive_ors.py`."""
 
 
 @dataclass(frozen=True)

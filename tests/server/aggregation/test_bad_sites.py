@@ -166,7 +166,7 @@ def test_a_flipped_signal_is_named_when_it_stands_out_of_the_noise():
         updates = rng.standard_normal((5, 3000)) * 4 + signal
         updates[4] -= 2 * signal
         seen.see(dict(zip(SITES, updates, strict=True)))
-    assert seen.adversarial == ["bad"]
+    assert seen.against == ["bad"]
 
 
 def test_a_long_update_does_not_turn_the_others_into_liars():
@@ -176,14 +176,14 @@ def test_a_long_update_does_not_turn_the_others_into_liars():
         updates = rng.standard_normal((5, 3000)) * 4 + signal
         updates[4] = -1e6 * updates[4]
         seen.see(dict(zip(SITES, updates, strict=True)))
-    assert seen.adversarial == ["bad"]
+    assert seen.against == ["bad"]
 
 
 def test_two_sites_are_not_judged():
     seen = Agreement()
     for _ in range(10):
         seen.see({"a": np.ones(100), "b": -np.ones(100)})
-    assert seen.adversarial == []
+    assert seen.against == []
 
 
 # --- counts ------------------------------------------------------------------------------------

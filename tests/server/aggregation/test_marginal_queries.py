@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from small_study import SCHEMA, make_frame, make_small_plan
 
-from fedsynth_client.records import Records
+from fedsynth_client.records.records import Records
 from fedsynth_client.vault.checks import measurement_of
 from fedsynth_client.vault.measure import contingency
 from fedsynth_common.encoding import encode

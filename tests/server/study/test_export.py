@@ -7,7 +7,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from small_study import SCHEMA, SITES, make_generator, make_small_plan
 
-from fedsynth_client.receipts import receipt_json
+from fedsynth_client.budget.receipts import receipt_json
 from fedsynth_common.privacy.accounting import epsilon
 from fedsynth_common.privacy.events import GaussianEvent
 from fedsynth_common.protocol import vault_pb2 as pb

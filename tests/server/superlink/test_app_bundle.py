@@ -15,7 +15,7 @@ from flwr.cli.install import install_from_fab
 from flwr.common.config import get_project_config
 from flwr.supercore.fab_format_version import normalize_and_validate_fab_format
 
-from fedsynth_client.bundle import inspect
+from fedsynth_client.connection.approved_bundle import inspect
 from fedsynth_server.superlink.app_bundle import bundle, bundle_name
 
 SHA256 = "10cd16e616612bafe79277a761ee85bf942dd0dcbdd191e6105a2191634f566a"

@@ -7,7 +7,7 @@ import pytest
 import torch
 from small_site import WIDTHS, make_plan
 
-from fedsynth_client.records import Records
+from fedsynth_client.records.records import Records
 from fedsynth_client.vault.assignment import Assignment
 from fedsynth_client.vault.discriminate import discriminate
 from fedsynth_common.networks import Discriminator, flatten, one_hot

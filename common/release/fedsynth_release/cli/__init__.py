@@ -1,1 +1,1 @@
-"""The commands of a reader: `sample`, `verify`, `report` and `evaluate`."""
+"""The commands for a finished generator: `sample`, `verify`, `report` and `evaluate`."""

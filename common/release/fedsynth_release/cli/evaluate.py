@@ -1,10 +1,9 @@
-"""`fedsynth evaluate`: what a synthetic table is good for, and what it gives away.
+"""`fedsynth evaluate` measures how good a synthetic table is and how much it reveals.
 
-Reads real records. The result is computed without noise and is for the eyes of those who may see the
-records: the file is written for its owner alone (mode 0600).
+It reads real records, and computes the result from them without noise. Only people who may see the
+records may see the result, so the file can be read by its owner alone (mode 0600).
 """
 
-import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +13,8 @@ import typer
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
+from fedsynth_common.cli.options import AsJson, Force, Quick, ResultFile
+from fedsynth_common.durable import write_output
 from fedsynth_common.errors import InputError
 
 if TYPE_CHECKING:
@@ -22,57 +23,69 @@ if TYPE_CHECKING:
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 EPILOG = (
-    "Example:  fedsynth evaluate --real train.csv --holdout test.csv --synthetic synthetic.csv "
+    "Example:\n\n"
+    "fedsynth evaluate --real train.csv --holdout test.csv --synthetic synthetic.csv "
     "--schema schema.json --out evaluation.json"
 )
 
 
 @app.command(epilog=EPILOG)
 def evaluate(
-    real: Annotated[Path, typer.Option(help="Real records that the generator learnt from.")],
-    holdout: Annotated[Path, typer.Option(help="Other real records of the same population.")],
-    synthetic: Annotated[Path, typer.Option(help="The synthetic table.")],
-    schema: Annotated[Path, typer.Option(help="The public schema (JSON) of all three.")],
-    out: Annotated[Path | None, typer.Option(help="Write the result: a new .json file.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
-    quick: Annotated[
-        bool, typer.Option("--quick", help="Fewer records, targets and attempts; wider intervals.")
-    ] = False,
+    real: Annotated[Path, typer.Option(help="Table of real records that the generator used.")],
+    holdout: Annotated[
+        Path, typer.Option(help="Table of other real records, which the generator did not use.")
+    ],
+    synthetic: Annotated[Path, typer.Option(help="The synthetic table to evaluate.")],
+    schema: Annotated[Path, typer.Option(help="The public schema (JSON) of all three tables.")],
+    out: ResultFile = None,
+    as_json: AsJson = False,
+    quick: Quick = False,
     attacks: Annotated[
-        bool, typer.Option("--attacks/--no-attacks", help="Attack the table and its references.")
+        bool,
+        typer.Option(
+            "--attacks/--no-attacks",
+            help="Attack the synthetic table, and reference tables to compare it with.",
+        ),
     ] = True,
     quasi_identifier: Annotated[
         list[str] | None,
         typer.Option(
-            help="Column that the k-anonymised reference generalises; repeatable. "
-            "Default: all but the target."
+            help="A column that the k-anonymised reference table generalises. Repeat the option "
+            "for several columns. By default these are all columns except the target."
         ),
     ] = None,
     epsilon: Annotated[
-        float | None, typer.Option(min=0, help="Claimed ε, tested by the membership attack.")
+        float | None,
+        typer.Option(min=0, help="The claimed ε. The membership attack tests whether it can hold."),
     ] = None,
-    delta: Annotated[float, typer.Option(min=0, max=1, help="Claimed δ, with --epsilon.")] = 1e-5,
-    seed: Annotated[int, typer.Option(min=0, help="Of subsets, references and attacks.")] = 0,
-    force: Annotated[bool, typer.Option("--force", help="Replace --out if it exists.")] = False,
+    delta: Annotated[
+        float, typer.Option(min=0, max=1, help="The claimed δ that belongs to --epsilon.")
+    ] = 1e-5,
+    seed: Annotated[
+        int, typer.Option(min=0, help="Seed for drawing subsets, reference tables and attacks.")
+    ] = 0,
+    force: Force = False,
 ) -> None:
-    """Measure fidelity, utility and attacks of a synthetic table, beside ceilings and floors.
+    """Measure how close a synthetic table is to real records, how useful, and what it reveals.
 
-    The result is not private: it is computed from the real records without noise.
+    Every figure stands beside a floor (independent columns) and a ceiling (other real records).
+
+    The result is not private, because it is computed from the real records without noise.
     """
     check_out(out, force)
-    # pandas and scikit-learn: not for --help
+    # imported here so that --help does not load pandas and scikit-learn
     from fedsynth_common.schema import Schema
     from fedsynth_common.tables import read_table
     from fedsynth_release.evaluation import evaluate_table
     from fedsynth_release.evaluation.summary import show
 
     public = Schema.load(schema)
-    train, test, made = (read_table(path) for path in (real, holdout, synthetic))
+    train, test, published = (read_table(path) for path in (real, holdout, synthetic))
     with progress() as say:
         result = evaluate_table(
             train,
             test,
-            made,
+            published,
             public,
             quick=quick,
             attacks=attacks,
@@ -91,10 +104,10 @@ def evaluate(
 
 
 def check_out(out: Path | None, force: bool) -> None:
-    """Refuse a place that is taken, before anything is computed.
+    """Refuse an output file that cannot be written, before anything is computed.
 
     Raises:
-        InputError: it exists and `force` is not set, or its folder does not exist.
+        InputError: the file exists and `force` is not set, or its folder does not exist.
     """
     if out is None:
         return
@@ -105,26 +118,17 @@ def check_out(out: Path | None, force: bool) -> None:
 
 
 def write_private(result: "Evaluation", out: Path) -> None:
-    """Write a result that only its owner may read, complete or not at all.
+    """Write a result so that only its owner may read it; the file is written whole or not at all.
 
     Raises:
-        InputError: the place cannot be written to.
+        InputError: the file cannot be written.
     """
-    partial = out.with_name(out.name + ".part")
-    try:
-        partial.unlink(missing_ok=True)
-        handle = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(result.to_json())
-        partial.replace(out)
-    except OSError as error:
-        partial.unlink(missing_ok=True)
-        raise InputError(f"{out}: cannot be written ({error.strerror})") from None
+    write_output(out, result.to_json(), 0o600)
 
 
 @contextmanager
 def progress() -> Iterator[Callable[[str], None]]:
-    """A line on the terminal that says what is being computed and since when; silent elsewhere."""
+    """Show on a terminal what is being computed and since when; otherwise show nothing."""
     console = Console(stderr=True)
     if not console.is_terminal:
         yield lambda _: None

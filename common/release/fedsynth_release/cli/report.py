@@ -1,6 +1,6 @@
-"""`fedsynth report`: one page about a generator, from its own folder and, if given, an evaluation.
+"""`fedsynth report` writes one page about a generator from its folder and an optional evaluation.
 
-Exit codes: 0 written, 2 for a folder, evaluation or name that cannot be used.
+Exit codes: 0 if the page was written, 2 if a folder, file or name cannot be used.
 """
 
 from pathlib import Path
@@ -11,7 +11,8 @@ import typer
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 EPILOG = (
-    "Example:  fedsynth report out/generator   |   "
+    "Examples:\n\n"
+    "fedsynth report out/generator\n\n"
     "fedsynth report out/generator --evaluation out/evaluation.json --out internal.html"
 )
 
@@ -20,27 +21,31 @@ EPILOG = (
 def report(
     generator: Annotated[Path, typer.Argument(help="Folder of a finished generator.")],
     out: Annotated[
-        Path | None, typer.Option(help="File to write; default: report.html beside the folder.")
+        Path | None,
+        typer.Option(help="File to write. By default this is report.html beside the folder."),
     ] = None,
     evaluation: Annotated[
         Path | None,
         typer.Option(
-            help="evaluation.json of the same table: adds real records as reference, utility and "
-            "attacks. The report is then NOT for release."
+            help="The evaluation.json of this generator's table. It adds a comparison with real "
+            "records, the utility and the attacks. Do NOT publish a report with an evaluation."
         ),
     ] = None,
     history: Annotated[
-        Path | None, typer.Option(help="history.json of the study: adds training curves.")
+        Path | None, typer.Option(help="The history.json of the study. It adds training curves.")
     ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Overwrite an existing file.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace the file if it exists.")] = False,
 ) -> None:
-    """Write report.html: which columns to trust, privacy budget, limits; no scripts, no network.
+    """Write report.html, one page that says which columns to trust and what the limits are.
 
-    Without --evaluation nothing in it comes from real records but through what sites released.
+    The page is one file without scripts, and it loads nothing from a network.
+
+    Without --evaluation it contains only what the sites released, so it can be published.
     """
+    # imported here so that --help does not load torch
     from fedsynth_release.evaluation.results import Evaluation
     from fedsynth_release.generator_files import REPORT
-    from fedsynth_release.report import StudyHistory, write_report  # loads torch: not for --help
+    from fedsynth_release.report import StudyHistory, write_report
 
     place = out or generator.absolute().parent / REPORT
     write_report(

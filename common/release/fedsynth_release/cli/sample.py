@@ -1,4 +1,4 @@
-"""`fedsynth sample`: records from a finished generator, streamed to CSV or Parquet."""
+"""`fedsynth sample` draws records from a finished generator and writes them to CSV or Parquet."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -18,11 +18,15 @@ if TYPE_CHECKING:
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 RARE = 0.01
-"""Percent of records below which a condition gets a warning."""
+"""If a condition holds for less than this percentage of records, the command prints a warning."""
 
 EPILOG = (
-    "Example:  fedsynth sample out/generator --rows 10000 --out synthetic.parquet "
-    "--where 'age>=65' --where 'region in north,south'"
+    "Examples:\n\n"
+    "fedsynth sample out/generator --rows 10000 --out synthetic.parquet\n\n"
+    "fedsynth sample out/generator --rows 10000 --out old.csv "
+    "--where 'age>=65' --where 'region in north,south'\n\n"
+    "fedsynth sample out/generator --rows 10000 --out balanced.csv --rebalance sex=F:0.5,M:0.5\n\n"
+    "fedsynth sample out/generator --given partly.csv --out complete.csv"
 )
 
 
@@ -34,64 +38,78 @@ def sample(
     where: Annotated[
         list[str] | None,
         typer.Option(
-            help="Only records for which this holds: COLUMN, then =, !=, <, <=, >, >=, 'in', "
-            "'not in' and a value, or 'is missing'. Several: all must hold."
+            help="Draw only records that meet this condition. Write the COLUMN, then =, !=, <, <=, "
+            ">, >=, 'in' or 'not in' and a value, or write 'is missing'. Repeat the option for "
+            "several conditions; every record then meets all of them."
         ),
     ] = None,
     given: Annotated[
         Path | None,
         typer.Option(
-            help="Instead of --rows: a table whose absent columns and empty cells to draw."
+            help="Complete the rows of this table instead of drawing --rows new records. Its cells "
+            "stay as they are; its empty cells and absent columns are drawn to go with them."
         ),
     ] = None,
     rebalance: Annotated[
         str | None,
         typer.Option(
             metavar="COLUMN[=VALUE:SHARE,...]",
-            help="Other shares of a column's categories: equal ones, or as listed.",
+            help="Change the shares of a column's categories. With COLUMN alone all categories get "
+            "equal shares.",
         ),
     ] = None,
-    seed: Annotated[int | None, typer.Option(min=0, help="For the same records again.")] = None,
+    seed: Annotated[
+        int | None, typer.Option(min=0, help="The same seed draws the same records again.")
+    ] = None,
     croissant: Annotated[
         bool,
-        typer.Option("--croissant", help="Also write croissant.json (metadata) beside the table."),
+        typer.Option(
+            "--croissant",
+            help="Also write croissant.json beside the table. It describes the table to catalogues.",
+        ),
     ] = False,
     licence: Annotated[
-        str | None, typer.Option(help="Licence that croissant.json states: a URL or a text.")
+        str | None,
+        typer.Option(help="The licence that croissant.json states, as a URL or a text."),
     ] = None,
     escape_formulas: Annotated[
         bool,
         typer.Option(
             "--escape-formulas",
-            help="For spreadsheets: an apostrophe before CSV texts that begin with = + - @, tab or CR.",
+            help="Put an apostrophe before every CSV text that begins with = + - @, tab or CR, so "
+            "that a spreadsheet program does not run it as a formula.",
         ),
     ] = False,
-    force: Annotated[bool, typer.Option("--force", help="Overwrite an existing file.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace the file if it exists.")] = False,
 ) -> None:
-    """Draw records from a finished generator, or complete given rows.
+    """Draw records from a finished generator, or complete rows that are given.
 
-    Memory does not grow with the number of records drawn.
+    The records are written piece by piece, so any number of them fits into memory.
     """
-    from fedsynth_release.generator import Generator  # loads torch: not for --help
+    from fedsynth_release.generator import Generator  # here so that --help does not load torch
     from fedsynth_release.statement.croissant import CROISSANT, NO_LICENCE, write_croissant
     from fedsynth_release.table_writer import TableWriter, inert
 
     if (rows is None) == (given is None):
-        raise InputError("expected either --rows or --given")
+        raise InputError("expected one of --rows and --given, and not both")
     if given is not None and (where or rebalance):
         option = "--where" if where else "--rebalance"
-        raise InputError(f"{option}: not together with --given; put the values into its table")
+        raise InputError(
+            f"{option}: cannot be used with --given; put the values into the given table instead"
+        )
     if out.exists() and not force:
         raise InputError(f"{out}: exists; choose another name or pass --force")
     if licence and not croissant:
-        raise InputError("--licence: is for croissant.json; pass --croissant too")
+        raise InputError("--licence: is written into croissant.json only; pass --croissant too")
     if croissant and (out.parent / CROISSANT).exists() and not force:
         raise InputError(f"{out.parent / CROISSANT}: exists; pass --force to replace it")
     if escape_formulas and out.suffix == ".parquet":
-        raise InputError("--escape-formulas: is for .csv; a Parquet file holds no formulas")
-    target = TableWriter(
-        out, escape_formulas=escape_formulas
-    )  # a wrong name is refused before the generator is read
+        raise InputError(
+            "--escape-formulas: is for .csv files only; leave it out, because no program runs "
+            "formulas from a Parquet file"
+        )
+    # made first, so that a wrong file name is refused before the generator is read
+    target = TableWriter(out, escape_formulas=escape_formulas)
     source = Generator.load(generator)
     console = Console(stderr=True)
     frames = (
@@ -132,8 +150,8 @@ def _drawn(
         console.print(f"{subject} for about {percent:g} % of records", highlight=False)
         if percent < RARE:
             console.print(
-                "[bold]note:[/bold] so rare a group was hardly measured; what these records say of "
-                "it is mostly what the generator says of larger ones",
+                "[bold]note:[/bold] the sites have too few such records to measure the group well, "
+                "so these records mostly show what the generator learned from larger groups",
                 soft_wrap=True,
                 highlight=False,
             )

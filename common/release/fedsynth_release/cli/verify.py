@@ -1,7 +1,8 @@
-"""`fedsynth verify`: audit a finished generator from its own papers, without anybody's records.
+"""`fedsynth verify` checks a finished generator from its own files, without any record.
 
-Exit codes: 0 consistent, 1 inconsistent or another release than --release-id (one line per finding,
-naming file and field), 2 not a folder that can be checked.
+Exit codes: 0 if the folder is consistent; 1 if it is inconsistent or another release than
+--release-id (each finding is one line that names file and field); 2 if the folder cannot be
+checked.
 """
 
 import json
@@ -22,7 +23,8 @@ if TYPE_CHECKING:
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 EPILOG = (
-    "Examples:  fedsynth verify out/generator   |   "
+    "Examples:\n\n"
+    "fedsynth verify out/generator\n\n"
     "fedsynth verify out/generator --release-id 3f1c... --key hospital-a=9a07..."
 )
 
@@ -42,18 +44,20 @@ def verify(
     key: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="SITE=HEX", help="Receipt key that you have from a site itself; once per site."
+            metavar="SITE=HEX",
+            help="The receipt key of a site, which you have from the site itself. Repeat the option "
+            "for several sites.",
         ),
     ] = None,
     release_id: Annotated[
         str | None,
         typer.Option(
             metavar="ID",
-            help="Release id that you have from the publisher by another way (telephone, letter, "
-            "published page).",
+            help="The id of the release, which you have from the publisher in another way "
+            "(telephone, letter, published page).",
         ),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
     json_schema: Annotated[
         bool,
         typer.Option(
@@ -64,11 +68,13 @@ def verify(
         ),
     ] = False,
 ) -> None:
-    """Check that a generator's ε, receipts, caveats and files are what they say.
+    """Check that a generator's privacy statement agrees with its plan, receipts and files.
 
-    Computes every ε again from the events that the sites signed, the statement from plan and receipts.
+    The command computes every ε again from the events that the sites signed, and the statement
+    again from the plan and the receipts. It needs no records.
     """
-    from fedsynth_release.verification.verify import verify as audit  # loads the accountant
+    # imported here so that --help does not load the accountant
+    from fedsynth_release.verification.verify import verify as audit
 
     if release_id is not None and not _is_hex(release_id):
         raise InputError(f"--release-id {release_id}: expected 64 hexadecimal digits")
@@ -88,7 +94,7 @@ def _keys(options: list[str]) -> dict[str, str]:
     """The keys by site.
 
     Raises:
-        InputError: for an option that is not SITE=HEX, or a site named twice.
+        InputError: an option is not SITE=HEX, or two different keys are given for a site.
     """
     keys: dict[str, str] = {}
     for option in options:
@@ -96,7 +102,7 @@ def _keys(options: list[str]) -> dict[str, str]:
         if not site or not _is_hex(key):
             raise InputError(f"--key {option}: expected SITE=HEX with 64 hexadecimal digits")
         if keys.setdefault(site, key) != key:
-            raise InputError(f"--key {option}: site {site} has another key already")
+            raise InputError(f"--key {option}: another key was given for site {site}; give one")
     return keys
 
 
@@ -106,16 +112,16 @@ def _is_hex(text: str) -> bool:
 
 
 def _fields(result: "Verification") -> dict[str, Any]:
-    said = result.statement
+    statement = result.statement
     return {
         "consistent": result.consistent,
         "verdict": result.verdict,
-        "study": said.study,
-        "private": said.private,
-        "unit": said.unit,
-        "epsilon": said.epsilon_if_people_are_at_one_site_only,
-        "delta": said.delta,
-        "release_id": said.release_id,
+        "study": statement.study,
+        "private": statement.private,
+        "unit": statement.unit,
+        "epsilon": statement.epsilon_if_people_are_at_one_site_only,
+        "delta": statement.delta,
+        "release_id": statement.release_id,
         "release_id_matches": result.release_id_matches,
         "origin": result.origin,
         "findings": [asdict(finding) for finding in result.findings],
@@ -131,7 +137,7 @@ def _table(result: "Verification") -> Table:
     for site in result.sites:
         again = site.epsilon_recomputed
         table.add_row(
-            Text(printable(site.site)),  # not markup
+            Text(printable(site.site)),  # rich must not read the name as markup
             site.status,
             f"{site.epsilon_stated:.4f}",
             "-" if again is None else f"{again:.4f}",

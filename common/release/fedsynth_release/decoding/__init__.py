@@ -1,4 +1,4 @@
-"""Decoding: codes of a study -> fine cells -> values, under the public schema and a codebook."""
+"""Turns the codes of a study into fine cells and these into values, by schema and codebook."""
 
 from fedsynth_release.decoding.codebook import Codebook
 from fedsynth_release.decoding.decoder import decode

@@ -12,9 +12,7 @@ from typing import Self
 import numpy as np
 import numpy.typing as npt
 
-Codes = npt.NDArray[np.uint16]
-Floats = npt.NDArray[np.float64]
-Places = npt.NDArray[np.int64]
+from fedsynth_common.array_types import Float64Array, Int64Array, UInt16Array
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,15 +28,15 @@ class CellDraws:
         single: Whether every code has one cell.
     """
 
-    cells: Codes
-    first: Places
-    reach: Floats
-    share: Floats
-    alias: Places
+    cells: UInt16Array
+    first: Int64Array
+    reach: Float64Array
+    share: Float64Array
+    alias: Int64Array
     single: bool
 
     @classmethod
-    def of(cls, view: npt.NDArray[np.integer], shape: Floats) -> Self:
+    def of(cls, view: npt.NDArray[np.integer], shape: Float64Array) -> Self:
         """The slots of a view and of its shape, which sums to 1 inside each code."""
         cells = np.argsort(view, kind="stable")
         sizes = np.bincount(view)
@@ -51,7 +49,7 @@ class CellDraws:
         reach = np.nextafter(sizes.astype(np.float64), 0.0)
         return cls(cells.astype(np.uint16), first, reach, share, alias, bool(sizes.max() == 1))
 
-    def draw(self, codes: Codes, rng: np.random.Generator) -> Codes:
+    def draw(self, codes: UInt16Array, rng: np.random.Generator) -> UInt16Array:
         """A fine cell of each code (n,); of a cell without mass never."""
         if self.single:
             return self.cells[codes]
@@ -61,7 +59,7 @@ class CellDraws:
         return self.cells[np.where(point - slot < self.share[place], place, self.alias[place])]
 
 
-def _slots(shape: Floats) -> tuple[Floats, Places]:
+def _slots(shape: Float64Array) -> tuple[Float64Array, Int64Array]:
     """Part that each slot keeps and the place of its alias, for shares (n,) that sum to about 1."""
     share = shape * (len(shape) / shape.sum())
     alias = np.full(len(shape), int(shape.argmax()))

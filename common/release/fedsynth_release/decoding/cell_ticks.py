@@ -9,7 +9,8 @@ from typing import Self
 
 import numpy as np
 
-from fedsynth_common.schema.domain import MISSING, FineDomain, Values
+from fedsynth_common.array_types import Int64Array
+from fedsynth_common.schema.domain import MISSING, FineDomain
 from fedsynth_common.schema.tick_set import TickSet
 
 EXACT = 1 << 53
@@ -29,8 +30,8 @@ class CellTicks:
         leaves: Number of leaves, the next cells.
     """
 
-    low: Values
-    count: Values
+    low: Int64Array
+    count: Int64Array
     gaps: TickSet | None
     atoms: int
     leaves: int
@@ -49,7 +50,7 @@ class CellTicks:
         count[domain.atoms : domain.atoms + domain.leaves] = np.maximum(sizes, 1)
         return cls(low, count, held if gaps else None, domain.atoms, domain.leaves)
 
-    def draw(self, cells: Values, rng: np.random.Generator) -> Values:
+    def draw(self, cells: Int64Array, rng: np.random.Generator) -> Int64Array:
         """A value of each cell (n,), all that it has equally likely; arbitrary where it has none."""
         drawn = self.low[cells]
         largest = int(self.count.max())

@@ -1,11 +1,12 @@
-"""A codebook: which fine cells a study treats as one code, and how mass lies inside each code.
+"""A codebook says which fine cells form one code, and how likely each is inside its code.
 
-A *view* maps fine cell -> code for one column; bins, merged rare categories and the identity are
-all views. The *shape* is the distribution of the fine cells inside their code, used to decode. Both
-are public: they come from the schema and from noisy histograms (post-processing costs no privacy).
+The *view* of a column maps each fine cell to its code. Bins of numbers and merged rare categories
+are examples of codes that contain several fine cells. The *shape* is the distribution of the fine
+cells inside their code; it is used to decode. Both are public, because they are computed from the
+schema and from noisy histograms, and post-processing costs no privacy budget.
 
-Guarantees, checked on construction (a codebook may come from a file): every view covers its codes
-0..w-1 without a gap; shapes are finite, non-negative and sum to 1 inside each code; arrays are
+Guarantees, checked on construction because a codebook may come from a file: every view uses all
+codes from 0 to w-1; shapes are finite, not negative, and sum to 1 inside each code; arrays are
 read-only copies.
 """
 
@@ -16,21 +17,19 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from fedsynth_common.array_types import Float64Array, UInt16Array
 from fedsynth_common.errors import InputError
 from fedsynth_common.schema import domains
 from fedsynth_common.schema.schema import Schema
 from fedsynth_release.decoding.cell_draws import CellDraws
 
-Codes = npt.NDArray[np.uint16]
-Shape = npt.NDArray[np.float64]
-
 
 @dataclass(frozen=True, eq=False)
 class Codebook:
-    """One view and one shape per modelled column, in order."""
+    """One view and one shape for each modelled column, in order."""
 
-    views: tuple[Codes, ...]
-    shapes: tuple[Shape, ...]
+    views: tuple[UInt16Array, ...]
+    shapes: tuple[Float64Array, ...]
     _draws: dict[int, CellDraws] = field(default_factory=dict, init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -48,12 +47,12 @@ class Codebook:
 
     @property
     def widths(self) -> tuple[int, ...]:
-        """Number of codes of each column."""
+        """The number of codes of each column."""
         return tuple(int(view.max()) + 1 for view in self.views)
 
     @property
     def offsets(self) -> tuple[int, ...]:
-        """First position of each column in the one-hot row (one entry per column)."""
+        """The first position of each column in the one-hot row (one entry per column)."""
         return tuple(int(start) for start in np.cumsum((0, *self.widths))[:-1])
 
     @property
@@ -61,11 +60,11 @@ class Codebook:
         """D, the width of the one-hot row."""
         return sum(self.widths)
 
-    def apply(self, fine: Codes) -> Codes:
+    def apply(self, fine: UInt16Array) -> UInt16Array:
         """Codes (n, d) of fine codes (n, d).
 
         Raises:
-            InputError: another number of columns, or a fine code beyond its column's cells.
+            InputError: `fine` has another number of columns, or a fine code that its column lacks.
         """
         self._check_columns(fine)
         codes = np.empty(fine.shape, dtype=np.uint16)
@@ -75,11 +74,11 @@ class Codebook:
             codes[:, index] = view[fine[:, index]]
         return codes
 
-    def to_fine(self, codes: Codes, rng: np.random.Generator) -> Codes:
-        """Fine codes drawn from each code's shape: `apply(to_fine(c)) == c` for every draw.
+    def to_fine(self, codes: UInt16Array, rng: np.random.Generator) -> UInt16Array:
+        """Draw a fine code from the shape of each code; `apply(to_fine(c)) == c` for every draw.
 
         Raises:
-            InputError: another number of columns, or a code beyond its column's width.
+            InputError: `codes` has another number of columns, or a code that its column lacks.
         """
         self._check_columns(codes)
         fine = np.empty(codes.shape, dtype=np.uint16)
@@ -89,21 +88,21 @@ class Codebook:
             fine[:, index] = self.cells_of(index, codes[:, index], rng)
         return fine
 
-    def cells_of(self, index: int, codes: Codes, rng: np.random.Generator) -> Codes:
-        """Fine codes of the codes of one column."""
+    def cells_of(self, index: int, codes: UInt16Array, rng: np.random.Generator) -> UInt16Array:
+        """Draw a fine code for each code of one column."""
         if index not in self._draws:
             self._draws[index] = CellDraws.of(self.views[index], self.shapes[index])
         return self._draws[index].draw(codes, rng)
 
     @classmethod
     def identity(cls, schema: Schema) -> "Codebook":
-        """Every fine cell is a code of its own."""
+        """The codebook in which every fine cell is a code of its own."""
         widths = [domain.width for domain in domains(schema)]
         views = tuple(np.arange(width, dtype=np.uint16) for width in widths)
         return cls(views, tuple(np.ones(width) for width in widths))
 
     def to_arrays(self) -> dict[str, npt.NDArray[Any]]:
-        """Named arrays, for a safetensors file."""
+        """The codebook as named arrays, for a safetensors file."""
         arrays: dict[str, npt.NDArray[Any]] = {}
         for index, (view, shape) in enumerate(zip(self.views, self.shapes, strict=True)):
             arrays[f"codebook.view.{index}"] = view
@@ -112,10 +111,10 @@ class Codebook:
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, npt.NDArray[Any]]) -> "Codebook":
-        """The codebook among named arrays; other names are ignored.
+        """Read the codebook from named arrays; arrays with other names are ignored.
 
         Raises:
-            InputError: arrays are missing or not a codebook.
+            InputError: arrays are missing, or they are not a codebook.
         """
         count = sum(name.startswith("codebook.view.") for name in arrays)
         try:
@@ -125,13 +124,13 @@ class Codebook:
             raise InputError(f"codebook: array {error.args[0]!r} is missing") from None
         return cls(tuple(views), tuple(shapes))
 
-    def _check_columns(self, codes: Codes) -> None:
+    def _check_columns(self, codes: UInt16Array) -> None:
         if codes.ndim != 2 or codes.shape[1] != len(self.views):
             raise InputError(f"codebook: expected {len(self.views)} columns of codes")
 
 
-def group_totals(view: npt.NDArray[Any], values: Shape) -> Shape:
-    """Sum of `values` over the cells of each code."""
+def group_totals(view: npt.NDArray[Any], values: Float64Array) -> Float64Array:
+    """The sum of `values` over the cells of each code."""
     return np.asarray(np.bincount(view, weights=values), dtype=np.float64)
 
 

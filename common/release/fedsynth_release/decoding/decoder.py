@@ -1,11 +1,12 @@
-"""Fine codes back to a table of values.
+"""Turns fine codes back into a table of values.
 
-A leaf decodes to a uniform draw from the representable values (ticks) inside it, atoms left out,
-since an atom has a cell of its own. So integers stay integers, declared decimals are respected,
-nothing leaves the bounds, and `encode(decode(c)) == c` for every code that has a value of its own
-(a leaf whose only values are atoms has none: it decodes to its atom).
+A leaf is decoded to one of the values (ticks) inside it, drawn uniformly. Atoms are left out, since
+an atom has a cell of its own. Integers therefore stay integers, decimals are as declared, and no
+value leaves the bounds. `encode(decode(c)) == c` holds for every code that has a value of its own.
+A leaf whose only values are atoms has none; it is decoded to its atom.
 
-Categories and booleans decode to their texts, the `other` cell to "other", missing to <NA>.
+Categories and booleans are decoded to their texts, the `other` cell to "other", and missing to
+<NA>.
 """
 
 from collections.abc import Mapping
@@ -13,35 +14,34 @@ from functools import lru_cache
 from types import MappingProxyType
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 
+from fedsynth_common.array_types import Int64Array, UInt16Array
 from fedsynth_common.encoding.values import series_of
 from fedsynth_common.errors import InputError
 from fedsynth_common.schema.columns import BooleanColumn, CategoricalColumn, ModelledColumn
-from fedsynth_common.schema.domain import MISSING, FineDomain, Values, domain_of
+from fedsynth_common.schema.domain import MISSING, FineDomain, domain_of
 from fedsynth_common.schema.schema import Schema
 from fedsynth_common.schema.tick_set import TickSet, leaf_values
 from fedsynth_release.decoding.cell_ticks import CellTicks
 
-Codes = npt.NDArray[np.uint16]
-
 
 def decode(
-    codes: Codes,
+    codes: UInt16Array,
     schema: Schema,
     rng: np.random.Generator,
     within: Mapping[int, TickSet] = MappingProxyType({}),
 ) -> pd.DataFrame:
-    """A table of the modelled columns.
+    """Decode fine codes to a table of the modelled columns.
 
     Args:
         codes: Fine codes (n, d).
         schema: The public schema.
         rng: Draws the values inside leaves.
-        within: By the index of a column of numbers: the values its leaves may decode to, if not all.
-            Every leaf among the codes must hold one of them.
+        within: By column index, the values that the leaves of a column of numbers may decode to. A
+            column that is not listed may take all its values. Every leaf among the codes must
+            contain an allowed value.
 
     Raises:
         InputError: the codes are not fine codes of this schema.
@@ -56,14 +56,14 @@ def decode(
 
 
 def draw_values(
-    codes: Codes,
+    codes: UInt16Array,
     schema: Schema,
     rng: np.random.Generator,
     within: Mapping[int, TickSet] = MappingProxyType({}),
-) -> list[Values]:
-    """The same as whole numbers, one array per modelled column: ticks, or codes of texts.
+) -> list[Int64Array]:
+    """Decode fine codes to whole numbers: ticks, or the indices of texts, one array per column.
 
-    Missing cells are `MISSING`. Rules between columns are kept on these (`sampling/rule_repair.py`).
+    Missing cells are `MISSING`. `sampling/rule_repair.py` works on these numbers.
     """
     if codes.ndim != 2 or codes.shape[1] != len(schema.modelled):
         raise InputError(f"expected {len(schema.modelled)} columns of fine codes")
@@ -83,17 +83,17 @@ def _cell_ticks(domain: FineDomain) -> CellTicks:
 
 
 def values_of_cells(
-    fine: Values, domain: FineDomain, rng: np.random.Generator, held: TickSet | None = None
-) -> Values:
-    """Values of fine cells of one column; `held` are those that its leaves may decode to."""
+    fine: Int64Array, domain: FineDomain, rng: np.random.Generator, allowed: TickSet | None = None
+) -> Int64Array:
+    """Decode fine cells of one column; if `allowed` is given, leaves decode to its values only."""
     if not domain.ordered:
         return fine if domain.missing is None else np.where(fine == domain.missing, MISSING, fine)
-    ticks = _cell_ticks(domain) if held is None else CellTicks.of(domain, held)
+    ticks = _cell_ticks(domain) if allowed is None else CellTicks.of(domain, allowed)
     return ticks.draw(fine, rng)
 
 
-def column_of(values: Values, column: ModelledColumn) -> pd.Series:
-    """Values of a column as the table writes them."""
+def column_of(values: Int64Array, column: ModelledColumn) -> pd.Series:
+    """The values of a column in the form in which a table contains them."""
     missing = values == MISSING
     if isinstance(column, CategoricalColumn | BooleanColumn):
         labels = domain_of(column).labels

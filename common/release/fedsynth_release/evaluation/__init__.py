@@ -1,10 +1,12 @@
-"""Figures that say how good a synthetic table is: fidelity, utility, detection, attacks.
+"""Measures how good a synthetic table is (fidelity, utility, detection), and attacks it.
 
-`evaluate_table` computes all of them at once, beside their references, as an `Evaluation`; `evaluate` is
-the short line of the benchmarks. Definitions and sources: docs/METRICS.md.
+`evaluate_table` computes all figures, with the references to compare them with, as an `Evaluation`.
+`evaluate` computes the few figures that the benchmarks print. docs/METRICS.md has definitions and
+sources.
 
-Everything here reads real rows in the clear and is meant for the researcher's machine or for inside
-one site. A figure that leaves a site is a release and has to be charged.
+Everything here reads real rows without adding noise. Use it on a researcher's machine with public
+data, or inside one site. A figure that leaves a site is a release and has to be charged to the
+privacy budget.
 """
 
 from fedsynth_release.evaluation.detection import detection_auc

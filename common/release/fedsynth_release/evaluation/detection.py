@@ -1,14 +1,15 @@
-"""Can a classifier tell real rows from synthetic ones (classifier two-sample test, C2ST).
+"""Measures whether a classifier can tell real rows from synthetic ones (two-sample test, C2ST).
 
-Gradient boosting is asked for the origin of rows of an evenly mixed table; its cross-validated AUC
-is 0.5 where it cannot tell and 1 where it always can (Lopez-Paz and Oquab 2017). The figure is far
-stricter than marginals: one column with an impossible value, or numbers that are all round, give a
-table away.
+A gradient boosting classifier predicts for each row of an evenly mixed table whether the row is
+real. Its cross-validated AUC is 0.5 if it cannot tell and 1 if it always can (Lopez-Paz and Oquab
+2017). This figure is much stricter than marginals: a single column with an impossible value, or
+with only round numbers, is enough to tell the tables apart.
 
-Compare with **held-out** real rows; against training rows, plain copies would win. Where a person
-has several rows, their likeness alone tells tables apart: real training rows against the rows of
-other people then score well above 0.5 (about .8 on the demonstration table), so read a figure
-beside that ceiling, never alone.
+Compare a synthetic table with **held-out** real rows. If it were compared with training rows, a
+table of plain copies would score best. If people have several rows, the rows of one person resemble
+each other, and even real training rows can be told from the rows of other people. The AUC of real
+rows is then far above 0.5 (about .8 on the demonstration table). Always read the figure beside this
+ceiling.
 """
 
 import numpy as np
@@ -16,9 +17,10 @@ import pandas as pd
 from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import StratifiedKFold
 
+from fedsynth_common.array_types import Float64Array
 from fedsynth_common.errors import InputError
 from fedsynth_common.schema import Schema
-from fedsynth_release.evaluation.features import Features, Floats
+from fedsynth_release.evaluation.features import Features
 from fedsynth_release.evaluation.utility import boosted_scores
 
 
@@ -35,7 +37,7 @@ def detection_auc(
     Equally many rows of either table are used, at most `max_rows`, drawn with a fixed seed.
 
     Raises:
-        InputError: a table has fewer than `folds` rows.
+        InputError: one of the tables has fewer than `folds` rows.
     """
     size = min(len(real), len(synthetic), max_rows)
     if size < folds:
@@ -46,13 +48,11 @@ def detection_auc(
     origin = np.repeat([0, 1], size)
     cells = np.concatenate(sides)
     guesses = np.empty(len(cells))
-    for known, asked in StratifiedKFold(folds, shuffle=True, random_state=seed).split(
-        cells, origin
-    ):
-        scores, _ = boosted_scores(cells[known], origin[known], cells[asked], features.sets)
-        guesses[asked] = scores[:, 1]
+    for train, test in StratifiedKFold(folds, shuffle=True, random_state=seed).split(cells, origin):
+        scores, _ = boosted_scores(cells[train], origin[train], cells[test], features.sets)
+        guesses[test] = scores[:, 1]
     return float(roc_auc_score(origin, guesses))
 
 
-def _draw(cells: Floats, size: int, rng: np.random.Generator) -> Floats:
+def _draw(cells: Float64Array, size: int, rng: np.random.Generator) -> Float64Array:
     return cells[rng.choice(len(cells), size=size, replace=False)]

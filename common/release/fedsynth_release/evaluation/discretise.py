@@ -1,30 +1,32 @@
-"""Levels on which marginals are compared.
+"""Turns the cells of a table into levels, on which marginals are compared.
 
-Total variation needs finite domains. Numbers are cut at the deciles of a *reference* table (the
-real training rows), so that every level holds about a tenth of the real mass; categories are
-compared as they stand. The cuts are taken from real rows: evaluation is not private by itself, and
-anything computed here that leaves a site has to be charged like any other release.
+The total variation distance needs columns with finitely many values. Numbers are cut at the deciles
+of a *reference* table (the real training rows), so that each level contains about a tenth of the
+real rows. Categories are used as they are. The cuts are computed from real rows without noise, so
+an evaluation is not private. Anything computed here that leaves a site has to be charged like any
+other release.
 
-Levels of a column:
+The levels of a column are:
 
-- number (dates, times and durations as counts of their granularity): the intervals (-inf, e1],
-  (e1, e2], ..., (ek, inf) between the distinct deciles e1 < ... < ek, then *missing*. Intervals are
-  closed on the right, so that an atom at the minimum (the zeros of an amount) is a level of its own.
-- category: the categories of the public schema in order, then *other* (every category that the
-  schema does not name: generators cannot know them by name), then *missing*.
-- boolean: false, true, missing; a label that the schema does not know counts as missing.
+- for a number (and for dates, times and durations as counts of their granularity): the intervals
+  (-inf, e1], (e1, e2], ..., (ek, inf) between the distinct deciles e1 < ... < ek, then *missing*.
+  The intervals are closed on the right, so that a frequent minimum (the zeros of an amount) is a
+  level of its own.
+- for a category: the categories of the public schema in order, then *other* (all categories that
+  the schema does not name, which no generator can know), then *missing*.
+- for a boolean: false, true, missing. A label that the schema does not know counts as missing.
 
-Cells of a table read from CSV are text, cells of a synthetic table are typed; both are read
-through `as_text` and `as_ordinal`, so the two give the same levels.
+The cells of a table from a CSV file are texts, and the cells of a synthetic table are typed. Both
+are read through `as_text` and `as_ordinal`, so they give the same levels.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
+from fedsynth_common.array_types import Float64Array, Int64Array
 from fedsynth_common.encoding.values import as_ordinal
 from fedsynth_common.errors import InputError
 from fedsynth_common.schema import BooleanColumn, CategoricalColumn, ModelledColumn, Schema
@@ -33,7 +35,7 @@ from fedsynth_common.tables import as_text
 
 
 def cell_column(frame: pd.DataFrame, name: str) -> pd.Series:
-    """The named column, or an InputError that says which one is missing."""
+    """The named column of a table; if it is missing, an InputError names it."""
     if name not in frame.columns:
         raise InputError(f"evaluation: the table has no column {name!r} although its schema does")
     return frame[name]
@@ -42,8 +44,9 @@ def cell_column(frame: pd.DataFrame, name: str) -> pd.Series:
 def named_levels(column: ModelledColumn) -> tuple[str, ...]:
     """The texts that have a level of their own, in order; empty for numbers.
 
-    `other` is always among a category's levels here, declared or not: evaluation never refuses a
-    synthetic table for a label that the schema does not know.
+    `other` is always a level of a category here, even if the schema does not declare it. An
+    evaluation thus never refuses a synthetic table because of a label that the schema does not
+    know.
     """
     if isinstance(column, CategoricalColumn):
         return (*column.categories, *(() if OTHER in column.categories else (OTHER,)))
@@ -52,16 +55,16 @@ def named_levels(column: ModelledColumn) -> tuple[str, ...]:
     return ()
 
 
-def numbers(cells: pd.Series, column: ModelledColumn) -> npt.NDArray[np.float64]:
-    """Cells of a column without named levels as numbers; NaN where missing or not readable."""
+def numbers(cells: pd.Series, column: ModelledColumn) -> Float64Array:
+    """Cells of a column without named levels as numbers; missing or unreadable cells are NaN."""
     if isinstance(column, CategoricalColumn | BooleanColumn):
         raise TypeError(f"column {column.name!r} has levels")
     values = as_ordinal(cells, column)
     return np.where(np.isfinite(values), values, np.nan)
 
 
-def level_codes(cells: pd.Series, column: ModelledColumn) -> npt.NDArray[np.int64]:
-    """Index of each cell in `named_levels`; -1 is missing."""
+def level_codes(cells: pd.Series, column: ModelledColumn) -> Int64Array:
+    """The index of each cell in `named_levels`; a missing cell has -1."""
     levels = named_levels(column)
     text = as_text(cells)
     codes = np.asarray(pd.Index(levels).get_indexer(pd.Index(text)), dtype=np.int64)
@@ -72,21 +75,21 @@ def level_codes(cells: pd.Series, column: ModelledColumn) -> npt.NDArray[np.int6
 
 @dataclass(frozen=True)
 class Discretiser:
-    """Levels of every modelled column, fitted on a reference table.
+    """The levels of every modelled column, fitted on a reference table.
 
     Attributes:
         columns: The columns in schema order.
-        edges: Inner edges per column; empty for categories.
-        widths: Number of levels per column, the missing level included.
+        edges: The inner edges of the intervals, by column; empty for categories.
+        widths: The number of levels of each column, including the missing level.
     """
 
     columns: tuple[ModelledColumn, ...]
-    edges: tuple[npt.NDArray[np.float64], ...]
+    edges: tuple[Float64Array, ...]
     widths: tuple[int, ...]
 
     @classmethod
     def fit(cls, schema: Schema, reference: pd.DataFrame, bins: int = 10) -> "Discretiser":
-        """Quantiles of `reference` for numbers, the schema's levels for everything else."""
+        """Use the quantiles of `reference` for numbers, and the schema's levels for others."""
         columns = schema.modelled
         edges = tuple(_edges(cell_column(reference, c.name), c, bins) for c in columns)
         widths = tuple(
@@ -96,11 +99,11 @@ class Discretiser:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Names of the columns of `transform`."""
+        """The names of the columns that `transform` returns."""
         return tuple(column.name for column in self.columns)
 
-    def transform(self, frame: pd.DataFrame) -> npt.NDArray[np.int64]:
-        """Codes (rows x columns); column j is in 0 .. widths[j]-1, its last code is *missing*."""
+    def transform(self, frame: pd.DataFrame) -> Int64Array:
+        """The codes (rows x columns); column j is in 0..widths[j]-1, whose last is *missing*."""
         codes = np.empty((len(frame), len(self.columns)), dtype=np.int64)
         for j, (column, edges) in enumerate(zip(self.columns, self.edges, strict=True)):
             raw = _codes(cell_column(frame, column.name), column, edges)
@@ -108,7 +111,7 @@ class Discretiser:
         return codes
 
 
-def _edges(cells: pd.Series, column: ModelledColumn, bins: int) -> npt.NDArray[np.float64]:
+def _edges(cells: pd.Series, column: ModelledColumn, bins: int) -> Float64Array:
     if named_levels(column):
         return np.empty(0)
     values = numbers(cells, column)
@@ -119,8 +122,8 @@ def _edges(cells: pd.Series, column: ModelledColumn, bins: int) -> npt.NDArray[n
 
 
 def _codes(
-    cells: pd.Series, column: ModelledColumn, edges: Sequence[float] | npt.NDArray[np.float64]
-) -> npt.NDArray[np.int64]:
+    cells: pd.Series, column: ModelledColumn, edges: Sequence[float] | Float64Array
+) -> Int64Array:
     if named_levels(column):
         return level_codes(cells, column)
     values = numbers(cells, column)

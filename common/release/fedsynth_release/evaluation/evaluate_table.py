@@ -1,11 +1,12 @@
-"""The whole evaluation of one synthetic table: fidelity, utility, attacks, copies, with references.
+"""Evaluates one synthetic table: fidelity, utility, attacks and copies, with their references.
 
-Three tables of the same schema come in: real training rows, held-out real rows that nothing was
-trained on, and the synthetic rows. References are made here, from the training rows, with a fixed
-seed. The hold-out should be as large as the training rows for attacks (narrowest intervals, no size
-correction); a fifth of all rows is enough for fidelity and utility.
+The evaluation needs three tables of the same schema: the real training rows, held-out real rows
+that nothing was trained on, and the synthetic rows. It makes the reference tables from the training
+rows, with a fixed seed. For attacks, there should be as many held-out rows as training rows; the
+intervals are then narrowest and need no correction for size. For fidelity and utility a fifth of
+all rows is enough.
 
-Everything is deterministic given the tables, the seed and the library versions.
+The result is deterministic given the tables, the seed and the versions of the libraries.
 """
 
 import time
@@ -17,7 +18,7 @@ import pandas as pd
 
 from fedsynth_common.errors import InputError
 from fedsynth_common.schema import Schema
-from fedsynth_release.evaluation.attacks import Sides, run_attacks
+from fedsynth_release.evaluation.attacks import AttackSetup, run_attacks
 from fedsynth_release.evaluation.copies import copy_row
 from fedsynth_release.evaluation.prediction import table_utility
 from fedsynth_release.evaluation.references import (
@@ -45,15 +46,15 @@ MIN_ROWS = 20
 
 @dataclass(frozen=True, kw_only=True)
 class Effort:
-    """How much is computed; does not change what a figure means, only its interval.
+    """How much is computed. With less effort a figure has the same meaning but a wider interval.
 
     Attributes:
-        rows: of a table that fidelity and classifiers use at most; None: all.
-        targets: questions to each learner.
-        regressions: numbers to each learner.
-        learners: of the utility section.
-        attempts: targets or predicates per attack.
-        detection_rows: of either table that the detector sees.
+        rows: the most rows of a table that fidelity and classifiers use; None means all.
+        targets: number of yes/no questions for each learner.
+        regressions: number of columns of numbers that each learner predicts.
+        learners: the learners of the utility section.
+        attempts: the most targets or predicates of an attack.
+        detection_rows: the most rows of each table that the detector uses.
     """
 
     rows: int | None = None
@@ -92,17 +93,18 @@ def evaluate_table(
     """Evaluate `synthetic` against the real `train` and `holdout` rows.
 
     Args:
-        train: real rows that the generator learnt from.
-        holdout: other real rows of the same population, at least 20.
-        synthetic: the table under evaluation.
-        schema: public schema of all three.
-        quick: fewer rows, targets and attempts (`QUICK`); intervals are wider.
-        attacks: whether to run attacks and the copy check.
-        seed: of subsets, references and attacks.
-        quasi_identifiers: columns that the k-anonymised reference generalises; (): all but the target.
-        epsilon: the claimed ε, tested by the membership attack.
+        train: the real rows that the generator learned from.
+        holdout: at least 20 other real rows of the same population.
+        synthetic: the table to evaluate.
+        schema: the public schema of all three tables.
+        quick: use fewer rows, targets and attempts (`QUICK`); the intervals become wider.
+        attacks: whether to run the attacks and the copy check.
+        seed: seed for drawing subsets, references and attacks.
+        quasi_identifiers: the columns that the k-anonymised reference generalises; () means all
+            modelled columns except the target.
+        epsilon: the claimed ε, which the membership attack tests.
         delta: the claimed δ.
-        say: hears what is being computed.
+        say: is called with a text whenever another part of the evaluation begins.
 
     Raises:
         InputError: a table lacks a column of the schema or has too few rows.
@@ -111,15 +113,17 @@ def evaluate_table(
     _check(train, holdout, synthetic, schema)
     for name in quasi_identifiers:
         if name not in {column.name for column in schema.modelled}:
-            raise InputError(f"quasi-identifier {name!r}: not a modelled column of the schema")
+            raise InputError(
+                f"quasi-identifier {name!r}: not a modelled column of the schema; name one of those"
+            )
     effort = QUICK if quick else FULL
     rng = np.random.default_rng(seed)
-    small_train, small_test, small_made = (
+    small_train, small_test, small_synthetic = (
         _at_most(frame, effort.rows, rng) for frame in (train, holdout, synthetic)
     )
     floor = independent_columns(small_train, len(small_train), rng)
-    tables: Frames = {"synthetic": small_made, "hold-out": small_test, "independent": floor}
-    found: tuple[Attack, ...] = ()
+    tables: Frames = {"synthetic": small_synthetic, "hold-out": small_test, "independent": floor}
+    attack_results: tuple[Attack, ...] = ()
     copies: tuple[CopyRow, ...] = ()
     fidelity = table_fidelity(small_train, tables, schema, say, effort.detection_rows)
     utility = table_utility(
@@ -133,7 +137,7 @@ def evaluate_table(
         learners=effort.learners,
     )
     if attacks:
-        sides = Sides.of(
+        setup = AttackSetup.of(
             train,
             holdout,
             schema,
@@ -146,7 +150,7 @@ def evaluate_table(
             "synthetic": synthetic,
             **_references(train, schema, quasi_identifiers, rng, say),
         }
-        found, copies = _attacks(sides, frames, say)
+        attack_results, copies = _attacks(setup, frames, say)
     return Evaluation(
         table=schema.name,
         target=schema.target,
@@ -168,9 +172,9 @@ def evaluate_table(
         seconds=round(time.monotonic() - start, 1),
         fidelity=fidelity,
         utility=utility,
-        attacks=found,
+        attacks=attack_results,
         copies=copies,
-        notes=_notes(found, train, holdout),
+        notes=_notes(attack_results, train, holdout),
     )
 
 
@@ -181,7 +185,7 @@ def _references(
     rng: np.random.Generator,
     say: Say,
 ) -> Frames:
-    """The tables that attacks are compared on."""
+    """The tables of known risk on which every attack is run too."""
     say("making the reference tables")
     return {
         "pseudonymised": pseudonymised(train, schema),
@@ -194,13 +198,13 @@ def _references(
 
 
 def _attacks(
-    sides: Sides, frames: Frames, say: Say
+    setup: AttackSetup, frames: Frames, say: Say
 ) -> tuple[tuple[Attack, ...], tuple[CopyRow, ...]]:
-    """All attacks and copy checks on all tables."""
-    cells = {role: sides.features.cells(frame) for role, frame in frames.items()}
-    found = run_attacks(cells, sides, say)
+    """Run all attacks and the copy check on all tables."""
+    cells = {role: setup.features.cells(frame) for role, frame in frames.items()}
+    attacks = run_attacks(cells, setup, say)
     say("copy check")
-    return found, tuple(copy_row(role, table, sides) for role, table in cells.items())
+    return attacks, tuple(copy_row(role, table, setup) for role, table in cells.items())
 
 
 def _at_most(frame: pd.DataFrame, rows: int | None, rng: np.random.Generator) -> pd.DataFrame:
@@ -225,18 +229,18 @@ def _check(
 
 
 def _notes(
-    found: tuple[Attack, ...], train: pd.DataFrame, holdout: pd.DataFrame
+    attacks: tuple[Attack, ...], train: pd.DataFrame, holdout: pd.DataFrame
 ) -> tuple[str, ...]:
-    """What limits the figures."""
+    """Sentences that say what limits the figures."""
     notes = [
-        f"{attack.title}: the positive control (a leaky generator) was not noticed; "
-        "the attack is too weak on this table to say anything"
-        for attack in found
+        f"{attack.title}: the attack did not notice the positive control (a leaky generator), so it "
+        "is too weak on this table to say anything"
+        for attack in attacks
         if (control := attack.on("leaky")) is not None and not control.flagged
     ]
-    if found and len(holdout) < 0.8 * len(train):
+    if attacks and len(holdout) < 0.8 * len(train):
         notes.append(
-            f"{len(holdout)} held-out rows for {len(train)} training rows: intervals of attacks are "
-            "narrowest when both are equal"
+            f"there are {len(holdout)} held-out rows but {len(train)} training rows; the intervals of "
+            "the attacks would be narrowest if both numbers were equal"
         )
     return tuple(notes)

@@ -1,14 +1,17 @@
-"""Tables as inputs of classifiers.
+"""Encodes tables as inputs of classifiers.
 
-Two views of the same cells, because the two learners of `utility` want different things:
+The two learners of `utility` need different inputs, so there are two encodings of the same cells:
 
-- `trees`: one float column per modelled column, numbers as they are, level indices for categories,
-  NaN for missing. Gradient boosting bins numbers itself and splits on categories as sets.
-- `linear`: a sparse matrix with standardised numbers (clipped at 10 standard deviations, missing =
-  0 plus an indicator) and one-hot levels, for logistic regression.
+- `cells` has one float column for each modelled column. Numbers stay as they are, categories become
+  indices of their levels, and missing cells become NaN. Gradient boosting bins numbers itself and
+  splits on sets of categories.
+- `linear` is a sparse matrix for logistic regression. Numbers are standardised and clipped at 10
+  standard deviations; a missing number becomes 0 with an indicator column. Categories become
+  one-hot columns.
 
-Levels come from the public schema; means and standard deviations from the table given to `fit`,
-which in "train on synthetic, test on real" is the synthetic one: the test rows decide nothing.
+The levels come from the public schema. The means and standard deviations come from the table given
+to `fit`. In "train on synthetic, test on real" this is the synthetic table, so the test rows have
+no influence on the encoding.
 """
 
 from collections.abc import Sequence
@@ -16,37 +19,35 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 from scipy import sparse
 
+from fedsynth_common.array_types import BoolArray, Float64Array
 from fedsynth_common.schema import ModelledColumn, Schema
 from fedsynth_release.evaluation.discretise import cell_column, level_codes, named_levels, numbers
 
-Floats = npt.NDArray[np.float64]
-
-# scikit-learn's histogram boosting treats at most this many levels as a set; beyond, as a number.
+# scikit-learn's boosting splits on sets of at most this many levels; more are used as numbers
 _MAX_SET_LEVELS = 255
 _CLIP = 10.0
 
 
 @dataclass(frozen=True)
 class Features:
-    """Encoding of a table for classifiers.
+    """The encoding of tables of one schema for classifiers.
 
     Attributes:
         columns: The modelled columns in schema order.
-        centres: Mean per column (0 for categories).
-        spreads: Standard deviation per column (1 for categories and constants).
+        centres: The mean of each column (0 for categories).
+        spreads: The standard deviation of each column (1 for categories and constants).
     """
 
     columns: tuple[ModelledColumn, ...]
-    centres: Floats
-    spreads: Floats
+    centres: Float64Array
+    spreads: Float64Array
 
     @classmethod
     def fit(cls, schema: Schema, train: pd.DataFrame) -> "Features":
-        """Means and standard deviations of the numbers of `train`."""
+        """Take the means and standard deviations of numbers from `train`."""
         centres, spreads = [], []
         for column in schema.modelled:
             values = np.empty(0)
@@ -58,13 +59,13 @@ class Features:
         return cls(schema.modelled, np.array(centres), np.array(spreads))
 
     @property
-    def sets(self) -> npt.NDArray[np.bool_]:
-        """Which columns of `trees` hold level indices that have no order."""
+    def sets(self) -> BoolArray:
+        """Which columns of `cells` contain indices of levels without an order."""
         widths = np.array([len(named_levels(column)) for column in self.columns])
         return (widths > 0) & (widths <= _MAX_SET_LEVELS)
 
-    def cells(self, frame: pd.DataFrame) -> Floats:
-        """The `trees` view (n x d): numbers or level indices, NaN where missing."""
+    def cells(self, frame: pd.DataFrame) -> Float64Array:
+        """The cells (n x d): numbers or indices of levels; missing cells are NaN."""
         matrix = np.empty((len(frame), len(self.columns)))
         for j, column in enumerate(self.columns):
             raw = cell_column(frame, column.name)
@@ -75,8 +76,8 @@ class Features:
                 matrix[:, j] = numbers(raw, column)
         return matrix
 
-    def linear(self, cells: Floats, keep: Sequence[int]) -> Any:
-        """The `linear` view of `cells` (scipy CSR, float32), restricted to the columns `keep`."""
+    def linear(self, cells: Float64Array, keep: Sequence[int]) -> Any:
+        """The columns `keep` of `cells` for linear models, as a float32 CSR matrix."""
         blocks = [
             _one_hot(cells[:, j], len(named_levels(self.columns[j])))
             if named_levels(self.columns[j])
@@ -86,13 +87,13 @@ class Features:
         return sparse.hstack(blocks, format="csr", dtype=np.float32)
 
 
-def _one_hot(codes: Floats, width: int) -> Any:
+def _one_hot(codes: Float64Array, width: int) -> Any:
     rows = np.flatnonzero(~np.isnan(codes))
     ones = np.ones(len(rows), dtype=np.float32)
     return sparse.csr_matrix((ones, (rows, codes[rows].astype(int))), shape=(len(codes), width))
 
 
-def _standardised(values: Floats, centre: float, spread: float) -> Any:
+def _standardised(values: Float64Array, centre: float, spread: float) -> Any:
     missing = np.isnan(values)
     scaled = np.clip((np.where(missing, centre, values) - centre) / spread, -_CLIP, _CLIP)
     return sparse.csr_matrix(np.column_stack([scaled, missing]).astype(np.float32))

@@ -1,34 +1,34 @@
-"""How far the marginals of a synthetic table are from those of a real one.
+"""Measures how far the marginals of a synthetic table are from those of a real table.
 
-The figure is the total variation distance (TVD), half the L1 distance of two distributions,
-averaged over all sets of `ways` columns: the workload error of the literature on private marginals
-(McKenna et al. 2021), bounded by 0 (same) and 1 (disjoint). Single columns say whether values are
-plausible, pairs whether columns go together, triples what pairs cannot hold. Two references make a
-figure readable: `resample_tvd`, what a second real sample of that size would score, and the
-independent columns of `fedsynth_simulations.baselines`, which know no pair at all.
+The figure is the total variation distance (TVD), which is half the L1 distance of two
+distributions. It is averaged over all sets of `ways` columns. The literature on private marginals
+calls this the workload error (McKenna et al. 2021). It is 0 for equal tables and 1 for tables
+without a common value. Single columns show whether the values are right, pairs show whether two
+columns are related as in the real table, and triples show relations that no pair shows. Two
+references help to read the figure: `resample_tvd`, which is what a second real sample of the same
+size would score, and the table of `references.independent`, in which columns are not related at
+all.
 
-Inputs are the integer codes of `Discretiser.transform`. Rows are weighted equally; the two tables
-need not be of equal length.
+The inputs are the integer codes of `Discretiser.transform`. Every row has the same weight. The two
+tables may have different lengths.
 """
 
 import itertools
 import math
 
 import numpy as np
-import numpy.typing as npt
 
+from fedsynth_common.array_types import Float64Array, Int64Array
 from fedsynth_common.errors import InputError
 
-Codes = npt.NDArray[np.int64]
-
-# Above this many cells a contingency table is counted over the cells that occur only.
+# if a contingency table has more cells than this, only the cells that occur are counted
 _DENSE_CELLS = 1 << 20
 
 
 def column_sets(
     columns: int, ways: int, max_marginals: int = 300, seed: int = 0
 ) -> list[tuple[int, ...]]:
-    """All sets of `ways` columns; of triples a fixed random subset where there are too many.
+    """All sets of `ways` columns, or a fixed random subset if there are too many of three or more.
 
     >>> len(column_sets(15, 2)), len(column_sets(15, 3))
     (105, 300)
@@ -39,26 +39,27 @@ def column_sets(
     everything = itertools.combinations(range(columns), ways)
     if ways <= 2 or total <= max_marginals:
         return list(everything)
-    kept = np.random.default_rng(seed).choice(total, size=max_marginals, replace=False)
-    wanted = set(kept.tolist())
-    return [chosen for index, chosen in enumerate(everything) if index in wanted]
+    chosen = np.random.default_rng(seed).choice(total, size=max_marginals, replace=False)
+    wanted = set(chosen.tolist())
+    return [one for index, one in enumerate(everything) if index in wanted]
 
 
 def tvd(
-    real: Codes, synthetic: Codes, ways: int = 2, max_marginals: int = 300, seed: int = 0
+    real: Int64Array, synthetic: Int64Array, ways: int = 2, max_marginals: int = 300, seed: int = 0
 ) -> float:
-    """Mean total variation distance over the sets of `ways` columns.
+    """The mean total variation distance over the sets of `ways` columns.
 
     Args:
         real: Codes of the real rows (n x d), all >= 0.
         synthetic: Codes of the synthetic rows (m x d) from the same `Discretiser`.
-        ways: Columns per set: 1, 2, 3, ...
-        max_marginals: Sets used at most when `ways` > 2; pairs are always complete.
-        seed: Chooses that subset. Public and fixed, so that figures of two runs compare.
+        ways: The number of columns in a set: 1, 2, 3, ...
+        max_marginals: The most sets that are used if `ways` > 2. All pairs are always used.
+        seed: Chooses the subset of the sets. It is public and fixed, so that the figures of two
+            runs can be compared.
 
     Returns:
-        1/|sets| * sum over sets of 1/2 sum over cells |p_real - p_synthetic|; 0 where the table
-        has fewer than `ways` columns.
+        1/|sets| * sum over sets of 1/2 sum over cells |p_real - p_synthetic|; 0 if the table has
+        fewer than `ways` columns.
 
     >>> a = np.array([[0, 0], [1, 1]]); b = np.array([[0, 1], [1, 0]])
     >>> tvd(a, b, ways=1), tvd(a, b, ways=2)
@@ -70,15 +71,15 @@ def tvd(
     return float(np.mean(distances)) if distances else 0.0
 
 
-def column_tvd(real: Codes, synthetic: Codes) -> npt.NDArray[np.float64]:
-    """Total variation distance of every single column (d), for a report."""
+def column_tvd(real: Int64Array, synthetic: Int64Array) -> Float64Array:
+    """The total variation distance of every single column, (d,)."""
     _check(real, synthetic)
     columns = range(real.shape[1])
     return np.array([_distance(*_frequencies(real, synthetic, (j,))) for j in columns])
 
 
-def pair_tvd(real: Codes, synthetic: Codes) -> npt.NDArray[np.float64]:
-    """Total variation distance of every pair (d x d, symmetric; the diagonal is `column_tvd`)."""
+def pair_tvd(real: Int64Array, synthetic: Int64Array) -> Float64Array:
+    """The total variation distance of every pair, (d x d), with `column_tvd` on the diagonal."""
     matrix = np.diag(column_tvd(real, synthetic))
     for i, j in column_sets(real.shape[1], 2):
         matrix[i, j] = matrix[j, i] = _distance(*_frequencies(real, synthetic, (i, j)))
@@ -86,12 +87,12 @@ def pair_tvd(real: Codes, synthetic: Codes) -> npt.NDArray[np.float64]:
 
 
 def resample_tvd(
-    real: Codes, size: int, ways: int = 2, max_marginals: int = 300, seed: int = 0
+    real: Int64Array, size: int, ways: int = 2, max_marginals: int = 300, seed: int = 0
 ) -> float:
-    """Expected `tvd` of an independent real sample of `size` rows: what perfection would score.
+    """The expected `tvd` of another real sample of `size` rows, which no synthetic table can beat.
 
-    Normal approximation per cell, E|p_1 - p_2| = sqrt(2/pi * p(1-p) * (1/n + 1/size)), with the
-    observed p for the true one.
+    Uses the normal approximation E|p_1 - p_2| = sqrt(2/pi * p(1-p) * (1/n + 1/size)) for each cell,
+    with the observed p in place of the true one.
     """
     _check(real, real)
     spread = 2 / math.pi * (1 / len(real) + 1 / size)
@@ -100,12 +101,12 @@ def resample_tvd(
     return float(np.mean(expected)) if expected else 0.0
 
 
-def _expected_distance(real: Codes, chosen: tuple[int, ...], spread: float) -> float:
+def _expected_distance(real: Int64Array, chosen: tuple[int, ...], spread: float) -> float:
     p, _ = _frequencies(real, real, chosen)
     return float(0.5 * np.sqrt(spread * p * (1 - p)).sum())
 
 
-def _check(real: Codes, synthetic: Codes) -> None:
+def _check(real: Int64Array, synthetic: Int64Array) -> None:
     if real.shape[1] != synthetic.shape[1]:
         raise InputError(
             f"evaluation: the real table has {real.shape[1]} columns, the synthetic "
@@ -116,8 +117,8 @@ def _check(real: Codes, synthetic: Codes) -> None:
 
 
 def _frequencies(
-    real: Codes, synthetic: Codes, chosen: tuple[int, ...]
-) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    real: Int64Array, synthetic: Int64Array, chosen: tuple[int, ...]
+) -> tuple[Float64Array, Float64Array]:
     joint = np.zeros(len(real) + len(synthetic), dtype=np.int64)
     cells = 1
     for j in chosen:
@@ -134,5 +135,5 @@ def _frequencies(
     )
 
 
-def _distance(p: npt.NDArray[np.float64], q: npt.NDArray[np.float64]) -> float:
+def _distance(p: Float64Array, q: Float64Array) -> float:
     return float(0.5 * np.abs(p - q).sum())

@@ -1,48 +1,48 @@
-"""Distance between records of mixed kind, and the nearest record of a table.
+"""Computes distances between records with numbers and categories, and finds nearest records.
 
-The distance is Gower's (1971), as in Anonymeter: the sum over the columns of |x - y| for numbers
-scaled to [0, 1] and of [x != y] for categories; two missing cells are equal, a missing and a present
-one differ by 1. Two scales for numbers:
+The distance is that of Gower (1971), as in Anonymeter. It is the sum over the columns of |x - y|
+for numbers scaled to [0, 1], and of [x != y] for categories. Two missing cells have distance 0; a
+missing and a present cell have distance 1. Numbers can be scaled in two ways:
 
-- range: linear between the extremes of the table given to `fit`, clipped beyond (Anonymeter's);
-- rank: the empirical distribution function of that table, so that a skewed column (a cost, an
-  income) tells small values apart as well as large ones. Sharper for attacks on membership.
+- `range` is linear between the extremes of the table given to `fit`; values beyond them are
+  clipped. Anonymeter uses this scale.
+- `rank` is the empirical distribution function of that table. In a skewed column (a cost, an
+  income) it tells small values apart as well as large ones, which makes attacks on membership
+  stronger.
 
-The nearest row is exact, by brute force in blocks: memory is `_BLOCK` x rows of float32. Of several
-nearest rows the first counts; shuffle a table whose order has a meaning.
+The nearest row is found exactly, by comparing all rows in batches. The memory is `_BLOCK` x rows of
+float32. If several rows are nearest, the first one is returned; shuffle the table if its order
+matters.
 """
 
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 
-from fedsynth_release.evaluation.features import Floats
+from fedsynth_common.array_types import BoolArray, Float32Array, Float64Array, Int64Array
 
 Scale = Literal["range", "rank"]
-Bools = npt.NDArray[np.bool_]
-Indices = npt.NDArray[np.int64]
 
 _BLOCK = 32
 
 
 @dataclass(frozen=True)
 class Gower:
-    """A fitted distance over rows of `Features.cells`.
+    """A distance between rows of `Features.cells`, fitted on a table.
 
     Attributes:
-        categorical: columns compared by equality.
-        knots: per column the sorted values that map to evenly spaced points of [0, 1]; () for
-            categories.
+        categorical: which columns are compared by equality.
+        knots: for each column the sorted values that map to evenly spaced points of [0, 1]; empty
+            for categories.
     """
 
-    categorical: Bools
-    knots: tuple[Floats, ...]
+    categorical: BoolArray
+    knots: tuple[Float64Array, ...]
 
     @classmethod
-    def fit(cls, cells: Floats, categorical: Bools, scale: Scale) -> "Gower":
-        """Scales from `cells` (n x d, NaN = missing)."""
+    def fit(cls, cells: Float64Array, categorical: BoolArray, scale: Scale) -> "Gower":
+        """Fit the scales on `cells` (n x d, NaN = missing)."""
         return cls(
             categorical,
             tuple(
@@ -51,8 +51,8 @@ class Gower:
             ),
         )
 
-    def points(self, cells: Floats) -> npt.NDArray[np.float32]:
-        """Scaled cells, column-major (d x n): numbers in [0, 1], codes as they are, missing -1."""
+    def points(self, cells: Float64Array) -> Float32Array:
+        """The cells scaled and transposed to (d x n): numbers in [0, 1], codes, -1 for missing."""
         points = np.empty(cells.shape[::-1], dtype=np.float32)
         for j, knots in enumerate(self.knots):
             column = cells[:, j]
@@ -61,17 +61,17 @@ class Gower:
         return points
 
     def nearest(
-        self, asked: Floats, table: Floats, columns: list[int] | None = None
-    ) -> tuple[npt.NDArray[np.float64], Indices]:
-        """Distance to, and index of, the row of `table` nearest to each row of `asked`.
+        self, queries: Float64Array, table: Float64Array, columns: list[int] | None = None
+    ) -> tuple[Float64Array, Int64Array]:
+        """The distance to, and the index of, the row of `table` nearest to each row of `queries`.
 
-        `columns` restricts the distance; by default all columns count.
+        Only the given `columns` count; by default all columns count.
         """
         keep = list(range(len(self.knots))) if columns is None else columns
-        left, right = self.points(asked), self.points(table)
-        distances = np.empty(len(asked))
-        indices = np.empty(len(asked), dtype=np.int64)
-        for start in range(0, len(asked), _BLOCK):
+        left, right = self.points(queries), self.points(table)
+        distances = np.empty(len(queries))
+        indices = np.empty(len(queries), dtype=np.int64)
+        for start in range(0, len(queries), _BLOCK):
             block = self._distances(left[:, start : start + _BLOCK], right, keep)
             best = block.argmin(axis=1)
             indices[start : start + _BLOCK] = best
@@ -80,10 +80,10 @@ class Gower:
 
     def _distances(
         self,
-        left: npt.NDArray[np.float32],
-        right: npt.NDArray[np.float32],
+        left: Float32Array,
+        right: Float32Array,
         keep: list[int],
-    ) -> npt.NDArray[np.float32]:
+    ) -> Float32Array:
         total = np.zeros((left.shape[1], right.shape[1]), dtype=np.float32)
         gap = np.empty_like(total)
         differs = np.empty(total.shape, dtype=bool)
@@ -98,7 +98,7 @@ class Gower:
         return total
 
 
-def _knots(column: Floats, scale: Scale) -> Floats:
+def _knots(column: Float64Array, scale: Scale) -> Float64Array:
     values = np.sort(column[~np.isnan(column)])
     if not len(values):
         return np.zeros(1)
@@ -107,8 +107,8 @@ def _knots(column: Floats, scale: Scale) -> Floats:
     return np.asarray(values)
 
 
-def _scaled(column: Floats, knots: Floats) -> Floats:
-    """Numbers to [0, 1]: midpoint of the ranks of equal knots, linear between knots."""
+def _scaled(column: Float64Array, knots: Float64Array) -> Float64Array:
+    """Scale numbers to [0, 1], linearly between knots; equal knots get their mean rank."""
     if len(knots) == 2:
         return np.asarray(np.clip((column - knots[0]) / (knots[1] - knots[0]), 0, 1))
     values, first, counts = np.unique(knots, return_index=True, return_counts=True)

@@ -1,14 +1,15 @@
-"""95 % intervals of rates, of their differences and of ratios of those: every attack carries one.
+"""Computes the 95 % intervals of the rates of attacks, of their differences and of their ratios.
 
-Attempts of an attack are independent yes/no trials. Their rates are often near 0 or 1, where the
-textbook interval rate +- 2 standard errors is empty or leaves [0, 1]; hence
+The attempts of an attack are independent yes/no trials. Their rates are often near 0 or 1. The
+usual interval of two standard errors around the rate is then empty or leaves [0, 1]. The intervals
+used are:
 
-- a rate: Wilson's score interval (1927), as in Anonymeter;
-- a difference of two rates (the *advantage*): Newcombe's hybrid of two score intervals (1998,
-  method 10);
-- the two rates inside a bound on ε, and a difference that is held against such a bound: Clopper and
-  Pearson (1934), never too short;
-- an area under the curve: Hanley and McNeil (1982), equation 1.
+- for a rate, Wilson's score interval (1927), as in Anonymeter;
+- for a difference of two rates (the *advantage*), Newcombe's combination of two score intervals
+  (1998, method 10);
+- for rates that prove a bound on ε, and for a difference that is compared with such a bound, the
+  exact interval of Clopper and Pearson (1934), which is never too short;
+- for an area under the curve, the interval of Hanley and McNeil (1982), equation 1.
 """
 
 import math
@@ -18,15 +19,15 @@ from scipy.stats import beta
 from fedsynth_release.evaluation.results import Estimate
 
 Z = 1.959963984540054
-"""Two-sided 95 % quantile of the normal distribution."""
+"""The quantile of the normal distribution for a two-sided 95 % interval."""
 
 
 def rate(successes: float, attempts: int) -> Estimate:
-    """Share of successes with Wilson's interval; [0, 1] around 0 without attempts.
+    """The share of successes with Wilson's interval; without attempts, 0 with the interval [0, 1].
 
-    `successes` may be fractional (an expected count).
+    `successes` may be fractional, as an expected count is.
 
-    >>> found = rate(10, 100); round(found.low, 3), round(found.high, 3)
+    >>> share = rate(10, 100); round(share.low, 3), round(share.high, 3)
     (0.055, 0.174)
     """
     if attempts == 0:
@@ -40,7 +41,7 @@ def rate(successes: float, attempts: int) -> Estimate:
 
 
 def widened(estimate: Estimate, deviation: float) -> Estimate:
-    """An interval with a second, independent source of error of this standard deviation, in [0, 1]."""
+    """An interval in [0, 1] made wider by a second, independent error of this deviation."""
     value = estimate.value
     below = math.hypot(value - estimate.low, Z * deviation)
     above = math.hypot(estimate.high - value, Z * deviation)
@@ -63,11 +64,12 @@ def difference(first: Estimate, second: Estimate, scale: float = 1.0) -> Estimat
 
 
 def reduction(advantage: Estimate, reference: Estimate) -> Estimate | None:
-    """1 - max(0, advantage) / reference; None unless the reference is above 0 beyond its interval.
+    """1 - max(0, advantage) / reference; None if the reference's interval is not above 0.
 
-    The interval combines the ends of both (Bonferroni would give 90 % at least; in practice it is
-    wider than 95 %, since both ends have to be wrong at once). It may start below 0: nothing is cut
-    that would hide a table worse than the reference.
+    The interval combines the ends of the two intervals. By Bonferroni it holds with at least 90 %;
+    in practice it holds with more than 95 %, because both ends have to be wrong at the same time.
+    It may start below 0. It is not cut there, because that would hide a table worse than the
+    reference.
     """
     if reference.low <= 0:
         return None
@@ -78,7 +80,7 @@ def reduction(advantage: Estimate, reference: Estimate) -> Estimate | None:
 
 
 def clopper_pearson(successes: int, attempts: int, level: float = 0.95) -> tuple[float, float]:
-    """Exact two-sided interval of a rate.
+    """The exact two-sided interval of a rate (Clopper and Pearson 1934).
 
     >>> low, high = clopper_pearson(0, 100); low, round(high, 4)
     (0.0, 0.0362)
@@ -92,9 +94,9 @@ def clopper_pearson(successes: int, attempts: int, level: float = 0.95) -> tuple
 
 
 def exact_difference(first: tuple[int, int], second: tuple[int, int]) -> Estimate:
-    """Difference of two independent rates (successes, attempts), never too short.
+    """The difference of two independent rates (successes, attempts), with an exact interval.
 
-    Either rate has its Clopper-Pearson interval of 97.5 %, so both hold together with 95 %.
+    Each rate has its Clopper-Pearson interval of 97.5 %, so both hold together with at least 95 %.
 
     >>> gap = exact_difference((60, 100), (40, 100)); round(gap.low, 3), round(gap.high, 3)
     (-0.034, 0.418)

@@ -1,14 +1,18 @@
-"""The utility section: many targets, two learners, classification and regression.
+"""Computes the utility section: several targets, two learners, classification and regression.
 
-For each target and learner one model is trained on the real training rows (the ceiling), one on the
-synthetic table and one on independent columns (the floor); all answer for the held-out real rows.
+For each target and learner, one model is trained on the real training rows (the ceiling), one on
+the synthetic table, and one on independent columns (the floor). All three are tested on the
+held-out real rows.
 
-- classification: the yes/no questions of `targets` (up to ten), AUC; learners of `utility`.
-- regression: up to three numbers with more than ten distinct training values, evenly spread over
-  the table; gradient boosting (100 trees) and ridge regression (α = 1); R2 on the hold-out and RMSE
-  in the column's unit. R2 below 0 is worse than guessing the mean and is reported as it is.
+- Classification uses up to ten yes/no questions of `targets`, the learners of `utility`, and the
+  AUC.
+- Regression predicts up to three columns of numbers with more than ten distinct training values,
+  evenly spread over the table. The learners are gradient boosting (100 trees) and ridge regression
+  (α = 1). The figures are R2 on the hold-out and RMSE in the column's unit. An R2 below 0 means
+  that guessing the mean would have been better; it is reported as it is.
 
-A mean of R2 over targets is dragged by its worst member, so it is cut at -1 in `MeanUtility`.
+A single very low R2 would dominate the mean over targets, so `MeanUtility` counts every R2 below -1
+as -1.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -21,7 +25,7 @@ from fedsynth_common.schema import Schema
 from fedsynth_release.evaluation.discretise import cell_column, named_levels, numbers
 from fedsynth_release.evaluation.results import MeanUtility, TableRole, TargetUtility, Utility
 from fedsynth_release.evaluation.targets import Target, default_targets
-from fedsynth_release.evaluation.utility import Duel, Learner
+from fedsynth_release.evaluation.utility import Learner, TrainTestPair
 
 LEARNERS: tuple[Learner, ...] = ("boosting", "logistic")
 _MEAN_METRICS: tuple[Literal["AUC", "R2"], ...] = ("AUC", "R2")
@@ -40,26 +44,26 @@ def table_utility(
     regressions: int = 3,
     learners: Sequence[Learner] = LEARNERS,
 ) -> Utility:
-    """Train on `train`, and on the synthetic and independent of `tables`; test on `test`."""
+    """Train on `train` and on the tables "synthetic" and "independent", and test on `test`."""
     questions = default_targets(schema, train, targets)
     numeric = regression_targets(schema, train, regressions)
-    found: list[TargetUtility] = []
+    results: list[TargetUtility] = []
     for learner in learners:
-        duels = [
-            Duel(schema, frame, test, learner)
+        pairs = [
+            TrainTestPair(schema, frame, test, learner)
             for frame in (train, tables["synthetic"], tables["independent"])
         ]
         for question in questions:
             say(f"utility: {learner}, {question.column.name}")
-            found.append(_classification(question, duels, learner))
+            results.append(_classification(question, pairs, learner))
         for name in numeric:
             say(f"utility: {learner}, {name}")
-            found += _regression(name, duels, learner)
-    return Utility(means=_means(found), targets=tuple(found))
+            results += _regression(name, pairs, learner)
+    return Utility(means=_means(results), targets=tuple(results))
 
 
 def regression_targets(schema: Schema, train: pd.DataFrame, count: int) -> list[str]:
-    """Names of up to `count` numbers that take enough values to regress on."""
+    """The names of up to `count` columns of numbers that have enough distinct values to predict."""
     names: list[str] = []
     for column in schema.modelled:
         if named_levels(column):
@@ -71,8 +75,10 @@ def regression_targets(schema: Schema, train: pd.DataFrame, count: int) -> list[
     return [names[place] for place in places.tolist()]
 
 
-def _classification(question: Target, duels: list[Duel], learner: Learner) -> TargetUtility:
-    scores = [duel.ask(question) for duel in duels]
+def _classification(
+    question: Target, pairs: list[TrainTestPair], learner: Learner
+) -> TargetUtility:
+    scores = [pair.ask(question) for pair in pairs]
     return TargetUtility(
         column=question.column.name,
         question=describe(question),
@@ -85,8 +91,8 @@ def _classification(question: Target, duels: list[Duel], learner: Learner) -> Ta
     )
 
 
-def _regression(name: str, duels: list[Duel], learner: Learner) -> list[TargetUtility]:
-    scores = [duel.regress(name) for duel in duels]
+def _regression(name: str, pairs: list[TrainTestPair], learner: Learner) -> list[TargetUtility]:
+    scores = [pair.regress(name) for pair in pairs]
     metrics: tuple[Literal["R2", "RMSE"], ...] = ("R2", "RMSE")
     return [
         TargetUtility(
@@ -114,11 +120,11 @@ def _public(learner: Learner) -> Literal["boosting", "linear"]:
     return "boosting" if learner == "boosting" else "linear"
 
 
-def _means(found: list[TargetUtility]) -> tuple[MeanUtility, ...]:
+def _means(results: list[TargetUtility]) -> tuple[MeanUtility, ...]:
     means = []
     for metric in _MEAN_METRICS:
         for learner in _PUBLIC_LEARNERS:
-            chosen = [t for t in found if t.metric == metric and t.learner == learner]
+            chosen = [t for t in results if t.metric == metric and t.learner == learner]
             if chosen:
                 rows = np.array([[t.real, t.synthetic, t.independent] for t in chosen])
                 real, synthetic, independent = np.maximum(rows, -1).mean(axis=0).tolist()

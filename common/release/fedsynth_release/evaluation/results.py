@@ -1,25 +1,25 @@
-"""The result of an evaluation as data: what `evaluation.json` holds and what a report draws.
+"""The result of an evaluation as data, which `evaluation.json` contains and a report draws.
 
-Every figure stands beside its references, because none can be read alone: the *ceiling* is what
-other real rows of the same population (the hold-out) score, the *floor* what independent columns
-score; attacks stand beside the same attack on tables whose risk is known (`TableRole`).
+No figure can be read alone, so every figure stands beside its references. The *ceiling* is what
+other real rows of the same population (the hold-out) score. The *floor* is what independent columns
+score. Attacks stand beside the same attack on tables whose risk is known (`TableRole`).
 
-An evaluation is computed from real records **in the clear**. It is not differentially private:
-histograms, thresholds and rates are facts about the records. It stays where the records are, or on a
-researcher's machine with public data. `notice` says so inside the file.
+An evaluation is computed from real records **without noise**, so it is not differentially private.
+Histograms, thresholds and rates are facts about the records. It must stay where the records are, or
+on a researcher's machine with public data. The field `notice` says so.
 
-Guarantees: instances are immutable; `from_json(to_json(e)) == e`; no NaN or infinity (a figure that
-is undefined is None); unknown fields are refused. Shares and rates are 0 to 1. Column names and
-category labels come from the public schema, no cell of a record is quoted.
+Guarantees: instances are immutable; `from_json(to_json(e)) == e`; there is no NaN or infinity,
+since an undefined figure is None; unknown fields are refused; shares and rates are between 0 and 1.
+Column names and category labels come from the public schema, and no cell of a record is quoted.
 """
 
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
-from fedsynth_common.errors import InputError
-from fedsynth_common.limits import MAX_STATEMENT_BYTES, read_limited
+from fedsynth_common.limits import MAX_STATEMENT_BYTES
+from fedsynth_common.validated import read_model, validated
 
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 Matrix = tuple[tuple[Finite, ...], ...]
@@ -27,19 +27,22 @@ Matrix = tuple[tuple[Finite, ...], ...]
 TableRole = Literal[
     "synthetic", "hold-out", "independent", "pseudonymised", "k-anonymised", "leaky"
 ]
-"""Which table a figure is about.
+"""The table that a figure is about.
 
-- synthetic: the table under evaluation;
-- hold-out: real rows that nothing was trained on, the ceiling;
-- independent: columns drawn one by one from the real training rows, the floor;
+- synthetic: the table that is evaluated;
+- hold-out: real rows that nothing was trained on (the ceiling);
+- independent: columns drawn independently of each other from the real training rows (the floor);
 - pseudonymised: the real training rows without their id columns;
 - k-anonymised: the real training rows after Mondrian with k = 5;
-- leaky: a generator that leaks on purpose, the positive control of every attack.
+- leaky: a table that leaks on purpose (the positive control of every attack).
 """
 
 Kind = Literal["numeric", "integer", "date", "datetime", "duration", "categorical", "boolean"]
 
-NOTICE = "Computed from real records without noise: not differentially private, not for release."
+NOTICE = (
+    "These figures were computed from real records without noise. They are not differentially private "
+    "and must not be published."
+)
 
 
 class _Part(BaseModel):
@@ -55,7 +58,7 @@ class Estimate(_Part):
 
 
 class Sizes(_Part):
-    """Rows of the tables that were read, and modelled columns."""
+    """The numbers of rows of the tables, and the number of modelled columns."""
 
     train: int
     holdout: int
@@ -64,17 +67,17 @@ class Sizes(_Part):
 
 
 class Settings(_Part):
-    """What the figures depend on besides the tables.
+    """The settings on which the figures depend.
 
     Attributes:
-        seed: of every draw (subsets, predicates, references).
-        quick: fewer rows, targets and attacks; wider intervals.
-        max_rows: rows of a table that fidelity and classifiers use at most; None: all.
-        max_attacks: targets or predicates per attack at most.
-        quasi_identifiers: columns that the k-anonymised reference generalises; (): all but the
-            target.
-        epsilon: claimed ε of the synthetic table, if one was given.
-        delta: claimed δ.
+        seed: the seed of all draws (subsets, predicates, references).
+        quick: whether fewer rows, targets and attempts were used, which makes intervals wider.
+        max_rows: the most rows of a table that fidelity and classifiers use; None means all.
+        max_attacks: the most targets or predicates of an attack.
+        quasi_identifiers: the columns that the k-anonymised reference generalises; () means all
+            modelled columns except the target.
+        epsilon: the claimed ε of the synthetic table, if one was given.
+        delta: the claimed δ.
     """
 
     seed: int
@@ -87,15 +90,16 @@ class Settings(_Part):
 
 
 class TableFigures(_Part):
-    """Fidelity of one table to the real training rows.
+    """The fidelity of one table to the real training rows.
 
     Attributes:
-        role: which table.
-        tvd_1, tvd_2, tvd_3: mean total variation distance of 1-, 2-, 3-way marginals; 0 is best.
-        column_shapes: mean over columns of KS or TV complement; 1 is best.
+        role: which table the figures are about.
+        tvd_1, tvd_2, tvd_3: mean total variation distance of 1-, 2- and 3-way marginals; 0 is best.
+        column_shapes: mean over columns of the KS or TV complement; 1 is best.
         association_difference: mean over pairs of |association - real association|; 0 is best.
-        detection_auc: classifier that tells it from held-out real rows; 0.5 is best. None for the
-            hold-out's own row where the training rows cannot stand in for it.
+        detection_auc: AUC of a classifier that tells the table from held-out real rows; 0.5 is
+            best. For the hold-out, training rows are told from held-out rows; None if this is
+            impossible.
     """
 
     role: TableRole
@@ -108,14 +112,15 @@ class TableFigures(_Part):
 
 
 class Histogram(_Part):
-    """One column in both tables, for drawing one over the other.
+    """The shares of one column in both tables, for a drawing.
 
     Attributes:
-        edges: n + 1 increasing edges of the bins of a number; () for categories. Dates and times
-            are counts of their granularity since 1970, durations counts of their unit.
-        labels: n levels of a category or boolean; the n + 1 edges of a date or time in ISO 8601;
-            () for other numbers.
-        real, synthetic: n proportions each, of all rows; what is missing to 1 are missing cells.
+        edges: the n + 1 increasing edges of the bars of a number; () for categories. Dates and
+            times are counts of their granularity since 1970, and durations are counts of their
+            unit.
+        labels: the n levels of a category or boolean; the n + 1 edges of a date or time in ISO
+            8601; () for other numbers.
+        real, synthetic: the n shares of all rows. They sum to 1 minus the share of missing cells.
     """
 
     edges: tuple[Finite, ...] = ()
@@ -125,9 +130,9 @@ class Histogram(_Part):
 
 
 class ColumnFidelity(_Part):
-    """One column of the synthetic table, its ceiling (hold-out) and floor (independent columns).
+    """The fidelity of one column of the synthetic table, with its ceiling (the hold-out).
 
-    `shape` is 1 - KS distance for numbers, 1 - TV distance otherwise (`metric` says which).
+    `shape` is 1 - KS distance for numbers and 1 - TV distance for others; `metric` says which.
     """
 
     name: str
@@ -143,14 +148,14 @@ class ColumnFidelity(_Part):
 
 
 class PairFidelity(_Part):
-    """Square tables over the columns `names`, symmetric.
+    """The fidelity of all pairs of columns, as square, symmetric tables over the columns `names`.
 
     Attributes:
-        names: modelled columns in schema order.
-        tvd: total variation distance of each pair; the diagonal is the column's own.
-        tvd_floor: the same of independent columns.
+        names: the modelled columns in schema order.
+        tvd: the total variation distance of each pair, and of each single column on the diagonal.
+        tvd_floor: the same distances of the table of independent columns.
         association_real, association_synthetic: Pearson's r for two numbers, Cramér's V for two
-            categories, the correlation ratio η for a mixed pair; the diagonal is 1.
+            categories, and the correlation ratio η for a number and a category; 1 on the diagonal.
     """
 
     names: tuple[str, ...]
@@ -161,9 +166,10 @@ class PairFidelity(_Part):
 
 
 class Fidelity(_Part):
-    """How far the synthetic table's marginals are from the real ones.
+    """How far the marginals of the synthetic table are from the real ones.
 
-    `figures`: synthetic, hold-out (ceiling), independent (floor), in that order.
+    `figures` are about the synthetic table, the hold-out (ceiling) and the independent columns
+    (floor), in this order.
     """
 
     figures: tuple[TableFigures, ...]
@@ -172,17 +178,18 @@ class Fidelity(_Part):
 
 
 class TargetUtility(_Part):
-    """One question to one learner, trained on each of three tables, asked on the hold-out.
+    """One question to one learner, which is trained on three tables and tested on the hold-out.
 
     Attributes:
         column: the column to predict.
-        question: what is asked, in words.
+        question: the question in words.
         task: classification (metric AUC) or regression (metrics R2 and RMSE).
-        learner: boosting or linear (logistic or ridge regression).
-        metric: AUC and R2: higher is better; RMSE (in the column's unit): lower is better.
-        real: trained on the real training rows: the ceiling.
-        synthetic: trained on the synthetic table.
-        independent: trained on independent columns: the floor.
+        learner: boosting, or linear (logistic or ridge regression).
+        metric: AUC or R2, where higher is better; or RMSE in the column's unit, where lower is
+            better.
+        real: the result after training on the real training rows (the ceiling).
+        synthetic: the result after training on the synthetic table.
+        independent: the result after training on independent columns (the floor).
     """
 
     column: str
@@ -196,7 +203,7 @@ class TargetUtility(_Part):
 
 
 class MeanUtility(_Part):
-    """Mean of one metric over all targets of one learner."""
+    """The mean of one metric over all targets of one learner."""
 
     learner: Literal["boosting", "linear"]
     metric: Literal["AUC", "R2"]
@@ -207,30 +214,32 @@ class MeanUtility(_Part):
 
 
 class Utility(_Part):
-    """Train on synthetic, test on real."""
+    """The results of models that are trained on synthetic and tested on real rows."""
 
     means: tuple[MeanUtility, ...]
     targets: tuple[TargetUtility, ...]
 
 
 class AttackedTable(_Part):
-    """One attack on one published table.
+    """The result of one attack on one published table.
 
     Attributes:
-        role: the table under attack.
+        role: the table that was attacked.
         success: success rate on training records (for membership: true positive rate).
         control: success rate on held-out records (for membership: false positive rate).
-        advantage: scale * (success - control), in [-1, 1]; its interval decides.
-        scale: 1, but for singling out with fewer held-out than training rows: their ratio (there).
-        baseline: success rate of guessing without the table, where guessing is possible.
-        attacks, controls: number of attempts behind the two rates. 0: the table offers nothing to
-            attack, and the rates are 0.
+        advantage: scale * (success - control), in [-1, 1], with its interval.
+        scale: the ratio of training to held-out rows for singling out, if there are fewer held-out
+            rows (see `attacks.singling_out`); otherwise 1.
+        baseline: success rate of guessing without the table, if guessing is possible.
+        attacks, controls: the numbers of attempts behind the two rates. If they are 0, the table
+            offers nothing to attack and the rates are 0.
         auc: area under the ROC curve of the membership score.
         tpr_at_fpr_01: true positive rate at a false positive rate of 1 %.
-        epsilon_lower: ε that the attack proves at least (95 %); 0 where it proves nothing.
-        within_claim: whether success <= e^ε control + δ is compatible with the data for the claimed
-            (ε, δ); None without a claim, or where the attack is not about membership.
-        flagged: the advantage is above 0 beyond its interval.
+        epsilon_lower: the lower bound of ε that the attack proves with 95 % confidence; 0 if it
+            proves nothing.
+        within_claim: whether success <= e^ε control + δ agrees with the data for the claimed (ε,
+            δ); None without a claim, or if the attack is not about membership.
+        flagged: whether the whole interval of the advantage is above 0.
     """
 
     role: TableRole
@@ -249,10 +258,11 @@ class AttackedTable(_Part):
 
 
 class RiskReduction(_Part):
-    """How much less the synthetic table tells an attacker than a reference table does.
+    """How much smaller an attacker's advantage is on the synthetic than on a reference table.
 
-    `reduction` = 1 - max(0, advantage on synthetic) / advantage on the reference; None where the
-    attack has no advantage on the reference beyond its interval, so that there is nothing to reduce.
+    `reduction` is 1 - max(0, advantage on synthetic) / advantage on the reference. It is None if
+    the interval of the advantage on the reference contains 0, because then there is nothing to
+    reduce.
     """
 
     against: TableRole
@@ -260,15 +270,15 @@ class RiskReduction(_Part):
 
 
 class Attack(_Part):
-    """One attack, on every table of the run.
+    """One attack on all tables.
 
     Attributes:
-        name: short and stable (`membership`, `singling-out`, ...).
-        title: for a heading.
-        definition: what the attacker knows, does, and when it counts as success.
-        source: literature.
-        tables: synthetic first, then the references of the run.
-        reductions: synthetic against pseudonymised and k-anonymised.
+        name: a short name that never changes (`membership`, `linkability`, ...).
+        title: the title for people.
+        definition: what the attacker knows and does, and what counts as success.
+        source: the literature.
+        tables: the results on the synthetic table and then on the references.
+        reductions: the reductions compared with the pseudonymised and the k-anonymised table.
     """
 
     name: str
@@ -279,20 +289,22 @@ class Attack(_Part):
     reductions: tuple[RiskReduction, ...] = ()
 
     def on(self, role: TableRole) -> AttackedTable | None:
-        """The attack on one table, None where it was not attacked."""
+        """The result on one table; None if the table was not attacked."""
         return next((table for table in self.tables if table.role == role), None)
 
 
 class CopyRow(_Part):
-    """Copies of real rows in one table: a check for accidents, **not** a measure of privacy.
+    """Copies of real rows in one table. This finds accidents and does **not** measure privacy.
 
     Attributes:
-        role: which table.
-        exact_train, exact_holdout: share of its rows equal to some real training or held-out row,
-            both sides of equal size.
-        near_train, near_holdout: the same for rows nearer than real rows are to each other (below
-            the 5 % quantile of the distance from a training row to its nearest other one).
-        closer_to_train: share of rows nearer to training than to held-out rows; 0.5 is expected.
+        role: which table the shares are about.
+        exact_train, exact_holdout: the share of the table's rows that equal a training row, and a
+            held-out row. Equally many rows of both are compared.
+        near_train, near_holdout: the share of the table's rows that are very near such a row:
+            nearer than the 5 % quantile of the distance from a training row to the nearest other
+            one.
+        closer_to_train: the share of rows nearer to training than to held-out rows; 0.5 is
+            expected.
     """
 
     role: TableRole
@@ -304,7 +316,7 @@ class CopyRow(_Part):
 
 
 class Evaluation(_Part):
-    """Everything measured about one synthetic table. `attacks` is () where none were run."""
+    """Everything that was measured about one synthetic table; `attacks` is () if none were run."""
 
     format_version: Literal[1] = 1
     notice: str = NOTICE
@@ -320,33 +332,23 @@ class Evaluation(_Part):
     notes: tuple[str, ...] = ()
 
     def to_json(self) -> str:
-        """Indented JSON."""
+        """The evaluation as indented JSON."""
         return self.model_dump_json(indent=1) + "\n"
 
     @classmethod
     def from_json(cls, text: str, source: str = "evaluation") -> Self:
-        """Read an evaluation; `source` is the name that the message gives the text.
+        """Read an evaluation; an error message calls the text `source`.
 
         Raises:
-            InputError: not JSON, or not an evaluation of this version.
+            InputError: the text is not JSON, or not an evaluation of this version.
         """
-        try:
-            return cls.model_validate_json(text)
-        except ValidationError as error:
-            fault = error.errors(include_url=False, include_input=False)[0]
-            place = ".".join(str(part) for part in fault["loc"]) or "the file"
-            raise InputError(f"{source}: not an evaluation: {place}: {fault['msg']}") from None
+        return validated(cls, text, f"{source}: not an evaluation")
 
     @classmethod
     def load(cls, path: Path | str) -> Self:
         """Read `evaluation.json`.
 
         Raises:
-            InputError: missing, unreadable, too long or not an evaluation.
+            InputError: the file is missing, cannot be read or is not an evaluation.
         """
-        try:
-            text = read_limited(Path(path), MAX_STATEMENT_BYTES).decode("utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
-            raise InputError(f"{path}: cannot be read ({reason})") from None
-        return cls.from_json(text, str(path))
+        return read_model(Path(path), cls, MAX_STATEMENT_BYTES, "not an evaluation")

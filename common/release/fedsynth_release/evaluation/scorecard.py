@@ -1,8 +1,9 @@
-"""All figures of one synthetic table in one call: a line of every benchmark and report.
+"""Computes the figures that benchmarks print for a synthetic table, in one call.
 
-The same settings for everybody, so that lines compare: marginals against the real training rows,
-classifiers and the detector against held-out rows. `evaluate` on the real training rows in place of
-synthetic ones gives the ceiling, on independent columns the floor; print both beside any result.
+The settings are always the same, so that figures can be compared. Marginals are compared with the
+real training rows; classifiers and the detector are tested on held-out rows. `evaluate` on the real
+training rows gives the ceiling, and on independent columns the floor. Print both beside every
+result.
 """
 
 from collections.abc import Sequence
@@ -20,16 +21,18 @@ from fedsynth_release.evaluation.utility import mean_auc, tstr
 
 @dataclass(frozen=True, kw_only=True)
 class Scorecard:
-    """Figures of one table; lower is better for `tvd_*`, 0.5 is best for `detection_auc`.
+    """The figures of one table. Lower is better for `tvd_*`, and 0.5 is best for `detection_auc`.
 
     Attributes:
-        tvd_1: Mean total variation distance of single columns.
-        tvd_2: The same over all pairs of columns.
-        tvd_3: The same over (at most 300) triples.
-        mean_auc: Mean logistic AUC over up to ten targets: the headline figure of utility.
-        target_auc_boosting: AUC of the declared target, gradient boosting; None without a target.
-        target_auc_logistic: The same with logistic regression.
-        detection_auc: Cross-validated AUC of telling it from held-out real rows.
+        tvd_1: mean total variation distance of single columns.
+        tvd_2: mean total variation distance of pairs of columns.
+        tvd_3: mean total variation distance of at most 300 triples of columns.
+        mean_auc: mean AUC of logistic regression over up to ten targets, the main figure of
+            utility.
+        target_auc_boosting: AUC of gradient boosting for the declared target; None without a
+            target.
+        target_auc_logistic: AUC of logistic regression for the declared target.
+        detection_auc: cross-validated AUC of a classifier that tells it from held-out real rows.
     """
 
     tvd_1: float
@@ -41,7 +44,7 @@ class Scorecard:
     detection_auc: float
 
     def to_dict(self) -> dict[str, float | None]:
-        """Plain figures by name."""
+        """The figures by name."""
         return asdict(self)
 
 
@@ -54,16 +57,16 @@ def evaluate(
 ) -> Scorecard:
     """Score `synthetic` against the real `train` rows and the held-out real `test` rows.
 
-    `targets` defaults to `default_targets(schema, train)`; pass them to ask fewer questions.
+    `targets` are the yes/no questions to use; the default is `default_targets(schema, train)`.
     """
     levels = Discretiser.fit(schema, train)
-    real, made = levels.transform(train), levels.transform(synthetic)
+    real, other = levels.transform(train), levels.transform(synthetic)
     questions = default_targets(schema, train) if targets is None else targets
     goal = schema.target
     return Scorecard(
-        tvd_1=tvd(real, made, ways=1),
-        tvd_2=tvd(real, made, ways=2),
-        tvd_3=tvd(real, made, ways=3),
+        tvd_1=tvd(real, other, ways=1),
+        tvd_2=tvd(real, other, ways=2),
+        tvd_3=tvd(real, other, ways=3),
         mean_auc=mean_auc(synthetic, test, schema, questions),
         target_auc_boosting=tstr(synthetic, test, schema, goal, "boosting") if goal else None,
         target_auc_logistic=tstr(synthetic, test, schema, goal, "logistic") if goal else None,

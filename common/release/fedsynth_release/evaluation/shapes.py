@@ -1,31 +1,32 @@
-"""How alike the values of a single column are in two tables, and bars to draw them over each other.
+"""Measures how similar a single column is in two tables, and computes bars to draw both.
 
-- KS complement, for numbers: 1 - sup |F_real - F_synthetic| of the empirical distribution functions,
-  missing cells left out;
-- TV complement, for categories: 1 - 1/2 sum |p_real - p_synthetic| over the levels, missing cells
-  left out.
+- For numbers it is the KS complement, 1 - sup |F_real - F_synthetic| of the empirical distribution
+  functions, without missing cells.
+- For categories it is the TV complement, 1 - 1/2 sum |p_real - p_synthetic| over the levels,
+  without missing cells.
 
-Both as in SDMetrics (`KSComplement`, `TVComplement`; their mean over the columns is its *Column
-Shapes*), 1 is best. They differ from the TVD of `fidelity`, which cuts numbers at the real deciles and
-counts missing as a level. A column that is empty in either table scores 0, in both 1.
+Both are defined as in SDMetrics (`KSComplement`, `TVComplement`; their mean over the columns is its
+*Column Shapes*), and 1 is best. They differ from the TVD of `fidelity`, which cuts numbers at the
+real deciles and counts missing cells as a level. A column that is empty in one of the tables scores
+0; a column that is empty in both scores 1.
 
-The bars of a number span the 1 % to 99 % quantiles of the real values, the outer bars take what lies
-beyond: one extreme value would otherwise squeeze all others into a line.
+The bars of a number span the 1 % to 99 % quantiles of the real values. Values beyond them are
+counted in the first and the last bar, because otherwise one extreme value would make all other bars
+too narrow.
 """
 
 import numpy as np
-import numpy.typing as npt
 
+from fedsynth_common.array_types import Float64Array
 from fedsynth_common.encoding.values import text_of
 from fedsynth_common.schema import DateColumn, DatetimeColumn, ModelledColumn, NumericColumn
 from fedsynth_release.evaluation.discretise import named_levels
-from fedsynth_release.evaluation.features import Floats
 from fedsynth_release.evaluation.results import Histogram
 
 BARS = 20
 
 
-def ks_complement(real: Floats, synthetic: Floats) -> float:
+def ks_complement(real: Float64Array, synthetic: Float64Array) -> float:
     """1 - Kolmogorov-Smirnov distance of two samples; NaN = missing.
 
     >>> ks_complement(np.array([1.0, 2.0, 3.0, 4.0]), np.array([3.0, 4.0, 5.0, np.nan]))
@@ -39,7 +40,7 @@ def ks_complement(real: Floats, synthetic: Floats) -> float:
     return 1 - float(np.abs(below[0] - below[1]).max())
 
 
-def tv_complement(real: Floats, synthetic: Floats) -> float:
+def tv_complement(real: Float64Array, synthetic: Float64Array) -> float:
     """1 - total variation distance of two samples of level codes; NaN = missing.
 
     >>> tv_complement(np.array([0.0, 0.0, 1.0, 1.0]), np.array([0.0, 1.0, 1.0, 1.0]))
@@ -53,22 +54,22 @@ def tv_complement(real: Floats, synthetic: Floats) -> float:
     return 1 - 0.5 * float(np.abs(shares[0] - shares[1]).sum())
 
 
-def shape(real: Floats, synthetic: Floats, column: ModelledColumn) -> float:
+def shape(real: Float64Array, synthetic: Float64Array, column: ModelledColumn) -> float:
     """The complement that fits the kind of column."""
     return (tv_complement if named_levels(column) else ks_complement)(real, synthetic)
 
 
-def histogram(real: Floats, synthetic: Floats, column: ModelledColumn) -> Histogram:
-    """Proportions of all rows per bar, in either table; missing cells are in no bar."""
+def histogram(real: Float64Array, synthetic: Float64Array, column: ModelledColumn) -> Histogram:
+    """The share of all rows in each bar, for both tables; missing cells are in no bar."""
     levels = named_levels(column)
     if levels:
         shares = [
             np.bincount(side[~np.isnan(side)].astype(int), minlength=len(levels)) / len(side)
             for side in (real, synthetic)
         ]
-        kept = [j for j in range(len(levels)) if shares[0][j] or shares[1][j]]
-        labels = tuple(levels[j] for j in kept)
-        pair = tuple(tuple(side[kept].tolist()) for side in shares)
+        present = [j for j in range(len(levels)) if shares[0][j] or shares[1][j]]
+        labels = tuple(levels[j] for j in present)
+        pair = tuple(tuple(side[present].tolist()) for side in shares)
         return Histogram(labels=labels, real=pair[0], synthetic=pair[1])
     edges = _edges(real, not isinstance(column, NumericColumn))
     bars = tuple(tuple(_bars(side, edges).tolist()) for side in (real, synthetic))
@@ -78,18 +79,18 @@ def histogram(real: Floats, synthetic: Floats, column: ModelledColumn) -> Histog
     return Histogram(edges=tuple(edges.tolist()), labels=written, real=bars[0], synthetic=bars[1])
 
 
-def _edges(real: Floats, whole: bool) -> Floats:
+def _edges(real: Float64Array, whole: bool) -> Float64Array:
     present = real[~np.isnan(real)]
     if not len(present):
         return np.array([0.0, 1.0])
     low, high = np.quantile(present, [0.01, 0.99])
-    if whole:  # bars of equally many whole numbers, or a comb would show
+    if whole:  # each bar gets equally many whole numbers
         step = max(1.0, np.ceil((high - low + 1) / BARS))
         return np.asarray(np.arange(low, high + step + 0.5, step) - 0.5)
     return np.linspace(low, high if high > low else low + 1, BARS + 1)
 
 
-def _bars(side: Floats, edges: Floats) -> npt.NDArray[np.float64]:
+def _bars(side: Float64Array, edges: Float64Array) -> Float64Array:
     present = side[~np.isnan(side)]
     place = np.clip(np.searchsorted(edges, present, side="right") - 1, 0, len(edges) - 2)
     return np.bincount(place, minlength=len(edges) - 1) / max(len(side), 1)

@@ -1,7 +1,7 @@
-"""Rows to measure on, kept from those to learn from; persons are never on both sides.
+"""Splits a table into rows to learn from and held-out rows to measure on, never splitting a person.
 
-Rows of one person resemble each other: split by rows, the held-out side would reward a generator for
-copying, and an attack would take a copied person for a lucky guess.
+The rows of one person resemble each other. If they were on both sides, the held-out rows would
+reward a generator for copying, and an attack could not tell a copied person from a lucky guess.
 """
 
 import numpy as np
@@ -14,12 +14,12 @@ from fedsynth_common.schema import Schema
 def split_rows(
     frame: pd.DataFrame, share: float, rng: np.random.Generator, person_key: str | None = None
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The kept and the held-out rows, renumbered; `share` of rows, or of persons, is held out.
+    """The remaining and the held-out rows, renumbered; `share` of the rows or persons is held out.
 
-    Rows without a person count as one person.
+    All rows without a person count as one person.
 
     Raises:
-        InputError: a side would be empty, or there is no column `person_key`.
+        InputError: one of the two tables would be empty, or there is no column `person_key`.
     """
     units = np.arange(len(frame))
     if person_key is not None:
@@ -30,8 +30,8 @@ def split_rows(
     cut = round(count * share)
     if not 0 < cut < count:
         raise InputError(f"a share of {share:g} of {count} records or persons leaves a side empty")
-    held = np.isin(units, rng.permutation(count)[:cut])
-    return _rows(frame, ~held), _rows(frame, held)
+    held_out = np.isin(units, rng.permutation(count)[:cut])
+    return _rows(frame, ~held_out), _rows(frame, held_out)
 
 
 def split_for(

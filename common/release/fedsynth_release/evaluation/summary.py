@@ -1,4 +1,4 @@
-"""An evaluation on the terminal: three short tables, every figure beside its ceiling and floor."""
+"""Prints an evaluation as short tables, with every figure beside its ceiling and its floor."""
 
 from rich.console import Console
 from rich.markup import escape
@@ -25,7 +25,7 @@ _FIDELITY = (
 
 def show(evaluation: Evaluation, console: Console) -> None:
     """Print an evaluation."""
-    console.print(escape(evaluation.notice), style="bold")
+    console.print(escape(evaluation.notice), style="bold", soft_wrap=True)
     console.print(_fidelity(evaluation.fidelity))
     console.print(_utility(evaluation.utility))
     if evaluation.attacks:
@@ -44,7 +44,8 @@ def _table(title: str, *headings: str) -> Table:
 
 
 def _fidelity(fidelity: Fidelity) -> Table:
-    table = _table("fidelity", "figure", "synthetic", "ceiling: hold-out", "floor: indep.", "best")
+    heads = ("figure", "synthetic", "other real rows (ceiling)", "independent (floor)", "best")
+    table = _table("fidelity: how close the table is to the real records", *heads)
     for label, field, best in _FIDELITY:
         values = [getattr(figures, field) for figures in fidelity.figures]
         table.add_row(label, *("-" if v is None else f"{v:.3f}" for v in values), best)
@@ -52,8 +53,14 @@ def _fidelity(fidelity: Fidelity) -> Table:
 
 
 def _utility(utility: Utility) -> Table:
-    heads = ("mean over targets", "synthetic", "ceiling: real", "floor: indep.", "targets")
-    table = _table("utility: trained on ..., tested on the hold-out", *heads)
+    heads = (
+        "mean over targets",
+        "synthetic",
+        "real rows (ceiling)",
+        "independent (floor)",
+        "targets",
+    )
+    table = _table("utility: models trained on each table, tested on held-out rows", *heads)
     for mean in utility.means:
         values = (mean.synthetic, mean.real, mean.independent)
         label = f"{mean.metric}, {mean.learner}"
@@ -63,8 +70,8 @@ def _utility(utility: Utility) -> Table:
 
 def _attacks(attacks: tuple[Attack, ...]) -> Table:
     roles = [table.role for table in attacks[0].tables]
-    title = "attacks: advantage over people who are not inside (0 is best), 95 % interval"
-    table = _table(title, "attack", *roles, "reduction vs pseudon.", "vs k-anon.")
+    title = "attacks: advantage over people not in the table (0 is best), with 95 % intervals"
+    table = _table(title, "attack", *roles, "smaller than pseudonymised by", "than k-anonymised by")
     for attack in attacks:
         cells = [_estimate(result.advantage) for result in attack.tables]
         reduced = [
@@ -78,13 +85,13 @@ def _attacks(attacks: tuple[Attack, ...]) -> Table:
 def _copies(copies: tuple[CopyRow, ...]) -> Table:
     heads = (
         "table",
-        "equal to train",
-        "to hold-out",
-        "near train",
-        "near hold-out",
-        "nearer train",
+        "equal to a training row",
+        "equal to a held-out row",
+        "near a training row",
+        "near a held-out row",
+        "nearer to a training row",
     )
-    table = _table("copy check (not a measure of privacy)", *heads)
+    table = _table("copies of real rows (this does not measure privacy)", *heads)
     for row in copies:
         shares = (row.exact_train, row.exact_holdout, row.near_train, row.near_holdout)
         cells = [f"{100 * share:.1f} %" for share in (*shares, row.closer_to_train)]

@@ -1,11 +1,13 @@
-"""The fidelity section: one table against the real training rows, with its ceiling and its floor.
+"""Computes the fidelity section: how close a table is to the real rows, with its ceiling and floor.
 
-The **ceiling** is the hold-out: other real rows of the same population, which differ from the training
-rows by chance only. A table cannot be expected to score better, and one that does repeats the training
-rows. The **floor** is independent columns: right in every column, blind to every pair.
+The **ceiling** is the hold-out, that is, other real rows of the same population. They differ from
+the training rows only by chance. No table can be expected to score better; one that does repeats
+training rows. The **floor** is a table of independent columns. It is right in every single column
+and has no relation between columns.
 
-Marginals, shapes and associations compare with the training rows; the detector with the held-out
-rows (`detection`), and on the ceiling row training rows stand in for the synthetic ones.
+Marginals, shapes and associations are compared with the training rows. The detector compares with
+the held-out rows (`detection`). For the ceiling, the detector tells training rows from held-out
+rows.
 """
 
 from collections.abc import Callable, Mapping
@@ -13,12 +15,13 @@ from collections.abc import Callable, Mapping
 import numpy as np
 import pandas as pd
 
+from fedsynth_common.array_types import Float64Array, Int64Array
 from fedsynth_common.schema import Schema
 from fedsynth_release.evaluation.association import associations
 from fedsynth_release.evaluation.detection import detection_auc
 from fedsynth_release.evaluation.discretise import Discretiser, named_levels
-from fedsynth_release.evaluation.features import Features, Floats
-from fedsynth_release.evaluation.fidelity import Codes, pair_tvd, tvd
+from fedsynth_release.evaluation.features import Features
+from fedsynth_release.evaluation.fidelity import pair_tvd, tvd
 from fedsynth_release.evaluation.results import (
     ColumnFidelity,
     Fidelity,
@@ -41,18 +44,18 @@ def table_fidelity(
     say: Say = lambda _: None,
     detection_rows: int = 10_000,
 ) -> Fidelity:
-    """Compare `tables` (synthetic, hold-out, independent) with the training rows."""
+    """Compare the tables (synthetic, hold-out, independent) with the training rows."""
     say("fidelity: marginals")
     levels, features = Discretiser.fit(schema, train), Features.fit(schema, train)
     categorical = np.array([bool(named_levels(column)) for column in schema.modelled])
     codes, cells = levels.transform(train), features.cells(train)
-    other = {role: levels.transform(tables[role]) for role in COMPARED}
-    other_cells = {role: features.cells(tables[role]) for role in COMPARED}
-    pairs = {role: pair_tvd(codes, other[role]) for role in COMPARED}
+    codes_by_role = {role: levels.transform(tables[role]) for role in COMPARED}
+    cells_by_role = {role: features.cells(tables[role]) for role in COMPARED}
+    tvd_by_pair = {role: pair_tvd(codes, codes_by_role[role]) for role in COMPARED}
     say("fidelity: associations")
     real = associations(cells, categorical)
-    found = {role: associations(other_cells[role], categorical) for role in COMPARED}
-    shapes = {role: _shapes(cells, other_cells[role], schema) for role in COMPARED}
+    association = {role: associations(cells_by_role[role], categorical) for role in COMPARED}
+    shapes = {role: _shapes(cells, cells_by_role[role], schema) for role in COMPARED}
     figures = []
     for role in COMPARED:
         say(f"fidelity: detecting {role}")
@@ -60,9 +63,9 @@ def table_fidelity(
         figures.append(
             TableFigures(
                 role=role,
-                **_tvds(codes, other[role], pairs[role]),
+                **_tvds(codes, codes_by_role[role], tvd_by_pair[role]),
                 column_shapes=float(np.mean(shapes[role])),
-                association_difference=_off_diagonal(np.abs(found[role] - real)),
+                association_difference=_off_diagonal(np.abs(association[role] - real)),
                 detection_auc=detection_auc(
                     tables["hold-out"], against, schema, max_rows=detection_rows
                 ),
@@ -70,18 +73,18 @@ def table_fidelity(
         )
     return Fidelity(
         figures=tuple(figures),
-        columns=_columns(schema, cells, other_cells["synthetic"], pairs, shapes),
+        columns=_columns(schema, cells, cells_by_role["synthetic"], tvd_by_pair, shapes),
         pairs=PairFidelity(
             names=levels.names,
-            tvd=_matrix(pairs["synthetic"]),
-            tvd_floor=_matrix(pairs["independent"]),
+            tvd=_matrix(tvd_by_pair["synthetic"]),
+            tvd_floor=_matrix(tvd_by_pair["independent"]),
             association_real=_matrix(real),
-            association_synthetic=_matrix(found["synthetic"]),
+            association_synthetic=_matrix(association["synthetic"]),
         ),
     )
 
 
-def _tvds(real: Codes, other: Codes, pairs: Floats) -> dict[str, float]:
+def _tvds(real: Int64Array, other: Int64Array, pairs: Float64Array) -> dict[str, float]:
     return {
         "tvd_1": float(np.diag(pairs).mean()),
         "tvd_2": _off_diagonal(pairs),
@@ -89,28 +92,28 @@ def _tvds(real: Codes, other: Codes, pairs: Floats) -> dict[str, float]:
     }
 
 
-def _off_diagonal(table: Floats) -> float:
+def _off_diagonal(table: Float64Array) -> float:
     above = table[np.triu_indices(len(table), 1)]
     return float(above.mean()) if len(above) else 0.0
 
 
-def _shapes(real: Floats, other: Floats, schema: Schema) -> list[float]:
+def _shapes(real: Float64Array, other: Float64Array, schema: Schema) -> list[float]:
     return [shape(real[:, j], other[:, j], column) for j, column in enumerate(schema.modelled)]
 
 
 def _columns(
     schema: Schema,
-    real: Floats,
-    synthetic: Floats,
-    pairs: Mapping[TableRole, Floats],
+    real: Float64Array,
+    synthetic: Float64Array,
+    tvd_by_pair: Mapping[TableRole, Float64Array],
     shapes: Mapping[TableRole, list[float]],
 ) -> tuple[ColumnFidelity, ...]:
     return tuple(
         ColumnFidelity(
             name=column.name,
             kind=column.kind,
-            tvd=float(pairs["synthetic"][j, j]),
-            tvd_ceiling=float(pairs["hold-out"][j, j]),
+            tvd=float(tvd_by_pair["synthetic"][j, j]),
+            tvd_ceiling=float(tvd_by_pair["hold-out"][j, j]),
             metric="TVComplement" if named_levels(column) else "KSComplement",
             shape=shapes["synthetic"][j],
             shape_ceiling=shapes["hold-out"][j],
@@ -122,5 +125,5 @@ def _columns(
     )
 
 
-def _matrix(table: Floats) -> Matrix:
+def _matrix(table: Float64Array) -> Matrix:
     return tuple(tuple(row) for row in table.tolist())

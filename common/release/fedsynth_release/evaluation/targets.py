@@ -1,23 +1,23 @@
-"""Yes/no questions about a record that a classifier is asked in turn.
+"""Chooses yes/no questions about a record, which classifiers learn to answer.
 
-One label alone is a poor judge: a naive Bayes model of the declared target wins it and knows
-nothing else. The headline figure of a benchmark is therefore the mean AUC over up to ten targets.
-A target is a rule that is fitted once on the **real training rows** and then applied unchanged to
-every table, so that all competitors answer the same questions:
+A single target says little: a naive Bayes model of the declared target does well on it and
+represents nothing else. The main figure of a benchmark is therefore the mean AUC over up to ten
+targets. A target is a rule that is fitted once on the **real training rows** and then applied
+unchanged to every table, so that the questions are the same for all tables:
 
-- category or boolean: is it the most frequent level of the real training rows, or another one;
-- number: is it above their median.
+- for a category or boolean: is the value the most frequent one of the real training rows?
+- for a number: is the value above the median of the real training rows?
 
-Rows where the column is missing have no label. Questions that fewer than 5 % of the labelled rows
-answer one way or the other are not asked: their AUC is mostly noise.
+Rows where the column is missing have no label. A question is not used if fewer than 5 % of the
+labelled rows have one of the answers, because its AUC would be mostly noise.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
+from fedsynth_common.array_types import Float64Array
 from fedsynth_common.errors import InputError
 from fedsynth_common.schema import IdColumn, Schema, TextColumn
 from fedsynth_common.schema.columns import ModelledColumn
@@ -31,17 +31,17 @@ class Target:
     """One fitted question.
 
     Attributes:
-        column: The column asked about.
-        level: Index in `named_levels` that means yes (categories and booleans), or None.
-        threshold: Numbers above it mean yes, or None.
+        column: The column that the question is about.
+        level: For categories and booleans, the index in `named_levels` that means yes; else None.
+        threshold: For numbers, the value above which the answer is yes; else None.
     """
 
     column: ModelledColumn
     level: int | None = None
     threshold: float | None = None
 
-    def labels(self, frame: pd.DataFrame) -> npt.NDArray[np.float64]:
-        """1 = yes, 0 = no, NaN = missing, one per row."""
+    def labels(self, frame: pd.DataFrame) -> Float64Array:
+        """The label of each row: 1 for yes, 0 for no, NaN for missing."""
         cells = cell_column(frame, self.column.name)
         if self.level is not None:
             codes = level_codes(cells, self.column)
@@ -66,10 +66,10 @@ def binarise(schema: Schema, train: pd.DataFrame, name: str) -> Target:
 
 
 def default_targets(schema: Schema, train: pd.DataFrame, count: int = 10) -> list[Target]:
-    """Up to `count` questions: the declared target first, then columns spread over the table.
+    """Up to `count` questions: first the declared target, then other columns of the table.
 
-    Deterministic: among the other columns with a minority of at least 5 %, in schema order, the
-    ones at evenly spaced positions.
+    The other columns are chosen without randomness: of those where both answers have at least 5 %,
+    in schema order, the ones at evenly spaced positions.
 
     Raises:
         InputError: no column has two answers that are both frequent enough.
@@ -77,13 +77,13 @@ def default_targets(schema: Schema, train: pd.DataFrame, count: int = 10) -> lis
     first = [schema.target] if schema.target else []
     names = [*first, *(c.name for c in schema.modelled if c.name != schema.target)]
     usable = [t for t in (binarise(schema, train, n) for n in names) if balanced(t, train)]
-    kept = [t for t in usable if t.column.name == schema.target][:count]
-    others = usable[len(kept) :]
-    room = min(count - len(kept), len(others))
+    declared = [t for t in usable if t.column.name == schema.target][:count]
+    others = usable[len(declared) :]
+    room = min(count - len(declared), len(others))
     places = np.linspace(0, len(others) - 1, room).round().astype(int).tolist()
-    targets = kept + [others[place] for place in places]
+    targets = declared + [others[place] for place in places]
     if not targets:
-        raise InputError("evaluation: no column can serve as a target; all are nearly constant")
+        raise InputError("evaluation: no column can be a target, as all are nearly constant")
     return targets
 
 

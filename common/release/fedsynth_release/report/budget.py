@@ -1,7 +1,8 @@
-"""The privacy budget of a report: what each step costs, and what the whole forbids an attacker.
+"""The privacy budget in a report: what each step costs, and what the whole means for an attacker.
 
-The share of a step is its share of the squared μ of Gaussian differential privacy. The squares of
-several steps add up to the square of the whole (Dong, Roth & Su 2022, Corollary 3.3); their ε do not.
+The ε of several steps do not add up to the ε of all of them. The squared μ of Gaussian differential
+privacy do add up (Dong, Roth & Su 2022, Corollary 3.3). The share of a step is therefore its
+squared μ divided by the sum.
 """
 
 from collections.abc import Sequence
@@ -20,7 +21,7 @@ PRIORS = (0.01, 0.1, 0.5)
 
 @dataclass(frozen=True)
 class BudgetRow:
-    """A mechanism, what it would cost alone, and its share of the whole budget (in squared μ)."""
+    """A mechanism, the ε that it costs alone, and its share of the whole budget (in squared μ)."""
 
     mechanism: Mechanism
     epsilon_alone: float
@@ -28,7 +29,7 @@ class BudgetRow:
 
 
 def budget_rows(statement: PrivacyStatement) -> list[BudgetRow]:
-    """The budget of one site that took part in everything, step by step."""
+    """The budget of a site that took part in every step, step by step."""
     events = [mechanism.event for mechanism in statement.mechanisms]
     whole = total_mu(events) ** 2 if events else 1.0
     return [
@@ -38,14 +39,22 @@ def budget_rows(statement: PrivacyStatement) -> list[BudgetRow]:
 
 
 def budget_plot(rows: Sequence[BudgetRow]) -> Markup | None:
-    """The shares as one bar."""
+    """The shares drawn as one bar; None if no step was charged."""
     shares = [(row.mechanism.purpose, row.share) for row in rows]
     return plots.stacked("Share of the privacy budget by step", shares) if shares else None
 
 
 @dataclass(frozen=True)
 class Bound:
-    """What ε forbids, for one way of being present at the sites; see `meaning.py`."""
+    """The best that an attacker can do against one kind of person; see `meaning.py`.
+
+    Attributes:
+        who: the person that is protected, in words.
+        epsilon: the ε of this person.
+        accuracy: highest share of right answers (`best_accuracy`).
+        rate: highest true positive rate at a false positive rate of 1 % (`best_rate`).
+        beliefs: highest posterior for each prior of `PRIORS` (`highest_posterior`).
+    """
 
     who: str
     epsilon: float
@@ -55,7 +64,7 @@ class Bound:
 
 
 def bounds(statement: PrivacyStatement) -> list[Bound]:
-    """For a person at one site, and for one at every site."""
+    """The bounds for a person at one site, and for a person at every site."""
     one = statement.epsilon_if_people_are_at_one_site_only, statement.delta
     every = (
         statement.epsilon_if_people_may_be_at_every_site,

@@ -1,7 +1,8 @@
-"""The columns of a report: what is drawn of each, against which reference, and how far to trust it.
+"""The columns of a report: the drawing of each column, its reference, and how far to trust it.
 
-The reference is the best there is: real records where an evaluation was made (never for release), else
-the noisy measurements of the study, else none, and then the generator's shares stand alone.
+The reference is the best one available. With an evaluation it is the real records, and the report
+must not be published. Otherwise it is the noisy measurements of the study. If there are none
+either, the generator's shares are shown without a reference.
 """
 
 from collections.abc import Sequence
@@ -10,8 +11,8 @@ from itertools import pairwise
 
 import numpy as np
 from markupsafe import Markup
-from numpy.typing import NDArray
 
+from fedsynth_common.array_types import Float64Array, Int64Array, UInt16Array
 from fedsynth_common.errors import InputError
 from fedsynth_common.schema import FineDomain, ModelledColumn, NumericColumn, domain_of
 from fedsynth_common.schema.temporal import NUMPY_UNIT, DateColumn, DatetimeColumn
@@ -30,14 +31,13 @@ from fedsynth_release.report.judgements import (
 from fedsynth_release.report.plots import Overlay, overlay
 from fedsynth_release.sampling.latents import column_probabilities
 
-Floats = NDArray[np.float64]
-MOST_CELLS = 40
-"""Cells of one column that are drawn; the rarest of a longer list are summed up."""
+MOST_BARS = 40
+"""Most bars that are drawn for one column; the rarest categories of a longer list form one bar."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ColumnView:
-    """One column as the page shows it."""
+    """What the page shows about one column."""
 
     anchor: str
     name: str
@@ -52,7 +52,7 @@ class ColumnView:
 def column_views(
     generator: Generator, evaluation: Evaluation | None, measured: Measurements | None
 ) -> list[ColumnView]:
-    """A view of every modelled column, in order.
+    """One view for each modelled column, in order.
 
     Raises:
         InputError: the evaluation is about other columns than the generator.
@@ -61,28 +61,29 @@ def column_views(
     names = [column.name for column in modelled]
     if evaluation and [c.name for c in evaluation.fidelity.columns] != names:
         raise InputError(
-            "evaluation: its columns are not those of the generator; of another study?"
+            "evaluation: its columns are not those of the generator; use the evaluation of this study"
         )
     shares = generator_shares(generator)
     views = []
     for j, column in enumerate(modelled):
-        words = code_labels(column, generator.codebook.views[j])
+        labels = code_labels(column, generator.codebook.views[j])
         if evaluation:
-            shown = _real(column, evaluation.fidelity.columns[j])
+            bars = _beside_real(column, evaluation.fidelity.columns[j])
             judgements = _judged(evaluation, j)
         elif measured:
-            shown = _measured(measured.columns[j], shares[j], words, domain_of(column).ordered)
+            ordered = domain_of(column).ordered
+            bars = _beside_measured(measured.columns[j], shares[j], labels, ordered)
             judgements = (
                 measured_values(measured.columns[j], list(shares[j])),
                 measured_relations(j, measured.pairs),
             )
         else:
-            alone = [float(share) for share in shares[j]]
-            shown = Overlay(labels=words, reference=alone, generator=alone)
+            generator_bars = [float(share) for share in shares[j]]
+            bars = Overlay(labels=labels, reference=generator_bars, generator=generator_bars)
             judgements = (
-                Judgement("unknown", "nothing to compare with: no measurements were kept"),
+                Judgement("unknown", "there are no measurements to compare the column with"),
             )
-        shown = _drawn(shown)
+        bars = _with_fewer_bars(bars)
         views.append(
             ColumnView(
                 anchor=f"column-{j}",
@@ -91,19 +92,19 @@ def column_views(
                 description=column.description,
                 light=worst(*judgements),
                 reasons=tuple(judgement.reason for judgement in judgements),
-                overlay=shown,
-                plot=overlay(column.name, shown),
+                overlay=bars,
+                plot=overlay(column.name, bars),
             )
         )
     return views
 
 
-def generator_shares(generator: Generator) -> list[Floats]:
-    """Exact one-way frequencies of the generator's codes, per column."""
+def generator_shares(generator: Generator) -> list[Float64Array]:
+    """For each column, the exact frequencies of the generator's codes."""
     return [table.mean(axis=0) for table in column_probabilities(generator.network)]
 
 
-def code_labels(column: ModelledColumn, view: NDArray[np.uint16]) -> list[str]:
+def code_labels(column: ModelledColumn, view: UInt16Array) -> list[str]:
     """A short text for every code of a column.
 
     >>> from fedsynth_common.schema import IntegerColumn
@@ -113,28 +114,28 @@ def code_labels(column: ModelledColumn, view: NDArray[np.uint16]) -> list[str]:
     """
     domain = domain_of(column)
     cells = [np.flatnonzero(view == code) for code in range(int(view.max()) + 1)]
-    return [_label(column, domain, held) for held in cells]
+    return [_label(column, domain, cells_of_code) for cells_of_code in cells]
 
 
-def _label(column: ModelledColumn, domain: FineDomain, cells: NDArray[np.int64]) -> str:
+def _label(column: ModelledColumn, domain: FineDomain, cells: Int64Array) -> str:
     first, last = int(cells[0]), int(cells[-1])
     if len(cells) == 1 and first == domain.missing:
         return "missing"
     if not domain.ordered:
-        held = [domain.labels[cell] for cell in cells if cell < len(domain.labels)]
-        return held[0] if len(held) == 1 else f"{len(held)} rare values"
+        labels = [domain.labels[cell] for cell in cells if cell < len(domain.labels)]
+        return labels[0] if len(labels) == 1 else f"{len(labels)} rare values"
     if len(cells) == 1 and first < domain.atoms:
         return value_text(column, int(domain.atom_ticks[first]))
     low = int(domain.ticks[max(0, first - domain.atoms)])
     high = int(domain.ticks[min(last - domain.atoms, domain.leaves - 1) + 1]) - 1
     ends = value_text(column, low), value_text(column, high)
-    words = ends[0] if low == high else " – ".join(ends)
-    # heavy values inside a range have codes of their own
-    return words if last - first + 1 == len(cells) else f"rest of {words}"
+    label = ends[0] if low == high else " – ".join(ends)
+    # frequent values inside the range can have codes of their own, which are not part of this one
+    return label if last - first + 1 == len(cells) else f"rest of {label}"
 
 
 def value_text(column: ModelledColumn, tick: int) -> str:
-    """A tick of an ordered column as a reader knows it: a number, a date, a time."""
+    """A tick of an ordered column as a text for people: a number, a date or a time."""
     if isinstance(column, DateColumn | DatetimeColumn):
         return str(np.datetime64(tick, NUMPY_UNIT[column.granularity])).replace("T", " ")
     if isinstance(column, NumericColumn) and column.decimals:
@@ -143,7 +144,7 @@ def value_text(column: ModelledColumn, tick: int) -> str:
 
 
 def _number_text(value: float) -> str:
-    """About four digits, never an exponent below a million."""
+    """A number with about four digits, and without an exponent if it is below a million."""
     return f"{value:.0f}" if 1000 <= abs(value) < 1e6 else f"{value:.4g}"
 
 
@@ -152,16 +153,18 @@ def _judged(evaluation: Evaluation, index: int) -> tuple[Judgement, ...]:
     return values_of(fidelity.columns[index]), relations_of(index, fidelity.pairs)
 
 
-def _real(column: ModelledColumn, fidelity: ColumnFidelity) -> Overlay:
-    shown = fidelity.histogram
-    edges = [_edge_text(column, edge) for edge in shown.edges]
-    words = list(shown.labels) or [" – ".join(ends) for ends in pairwise(edges)]
-    real, made = [*shown.real], [*shown.synthetic]
+def _beside_real(column: ModelledColumn, fidelity: ColumnFidelity) -> Overlay:
+    """The bars of a column in the real and in the synthetic records."""
+    histogram = fidelity.histogram
+    edges = [_edge_text(column, edge) for edge in histogram.edges]
+    labels = list(histogram.labels) or [" – ".join(ends) for ends in pairwise(edges)]
+    real, synthetic = [*histogram.real], [*histogram.synthetic]
     if fidelity.missing_real or fidelity.missing_synthetic:
-        words.append("missing")
+        labels.append("missing")
         real.append(fidelity.missing_real)
-        made.append(fidelity.missing_synthetic)
-    return Overlay(labels=words, reference=real, generator=made, ordered=not shown.labels)
+        synthetic.append(fidelity.missing_synthetic)
+    ordered = not histogram.labels
+    return Overlay(labels=labels, reference=real, generator=synthetic, ordered=ordered)
 
 
 def _edge_text(column: ModelledColumn, edge: float) -> str:
@@ -169,13 +172,16 @@ def _edge_text(column: ModelledColumn, edge: float) -> str:
     return value_text(column, round(edge)) if dated else _number_text(edge)
 
 
-def _measured(
-    column: MeasuredColumn, shares: Floats, words: Sequence[str], ordered: bool
+def _beside_measured(
+    column: MeasuredColumn, shares: Float64Array, labels: Sequence[str], ordered: bool
 ) -> Overlay:
+    """The bars of a column in the noisy measurements and in the generator."""
     if len(column.frequencies) != len(shares):
-        raise InputError("measurements.json: not of this generator")
+        raise InputError(
+            "measurements.json: does not belong to this generator; use the file of the same study"
+        )
     return Overlay(
-        labels=words,
+        labels=labels,
         reference=column.frequencies,
         generator=[float(share) for share in shares],
         error=column.error,
@@ -183,16 +189,16 @@ def _measured(
     )
 
 
-def _drawn(shown: Overlay) -> Overlay:
-    """The same with at most `MOST_CELLS` cells: the rest of a long list of categories in one."""
-    if shown.ordered or len(shown.labels) <= MOST_CELLS:
-        return shown
-    ranked = sorted(range(len(shown.labels)), key=lambda i: -shown.reference[i])
-    kept, rest = sorted(ranked[: MOST_CELLS - 1]), ranked[MOST_CELLS - 1 :]
-    sums = [sum(part[i] for i in rest) for part in (shown.reference, shown.generator)]
+def _with_fewer_bars(bars: Overlay) -> Overlay:
+    """At most `MOST_BARS` bars: the rarest categories of a long list are summed up in one."""
+    if bars.ordered or len(bars.labels) <= MOST_BARS:
+        return bars
+    ranked = sorted(range(len(bars.labels)), key=lambda i: -bars.reference[i])
+    frequent, rare = sorted(ranked[: MOST_BARS - 1]), ranked[MOST_BARS - 1 :]
+    sums = [sum(shares[i] for i in rare) for shares in (bars.reference, bars.generator)]
     return Overlay(
-        labels=[*(shown.labels[i] for i in kept), f"{len(rest)} others"],
-        reference=[*(shown.reference[i] for i in kept), sums[0]],
-        generator=[*(shown.generator[i] for i in kept), sums[1]],
-        error=shown.error,
+        labels=[*(bars.labels[i] for i in frequent), f"{len(rare)} others"],
+        reference=[*(bars.reference[i] for i in frequent), sums[0]],
+        generator=[*(bars.generator[i] for i in frequent), sums[1]],
+        error=bars.error,
     )

@@ -1,9 +1,10 @@
-"""The training curves of a report: one drawing per panel, a line per curve.
+"""Draws the training curves of a report: one drawing per panel, one line per curve.
 
-A loss that falls by orders of magnitude shows its end only on a logarithmic scale, so a panel takes one
-where all values are positive and the largest is `WIDE` times the smallest. Lines differ by dashes and
-not by colour alone, for print and for colour-blind readers; their names stand above them. What
-a screen reader says is where each line begins, where it is lowest and where it ends.
+If a loss falls by orders of magnitude, its last values can be told apart only on a logarithmic
+scale. A panel therefore uses one if all values are positive and the largest is more than `WIDE`
+times the smallest. Lines differ by dashes and not by colour alone, so that they can be told apart
+in print and by colour-blind readers. The names of the lines stand above them. The text for screen
+readers says where each line begins, where it is lowest and where it ends.
 """
 
 import math
@@ -18,7 +19,7 @@ from fedsynth_release.report.history import Curve
 HEIGHT, LEGEND = 140, 18
 WIDE = 20.0
 KINDS = 3
-"""Dashes and colours `k0` to `k2`; more lines in a panel begin again."""
+"""Number of different dashes and colours (`k0` to `k2`); a fourth line uses the first again."""
 Place = Callable[[float], float]
 
 
@@ -27,8 +28,8 @@ class Panel:
     """Curves that are drawn together.
 
     Attributes:
-        title, unit, x: theirs.
-        curves: thinned.
+        title, unit, x: what all curves have in common; see `Curve`.
+        curves: the curves, with few enough points to draw.
     """
 
     title: str
@@ -38,17 +39,17 @@ class Panel:
 
     @property
     def values(self) -> list[float]:
-        """Of all its curves."""
+        """The values of all curves."""
         return [value for curve in self.curves for value in curve.values]
 
     @property
     def logarithmic(self) -> bool:
-        """Whether the vertical scale is."""
+        """Whether the vertical scale is logarithmic."""
         return min(self.values) > 0 and max(self.values) > WIDE * min(self.values)
 
     @property
     def words(self) -> str:
-        """The drawing, for those who do not see it."""
+        """The drawing in words, for screen readers."""
         ways = (
             f"{curve.name} from {curve.values[0]:.3g} at {curve.x} {curve.steps[0]:g} to "
             f"{curve.values[-1]:.3g} at {curve.steps[-1]:g}, at the lowest {min(curve.values):.3g}"
@@ -59,7 +60,7 @@ class Panel:
 
     @property
     def drawing(self) -> Markup:
-        """The SVG."""
+        """The drawing as SVG."""
         steps = [step for curve in self.curves for step in (curve.steps[0], curve.steps[-1])]
         across = _across(min(steps), max(steps))
         low, high = self._range()
@@ -82,11 +83,13 @@ class Panel:
 
 
 def panels(curves: Sequence[Curve]) -> list[Panel]:
-    """The drawings of a history, in its order."""
-    found: dict[str, list[Curve]] = {}
+    """The panels of a history, in the order of their first curves."""
+    by_title: dict[str, list[Curve]] = {}
     for curve in curves:
-        found.setdefault(curve.title, []).append(curve.thinned())
-    return [Panel(title, group[0].unit, group[0].x, tuple(group)) for title, group in found.items()]
+        by_title.setdefault(curve.title, []).append(curve.thinned())
+    return [
+        Panel(title, group[0].unit, group[0].x, tuple(group)) for title, group in by_title.items()
+    ]
 
 
 def _across(first: float, last: float) -> Place:
@@ -99,7 +102,7 @@ def _linear(low: float, high: float) -> tuple[Place, list[float]]:
 
 
 def _log(low: float, high: float) -> tuple[Place, list[float]]:
-    """Powers of ten; where these are few, also twice and five times them."""
+    """Ticks at powers of ten; if these are few, also at two and five times them."""
     place = _upwards(math.log10(low), math.log10(high))
     powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
     few = [10.0**power for power in powers if low <= 10.0**power <= high]
@@ -119,7 +122,7 @@ def _level(y: float, value: float) -> list[Markup]:
 
 
 def _foot(first: float, last: float, across: Place) -> list[Markup]:
-    """Round steps below, or the only one."""
+    """Labels at round steps below the drawing; if there is a single step, its label."""
     y = svg.TOP + LEGEND + HEIGHT
     ticks = svg.round_ticks(first, last) if last > first else [first]
     whole = [at for at in ticks if at == int(at)]
@@ -134,7 +137,7 @@ def _line(curve: Curve, kind: str, across: Place, up: Place) -> list[Markup]:
 
 
 def _legend(names: Sequence[str]) -> list[Markup]:
-    """Above the drawing, a stroke of each line and its name."""
+    """A short stroke and the name of each line, above the drawing."""
     slot = (svg.WIDTH - svg.LEFT) / len(names)
     parts = []
     for index, name in enumerate(names):

@@ -1,11 +1,12 @@
-"""How the coordinator's training went, as numbers that a report may draw: `history.json`.
+"""history.json: how the coordinator's training went, as numbers that a report can draw.
 
-Everything in it is the coordinator's own: losses on noisy marginals, seconds, bytes. Nothing is ever
-said by a site in the clear, so nothing here costs privacy. Whoever trains fills it in
-(`fedsynth_server.training.curves`); a report leaves its section out where there is none.
+The coordinator computes everything in this file itself: losses on noisy marginals, seconds and
+bytes. No site sends any of it in the clear, so it costs no privacy budget. The training fills it in
+(`fedsynth_server.training.curves`). A report without a history leaves the section on training out.
 
-`seconds` are what the coordinator waited, so they depend on how long sites compute, hence on how many
-records they have. They are for the study's own folder: `without_times` is what may be published.
+`seconds` are the times that the coordinator waited. They depend on how long a site computes, and so
+on how many records the site has. They must stay in the study's own folder; `without_times` gives
+the part that may be published.
 """
 
 from itertools import pairwise
@@ -14,13 +15,14 @@ from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from fedsynth_release.generator_files import load_model
+from fedsynth_common.limits import MAX_STATEMENT_BYTES
+from fedsynth_common.validated import read_model
 
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 HISTORY = "history.json"
-"""Where it stands: in the folder of a study, and beside an exported generator."""
+"""Name of the file in the folder of a study, and beside an exported generator."""
 MOST_POINTS = 200
-"""Points of a curve that are kept: more cannot be seen."""
+"""Most points of a curve that are kept; a drawing cannot show more."""
 
 
 class _Part(BaseModel):
@@ -31,14 +33,14 @@ class Curve(_Part):
     """One figure over the course of the training.
 
     Attributes:
-        name: of the line.
-        panel: title of the drawing that it is in, together with others of the same unit and x;
-            empty: alone in a drawing with its own name.
-        unit: of the values; empty for pure numbers.
+        name: the name of the curve.
+        panel: the title of the drawing that shows the curve, together with other curves of the same
+            unit and x. If it is empty, the curve has a drawing of its own, titled with its name.
+        unit: the unit of the values; empty for pure numbers.
         x: what the steps count.
-        note: how to read it, half a sentence.
-        steps: increasing, so that no point stands twice.
-        values: one per step.
+        note: how to read the curve, as a part of a sentence.
+        steps: the steps, in increasing order.
+        values: one value per step.
     """
 
     name: str
@@ -51,7 +53,7 @@ class Curve(_Part):
 
     @property
     def title(self) -> str:
-        """Of the drawing that it is in."""
+        """The title of the drawing that shows the curve."""
         return self.panel or self.name
 
     @model_validator(mode="after")
@@ -63,15 +65,15 @@ class Curve(_Part):
         return self
 
     def thinned(self, most: int = MOST_POINTS) -> "Curve":
-        """The same with at most `most` points and the last one."""
+        """The curve with at most `most` evenly spaced points, and its last point."""
         stride = -(-len(self.steps) // most)
-        kept = sorted({*range(0, len(self.steps), stride), len(self.steps) - 1})
-        steps, values = (tuple(part[i] for i in kept) for part in (self.steps, self.values))
+        points = sorted({*range(0, len(self.steps), stride), len(self.steps) - 1})
+        steps, values = (tuple(part[i] for i in points) for part in (self.steps, self.values))
         return self.model_copy(update={"steps": steps, "values": values})
 
 
 class StudyHistory(_Part):
-    """Curves, seconds by phase, bytes per site, and one line for everything that went wrong."""
+    """Curves, seconds by phase, bytes per site, and one note for everything that went wrong."""
 
     curves: tuple[Curve, ...] = ()
     seconds: dict[str, Finite] = {}
@@ -89,11 +91,11 @@ class StudyHistory(_Part):
         return self
 
     def without_times(self) -> "StudyHistory":
-        """What may leave the coordinator."""
+        """The part that may leave the coordinator."""
         return self.model_copy(update={"seconds": {}})
 
     def to_json(self) -> str:
-        """Indented JSON."""
+        """The history as indented JSON."""
         return self.model_dump_json(indent=1) + "\n"
 
     @classmethod
@@ -101,6 +103,6 @@ class StudyHistory(_Part):
         """Read a history.
 
         Raises:
-            InputError: missing, unreadable or not a history.
+            InputError: the file is missing, cannot be read or is not a history.
         """
-        return load_model(path, cls, "not a history of a study")
+        return read_model(path, cls, MAX_STATEMENT_BYTES, "not a history of a study")

@@ -1,17 +1,19 @@
-"""Traffic lights: how far a figure, or a column, can be trusted, and why.
+"""Sets the traffic lights of a report: how far a figure or a column can be trusted, and why.
 
-A light is never shown alone: its reason names the figure and the references beside it. Thresholds are
-constants of this file, printed in the report, and the same for every study:
+A light never stands alone. Its reason names the figure and what the figure was compared with. The
+thresholds are the constants of this file. The report prints them, and they are the same for every
+study:
 
 | what | good | fair | else |
 |---|---|---|---|
-| distance of one column, or of single columns | <= 0.05, or as other real rows | <= 0.15 | poor |
+| distance of one column, or mean over columns | <= 0.05, or as other real rows | <= 0.15 | poor |
 | relations of a column: share of their strength that is kept | >= 75 % | >= 40 % | poor |
 | a figure between floor and ceiling | >= 60 % of the way | >= 25 % | poor |
 | detection AUC | <= 0.6 | <= 0.85 | poor |
 | an attack on membership or attributes | not above its control | - | poor |
 
-At the coordinator the reference is a noisy measurement, so its expected error counts as distance.
+The coordinator has only noisy measurements to compare with. The expected error of a measurement is
+therefore added to the distance.
 """
 
 import math
@@ -29,9 +31,9 @@ KEPT, PARTLY = 0.75, 0.40
 MOST, SOME = 0.60, 0.25
 HIDDEN, VISIBLE = 0.60, 0.85
 STRONG = 0.1
-"""Associations of the real table below this are not counted as relations."""
+"""Associations of the real table below this value are not counted as relations."""
 SEEN = 0.02
-"""The same for the distance of a measured pair from independent columns."""
+"""Measured pairs that are less than this far from independence are not counted as relations."""
 
 
 @dataclass(frozen=True)
@@ -43,17 +45,19 @@ class Judgement:
 
 
 def worst(*judgements: Judgement) -> Light:
-    """The least trustworthy light; `unknown` counts only where there is nothing else."""
+    """The least trustworthy light; the result is `unknown` only if all are unknown."""
     return max((judgement.light for judgement in judgements), key=ORDER.index)
 
 
 def graded(value: float, good: float, fair: float) -> Light:
-    """A light for a figure of which less is better."""
+    """The light of a figure where lower is better."""
     return "good" if value <= good else "fair" if value <= fair else "poor"
 
 
 def between(value: float, floor: float, ceiling: float) -> Light:
-    """A light for a figure by its way from the floor to the ceiling, whichever is larger.
+    """The light of a figure by how far it has come from its floor to its ceiling.
+
+    It does not matter which of the two is larger.
 
     >>> between(0.8, floor=0.5, ceiling=0.9), between(0.08, floor=0.1, ceiling=0.0)
     ('good', 'poor')
@@ -65,72 +69,85 @@ def between(value: float, floor: float, ceiling: float) -> Light:
 
 
 def values_of(column: ColumnFidelity) -> Judgement:
-    """Whether the values of one column are those of the real records."""
+    """Whether one column has the same shares of values as in the real records."""
     light = graded(column.tvd, max(NEAR, 1.5 * column.tvd_ceiling), FAR)
     return Judgement(
         light,
-        f"values: distance {column.tvd:.3f} from the real ones; "
+        f"values: the distance from the real records is {column.tvd:.3f}; "
         f"other real records have {column.tvd_ceiling:.3f}",
     )
 
 
 def relations_of(index: int, pairs: PairFidelity) -> Judgement:
-    """Whether the column goes together with the others as it does in the real records."""
-    real, made = pairs.association_real[index], pairs.association_synthetic[index]
+    """Whether one column is related to the other columns as it is in the real records."""
+    real, synthetic = pairs.association_real[index], pairs.association_synthetic[index]
     strong = [j for j, value in enumerate(real) if j != index and abs(value) >= STRONG]
     if not strong:
-        return Judgement("unknown", f"relations: none above {STRONG:g} in the real records")
-    lost = sum(min(abs(made[j] - real[j]), abs(real[j])) for j in strong)
-    kept = 1 - lost / sum(abs(real[j]) for j in strong)
-    return _kept(kept, f"the strength of {_many(len(strong))}")
+        none = f"relations: the real records have none with an association above {STRONG:g}"
+        return Judgement("unknown", none)
+    lost = sum(min(abs(synthetic[j] - real[j]), abs(real[j])) for j in strong)
+    kept_share = 1 - lost / sum(abs(real[j]) for j in strong)
+    return _kept(kept_share, f"the strength of {_many(len(strong))}")
 
 
 def measured_values(column: MeasuredColumn, generator: Sequence[float]) -> Judgement:
-    """The same at the coordinator: expected error of the measurement plus what was not learned.
+    """Whether one column has the shares of values that were measured, judged by the coordinator.
 
-    The expected error of a cell is sqrt(2 / pi) standard deviations; total variation is half its sum.
+    The distance is the expected error of the measurement plus the distance of the generator from
+    the measurement. The expected error of one frequency is sqrt(2 / pi) standard deviations, and
+    the total variation distance is half the sum over all codes.
     """
     noise = 0.5 * math.sqrt(2 / math.pi) * column.error * len(column.frequencies)
     pairs = zip(column.frequencies, generator, strict=True)
     learned = 0.5 * sum(abs(p - q) for p, q in pairs)
     return Judgement(
         graded(noise + learned, NEAR, FAR),
-        f"values: noise of the measurement about {min(noise, 1.0):.3f}, "
-        f"generator {learned:.3f} from what was measured",
+        f"values: the noise of the measurement is about {min(noise, 1.0):.3f}, and the generator's "
+        f"distance from the measurement is {learned:.3f}",
     )
 
 
 def measured_relations(index: int, pairs: MeasuredPairs | None) -> Judgement:
-    """Whether the generator learned the relations that stood out from the noise."""
+    """Whether the generator learned those relations that could be told from the noise."""
     if pairs is None:
         return Judgement("unknown", "relations: pairs of columns were not measured")
     row = pairs.dependence[index]
-    seen = [j for j, value in enumerate(row) if j != index and value >= SEEN]
-    if not seen:
-        return Judgement("unknown", "relations: none stood out from the noise")
-    lost = sum(min(pairs.distance[index][j], row[j]) for j in seen)
-    kept = 1 - lost / sum(row[j] for j in seen)
-    return _kept(kept, f"the measured strength of {_many(len(seen))}")
+    related = [j for j, value in enumerate(row) if j != index and value >= SEEN]
+    if not related:
+        return Judgement("unknown", "relations: none could be told from the noise")
+    lost = sum(min(pairs.distance[index][j], row[j]) for j in related)
+    kept_share = 1 - lost / sum(row[j] for j in related)
+    return _kept(kept_share, f"the measured strength of {_many(len(related))}")
 
 
 def attack_judgement(attacked: AttackedTable, leaky: AttackedTable | None) -> Judgement:
-    """Whether an attack works on the synthetic table better than on people it never saw."""
+    """Whether an attack succeeds more often on training records than on held-out records."""
     a = attacked.advantage
-    found = f"advantage {a.value:.3f} [{a.low:.3f}, {a.high:.3f}]"
+    advantage = f"the advantage is {a.value:.3f} (95 % interval {a.low:.3f} to {a.high:.3f})"
     if attacked.within_claim is False:
-        return Judgement("poor", f"{found}: more than the claimed ε allows; do not release")
+        reason = f"{advantage}, which is more than the claimed ε allows; do not release this table"
+        return Judgement("poor", reason)
     if attacked.flagged:
-        return Judgement("poor", f"{found}: above nothing beyond its interval")
+        reason = f"{advantage}, and the whole interval lies above 0, so the attack found a leak"
+        return Judgement("poor", reason)
     if leaky is not None and not leaky.flagged:
-        return Judgement("unknown", f"{found}; the attack does not even find the leak on purpose")
+        reason = (
+            f"{advantage}, but this says nothing, because the attack is too weak to find the leak "
+            "in the generator that leaks on purpose"
+        )
+        return Judgement("unknown", reason)
     if attacked.attacks == 0:
-        return Judgement("unknown", "nothing to attack was found")
-    return Judgement("good", f"{found}: no more success than on records the table never saw")
+        return Judgement("unknown", "the attack found nothing in the table that it could attack")
+    reason = (
+        f"{advantage}; the interval does not lie above 0, so the attack did not measurably succeed "
+        "more often than on records that were never used"
+    )
+    return Judgement("good", reason)
 
 
-def _kept(kept: float, what: str) -> Judgement:
-    light: Light = "good" if kept >= KEPT else "fair" if kept >= PARTLY else "poor"
-    return Judgement(light, f"relations: {100 * max(0.0, kept):.0f} % of {what} kept")
+def _kept(share: float, what: str) -> Judgement:
+    light: Light = "good" if share >= KEPT else "fair" if share >= PARTLY else "poor"
+    return Judgement(light, f"relations: {100 * max(0.0, share):.0f} % of {what} is kept")
 
 
 def _many(count: int) -> str:

@@ -1,12 +1,15 @@
-"""What (ε, δ) forbids an attacker, in numbers that a decision maker can weigh.
+"""What (ε, δ) means for an attacker, in numbers that a decision maker can weigh.
 
-An attacker who knows everything about a person, and every other record, asks: was this person in the
-table? Differential privacy says that for any test, true positive rate t and false positive rate f,
+Suppose that an attacker knows every other record and everything about one person, and asks whether
+this person was in the table. Differential privacy says that any test for this, with true positive
+rate t and false positive rate f, obeys
 
-    t <= e^ε f + δ   and   1 - f <= e^ε (1 - t) + δ        (Wasserman & Zhou 2010; Kairouz et al. 2015)
+    t <= e^ε f + δ   and   1 - f <= e^ε (1 - t) + δ        (Wasserman & Zhou 2010; Kairouz et al.
+    2015)
 
-and everything below follows from these two lines. They are worst cases for any mechanism with this
-(ε, δ); what ran is usually better. `docs/EPSILON.md` explains them in words and repeats the figures.
+Everything below follows from these two lines. They are worst cases over all mechanisms with this
+(ε, δ); a particular mechanism usually allows less. `docs/EPSILON.md` explains them in words and
+repeats the figures.
 """
 
 import math
@@ -25,7 +28,7 @@ def best_rate(epsilon: float, delta: float, false_positive_rate: float) -> float
 
 
 def best_accuracy(epsilon: float, delta: float) -> float:
-    """The highest share of right guesses where in and out are equally likely; 0.5 is a coin.
+    """The highest share of right answers if both answers are equally likely; a coin gives 0.5.
 
     The two lines above meet at t - f = (e^ε - 1 + 2 δ) / (e^ε + 1).
 
@@ -37,10 +40,10 @@ def best_accuracy(epsilon: float, delta: float) -> float:
 
 
 def highest_posterior(epsilon: float, prior: float) -> float:
-    """The highest belief after seeing the output of one who believed with probability `prior`.
+    """How sure an attacker can be after seeing the output who was sure with probability `prior`.
 
-    For δ = 0; with δ > 0 it holds except with a probability of about δ (Kasiviswanathan & Smith
-    2014).
+    The bound holds for δ = 0. With δ > 0 it holds except with a probability of about δ
+    (Kasiviswanathan & Smith 2014).
 
     >>> round(highest_posterior(1.0, 0.5), 4), round(highest_posterior(1.0, 0.01), 4)
     (0.7311, 0.0267)

@@ -1,21 +1,22 @@
-"""report.html: one self-contained page about a generator, for people who decide and people who check.
+"""Writes report.html, one page about a generator for people who decide and for people who check.
 
-It opens from a disk, asks for nothing on a network, runs no script (the page forbids scripts itself,
-in a Content-Security-Policy), prints, follows the reader's light or dark preference, and has a table
-behind every drawing. Whatever text comes from a schema, plan, evaluation or name is escaped by the
-template; drawings are escaped where they are made (`svg.py`).
+The page is a single file. It loads nothing from a network and runs no script; its
+Content-Security-Policy forbids scripts. It can be printed, it follows the reader's choice of light
+or dark colours, and it has a table behind every drawing. The template escapes every text that comes
+from a schema, plan or evaluation; `svg.py` escapes the texts of the drawings.
 
-A report made with an evaluation holds facts about real records and says so at the top. One made
-without is post-processing of what the sites released, and costs nothing.
+A report with an evaluation contains facts about real records, and says so at its top. A report
+without one is computed only from what the sites released. That is post-processing, so it costs no
+privacy budget.
 """
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
 import jinja2
 from markupsafe import Markup
 
+from fedsynth_common.durable import write_output
 from fedsynth_common.errors import InputError
 from fedsynth_release.evaluation.results import Evaluation
 from fedsynth_release.generator import Generator
@@ -31,7 +32,7 @@ from fedsynth_release.report.pairs import pair_views
 
 @dataclass(frozen=True)
 class _Sources:
-    """What a report is made from."""
+    """The files that a report is computed from; optional ones can be None."""
 
     generator: Generator
     evaluation: Evaluation | None
@@ -50,30 +51,24 @@ def write_report(
     """Write the report of a generator folder.
 
     Args:
-        folder_of_generator: as the export of a study writes it.
-        out: the HTML file.
-        evaluation: figures measured on real records; makes the report one that must not be released.
-        history: how the coordinator's training went.
+        folder_of_generator: a generator folder as the export of a study writes it.
+        out: the HTML file to write.
+        evaluation: figures that were measured on real records. A report with them must not be
+            published.
+        history: the record of the coordinator's training.
         force: whether an existing file may be replaced.
 
     Raises:
-        InputError: a missing or damaged folder, an evaluation of another table, an existing file.
+        InputError: the folder is missing or damaged, the evaluation is about another table, or the
+            file exists.
     """
     if out.is_dir():
         raise InputError(f"{out}: is a folder; expected the name of a file such as report.html")
     if out.exists() and not force:
         raise InputError(f"{out}: exists; choose another name or pass --force")
     page = render(folder_of_generator, evaluation, history)
-    draft = out.with_name(f".{out.name}.part")
-    try:
-        draft.unlink(missing_ok=True)
-        mode = 0o600 if evaluation else 0o666  # facts about real records are for their owner's eyes
-        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
-            file.write(page.encode())
-        draft.replace(out)
-    except OSError as error:
-        draft.unlink(missing_ok=True)
-        raise InputError(f"{out}: cannot be written ({error.strerror})") from None
+    # a page with an evaluation holds facts about real records: only its owner may read it
+    write_output(out, page, 0o600 if evaluation else None)
 
 
 def render(
@@ -84,7 +79,9 @@ def render(
     generator = Generator.load(folder)
     measured = Measurements.load(path) if path.is_file() else None
     if measured and [c.name for c in measured.columns] != list(_names(generator)):
-        raise InputError(f"{path}: its columns are not those of the generator")
+        raise InputError(
+            f"{path}: its columns are not those of the generator; use the file of the same study"
+        )
     sources = _Sources(generator, evaluation, measured, history)
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("fedsynth_release.report"),
@@ -103,7 +100,7 @@ def _names(generator: Generator) -> tuple[str, ...]:
 
 
 def _facts(sources: _Sources) -> dict[str, object]:
-    """Everything the template names."""
+    """The values of all names that the template uses."""
     generator, evaluation, measured = sources.generator, sources.evaluation, sources.measured
     statement = generator.statement
     views = column_views(generator, evaluation, measured)
@@ -136,12 +133,17 @@ def _facts(sources: _Sources) -> dict[str, object]:
     }
 
 
-def _reference(evaluation: Evaluation | None, measured: Measurements | None) -> str:
+def _reference(evaluation: Evaluation | None, measured: Measurements | None) -> dict[str, str]:
+    """What columns are compared with: a name for it, and a sentence that says so."""
     if evaluation:
-        return "real training records"
-    if measured:
-        return "noisy measurements of all sites together"
-    return "none: neither an evaluation nor measurements are at hand"
+        name = "the real training records"
+    elif measured:
+        name = "the noisy counts that all sites measured together"
+    else:
+        none = "there is neither an evaluation nor a file of measurements to compare with"
+        return {"name": none, "sentence": f"The columns are compared with nothing: {none}."}
+    sentence = f"The columns of the generator are compared with the reference, which is {name}."
+    return {"name": name, "sentence": sentence}
 
 
 def _counts(views: list[ColumnView]) -> dict[str, int]:

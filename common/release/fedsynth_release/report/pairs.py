@@ -1,7 +1,7 @@
-"""Pairs of columns in a report: a heat map each of distances and of relations.
+"""Pairs of columns in a report: one heat map of distances and one of relations.
 
-With an evaluation against real records; at the coordinator against the noisy measurements, where a
-relation shows only if it stood out from the noise.
+With an evaluation, the pairs are compared with real records. Without one, they are compared with
+the noisy measurements, which show a relation only if it can be told from the noise.
 """
 
 from collections.abc import Sequence
@@ -14,14 +14,14 @@ from fedsynth_release.measurements import Measurements
 from fedsynth_release.report import plots
 
 MOST_NAMES = 60
-"""Columns of a heat map; of a wider table those with the largest values are drawn."""
+"""Most columns that a heat map shows; of a wider table it shows those with the largest values."""
 LISTED = 20
-"""Pairs in the table behind it."""
+"""Most pairs that the table behind a heat map lists."""
 
 
 @dataclass(frozen=True)
 class PairView:
-    """A heat map, the pairs with the largest values, and what it shows."""
+    """A heat map, a sentence that says how to read it, and the pairs with the largest values."""
 
     title: str
     note: str
@@ -37,33 +37,37 @@ def pair_views(
         return []
     if evaluation:
         pairs = evaluation.fidelity.pairs
-        lost = [
-            [made - real for made, real in zip(*rows, strict=True)]
+        changes = [
+            [synthetic - real for synthetic, real in zip(*rows, strict=True)]
             for rows in zip(pairs.association_synthetic, pairs.association_real, strict=True)
         ]
         return [
-            _pairs("Distance of pairs from the real ones", "0 is the same", names, pairs.tvd),
+            _pairs(
+                "Distance of each pair from the real records",
+                "A distance of 0 means that the pair has the same shares as in the real records.",
+                names,
+                pairs.tvd,
+            ),
             _pairs(
                 "Association: synthetic minus real",
-                "negative: a relation became weaker; positive: stronger",
+                "A negative value means that a relation became weaker, a positive one stronger.",
                 names,
-                lost,
+                changes,
             ),
         ]
     if measured and measured.pairs:
-        found = measured.pairs
         return [
             _pairs(
-                "Dependence that stood out from the noise",
-                "distance of the measured pair from independent columns",
+                "Relations that can be told from the noise",
+                "The value is the distance of the measured pair from independent columns.",
                 names,
-                found.dependence,
+                measured.pairs.dependence,
             ),
             _pairs(
-                "Generator from the measured pairs",
-                "distance of the generator's pair from the measured one",
+                "Distance of the generator from the measured pairs",
+                "The value is the distance of the generator's pair from the measured pair.",
                 names,
-                found.distance,
+                measured.pairs.distance,
             ),
         ]
     return []
@@ -73,17 +77,17 @@ def _pairs(
     title: str, note: str, names: Sequence[str], values: Sequence[Sequence[float]]
 ) -> PairView:
     size = len(names)
-    found = [(names[i], names[j], values[i][j]) for i in range(size) for j in range(i)]
-    found.sort(key=lambda row: -abs(row[2]))
-    top = max(0.05, abs(found[0][2]))
-    most = _most(values)
-    shown = [[values[i][j] for j in most] for i in most]
-    plot = plots.heat_map(title, [names[i] for i in most], shown, top)
-    return PairView(title, note, plot, tuple(found[:LISTED]))
+    rows = [(names[i], names[j], values[i][j]) for i in range(size) for j in range(i)]
+    rows.sort(key=lambda row: -abs(row[2]))
+    top = max(0.05, abs(rows[0][2]))
+    columns = _columns_with_largest(values)
+    submatrix = [[values[i][j] for j in columns] for i in columns]
+    plot = plots.heat_map(title, [names[i] for i in columns], submatrix, top)
+    return PairView(title, note, plot, tuple(rows[:LISTED]))
 
 
-def _most(values: Sequence[Sequence[float]]) -> list[int]:
-    """The columns with the largest values, in order."""
+def _columns_with_largest(values: Sequence[Sequence[float]]) -> list[int]:
+    """Indices of at most `MOST_NAMES` columns with the largest values, in ascending order."""
     size = len(values)
     largest = [max(abs(values[i][j]) for j in range(size) if j != i) for i in range(size)]
     return sorted(sorted(range(size), key=lambda i: -largest[i])[:MOST_NAMES])

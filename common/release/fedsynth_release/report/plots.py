@@ -1,7 +1,7 @@
-"""Drawings of a report: overlaid shares, a heat map, intervals between references, shares of a whole.
+"""The drawings of a report: shares in two tables, heat maps, intervals and shares of a whole.
 
-Each is small, says nothing that the table behind it does not say, and has a fixed size in its own
-coordinates, so that the page scales it. See `svg.py` for why they are drawn here.
+Each drawing is small and shows only what the table behind it says too. It has a fixed size in its
+own coordinates, and the page scales it. `svg.py` explains why no plotting library is used.
 """
 
 from collections.abc import Sequence
@@ -13,19 +13,19 @@ from fedsynth_release.report import svg
 
 HEIGHT = 120
 SHADES = 9
-"""Classes `h0` to `h9` of a heat map, from nothing to the top of the scale."""
+"""Number of shades of a heat map: classes `h0` (the value 0) to `h9` (the top of the scale)."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Overlay:
-    """One column in two tables.
+    """The bars of one column in two tables.
 
     Attributes:
-        labels: of the n cells.
-        reference: their shares in the reference, real or measured.
-        generator: their shares in the generator's records.
-        error: standard deviation of the noise on a reference share; 0 for exact ones.
-        ordered: whether neighbouring cells are neighbouring values: the bars then touch.
+        labels: the labels of the n bars.
+        reference: the share of each bar in the reference, which is real or measured.
+        generator: the share of each bar in the generator's records.
+        error: standard deviation of the noise on a reference share; 0 if the shares are exact.
+        ordered: whether neighbouring bars are neighbouring values; the bars then touch.
     """
 
     labels: Sequence[str]
@@ -36,7 +36,7 @@ class Overlay:
 
 
 def overlay(column: str, shown: Overlay) -> Markup:
-    """Bars of the reference, strokes of the generator, whiskers of two standard deviations."""
+    """Draw the reference as bars with whiskers of two deviations, the generator as strokes."""
     count = max(1, len(shown.labels))
     slot = (svg.WIDTH - svg.LEFT) / count
     top = max([*shown.reference, *shown.generator, 1e-9])
@@ -52,21 +52,21 @@ def overlay(column: str, shown: Overlay) -> Markup:
 
 
 def _cell(shown: Overlay, index: int, x: float, wide: float, top: float) -> list[Markup]:
-    real, made = shown.reference[index], shown.generator[index]
+    real, synthetic = shown.reference[index], shown.generator[index]
 
     def level(share: float) -> float:
         return svg.TOP + HEIGHT * (1 - min(max(share, 0.0), top) / top)
 
-    title = f"{shown.labels[index]}: reference {real:.4f}, generator {made:.4f}"
+    title = f"{shown.labels[index]}: reference {real:.4f}, generator {synthetic:.4f}"
     y = level(real)
     parts = [svg.box(x, y, wide, svg.TOP + HEIGHT - y, "reference", title)]
     middle = x + wide / 2
     if shown.error > 0:
         ends = level(real - 2 * shown.error), level(real + 2 * shown.error)
         parts.append(svg.line(middle, ends[0], middle, ends[1], "whisker"))
-    parts.append(svg.line(x, level(made), x + wide, level(made), "generator"))
+    parts.append(svg.line(x, level(synthetic), x + wide, level(synthetic), "generator"))
     if wide > 8:
-        parts.append(svg.dot(middle, level(made), "generator-dot", 2.5, title))
+        parts.append(svg.dot(middle, level(synthetic), "generator-dot", 2.5, title))
     return parts
 
 
@@ -89,7 +89,7 @@ def _labels(shown: Overlay, slot: float) -> list[Markup]:
 def heat_map(
     title: str, names: Sequence[str], values: Sequence[Sequence[float]], top: float
 ) -> Markup:
-    """The lower triangle of a symmetric matrix; `top` is the value of the darkest shade."""
+    """Draw the lower triangle of a symmetric matrix; `top` is the value of the darkest shade."""
     count = len(names)
     side = max(6.0, min(26.0, 560 / max(1, count)))
     left, above, size = 110.0, 40.0, side * count
@@ -123,13 +123,13 @@ def _scale(x: float, top: float) -> list[Markup]:
 
 @dataclass(frozen=True, kw_only=True)
 class Interval:
-    """A value between references on one line.
+    """One line of a drawing of intervals.
 
     Attributes:
-        label: of the line.
+        label: the label of the line.
         value: the figure.
-        low, high: its confidence interval, if it has one.
-        floor, ceiling: references, if there are any.
+        low, high: the confidence interval of the figure, if it has one.
+        floor, ceiling: the floor and the ceiling of the figure, if it has them.
     """
 
     label: str
@@ -141,10 +141,10 @@ class Interval:
 
 
 def intervals(title: str, lines: Sequence[Interval], zero: bool = False) -> Markup:
-    """A line per figure: the value as a dot, floor and ceiling as ticks, the interval as a bar."""
+    """Draw a line per figure: a dot for it, ticks for floor and ceiling, a bar for the interval."""
     left, row = 210.0, 22.0
-    found = [v for item in lines for v in _values(item)] + ([0.0] if zero else [])
-    low, high = min(found, default=0.0), max(found, default=1.0)
+    shown = [v for item in lines for v in _values(item)] + ([0.0] if zero else [])
+    low, high = min(shown, default=0.0), max(shown, default=1.0)
     margin = 0.05 * (high - low) or 0.05
     low, high = low - margin, high + margin
 
@@ -179,7 +179,7 @@ def _values(item: Interval) -> list[float]:
 
 
 def stacked(title: str, shares: Sequence[tuple[str, float]]) -> Markup:
-    """One bar cut into shares of a whole."""
+    """Draw shares of a whole as parts of one bar."""
     parts: list[Markup] = []
     x = 0.0
     for index, (label, share) in enumerate(shares):

@@ -1,7 +1,7 @@
-"""The figures of an evaluation as rows of tables: fidelity, utility, attacks.
+"""Turns the figures of an evaluation into rows of tables: fidelity, utility and attacks.
 
-Nothing is computed from records here; every row repeats the evaluation with its references beside it,
-and the light that `judgements.py` gives it.
+Nothing is computed from records here. Every row repeats a figure of the evaluation, with its floor
+and ceiling beside it and the light that `judgements.py` gives it.
 """
 
 from collections.abc import Sequence
@@ -31,12 +31,12 @@ ROLES = {
     "k-anonymised": "real records in groups of 5 or more",
     "leaky": "a generator that leaks on purpose",
 }
-"""Tables by role, in words that promise nothing."""
+"""The name of each table in the report, by its role. No name claims that a table is safe."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """A figure between its references; None is printed as a dash."""
+    """A figure with its floor and its ceiling; the page prints None as a dash."""
 
     name: str
     value: float | None
@@ -47,68 +47,73 @@ class Row:
 
 
 def fidelity_rows(evaluation: Evaluation) -> list[Row]:
-    """Distances of the whole table."""
+    """Distances of the whole synthetic table from the real training records."""
     figures = {f.role: f for f in evaluation.fidelity.figures}
-    made, real, alone = (figures[r] for r in ("synthetic", "hold-out", "independent"))
+    synthetic, floor, ceiling = (figures[r] for r in ("synthetic", "independent", "hold-out"))
 
     def row(name: str, field_name: str, light: Light, note: str) -> Row:
-        return Row(name, *_three(field_name, made, alone, real), light, note)
+        return Row(name, *_three(field_name, synthetic, floor, ceiling), light, note)
 
     rows = [
         row(
             "distance of single columns",
             "tvd_1",
-            graded(made.tvd_1, max(NEAR, 1.5 * real.tvd_1), FAR),
-            "lower is better; independent columns lose nothing here",
+            graded(synthetic.tvd_1, max(NEAR, 1.5 * ceiling.tvd_1), FAR),
+            "Lower is better. Independent columns keep single columns as they are, so they score "
+            "well here.",
         ),
         *(
             row(
                 f"distance of {what}",
                 name,
-                between(*_three(name, made, alone, real)),
-                "lower is better",
+                between(*_three(name, synthetic, floor, ceiling)),
+                "Lower is better.",
             )
             for name, what in (("tvd_2", "pairs of columns"), ("tvd_3", "triples of columns"))
         ),
         row(
             "lost or invented association",
             "association_difference",
-            between(*_three("association_difference", made, alone, real)),
-            "mean difference over all pairs; lower is better",
+            between(*_three("association_difference", synthetic, floor, ceiling)),
+            "This is the mean difference of association over all pairs of columns. Lower is better.",
         ),
     ]
-    if made.detection_auc is not None:
-        light = graded(made.detection_auc, HIDDEN, VISIBLE)
-        note = "a classifier that tells synthetic from real; 0.5 is a coin"
+    if synthetic.detection_auc is not None:
+        light = graded(synthetic.detection_auc, HIDDEN, VISIBLE)
+        note = (
+            "A classifier tries to tell synthetic records from real ones. It scores 0.5 if it "
+            "cannot, and 1 if it always can."
+        )
         rows.append(row("detection AUC", "detection_auc", light, note))
     return rows
 
 
 def _three(
-    name: str, made: TableFigures, alone: TableFigures, real: TableFigures
+    name: str, synthetic: TableFigures, floor: TableFigures, ceiling: TableFigures
 ) -> tuple[float, float, float]:
-    value, floor, ceiling = (getattr(figures, name) for figures in (made, alone, real))
-    return value, floor, ceiling
+    """One figure of three tables: its value, its floor and its ceiling."""
+    return getattr(synthetic, name), getattr(floor, name), getattr(ceiling, name)
 
 
 def utility_rows(utility: Utility) -> list[Row]:
-    """Means over the questions, one row per learner and metric."""
+    """Means over all questions, one row per learner and metric."""
     return [
         Row(
-            f"mean {mean.metric} of {mean.targets} questions, {mean.learner}",
+            f"mean {mean.metric} of {mean.targets} question{'s' * (mean.targets != 1)}, {mean.learner}",
             mean.synthetic,
             mean.independent,
             mean.real,
             between(mean.synthetic, mean.independent, mean.real),
-            "trained on synthetic, asked on real; higher is better",
+            "The models learn from the named table and are tested on held-out real records. "
+            "Higher is better.",
         )
         for mean in utility.means
     ]
 
 
 def utility_plots(utility: Utility) -> list[Markup]:
-    """A drawing per metric of which more is better, with a line per question and learner."""
-    drawn = []
+    """A drawing for each metric where higher is better, with a line per question and learner."""
+    drawings = []
     for metric in ("AUC", "R2"):
         lines = [
             plots.Interval(
@@ -121,13 +126,13 @@ def utility_plots(utility: Utility) -> list[Markup]:
             if t.metric == metric
         ]
         title = f"{metric}: synthetic (dot) between independent columns and real records"
-        drawn += [plots.intervals(title, lines)] if lines else []
-    return drawn
+        drawings += [plots.intervals(title, lines)] if lines else []
+    return drawings
 
 
 @dataclass(frozen=True)
 class AttackView:
-    """An attack with its judgement and its drawing."""
+    """One attack with its judgement, its drawing and the names of the tables."""
 
     attack: Attack
     judgement: Judgement
@@ -136,7 +141,7 @@ class AttackView:
 
 
 def attack_views(attacks: Sequence[Attack]) -> list[AttackView]:
-    """Every attack, the synthetic table first."""
+    """All attacks that were run on the synthetic table."""
     return [_attack(attack) for attack in attacks if attack.on("synthetic")]
 
 
@@ -150,9 +155,11 @@ def _attack(attack: Attack) -> AttackView:
         )
         for t in attack.tables
     ]
-    made = attack.on("synthetic")
+    synthetic = attack.on("synthetic")
     judgement = (
-        attack_judgement(made, attack.on("leaky")) if made else Judgement("unknown", "not run")
+        attack_judgement(synthetic, attack.on("leaky"))
+        if synthetic
+        else Judgement("unknown", "this attack was not run")
     )
     title = f"{attack.title}: advantage with 95 % intervals"
     return AttackView(attack, judgement, plots.intervals(title, lines, zero=True))

@@ -1,1 +1,1 @@
-"""Drawing records from a generator: latents, conditions, rules between columns, given cells."""
+"""Draws records from a generator, under conditions, under rules, and with some cells given."""

@@ -1,26 +1,30 @@
-"""Completing rows: cells that are given stay, the others are drawn to go with them.
+"""Completes rows: the cells that are given stay, and the other cells are drawn to go with them.
 
-Given the latent z the columns are independent, so by Bayes' rule a row's given cells leave
+Given the latent z the columns are independent. By Bayes' rule the given cells of a row therefore
+lead to
 
-    P(z | given) proportional to prod_j P(code of cell j | z)
+    P(z | given) proportional to prod_j P(code of cell j | z).
 
-and each other column is drawn from P(. | z) for a z drawn from that: exactly the generator's own
-conditional distribution, for any set of given cells, row by row. Only the code of a cell matters;
-where inside its code a value lies is independent of all else under the generator.
+A z is drawn from this distribution, and every other column from P(. | z). The result has exactly
+the generator's conditional distribution, for any set of given cells in each row. Only the code of a
+given cell matters, because under the generator the place of a value inside its code is independent
+of everything else.
 
-An empty cell is drawn (and may come out as missing where the column is nullable). Columns of a list of
-combinations follow the ones of it that are given; other rules are kept as `rule_repair.py` does, the
-given cells staying. Values that the schema has no place for are refused, never repaired, and so are
-given cells that break a rule: the answer would not be for the row that was asked about.
-Post-processing: costs no privacy, and given rows are neither stored nor learned from.
+An empty cell is drawn; the drawn cell can be missing if the column is nullable. If some columns of
+a list of combinations are given, the others are drawn from the combinations that agree with them.
+Other rules are kept as in `rule_repair.py`, without changing given cells. A given value that the
+schema does not allow is refused and not repaired, and so are given cells that break a rule, because
+the answer would be about another row than the one that was asked about. Completing rows is
+post-processing, so it costs no privacy budget. The given rows are not stored, and nothing is
+learned from them.
 """
 
 import numpy as np
 import pandas as pd
 import torch
-from numpy.typing import NDArray
 from torch.nn import functional as F  # noqa: N812 - torch's own name for it
 
+from fedsynth_common.array_types import BoolArray, Float64Array, Int64Array
 from fedsynth_common.encoding.encoder import check_columns, encode_column
 from fedsynth_common.encoding.values import text_of
 from fedsynth_common.encoding.violations import values_of
@@ -35,26 +39,25 @@ from fedsynth_common.schema import (
     domain_of,
 )
 from fedsynth_common.schema.compiled_rules import compile_rules
-from fedsynth_common.schema.domain import Values
 from fedsynth_common.tables import as_number, as_text, factorise
 from fedsynth_release.generator_network import GeneratorNetwork
-from fedsynth_release.sampling.combinations import Block, cells_of_values
+from fedsynth_release.sampling.combinations import JointColumns, cells_of_values
 from fedsynth_release.sampling.rule_repair import keep_rules
 from fedsynth_release.sampling.sampler import Sampler
 
-Flags = NDArray[np.bool_]
 _FREE = int(np.iinfo(np.int64).max)  # in a pattern of given values: not given
 BATCH = 1 << 22
-"""Rows x latents weighed at a time: 32 MiB."""
+"""Number of weights (rows times latents) that are computed at a time; they take 32 MiB."""
 
 
 def complete_rows(
     sampler: Sampler, network: GeneratorNetwork, frame: pd.DataFrame, rng: np.random.Generator
 ) -> pd.DataFrame:
-    """The given rows with all modelled columns; ids that are given stay too.
+    """The given rows with all modelled columns; columns of ids that are given stay too.
 
     Raises:
-        InputError: no rows, a column or cell that does not fit the schema, or cells that break a rule.
+        InputError: there are no rows, a column or cell does not fit the schema, or given cells
+            break a rule.
     """
     schema = sampler.schema
     if not len(frame):
@@ -74,8 +77,8 @@ def complete_rows(
     return drawn[[column.name for column in schema.columns if column.name in drawn]]
 
 
-def given_values(frame: pd.DataFrame, schema: Schema) -> tuple[list[Values], Flags]:
-    """Values of the given cells per modelled column, and which cells (n, d) are given."""
+def given_values(frame: pd.DataFrame, schema: Schema) -> tuple[list[Int64Array], BoolArray]:
+    """The values of the given cells, by modelled column, and which cells (n, d) are given."""
     check_columns(frame, schema, partial=True)
     fixed = np.zeros((len(frame), len(schema.modelled)), dtype=bool)
     given = [np.zeros(len(frame), dtype=np.int64) for _ in schema.modelled]
@@ -93,8 +96,8 @@ def given_values(frame: pd.DataFrame, schema: Schema) -> tuple[list[Values], Fla
     return given, fixed
 
 
-def _check_rules(schema: Schema, given: list[Values], fixed: Flags) -> None:
-    """Refuse rows whose given cells break a rule whatever the rest is."""
+def _check_rules(schema: Schema, given: list[Int64Array], fixed: BoolArray) -> None:
+    """Refuse rows whose given cells break a rule, whatever the other cells are."""
     for form in compile_rules(schema) if schema.rules else ():
         whole = np.flatnonzero(fixed[:, list(form.places)].all(axis=1))
         broken = int((~form.holds({place: given[place][whole] for place in form.places})).sum())
@@ -105,37 +108,37 @@ def _check_rules(schema: Schema, given: list[Values], fixed: Flags) -> None:
 def _drawn(
     sampler: Sampler,
     network: GeneratorNetwork,
-    given: list[Values],
-    fixed: Flags,
+    given: list[Int64Array],
+    fixed: BoolArray,
     rng: np.random.Generator,
-) -> tuple[NDArray[np.int64], list[Values]]:
-    """A latent per row from its posterior, and values of all columns: the given ones as given."""
+) -> tuple[Int64Array, list[Int64Array]]:
+    """Draw a latent for each row from its posterior, and the values of all cells not given."""
     codes = _codes(sampler, given, fixed)
-    sets = [_matching(block, given, fixed) for block in sampler.blocks]
-    for block in sampler.blocks:
-        codes[:, block.places] = -1  # weighed as a whole
+    matches = [_matching(joint, given, fixed) for joint in sampler.joint]
+    for joint in sampler.joint:
+        codes[:, joint.places] = -1  # these columns are weighed together, in `_joint_logs`
     tables = log_probabilities(network)
     batch = max(1, BATCH // network.shape.latents)
     latent = np.concatenate(
         [
-            draw_latents(tables, codes[i : i + batch], rng, _block_logs(sets, i, i + batch))
+            draw_latents(tables, codes[i : i + batch], rng, _joint_logs(matches, i, i + batch))
             for i in range(0, len(fixed), batch)
         ]
     )
     values = sampler.values(latent, rng)
-    for block, (pattern, left) in zip(sampler.blocks, sets, strict=True):
-        for number, (part, _) in enumerate(left):
+    for joint, (pattern, restricted) in zip(sampler.joint, matches, strict=True):
+        for number, (matching, _) in enumerate(restricted):
             rows = np.flatnonzero(pattern == number)
-            drawn = block.table[part.draw(latent[rows], rng)]
-            for index, place in enumerate(block.places):
-                values[place][rows] = drawn[:, index]
+            combinations = joint.table[matching.draw(latent[rows], rng)]
+            for index, place in enumerate(joint.places):
+                values[place][rows] = combinations[:, index]
     for place, cells in enumerate(given):
         values[place] = np.where(fixed[:, place], cells, values[place])
     return latent, values
 
 
-def _codes(sampler: Sampler, given: list[Values], fixed: Flags) -> NDArray[np.int64]:
-    """Codes (n, d) of the given cells; -1 where a cell is to be drawn."""
+def _codes(sampler: Sampler, given: list[Int64Array], fixed: BoolArray) -> Int64Array:
+    """The codes (n, d) of the given cells; a cell that is to be drawn has the code -1."""
     codes = np.full(fixed.shape, -1, dtype=np.int64)
     for place, column in enumerate(sampler.schema.modelled):
         rows = fixed[:, place]
@@ -144,41 +147,50 @@ def _codes(sampler: Sampler, given: list[Values], fixed: Flags) -> NDArray[np.in
     return codes
 
 
-Matching = tuple[NDArray[np.int64], list[tuple[Block, NDArray[np.float64]]]]
+Matching = tuple[Int64Array, list[tuple[JointColumns, Float64Array]]]
 
 
-def _matching(block: Block, given: list[Values], fixed: Flags) -> Matching:
-    """Rows by what is given of a block's columns: the block of what matches, log P(match | latent).
+def _matching(joint: JointColumns, given: list[Int64Array], fixed: BoolArray) -> Matching:
+    """Which combinations agree with the given cells of each row.
+
+    Rows with the same given cells in these columns have the same pattern.
+
+    Returns:
+        The number of each row's pattern; and, for each pattern, the columns restricted to the
+        combinations that agree with it, with log P(the combination agrees | latent).
 
     Raises:
-        InputError: nothing matches.
+        InputError: no combination agrees with the given cells of a row.
     """
-    cells = np.stack([np.where(fixed[:, p], given[p], _FREE) for p in block.places], axis=1)
+    cells = np.stack([np.where(fixed[:, p], given[p], _FREE) for p in joint.places], axis=1)
     distinct, pattern = np.unique(cells, axis=0, return_inverse=True)
-    left = []
+    restricted = []
     for number, row in enumerate(distinct):
-        match = ((row == _FREE) | (block.table == row)).all(axis=1)
+        match = ((row == _FREE) | (joint.table == row)).all(axis=1)
         if not match.any():
             rows = int((pattern.ravel() == number).sum())
             raise InputError(
-                f"{rows} given row(s) go with none of the schema's fixed combinations of "
-                f"{len(block.places)} columns; look at the given cells"
+                f"{rows} given row(s) agree with none of the schema's fixed combinations of "
+                f"{len(joint.places)} columns; look at the given cells"
             )
-        part, held = block.given(match)
-        left.append((part, np.log(np.maximum(held, np.finfo(float).tiny))))
-    return pattern.ravel(), left
+        matching, probabilities = joint.restricted(match)
+        restricted.append((matching, np.log(np.maximum(probabilities, np.finfo(float).tiny))))
+    return pattern.ravel(), restricted
 
 
-def _block_logs(sets: list[Matching], start: int, stop: int) -> NDArray[np.float64] | float:
-    """Log of P(given cells of all blocks | latent) of a run of rows, (rows, latents)."""
-    total: NDArray[np.float64] | float = 0.0
-    for pattern, left in sets:
-        total = total + np.stack([held for _, held in left])[pattern[start:stop]]
+def _joint_logs(matches: list[Matching], start: int, stop: int) -> Float64Array | float:
+    """Log P(given cells of all columns drawn together | latent) of some rows, (rows, latents)."""
+    total: Float64Array | float = 0.0
+    for pattern, restricted in matches:
+        total = total + np.stack([logs for _, logs in restricted])[pattern[start:stop]]
     return total
 
 
-def log_probabilities(network: GeneratorNetwork) -> list[NDArray[np.float64]]:
-    """Per column log P(code | latent), (width + 1, latents); the last row, zeros, is for code -1."""
+def log_probabilities(network: GeneratorNetwork) -> list[Float64Array]:
+    """For each column log P(code | latent), (width + 1, latents).
+
+    The last row is 0 and stands for the code -1, a cell that is not given.
+    """
     with torch.no_grad():
         parts = torch.split(network().double(), list(network.shape.widths), dim=1)
     return [
@@ -188,12 +200,15 @@ def log_probabilities(network: GeneratorNetwork) -> list[NDArray[np.float64]]:
 
 
 def draw_latents(
-    tables: list[NDArray[np.float64]],
-    given: NDArray[np.int64],
+    tables: list[Float64Array],
+    given: Int64Array,
     rng: np.random.Generator,
-    prior: NDArray[np.float64] | float = 0.0,
-) -> NDArray[np.int64]:
-    """A latent per row from its posterior given the row's codes; `prior` holds further logs."""
+    prior: Float64Array | float = 0.0,
+) -> Int64Array:
+    """Draw a latent for each row from its posterior given the row's codes.
+
+    `prior` is added to the logs of the posterior, (rows, latents) or 0.
+    """
     weights = np.zeros((len(given), tables[0].shape[1])) + prior
     for column, table in enumerate(tables):
         if (given[:, column] >= 0).any():
@@ -207,7 +222,7 @@ def draw_latents(
 
 
 def _fault(column: ModelledColumn) -> str:
-    """What is wrong with a cell that would have to be repaired; texts never are."""
+    """What is wrong with a given cell that does not fit its column, and what is expected."""
     if isinstance(column, CategoricalColumn | BooleanColumn):
         return "do not fit the schema"
     domain = domain_of(column)
@@ -217,13 +232,13 @@ def _fault(column: ModelledColumn) -> str:
         expected = f"numbers {ends} with at most {domain.decimals} decimals"
     else:
         expected = f"{column.kind}s {ends} as the schema declares them"
-    return f"do not fit the schema; expected {expected}, or empty cells, which are drawn"
+    return f"do not fit the schema; expected {expected}, or empty cells, which will be drawn"
 
 
 def _overlay(
-    drawn: pd.Series, given: pd.Series, rows: NDArray[np.bool_], column: ModelledColumn
+    drawn: pd.Series, given: pd.Series, rows: BoolArray, column: ModelledColumn
 ) -> pd.Series:
-    """The drawn column with the given cells in their place."""
+    """The drawn column with the given cells put in, in the rows marked by `rows`."""
     if isinstance(column, NumericColumn | IntegerColumn):
         numbers = as_number(given)[rows]
         result = drawn.copy()
@@ -231,4 +246,4 @@ def _overlay(
         return result
     if isinstance(column, CategoricalColumn | BooleanColumn):
         return drawn.mask(rows, as_text(given))
-    return drawn  # dates and durations are written one way, whatever they were given in
+    return drawn  # it has the given dates and durations, in the format that tables use

@@ -1,8 +1,9 @@
-"""What conditions allow a column to hold: exactly, so that nothing is drawn in vain.
+"""Computes which values of each column the conditions allow, so that no draw is wasted.
 
-For texts a condition is a set of cells; for numbers a set of ticks, which may cut a leaf in two. The
-cut leaf then counts with the share of its values that is allowed, since values are uniform inside a
-leaf, and is decoded to those values only. However rare a condition, each record takes one draw.
+For texts, a condition allows a set of fine cells. For numbers it allows a set of ticks, and this
+set may cut a leaf in two. Values are uniform inside a leaf, so a cut leaf counts with the share of
+its values that is allowed, and it is decoded to these values only. Every record then takes a single
+draw, even under a rare condition.
 """
 
 import math
@@ -11,8 +12,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 import numpy as np
-from numpy.typing import NDArray
 
+from fedsynth_common.array_types import Float64Array
 from fedsynth_common.encoding.values import text_of
 from fedsynth_common.errors import InputError
 from fedsynth_common.schema import (
@@ -30,7 +31,7 @@ from fedsynth_common.schema.tick_set import TickSet, leaf_values
 from fedsynth_common.schema.ticks import tick_of
 from fedsynth_release.sampling.conditions import Condition, column_names, listed_names
 
-_CUT: dict[str, Callable[[Fraction], int]] = {  # the first tick of the upper of the two sides
+_CUT: dict[str, Callable[[Fraction], int]] = {  # the lowest tick of the upper side of the cut
     "<": math.ceil,
     "<=": lambda value: math.floor(value) + 1,
     ">": lambda value: math.floor(value) + 1,
@@ -40,26 +41,27 @@ _CUT: dict[str, Callable[[Fraction], int]] = {  # the first tick of the upper of
 
 @dataclass(frozen=True, eq=False)
 class ConditionSet:
-    """What a column may hold.
+    """The values that conditions allow in one column.
 
     Attributes:
-        cells: Per fine cell, the share of its values that are allowed: 0 or 1, except for a leaf
-            that a condition cuts in two.
-        ticks: The values allowed, those of atoms included; None for texts.
+        cells: For each fine cell, the share of its values that is allowed. This is 0 or 1, except
+            for a leaf that a condition cuts in two.
+        ticks: The allowed values, including those of atoms; None for a column of texts.
     """
 
-    cells: NDArray[np.float64]
+    cells: Float64Array
     ticks: TickSet | None
 
 
 def condition_sets(conditions: Sequence[Condition], schema: Schema) -> dict[int, ConditionSet]:
-    """By index among the modelled columns: what all its conditions together allow.
+    """What all conditions on a column together allow, by the index of the modelled column.
 
     Raises:
-        InputError: no such modelled column, an operator or value that does not suit it.
+        InputError: a condition names no modelled column, or its operator or value does not suit the
+            column.
     """
     index = {name: place for place, name in enumerate(column_names(schema))}
-    found: dict[int, ConditionSet] = {}
+    allowed: dict[int, ConditionSet] = {}
     for condition in conditions:
         if condition.column not in index:
             fault = "is not modelled (an id, or not in the schema); expected one of "
@@ -72,8 +74,8 @@ def condition_sets(conditions: Sequence[Condition], schema: Schema) -> dict[int,
             here = _labels(condition, column, domain)
         else:
             here = _numbers(condition, column, domain)
-        found[place] = _both(found[place], here, domain) if place in found else here
-    return found
+        allowed[place] = _both(allowed[place], here, domain) if place in allowed else here
+    return allowed
 
 
 def _both(one: ConditionSet, other: ConditionSet, domain: FineDomain) -> ConditionSet:
@@ -89,7 +91,7 @@ def _fault(condition: Condition, fault: str) -> InputError:
 
 def _wants_missing(condition: Condition, domain: FineDomain) -> bool:
     if condition.operator.endswith("missing") and domain.missing is None:
-        raise _fault(condition, f"column {domain.name!r} is not nullable: no value is ever missing")
+        raise _fault(condition, f"column {domain.name!r} is not nullable, so no value is missing")
     return condition.operator == "is missing"
 
 
@@ -115,7 +117,7 @@ def _named(
     column: CategoricalColumn | BooleanColumn,
     domain: FineDomain,
 ) -> list[int]:
-    """The cells of a category, or of all categories of a group of its code list."""
+    """The cells of a category; for a group of a code list, the cells of all its categories."""
     if value in domain.labels:
         return [domain.labels.index(value)]
     parents = column.parents if isinstance(column, CategoricalColumn) else ()
@@ -127,8 +129,8 @@ def _named(
 
 def _beyond(
     condition: Condition, column: CategoricalColumn | BooleanColumn, domain: FineDomain
-) -> NDArray[np.float64]:
-    """The categories on one side of another, where their order means something."""
+) -> Float64Array:
+    """The categories below or above another one, in a column of ordered categories."""
     if not isinstance(column, CategoricalColumn) or not column.ordered:
         fault = (
             f"{condition.operator!r} is for numbers; expected =, !=, 'in', 'not in' or 'is missing'"
@@ -177,8 +179,8 @@ def _in_ticks(condition: Condition, text: str, column: OrderedColumn) -> Fractio
 def _of_ticks(ticks: TickSet, missing: bool, domain: FineDomain) -> ConditionSet:
     values = leaf_values(domain)
     first, last = domain.ticks[:-1], domain.ticks[1:]
-    held = values & ticks
-    share = (held.rank(last) - held.rank(first)) / (values.rank(last) - values.rank(first))
+    allowed = values & ticks
+    share = (allowed.rank(last) - allowed.rank(first)) / (values.rank(last) - values.rank(first))
     cells = [ticks.contains(domain.atom_ticks).astype(float), share]
     if domain.missing is not None:
         cells.append(np.array([float(missing)]))

@@ -1,16 +1,17 @@
-"""Conditions on single columns, such as `age>=65`, as they are written.
+"""Reads conditions on single columns, such as `age>=65`.
 
-| written | kinds | holds for |
+| operator | for columns of | holds for |
 |---|---|---|
-| `=` `!=` `in A,B` `not in A,B` | all | the listed values, or all others |
+| `=` `!=` `in A,B` `not in A,B` | every kind | the listed values, or all other values |
 | `<` `<=` `>` `>=` | numbers, dates, durations, ordered categories | values on that side |
-| `is missing`, `is not missing` | all | cells without, with a value |
+| `is missing`, `is not missing` | every kind | cells without a value, cells with a value |
 
-As in SQL a comparison holds for values only, never for a missing one: `chol!=200` leaves missing
-cells out. Dates are written in ISO 8601, durations as numbers of their unit; the name of a group of a
-public code list stands for all its codes. Several conditions must all hold. A value that contains a
-comma is quoted in a list: `region in "north, coast",south`. A column's name may hold anything,
-operators included: the longest name that leaves a readable condition is the one meant.
+As in SQL, a comparison never holds for a missing cell, so `chol!=200` leaves missing cells out.
+Dates are written in ISO 8601, and durations as numbers of their unit. The name of a group of a
+public code list stands for all its codes. If there are several conditions, a record must meet all
+of them. In a list, a value that contains a comma is quoted: `region in "north, coast",south`. The
+name of a column may contain operators. If a condition can be read with several column names, the
+longest name counts.
 """
 
 import csv
@@ -33,7 +34,7 @@ _MISSING = re.compile(r"\s+(is\s+missing|is\s+not\s+missing)\s*")
 
 @dataclass(frozen=True)
 class Condition:
-    """One condition: a column, an operator of the table above, and its values as text."""
+    """One condition: a column, an operator of the table above, and the values as texts."""
 
     column: str
     operator: str
@@ -53,10 +54,10 @@ class Condition:
         """Read a condition on a column of the schema.
 
         Raises:
-            InputError: no such column, or no operator and value after it.
+            InputError: the text names no column, or no operator and value follow the column.
         """
-        known = [column.name for column in schema.columns if text.lstrip().startswith(column.name)]
-        for name in sorted(known, key=len, reverse=True):
+        named = [column.name for column in schema.columns if text.lstrip().startswith(column.name)]
+        for name in sorted(named, key=len, reverse=True):
             rest = text.lstrip().removeprefix(name)
             if found := _MISSING.fullmatch(rest):
                 return cls(name, " ".join(found[1].split()))
@@ -69,7 +70,7 @@ class Condition:
             raise InputError(
                 f"condition {text!r}: no column {word[0]!r}; expected one of {listed_names(names)}"
             )
-        names = sorted(known, key=len)[-1:] or names
+        names = sorted(named, key=len)[-1:] or names
         raise InputError(
             f"condition {text!r}: expected a column ({listed_names(names)}), then one of =, !=, <, "
             "<=, >, >=, 'in', 'not in' and a value, or 'is missing'"
@@ -85,7 +86,7 @@ def column_names(schema: Schema) -> list[str]:
 
 
 def listed_names(names: Sequence[str], most: int = 12) -> str:
-    """The first of them, for a message."""
+    """A text that lists the first few names, for a message."""
     return ", ".join(map(repr, names[:most])) + (" ..." if len(names) > most else "")
 
 

@@ -1,11 +1,12 @@
 """Uniform numbers to codes: each column of a record by inverting its cumulative probabilities.
 
 The records of one table are not drawn independently of each other but spread evenly: latents take
-turns in proportion to their weights, and of the m records of a latent one falls into each m-th part of
-every column's distribution (stratified and Latin hypercube sampling: McKay, Beckman & Conover 1979,
-Technometrics 21(2)). Every single record has the generator's distribution, exactly as if drawn by
-itself; a table of them is closer to the generator than a random sample would be. It is post-processing:
-what a table says about anybody's record is bounded by the generator's guarantee in either case.
+turns in proportion to their weights, and of the m records of a latent one falls into each m-th part
+of every column's distribution (stratified and Latin hypercube sampling: McKay, Beckman & Conover
+1979, Technometrics 21(2)). Every single record has the generator's distribution, exactly as if
+drawn by itself; a table of them is closer to the generator than a random sample would be. It is
+post-processing: what a table says about anybody's record is bounded by the generator's guarantee in
+either case.
 """
 
 from dataclasses import dataclass
@@ -16,6 +17,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from fedsynth_common.array_types import (
+    Float32Array,
+    Float64Array,
+    Int64Array,
+    UInt16Array,
+    UInt64Array,
+)
 from fedsynth_release.generator_network import GeneratorNetwork
 
 BELOW_ONE = np.nextafter(np.float32(1.0), np.float32(0.0))
@@ -33,10 +41,10 @@ class Groups:
         bits: How many bits the row's number takes, and how many lie free above it.
     """
 
-    present: NDArray[np.int64]
-    first: NDArray[np.int64]
-    sizes: NDArray[np.int64]
-    keys: NDArray[np.uint64]
+    present: Int64Array
+    first: Int64Array
+    sizes: Int64Array
+    keys: UInt64Array
     bits: tuple[int, int]
 
     @classmethod
@@ -50,7 +58,7 @@ class Groups:
         sizes = counts[present]
         return cls(present, np.cumsum(sizes) - sizes, sizes, keys, (low, 64 - low - high))
 
-    def shuffled(self, rng: np.random.Generator) -> NDArray[np.int64]:
+    def shuffled(self, rng: np.random.Generator) -> Int64Array:
         """Row numbers by group, in a new random order inside each: sorted by random bits."""
         low, free = self.bits
         chance = rng.integers(0, 1 << 64, len(self.keys), dtype=np.uint64)
@@ -58,12 +66,12 @@ class Groups:
         keys.sort()
         return (keys & np.uint64((1 << low) - 1)).astype(np.int64)
 
-    def points(self, rng: np.random.Generator) -> NDArray[np.float64]:
+    def points(self, rng: np.random.Generator) -> Float64Array:
         """A number in [0, 1) for each row in the order of the groups, one in each m-th part."""
         place = np.arange(len(self.keys)) - np.repeat(self.first, self.sizes)
         return (place + rng.random(len(place))) / np.repeat(self.sizes, self.sizes)
 
-    def codes(self, table: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.uint16]:
+    def codes(self, table: Float32Array, rng: np.random.Generator) -> UInt16Array:
         """What such points fall into, by cumulative probabilities (latents, width), (rows,).
 
         The points of a group ascend, so that no row has to be compared with any probability: below
@@ -80,7 +88,7 @@ class Groups:
         return np.repeat(np.tile(code, len(self.sizes)), counts.ravel())
 
 
-def spread(group: NDArray[np.integer], rng: np.random.Generator) -> NDArray[np.float32]:
+def spread(group: NDArray[np.integer], rng: np.random.Generator) -> Float32Array:
     """A number in [0, 1) for each row, evenly spread over the rows of each group.
 
     Args:
@@ -88,8 +96,8 @@ def spread(group: NDArray[np.integer], rng: np.random.Generator) -> NDArray[np.f
         rng: Decides the order in each group and the place in each part.
 
     Returns:
-        Numbers (rows,). Of a group of m rows one lies in each [i / m, (i + 1) / m), in random order;
-        each by itself is uniform, and independent of the row's numbers from other calls.
+        Numbers (rows,). Of a group of m rows one lies in each [i / m, (i + 1) / m), in random
+        order; each by itself is uniform, and independent of the row's numbers from other calls.
 
     >>> np.sort(spread(np.zeros(4, dtype=int), np.random.default_rng(0)) * 4).astype(int).tolist()
     [0, 1, 2, 3]
@@ -100,9 +108,7 @@ def spread(group: NDArray[np.integer], rng: np.random.Generator) -> NDArray[np.f
     return np.minimum(numbers, BELOW_ONE)
 
 
-def spread_latents(
-    rows: int, rng: np.random.Generator, latents: int | NDArray[np.float64]
-) -> NDArray[np.int64]:
+def spread_latents(rows: int, rng: np.random.Generator, latents: int | Float64Array) -> Int64Array:
     """Latents of `rows` records, each as often as its weight says, in random order.
 
     Args:
@@ -117,14 +123,14 @@ def spread_latents(
     return np.searchsorted(latents, points, side="right").astype(np.int64)
 
 
-def cumulative(weights: NDArray[np.float64]) -> NDArray[np.float64]:
+def cumulative(weights: Float64Array) -> Float64Array:
     """Along the last axis, ending at exactly 1; the last positive weight reaches that end."""
     sums = np.cumsum(weights, axis=-1)
     ends = sums[..., -1:]
     return np.asarray(np.where(ends > 0, sums / np.where(ends > 0, ends, 1.0), 1.0))
 
 
-def column_probabilities(network: GeneratorNetwork) -> list[NDArray[np.float64]]:
+def column_probabilities(network: GeneratorNetwork) -> list[Float64Array]:
     """Per column the probabilities of its codes given each latent: (latents, width)."""
     with torch.no_grad():
         soft = network.soft_rows().double().cpu().numpy()
@@ -132,7 +138,7 @@ def column_probabilities(network: GeneratorNetwork) -> list[NDArray[np.float64]]
     return [soft[:, start:end] for start, end in pairwise(starts)]
 
 
-def cumulative_tables(network: GeneratorNetwork) -> list[NDArray[np.float32]]:
+def cumulative_tables(network: GeneratorNetwork) -> list[Float32Array]:
     """Per column the cumulative probabilities of its codes given each latent: (latents, width)."""
     tables = []
     for soft in column_probabilities(network):
@@ -142,16 +148,14 @@ def cumulative_tables(network: GeneratorNetwork) -> list[NDArray[np.float32]]:
     return tables
 
 
-def draw_codes(
-    tables: list[NDArray[np.float32]], rows: int, rng: np.random.Generator
-) -> NDArray[np.uint16]:
+def draw_codes(tables: list[Float32Array], rows: int, rng: np.random.Generator) -> UInt16Array:
     """Codes (rows, d): a latent per row, then each column by inverting its cumulative row."""
     return codes_given(tables, spread_latents(rows, rng, len(tables[0])), rng)
 
 
 def codes_given(
-    tables: list[NDArray[np.float32]], latent: NDArray[np.int64], rng: np.random.Generator
-) -> NDArray[np.uint16]:
+    tables: list[Float32Array], latent: Int64Array, rng: np.random.Generator
+) -> UInt16Array:
     """Codes (rows, d) of rows with these latents."""
     codes = np.empty((len(tables), len(latent)), dtype=np.uint16)
     if not len(latent):

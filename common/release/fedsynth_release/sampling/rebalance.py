@@ -1,11 +1,11 @@
-"""Records with other shares of one column's categories than the generator has.
+"""Draws records in which one column's categories have other shares than in the generator.
 
-`sex` gives every category that the generator can draw the same share; `sex=F:0.7,M:0.3` says the
-shares (any positive numbers; they are scaled to 1, and what is not named is not drawn). Within a
-category records are drawn under the condition `column = category`, so all else goes with it as the
-generator says. Counts are exact to a record: each piece is dealt out by largest remainder and
-then shuffled. The result is not the generator's population any more, and statistics of other columns
-shift with the shares: for training and testing, not for counting.
+`sex` gives the same share to every category that the generator can draw. `sex=F:0.7,M:0.3` sets the
+shares. They can be any positive numbers, which are scaled to sum to 1; a category that is not named
+is not drawn. The records of a category are drawn under the condition `column = category`, so their
+other columns have the generator's distribution given that category. The number of records of each
+category is exact up to one record (largest remainder), and the records are shuffled. The shares of
+other columns change too, so use such records to train and test software, and not to count anything.
 """
 
 import csv
@@ -15,8 +15,8 @@ from typing import Self
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
+from fedsynth_common.array_types import Float64Array, Int64Array
 from fedsynth_common.errors import InputError
 from fedsynth_common.schema import BooleanColumn, CategoricalColumn, Schema, domain_of
 from fedsynth_release.generator_network import GeneratorNetwork
@@ -28,7 +28,7 @@ Draw = Callable[[int, np.random.Generator], pd.DataFrame]
 
 @dataclass(frozen=True)
 class Rebalance:
-    """Shares by category of one column; empty for equal shares of all that can be drawn."""
+    """The shares of one column's categories; empty for equal shares of all that can be drawn."""
 
     column: str
     shares: Mapping[str, float]
@@ -38,7 +38,8 @@ class Rebalance:
         """Read `COLUMN` or `COLUMN=value:share,...`.
 
         Raises:
-            InputError: no categorical or boolean column, no such category, or a share that is none.
+            InputError: the column is not categorical or boolean, it has no such category, or a
+                share is not a positive number.
         """
         kinds = CategoricalColumn | BooleanColumn
         named = {c.name: c for c in schema.modelled if isinstance(c, kinds)}
@@ -61,10 +62,10 @@ class Rebalance:
         return cls(name, shares)
 
     def drawer(self, sampler: Sampler, network: GeneratorNetwork, where: Where) -> Draw:
-        """A function that draws so many records.
+        """A function that draws a given number of records.
 
         Raises:
-            InputError: a named category that the generator cannot draw under the conditions.
+            InputError: the generator cannot draw a named category under the conditions.
         """
         conditions = (where,) if isinstance(where, str) else tuple(where)
         samplers, shares = [], []
@@ -91,8 +92,8 @@ class Rebalance:
         return draw
 
 
-def dealt(rows: int, shares: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Whole counts with the given sum, each within one of its share (largest remainder).
+def dealt(rows: int, shares: Float64Array) -> Int64Array:
+    """Whole counts that sum to `total`, each less than 1 from its share (largest remainder).
 
     >>> dealt(10, np.array([1 / 3, 1 / 3, 1 / 3])).tolist()
     [4, 3, 3]

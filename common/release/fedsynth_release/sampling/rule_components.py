@@ -1,12 +1,12 @@
-"""Columns that rules connect, and what repairing the rules asks of the sampler that draws them."""
+"""Groups of columns that rules connect, and the sampler interface that repairing rules needs."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
+from fedsynth_common.array_types import BoolArray, Float32Array, Float64Array, Int64Array
 from fedsynth_common.schema import Schema
 from fedsynth_common.schema.compiled_rules import (
     CompiledCombinations,
@@ -14,78 +14,84 @@ from fedsynth_common.schema.compiled_rules import (
     CompiledInequality,
     CompiledRule,
 )
-from fedsynth_common.schema.domain import Values
 from fedsynth_common.schema.tick_set import TickSet
-from fedsynth_release.sampling.combinations import Block
-
-Flags = NDArray[np.bool_]
-Rows = NDArray[np.int64]
+from fedsynth_release.sampling.combinations import JointColumns
 
 
 @dataclass(frozen=True, eq=False)
-class Component:
-    """Columns that rules connect, blocks taken whole, with these rules."""
+class RuleComponent:
+    """A connected component of the columns under the rules, with its rules.
+
+    Two columns are connected if a rule names both or if they are drawn together (`JointColumns`).
+    """
 
     places: tuple[int, ...]
     forms: tuple[CompiledInequality | CompiledImplication, ...]
 
     @property
     def names(self) -> str:
-        """The rules, for a message."""
+        """The names of the rules, for a message."""
         return ", ".join(repr(name) for name in dict.fromkeys(form.name for form in self.forms))
 
-    def holds(self, values: Sequence[Values], rows: Rows | slice = slice(None)) -> Flags:
-        """Which of the rows keep all rules."""
+    def holds(
+        self, values: Sequence[Int64Array], rows: Int64Array | slice = slice(None)
+    ) -> BoolArray:
+        """Which of the rows keep all rules of the component."""
         cells = {place: values[place][rows] for place in self.places}
         return np.asarray(np.logical_and.reduce([form.holds(cells) for form in self.forms]))
 
 
-def components_of(
-    forms: Sequence[CompiledRule], blocks: Sequence[tuple[int, ...]]
-) -> tuple[Component, ...]:
-    """The rules that blocks do not keep by themselves, those with common columns together."""
-    loose = [form for form in forms if not isinstance(form, CompiledCombinations)]
+def rule_components(
+    forms: Sequence[CompiledRule], joint: Sequence[tuple[int, ...]]
+) -> tuple[RuleComponent, ...]:
+    """The components of all rules that drawing columns together does not keep already.
+
+    Args:
+        forms: The compiled rules.
+        joint: For each `JointColumns` its column indices.
+    """
+    others = [form for form in forms if not isinstance(form, CompiledCombinations)]
     groups: list[set[int]] = []
-    for places in [*blocks, *(form.places for form in loose)]:
+    for places in [*joint, *(form.places for form in others)]:
         group = set(places)
         for other in [g for g in groups if g & group]:
             groups.remove(other)
             group |= other
         groups.append(group)
-    found = [(g, tuple(form for form in loose if form.places[0] in g)) for g in groups]
-    return tuple(Component(tuple(sorted(group)), kept) for group, kept in found if kept)
+    with_rules = [(g, tuple(form for form in others if form.places[0] in g)) for g in groups]
+    return tuple(RuleComponent(tuple(sorted(group)), rules) for group, rules in with_rules if rules)
 
 
 class ColumnSampler(Protocol):
-    """Draws single columns given latents, under its conditions; `sampler.Sampler` is one."""
+    """Draws single columns given latents, under its conditions; `sampler.Sampler` implements it."""
 
     @property
-    def tables(self) -> list[NDArray[np.float32]]:
-        """Per column the cumulative probabilities of its codes, (latents, width)."""
+    def tables(self) -> list[Float32Array]:
+        """For each column the cumulative probabilities of its codes, (latents, width)."""
 
     @property
     def schema(self) -> Schema:
         """The public schema."""
 
     @property
-    def blocks(self) -> tuple[Block, ...]:
+    def joint(self) -> tuple[JointColumns, ...]:
         """Columns that are drawn together."""
 
     @property
-    def components(self) -> tuple[Component, ...]:
+    def components(self) -> tuple[RuleComponent, ...]:
         """Columns that other rules connect."""
 
     @property
     def within(self) -> Mapping[int, TickSet]:
-        """By column index, the values that the leaves may decode to, if not all."""
+        """By column index, the values that leaves may decode to; others may take all."""
 
     def columns(
-        self, places: Sequence[int], latent: Rows, rng: np.random.Generator
-    ) -> list[Values]:
-        """Values of these columns given latents; the others are left empty."""
+        self, places: Sequence[int], latent: Int64Array, rng: np.random.Generator
+    ) -> list[Int64Array]:
+        """Draw values of these columns given latents; the entries of other columns stay empty."""
 
-    def cells(self, place: int, latent: Rows) -> NDArray[np.float64]:
+    def cells(self, place: int, latent: Int64Array) -> Float64Array:
         """P(fine cell | latent) of one column, (rows, cells)."""
 
-    def usual(self, place: int) -> NDArray[np.float64]:
-        """P(fine cell) of one column over all latents."""
+    def average_cells(self, place: int) -> Float64Array:
+        """P(fine cell) of one column, averaged over all latents, (cells,)."""

@@ -1,52 +1,52 @@
-"""Keeps rules between columns in every record that is drawn, at a cost that is bounded.
+"""Makes every drawn record keep the rules between columns, in bounded time.
 
-Given its latent z the columns of a record are independent, so the generator's own distribution given
-z *and the rules* is what is left when the columns of a broken rule are drawn anew, from the same z,
-until it holds. Columns without a rule, and the shares of the latents, stay as they were. That is done
-`ROUNDS` times at most, for the records that still break a rule. The few that remain are built:
+Given its latent z, the columns of a record are independent. If the columns of a broken rule are
+redrawn from the same z until the rule holds, the result therefore has exactly the generator's
+distribution given z and the rules. Columns without a rule and the shares of the latents do not
+change. Records that break a rule are redrawn at most `ROUNDS` times. For the few records that still
+break a rule afterwards:
 
-1. column by column, each from P(. | z) restricted to what the rules leave, given the columns before
-   it: bounds pass along all inequalities first, so a chain a <= b <= c always works out;
-2. and if rules of other kinds still stand against each other, the record takes these columns from
-   another of the same latent (or of any) that keeps the rules.
+1. The values are built column by column, each drawn from P(. | z) restricted to what the rules and
+   the columns before it allow. Bounds are first passed along all inequalities, so this always
+   succeeds for a chain a <= b <= c.
+2. If this fails because rules of other kinds contradict the values set so far, the record copies
+   these columns from another record that keeps the rules, one of the same latent if possible.
 
-No record is ever given out that breaks a rule: if none can be found, that is an error which names the
-rules. What it costs and shifts is measured in docs/SCHEMA.md.
+No record that breaks a rule is ever returned. If none that keeps the rules can be found, an error
+names the rules. docs/SCHEMA.md gives measurements of the time this takes and of how it shifts
+distributions.
 """
 
 import numpy as np
-from numpy.typing import NDArray
 
+from fedsynth_common.array_types import BoolArray, Float64Array, Int64Array
 from fedsynth_common.errors import InputError
-from fedsynth_common.schema.domain import Values
-from fedsynth_release.sampling.rule_components import ColumnSampler, Component
+from fedsynth_release.sampling.rule_components import ColumnSampler, RuleComponent
 from fedsynth_release.sampling.rule_values import build_values
 
 ROUNDS = 30
 DRAWS = 1 << 15
-"""Draws that an estimate of P(rules | latent) is made from, at least 16 for each latent."""
-Flags = NDArray[np.bool_]
-Rows = NDArray[np.int64]
+"""Number of draws from which P(rules | latent) is estimated; each latent gets at least 16."""
 
 
 def keep_rules(
     sampler: ColumnSampler,
-    values: list[Values],
-    latent: Rows,
+    values: list[Int64Array],
+    latent: Int64Array,
     rng: np.random.Generator,
-    fixed: Flags | None = None,
+    fixed: BoolArray | None = None,
 ) -> None:
     """Change `values` in place so that every row keeps every rule.
 
     Args:
         sampler: Draws columns given latents, under its conditions.
-        values: Per modelled column the values of the rows.
+        values: For each modelled column the values of the rows.
         latent: The latent of each row.
-        rng: Draws what is drawn anew.
-        fixed: (rows, columns), cells that were given and must stay.
+        rng: The randomness of all redraws.
+        fixed: Which cells (rows, columns) were given and must stay; None if none were.
 
     Raises:
-        InputError: no rows that keep a component's rules were found.
+        InputError: for some rules, no record that keeps them was found.
     """
     for component in sampler.components:
         bad = np.flatnonzero(~component.holds(values))
@@ -59,52 +59,55 @@ def keep_rules(
             build_values(sampler, component, values, latent, bad, rng, fixed)
             bad = bad[~component.holds(values, bad)]
         if len(bad):
-            _borrow(component, values, latent, bad, rng, fixed)
+            _copy_valid(component, values, latent, bad, rng, fixed)
 
 
-def survival(
+def rule_probabilities(
     sampler: ColumnSampler, touched: set[int], rng: np.random.Generator
-) -> NDArray[np.float64]:
-    """P(rules | latent, the sampler's conditions) of the components that hold a touched column."""
+) -> Float64Array:
+    """Estimate P(rules | latent, the sampler's conditions), (latents,).
+
+    Only the rules of components that contain one of the columns `touched` are counted.
+    """
     count = len(sampler.tables[0])
     latent = np.repeat(np.arange(count), max(16, DRAWS // count))
-    kept = np.ones(count)
+    probabilities = np.ones(count)
     for component in sampler.components:
         if touched & set(component.places):
             values = sampler.columns(component.places, latent, rng)
-            kept *= component.holds(values).reshape(count, -1).mean(axis=1)
-    return kept
+            probabilities *= component.holds(values).reshape(count, -1).mean(axis=1)
+    return probabilities
 
 
 def _redraw(
     sampler: ColumnSampler,
-    component: Component,
-    values: list[Values],
-    latent: Rows,
-    rows: Rows,
+    component: RuleComponent,
+    values: list[Int64Array],
+    latent: Int64Array,
+    rows: Int64Array,
     rng: np.random.Generator,
-    fixed: Flags | None,
+    fixed: BoolArray | None,
 ) -> None:
     drawn = sampler.columns(component.places, latent[rows], rng)
     if fixed is not None:
-        for block in (b for b in sampler.blocks if b.places[0] in component.places):
-            held = fixed[rows][:, block.places].any(axis=1)
-            for place in block.places:  # a block with given cells was drawn to go with them
-                drawn[place] = np.where(held, values[place][rows], drawn[place])
+        for joint in (j for j in sampler.joint if j.places[0] in component.places):
+            has_given = fixed[rows][:, joint.places].any(axis=1)
+            for place in joint.places:  # these were already drawn to go with the given cells
+                drawn[place] = np.where(has_given, values[place][rows], drawn[place])
     for place in component.places:
         free = slice(None) if fixed is None else ~fixed[rows, place]
         values[place][rows[free]] = drawn[place][free]
 
 
-def _borrow(
-    component: Component,
-    values: list[Values],
-    latent: Rows,
-    bad: Rows,
+def _copy_valid(
+    component: RuleComponent,
+    values: list[Int64Array],
+    latent: Int64Array,
+    bad: Int64Array,
     rng: np.random.Generator,
-    fixed: Flags | None,
+    fixed: BoolArray | None,
 ) -> None:
-    """Take the component's columns from rows that keep its rules, of the same latent if possible."""
+    """Copy the component's columns from rows that keep the rules, of the same latent if possible."""
     good = np.setdiff1d(np.arange(len(latent)), bad)
     if fixed is not None:
         bad_given = fixed[bad][:, component.places].any(axis=1)
@@ -114,7 +117,7 @@ def _borrow(
         good = good[~fixed[good][:, component.places].any(axis=1)]
     if not len(good):
         fault = f"rules {component.names}: no record that keeps them was found"
-        raise InputError(f"{fault}; do they contradict each other, or the conditions?")
+        raise InputError(f"{fault}; check whether they contradict each other or the conditions")
     good = rng.permutation(good)
     good = good[np.argsort(latent[good], kind="stable")]
     first = np.searchsorted(latent[good], latent[bad], side="left")

@@ -1,44 +1,43 @@
-"""Builds values that keep rules, column by column, where drawing anew did not find any.
+"""Builds values that keep the rules, column by column, for rows where redrawing found none.
 
-For each column in turn: the rules and the columns set so far leave a set of values and an interval,
-the same for no two rows. Its cells are weighed by P(cell | z) times the share of the cell's values
-that is left, one is drawn, and a value that is left inside it. Where z gives nothing of what is left
-any probability, the generator's average over all latents does. Bounds pass along the inequalities of
-columns not yet set, so that the last column of a chain still has room.
+The columns are set one after the other. For each row, the rules and the columns that are already
+set leave a set of allowed values and an interval for the next column. A fine cell is drawn with
+weights P(cell | z) times the share of the cell's values that is allowed, and then an allowed value
+inside the cell. If z gives all allowed cells the probability 0, the generator's average over all
+latents is used. The bounds of an interval are first passed along the inequalities between columns
+that are not yet set, so that a value is left for the last column of a chain.
 """
 
 import numpy as np
-from numpy.typing import NDArray
 
+from fedsynth_common.array_types import BoolArray, Int64Array
 from fedsynth_common.schema import FineDomain, domain_of
 from fedsynth_common.schema.compiled_rules import CompiledImplication, CompiledInequality
-from fedsynth_common.schema.domain import MISSING, Values
+from fedsynth_common.schema.domain import MISSING
 from fedsynth_common.schema.tick_set import TickSet, leaf_values
-from fedsynth_release.sampling.rule_components import ColumnSampler, Component
+from fedsynth_release.sampling.rule_components import ColumnSampler, RuleComponent
 
 BATCH = 4096
 FAR = 2**60
-Rows = NDArray[np.int64]
-Flags = NDArray[np.bool_]
 
 
 def build_values(
     sampler: ColumnSampler,
-    component: Component,
-    values: list[Values],
-    latent: Rows,
-    rows: Rows,
+    component: RuleComponent,
+    values: list[Int64Array],
+    latent: Int64Array,
+    rows: Int64Array,
     rng: np.random.Generator,
-    fixed: Flags | None,
+    fixed: BoolArray | None,
 ) -> None:
-    """Set the component's columns of some rows, in place; cells that are given stay."""
+    """Set the component's columns in some rows, in place; the cells marked in `fixed` stay."""
     for start in range(0, len(rows), BATCH):
         part = rows[start : start + BATCH]
         here = {place: values[place][part] for place in component.places}
-        blocked = {place for block in sampler.blocks for place in block.places}
+        drawn_together = {place for joint in sampler.joint for place in joint.places}
         known = {
             place: np.ones(len(part), dtype=bool)
-            if place in blocked
+            if place in drawn_together
             else np.zeros(len(part), dtype=bool)
             if fixed is None
             else fixed[part, place].copy()
@@ -51,8 +50,11 @@ def build_values(
             values[place][part] = here[place]
 
 
-def _order(component: Component) -> list[int]:
-    """Columns that decide before columns that are decided, as far as there is such an order."""
+def _order(component: RuleComponent) -> list[int]:
+    """The columns in the order in which they are set.
+
+    The condition of an implication comes before its consequence, as far as such an order exists.
+    """
     depth = dict.fromkeys(component.places, 0)
     for _ in component.places:
         for form in component.forms:
@@ -65,35 +67,35 @@ def _order(component: Component) -> list[int]:
 
 def _set(
     sampler: ColumnSampler,
-    component: Component,
+    component: RuleComponent,
     place: int,
-    here: dict[int, Values],
-    known: dict[int, Flags],
-    latent: Rows,
+    here: dict[int, Int64Array],
+    known: dict[int, BoolArray],
+    latent: Int64Array,
     rng: np.random.Generator,
 ) -> None:
-    """Draw one column where it is not known; afterwards it is."""
+    """Draw one column in all rows where it is not known yet, and mark it as known."""
     domain = domain_of(sampler.schema.modelled[place])
     low, high = _interval(sampler, component, place, here, known)
     pattern, sets = _patterns(component, place, here, known, domain)
-    for number, (held, missing) in sets.items():
+    for number, (allowed, missing) in sets.items():
         rows = np.flatnonzero((pattern == number) & ~known[place])
         if len(rows):
-            drawn, found = _draw(
-                sampler, place, held, missing, (low[rows], high[rows]), latent[rows], rng
+            drawn, possible = _draw(
+                sampler, place, allowed, missing, (low[rows], high[rows]), latent[rows], rng
             )
-            here[place][rows[found]] = drawn[found]
+            here[place][rows[possible]] = drawn[possible]
     known[place][:] = True
 
 
 def _interval(
     sampler: ColumnSampler,
-    component: Component,
+    component: RuleComponent,
     place: int,
-    here: dict[int, Values],
-    known: dict[int, Flags],
-) -> tuple[Values, Values]:
-    """Lowest and highest value that all inequalities leave a column, row by row."""
+    here: dict[int, Int64Array],
+    known: dict[int, BoolArray],
+) -> tuple[Int64Array, Int64Array]:
+    """The lowest and the highest value that all inequalities allow one column, for each row."""
     orders = [form for form in component.forms if isinstance(form, CompiledInequality)]
     low, high = {}, {}
     for other in {place, *(p for form in orders for p in form.places)}:
@@ -102,7 +104,7 @@ def _interval(
         low[other] = np.where(known[other], here[other], first)
         high[other] = np.where(known[other], here[other], stop - 1)
         low[other][absent], high[other][absent] = -FAR, FAR
-    for _ in orders:  # after so many passes bounds have gone along the longest chain
+    for _ in orders:  # so many passes carry a bound along the longest possible chain
         for form in orders:
             a, b = form.places
             above = -(-(_times(low[a], form.units[0]) + form.gap) // form.units[1])
@@ -112,8 +114,8 @@ def _interval(
     return low[place], high[place]
 
 
-def _times(bound: Values, unit: int) -> Values:
-    """A bound in a finer unit; one that is far away stays where it is."""
+def _times(bound: Int64Array, unit: int) -> Int64Array:
+    """A bound multiplied by `unit`; a bound that stands for infinity (`FAR`) stays as it is."""
     far = np.abs(bound) >= FAR
     return np.where(far, bound, np.where(far, 0, bound) * unit)
 
@@ -125,16 +127,21 @@ def _range(domain: FineDomain) -> tuple[int, int]:
 
 
 def _patterns(
-    component: Component,
+    component: RuleComponent,
     place: int,
-    here: dict[int, Values],
-    known: dict[int, Flags],
+    here: dict[int, Int64Array],
+    known: dict[int, BoolArray],
     domain: FineDomain,
-) -> tuple[Rows, dict[int, tuple[TickSet, bool]]]:
-    """Which implications bind each row, as a number, and what they leave together, per number."""
+) -> tuple[Int64Array, dict[int, tuple[TickSet, bool]]]:
+    """Which implications bind each row, and which values these implications allow together.
+
+    Returns:
+        For each row a number with one bit per implication that binds it; and, for each number that
+        occurs, the allowed values and whether the cell may be missing.
+    """
     first, stop = _range(domain)
     every = (TickSet([first], [stop]), domain.missing is not None)
-    binding: list[tuple[Flags, tuple[TickSet, bool]]] = []
+    binding: list[tuple[BoolArray, tuple[TickSet, bool]]] = []
     for form in component.forms:
         if not isinstance(form, CompiledImplication):
             continue
@@ -150,37 +157,38 @@ def _patterns(
         pattern |= active.astype(np.int64) << bit
     sets = {}
     for number in np.unique(pattern).tolist():
-        held, missing = every
+        allowed, missing = every
         for bit, (_, (also, absent)) in enumerate(binding):
             if number >> bit & 1:
-                held, missing = held & also, missing and absent
-        sets[number] = (held, missing)
+                allowed, missing = allowed & also, missing and absent
+        sets[number] = (allowed, missing)
     return pattern, sets
 
 
 def _draw(
     sampler: ColumnSampler,
     place: int,
-    held: TickSet,
+    allowed: TickSet,
     missing: bool,
-    bounds: tuple[Values, Values],
-    latent: Rows,
+    bounds: tuple[Int64Array, Int64Array],
+    latent: Int64Array,
     rng: np.random.Generator,
-) -> tuple[Values, Flags]:
-    """A value per row in `held` and within its bounds, or missing if allowed; and which rows have one.
+) -> tuple[Int64Array, BoolArray]:
+    """Draw for each row a value in `allowed` and within its bounds; it may be missing if `missing`.
 
-    The sampler's conditions may leave a row without any.
+    Returns:
+        The values, and which rows have one. The sampler's conditions may leave a row without any.
     """
     domain = domain_of(sampler.schema.modelled[place])
     every = sampler.within[place] if place in sampler.within else _inner(domain)
-    inner = held & every
+    inner = allowed & every
     low, stop = bounds[0][:, None], bounds[1][:, None] + 1
     first, last = _cells(domain)
     start, end = np.maximum(first, low), np.minimum(last, stop)
     left = np.where(start < end, inner.rank(end) - inner.rank(start), 0)
     share = left / np.maximum(every.rank(last) - every.rank(first), 1)
     points = domain.atom_ticks
-    atoms = held.contains(points) & (low <= points) & (points < stop)
+    atoms = allowed.contains(points) & (low <= points) & (points < stop)
     parts = [atoms.astype(float), share]
     if domain.missing is not None:
         parts.append(np.full((len(latent), 1), float(missing)))
@@ -188,7 +196,7 @@ def _draw(
     cumulative = np.cumsum(weights * sampler.cells(place, latent), axis=1)
     none = cumulative[:, -1] <= 0
     if none.any():
-        cumulative[none] = np.cumsum(weights[none] * sampler.usual(place), axis=1)
+        cumulative[none] = np.cumsum(weights[none] * sampler.average_cells(place), axis=1)
     total = cumulative[:, -1]
     point = np.minimum(rng.random(len(latent)) * total, np.nextafter(total, 0))
     cell = np.minimum((point[:, None] >= cumulative).sum(axis=1), domain.width - 1)
@@ -204,12 +212,12 @@ def _draw(
 
 
 def _inner(domain: FineDomain) -> TickSet:
-    """What the cells that are no atoms decode to."""
+    """The values that all cells except atoms decode to."""
     return leaf_values(domain) if domain.ordered else TickSet([0], [len(domain.labels)])
 
 
-def _cells(domain: FineDomain) -> tuple[Values, Values]:
-    """First value of every cell that is no atom, and the one after its last."""
+def _cells(domain: FineDomain) -> tuple[Int64Array, Int64Array]:
+    """For every cell except atoms, its first value and the value after its last."""
     if domain.ordered:
         return domain.ticks[:-1], domain.ticks[1:]
     codes = np.arange(len(domain.labels))

@@ -1,10 +1,12 @@
-"""Makes up ids and texts for drawn records: from the declaration and chance, never from a site.
+"""Makes up ids and texts for drawn records, from the schema and random numbers alone.
 
-Unique columns do not remember what was given out. Row number i of a run gets the text number pi(i),
-where pi is a random permutation of all texts of the pattern, computed and never stored: a Feistel
-network of four rounds on the numbers below a power of four, walked until it lands among the texts
-(Black and Rogaway 2002, cycle walking). So values are unique over a run of any length, in constant
-memory, and look random. Patterns of more than 2**62 texts are unique in their last characters.
+The texts of a unique column must not repeat, but remembering all earlier texts would need memory.
+Row i of a run therefore gets text number pi(i), where pi is a random permutation of all texts that
+the pattern allows. The permutation is computed and never stored. It is a Feistel network of four
+rounds on the numbers below a power of four, applied again until the result is the number of a text
+(Black and Rogaway 2002, cycle walking). The texts are thus unique over a run of any length, need
+constant memory and look random. If a pattern has more than 2**62 texts, only their last characters
+are made unique.
 """
 
 from collections.abc import Callable
@@ -14,14 +16,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from fedsynth_common.array_types import UInt64Array
 from fedsynth_common.errors import InputError
 from fedsynth_common.schema import IdColumn, Schema, TextColumn, Unique
 from fedsynth_common.schema.surrogates import Pattern
 
 MOST = 1 << 62
 ROUNDS = 4
-Numbers = NDArray[np.uint64]
-_PATTERNS = {  # country code 999 is not assigned; example.org is nobody's (RFC 2606)
+_PATTERNS = {  # country code 999 is not assigned, and example.org is reserved for examples (RFC 2606)
     "phone": r"\+999 [0-9]{3} [0-9]{6}",
     "email": r"[a-z]{2}[a-z0-9]{8}@example\.org",
 }
@@ -36,7 +38,7 @@ class Surrogates:
         """Plan a run of `rows` records.
 
         Raises:
-            InputError: a unique column has fewer texts than there are rows.
+            InputError: the pattern of a unique column allows fewer texts than there are rows.
         """
         self.schema, self._rng = schema, rng
         named = {rule.column for rule in schema.rules if isinstance(rule, Unique)}
@@ -46,7 +48,10 @@ class Surrogates:
         }
 
     def added(self, frame: pd.DataFrame, start: int) -> pd.DataFrame:
-        """The frame with its made-up columns, in the schema's order; rows count from `start`."""
+        """The frame with the made-up columns added, in the schema's order.
+
+        `start` is the number of the frame's first row in the run.
+        """
         made = {
             name: pd.Series(maker(start, len(frame)), dtype="str")
             for name, maker in self._makers.items()
@@ -90,7 +95,7 @@ class Surrogates:
         return make
 
     def _texts(self, places: tuple[str, ...], count: int) -> list[str]:
-        """Independent uniform texts."""
+        """Texts drawn uniformly and independently of each other."""
         drawn = [np.array(list(p))[self._rng.integers(0, len(p), count)] for p in places]
         return _strings(drawn, count)
 
@@ -105,7 +110,7 @@ class Surrogates:
         return [f"{t[:8]}-{t[8:12]}-{t[12:16]}-{t[16:20]}-{t[20:]}" for t in texts]
 
     def _names(self, count: int) -> list[str]:
-        """Given and family names of syllables: nobody's, at least on purpose."""
+        """Invented given and family names, made of random syllables."""
         words = [
             np.array(list_)[self._rng.integers(0, len(list_), count)]
             for list_ in (_STARTS, _ENDS, _STARTS, _STARTS, _ENDS)
@@ -114,8 +119,8 @@ class Surrogates:
         return [f"{(a + b).title()} {(c + d + e).title()}" for a, b, c, d, e in rows]
 
 
-def permuted(numbers: Numbers, size: int, keys: Numbers) -> Numbers:
-    """Each number below `size` at its place in a permutation of them that the keys choose.
+def permuted(numbers: UInt64Array, size: int, keys: UInt64Array) -> UInt64Array:
+    """The numbers under a permutation of the numbers below `size`, which the keys choose.
 
     >>> sorted(permuted(np.arange(10, dtype=np.uint64), 10, np.arange(4, dtype=np.uint64)).tolist())
     [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]
@@ -127,7 +132,7 @@ def permuted(numbers: Numbers, size: int, keys: Numbers) -> Numbers:
     return result
 
 
-def _feistel(numbers: Numbers, half: np.uint64, keys: Numbers) -> Numbers:
+def _feistel(numbers: UInt64Array, half: np.uint64, keys: UInt64Array) -> UInt64Array:
     mask = np.uint64((1 << int(half)) - 1)
     left, right = numbers >> half, numbers & mask
     for key in keys:
@@ -135,15 +140,15 @@ def _feistel(numbers: Numbers, half: np.uint64, keys: Numbers) -> Numbers:
     return np.asarray(left << half | right, dtype=np.uint64)
 
 
-def _mixed(numbers: Numbers) -> Numbers:
-    """The finaliser of SplitMix64 (Steele et al. 2014): every bit depends on every other."""
+def _mixed(numbers: UInt64Array) -> UInt64Array:
+    """The finaliser of SplitMix64 (Steele et al. 2014): every bit depends on all others."""
     mixed = (numbers ^ (numbers >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return np.asarray(mixed ^ (mixed >> np.uint64(31)))
 
 
-def _spelled(numbers: Numbers, places: tuple[str, ...]) -> list[str]:
-    """Numbers in the mixed radix of the places, as texts."""
+def _spelled(numbers: UInt64Array, places: tuple[str, ...]) -> list[str]:
+    """The texts with the given numbers: each place of the pattern is a digit of a mixed radix."""
     letters: list[NDArray[np.str_]] = []
     left = numbers
     for place in reversed(places):
@@ -153,7 +158,7 @@ def _spelled(numbers: Numbers, places: tuple[str, ...]) -> list[str]:
 
 
 def _strings(letters: list[NDArray[np.str_]], count: int) -> list[str]:
-    """One string per row of columns of single characters."""
+    """Join columns of single characters to one string per row."""
     if not letters:
         return [""] * count
     matrix = np.ascontiguousarray(np.stack(letters, axis=1))

@@ -1,11 +1,12 @@
-"""croissant.json: what a published synthetic table is, for catalogues and loaders.
+"""Writes croissant.json, which describes a published synthetic table to catalogues and loaders.
 
-Croissant 1.1 (MLCommons, 2026) is JSON-LD over schema.org: the file with its digest, and one record set
-with a field per column. The RAI 1.0 terms carry what a reader must know before use: how the records
-came about, the privacy guarantee, the limits. It lies beside the table, because it names its digest.
+Croissant 1.1 (MLCommons, 2026) is JSON-LD over schema.org. It lists the file with its digest, and
+one record set with a field for each column. The RAI 1.0 terms tell a reader what to know before
+using the table: how the records came about, the privacy guarantee and the limits. The file must lie
+beside the table, because it contains the digest of the table.
 
-Everything in it follows from the schema, the privacy statement and the file; nothing is read from
-real records. A licence is the publisher's to choose: without one the file says that none was stated.
+Everything in it follows from the schema, the privacy statement and the file. Nothing is read from
+real records. The publisher chooses the licence; without one the file says that none was stated.
 """
 
 import json
@@ -21,7 +22,7 @@ from fedsynth_release.statement.privacy_statement import PrivacyStatement
 
 CROISSANT = "croissant.json"
 VERSIONS = ["http://mlcommons.org/croissant/1.1", "http://mlcommons.org/croissant/RAI/1.0"]
-NO_LICENCE = "none stated: ask the publisher"
+NO_LICENCE = "no licence is stated; ask the publisher"
 FORMATS = {
     ".parquet": "application/x-parquet",
     ".csv": "text/csv",
@@ -67,12 +68,12 @@ def croissant(
     columns: list[str],
     licence: str = NO_LICENCE,
 ) -> dict[str, Any]:
-    """The metadata of a table that lies at `table`; `columns` are the names in it, in order."""
+    """The metadata of the table in the file `table`; `columns` are its column names in order."""
     shape = FORMATS.get("".join(table.suffixes[-2:]).lower()) or FORMATS.get(table.suffix.lower())
     if shape is None:
         raise InputError(f"{table}: expected a table of the kind {', '.join(FORMATS)}")
     epsilon = statement.epsilon_if_people_are_at_one_site_only
-    kept = (
+    guarantee = (
         f"({epsilon:.4f}, {statement.delta:g})-differential privacy for {statement.unit} at one site"
         if statement.private
         else "; ".join(statement.caveats)
@@ -83,7 +84,7 @@ def croissant(
         "conformsTo": VERSIONS,
         "name": f"Synthetic records of {schema.name}",
         "description": "Artificial records drawn from a generator that several sites trained "
-        f"together without any record leaving a site (study {statement.study}). {kept}.",
+        f"together without any record leaving a site (study {statement.study}). {guarantee}.",
         "license": licence,
         "url": f"urn:sha256:{statement.release_id}",
         "citeAs": f"Synthetic records of {schema.name}, study {statement.study}, "
@@ -95,11 +96,14 @@ def croissant(
             "name": statement.contact or f"the sites of study {statement.study}",
         },
         "keywords": ["synthetic data", "differential privacy", "federated learning"],
-        "rai:dataCollection": "drawn from a generator; no record of a person is in the table",
-        "rai:personalSensitiveInformation": f"{kept}. {statement.overlap}",
+        "rai:dataCollection": "The records were drawn from a generator. The table contains no record "
+        "of a person.",
+        "rai:personalSensitiveInformation": f"{guarantee}. If a person has records at several "
+        f"sites: {statement.overlap}",
         "rai:dataLimitations": "; ".join((*statement.limits, *statement.caveats)),
-        "rai:dataUseCases": "developing software, exploring, teaching, first models; findings that "
-        "matter are to be checked against real records",
+        "rai:dataUseCases": "The records can be used to develop software, to explore the table, to "
+        "teach, and to try out first models. Findings that matter have to be checked against real "
+        "records.",
         "distribution": [
             {
                 "@type": "cr:FileObject",
@@ -116,7 +120,7 @@ def croissant(
                 "@type": "cr:RecordSet",
                 "@id": "records",
                 "name": "records",
-                "description": "one artificial record a row",
+                "description": "each row is one artificial record",
                 "field": [_field(name, schema) for name in columns],
             }
         ],
@@ -145,10 +149,11 @@ def write_croissant(
     licence: str = NO_LICENCE,
     force: bool = False,
 ) -> Path:
-    """Write croissant.json beside a table; returns its path.
+    """Write croissant.json beside a table and return its path.
 
     Raises:
-        InputError: the table is missing or of another kind; the file exists and force is not set.
+        InputError: the table is missing or of an unknown kind, or the file exists and `force` is
+            not set.
     """
     path = table.parent / CROISSANT
     if not table.is_file():

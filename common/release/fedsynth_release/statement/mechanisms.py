@@ -1,9 +1,10 @@
-"""What ran in terms a reader can check: the mechanisms of a plan, and the smallest visible group.
+"""The mechanisms of a plan, and the smallest group of records that a generator can represent.
 
-Both are functions of public facts. A mechanism repeats a step of the plan with all its constants,
-so that a reader of the statement needs no other file to compute its cost. The smallest visible group
-follows from the noise that sites signed for: counts of all sites are added, so their noise variances
-are, and what is smaller than twice the standard deviation cannot be told from nothing.
+Both are computed from public facts. A mechanism repeats a step of the plan with all its constants,
+so that a reader of the statement can compute its cost without another file. The smallest visible
+group follows from the noise that the sites signed for. The coordinator adds the counts of all
+sites, so the variances of their noise add up too. A count below twice the standard deviation of
+this noise cannot be told from 0.
 """
 
 import math
@@ -16,18 +17,18 @@ from fedsynth_common.privacy.events import DpSgdEvent, GaussianEvent
 from fedsynth_common.protocol.plan import DiscriminatorPlan, MessageRun, Plan
 
 COUNTS = "discrete Gaussian noise on the counts of marginals"
-TRAINING = "DP-SGD: Poisson sampling, per-unit flat clipping, Gaussian noise"
+TRAINING = "DP-SGD with Poisson sampling, flat clipping per privacy unit and Gaussian noise"
 
 
 class Mechanism(BaseModel):
-    """One step, or the run of equal steps from `first_step` to `last_step`, at every site.
+    """One step at every site, or a run of equal steps from `first_step` to `last_step`.
 
     Attributes:
-        noise_multiplier: noise standard deviation in units of the L2 sensitivity.
-        sampling_rate: q of Poisson sampling; None where every record is used.
-        clipping_norm: C.
-        expected_batch: the public L that sums are divided by.
-        sgd_steps: DP-SGD steps in all.
+        noise_multiplier: standard deviation of the noise, divided by the L2 sensitivity.
+        sampling_rate: the rate q of Poisson sampling; None if every record is used.
+        clipping_norm: the clipping norm C; None if nothing is clipped.
+        expected_batch: the public number L that sums of gradients are divided by.
+        sgd_steps: the number of DP-SGD steps of all these steps together.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -44,7 +45,7 @@ class Mechanism(BaseModel):
 
     @property
     def event(self) -> GaussianEvent | DpSgdEvent:
-        """What the step costs a site, computed from the constants above."""
+        """The privacy event of the step at a site, computed from the constants above."""
         if self.sampling_rate is None or self.sgd_steps is None:
             return GaussianEvent(noise_multiplier=self.noise_multiplier)
         return DpSgdEvent(
@@ -55,7 +56,7 @@ class Mechanism(BaseModel):
 
 
 def mechanisms_of(plan: Plan) -> tuple[Mechanism, ...]:
-    """The mechanisms that the sites approved, in order."""
+    """The mechanisms that the sites approved, in the order in which they run."""
     return tuple(_mechanism(run, plan.discriminator) for run in plan.message_runs)
 
 
@@ -77,14 +78,15 @@ def _mechanism(run: MessageRun, training: DiscriminatorPlan | None) -> Mechanism
 
 
 def smallest_group(sites: Iterable[Iterable[Mapping[str, Any]]]) -> int | None:
-    """Records of all sites together below which a count cannot be told from noise; None: unknown.
+    """The number of records, over all sites, below which a count cannot be told from noise.
 
     Args:
-        sites: per site the events it was charged, as the statement lists them. A lost site's list
-            has no scale: it is taken to be as noisy as the noisiest of the others.
+        sites: for each site the events it was charged, as the statement lists them. The list of a
+            lost site has no scale; the site is taken to be as noisy as the noisiest other site.
 
     Returns:
-        Twice the standard deviation of the noisiest counts, pooled over the sites, rounded up.
+        Twice the standard deviation of the noisiest counts, pooled over the sites, rounded up. None
+        if no site lists a scale.
 
     >>> smallest_group([[{"kind": "counts", "scale": 30.0}], [{"kind": "counts", "scale": 40.0}]])
     100
@@ -102,16 +104,17 @@ def smallest_group(sites: Iterable[Iterable[Mapping[str, Any]]]) -> int | None:
 
 
 def limits_of(group: int | None) -> tuple[str, ...]:
-    """The limits of every generator, in words."""
+    """The limits that every generator has, in words."""
     rare = (
-        "values and combinations that few records share are lost in noise"
+        "values and combinations that only few records have cannot be told from noise, so the "
+        "synthetic records do not represent them"
         if group is None
         else f"values and combinations that fewer than about {group} records of all sites "
-        "together share cannot be told from noise and are not represented"
+        "together have cannot be told from noise, so the synthetic records do not represent them"
     )
     return (
         rare,
-        "relations of three or more columns are represented only as far as pairs and the "
-        "discriminators show them",
-        "more synthetic records do not hold more information",
+        "relations between three or more columns are represented only as far as the pairs of "
+        "columns and the discriminators show them",
+        "drawing more synthetic records does not give more information about the real ones",
     )

@@ -1,8 +1,8 @@
-"""MODEL_CARD.md: the privacy statement and the schema in words, generated and never edited.
+"""Writes MODEL_CARD.md, the privacy statement and the schema in words; nobody edits this file.
 
-Names of studies, tables and sites are text that somebody chose: everything that the template puts in
-passes through `plain`, so that Markdown shows it as it is and it can start neither a link, nor a
-heading, nor HTML.
+The names of studies, tables and sites are texts that somebody else chose. Every text that the
+template inserts therefore passes through `plain`. Markdown then shows the text as it is, and the
+text cannot start a link, a heading or HTML.
 """
 
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ NOTES = "\n## What happened\n\n"
 
 
 def model_card(table: Schema, statement: PrivacyStatement, notes: Sequence[str] = ()) -> str:
-    """The card as Markdown; with notes it is the card without them and a last section."""
+    """The card as Markdown. Notes are appended as a last section and change nothing else."""
     card = _template().render(table=table, statement=statement)
     if not notes:
         return card
@@ -25,18 +25,18 @@ def model_card(table: Schema, statement: PrivacyStatement, notes: Sequence[str] 
 
 
 def plain(text: str) -> str:
-    r"""Text of somebody else's as Markdown that shows it and does nothing.
+    r"""A text escaped so that Markdown shows it as it is.
 
     >>> print(plain("<b>ward|1</b> [x](y)"))
     \<b\>ward\|1\</b\> \[x\](y)
     """
-    shown = "".join(c if c.isprintable() else "?" for c in text)
-    return "".join(f"\\{c}" if c in "\\`*<>[]|#" else c for c in shown)
+    printable = "".join(c if c.isprintable() else "?" for c in text)
+    return "".join(f"\\{c}" if c in "\\`*<>[]|#" else c for c in printable)
 
 
 @cache
 def _template() -> jinja2.Template:
-    environment = jinja2.Environment(  # noqa: S701 - this is no HTML; `plain` is what escapes
+    environment = jinja2.Environment(  # noqa: S701 - the output is not HTML, and `plain` escapes it
         loader=jinja2.PackageLoader("fedsynth_release.statement"),
         finalize=lambda value: plain(value) if isinstance(value, str) else value,
         undefined=jinja2.StrictUndefined,

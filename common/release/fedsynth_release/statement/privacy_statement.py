@@ -1,13 +1,14 @@
-"""The privacy statement: what was promised, by whom, and the events from which ε recomputes.
+"""The privacy statement: what was promised, by whom, and the events from which ε can be computed.
 
-Written next to every generator. Nothing in it is derived from a record except through the events
-it lists. The numbers can be checked with dp-accounting alone: compose `events`, ask for ε at
-`delta`. `fedsynth verify` does so, and checks signatures and files besides; its JSON Schema is
-printed by `fedsynth verify --json-schema`.
+It is written into the folder of every generator. Nothing in it is derived from a record except
+through the events that it lists. Its figures can be checked with dp-accounting alone: compose
+`events` and ask for ε at `delta`. `fedsynth verify` does this and also checks signatures and files.
+`fedsynth verify --json-schema` prints the JSON Schema of the statement.
 
-What may be said is in `promises.py` (fixed words) and `mechanisms.py` (follows from plan and events).
-Not in here, because it could not be checked or would be a release of its own: figures measured on
-real records (`evaluation.json` has them), build digests and a date (equal studies are equal files).
+The texts of a statement come from `promises.py` (fixed texts) and `mechanisms.py` (texts that
+follow from plan and events). Three things are left out on purpose. Figures measured on real records
+would be a release of their own; they are in `evaluation.json`. Digests of the build could not be
+checked. A date would make the files of equal studies differ.
 """
 
 import hashlib
@@ -18,14 +19,14 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
-from fedsynth_common.errors import InputError
-from fedsynth_common.limits import MAX_STATEMENT_BYTES, printable, read_limited
+from fedsynth_common.limits import MAX_STATEMENT_BYTES
 from fedsynth_common.privacy import PrivacyError
 from fedsynth_common.privacy.accounting import ROUNDING, epsilon, epsilon_rdp
 from fedsynth_common.privacy.events import from_dict, merged, to_dict
 from fedsynth_common.protocol.plan import MAX_MECHANISMS, MAX_SITES
+from fedsynth_common.validated import read_model
 from fedsynth_release.statement import promises
 from fedsynth_release.statement.mechanisms import Mechanism, limits_of, smallest_group
 
@@ -37,19 +38,23 @@ class _Statement(BaseModel):
 
 
 class Accountant(_Statement):
-    """How ε was computed, and by what else it was checked."""
+    """How ε was computed, and by which other method it was checked."""
 
-    name: str = "dp-accounting, privacy loss distributions (connect the dots: an upper bound)"
+    name: str = "dp-accounting with privacy loss distributions (connect the dots, an upper bound)"
     version: str = Field(default_factory=lambda: version("dp-accounting"))
-    relation: str = "add or remove one; the larger of both directions counts"
+    relation: str = "add or remove one privacy unit; the larger ε of the two directions counts"
     rounding: str = f"up, to a multiple of {ROUNDING:g}"
-    cross_check: str = "Rényi DP over the same events: epsilon_rdp_upper_bound of each site"
+    cross_check: str = (
+        "computing ε again with Rényi DP over the same events "
+        "(epsilon_rdp_upper_bound of each site)"
+    )
 
 
 class SiteCost(_Statement):
-    """What one site's records were charged. `receipt` is the signed original, in hexadecimal.
+    """What the records of one site were charged.
 
-    `dataset`, `ledger_entries`, `ledger_head` and `package_version` repeat the receipt in the clear.
+    `receipt` is the signed receipt in hexadecimal. `dataset`, `ledger_entries`, `ledger_head` and
+    `package_version` repeat fields of the receipt so that people can read them.
     """
 
     site: str
@@ -70,11 +75,12 @@ class SiteCost(_Statement):
     def from_events(
         cls, site: str, events: Sequence[dict[str, Any]], delta: float, **more: Any
     ) -> "SiteCost":
-        """Compose the events of one site.
+        """Compute the cost of a site from the events that it was charged.
 
         Raises:
-            PrivacyError: they cannot be composed, or are of more different kinds than a plan allows:
-                each takes the accountant seconds, and a receipt is whatever a site signs.
+            PrivacyError: the events cannot be composed, or they are of more different kinds than a
+                plan allows. Each kind takes the accountant seconds, and a receipt may contain
+                anything that a site signs.
         """
         charged = merged(from_dict(event) for event in events)
         if len(charged) > MAX_MECHANISMS:
@@ -96,13 +102,14 @@ class PrivacyStatement(_Statement):
     release_id: str = Field(default="", description="SHA-256 over plan_digest and artefacts")
     study: str
     plan_digest: str
-    private: bool = Field(description="false where a caveat voids the guarantee")
+    private: bool = Field(description="false if a caveat voids the guarantee")
     caveats: tuple[str, ...] = ()
     definition: str = promises.DEFINITION
     adjacency: str = promises.ADJACENCY
     unit: str
     rows_per_person: int | None = Field(
-        default=None, description="most records of a person that are used; null: unit is a record"
+        default=None,
+        description="the most records of one person that are used; null if the unit is a record",
     )
     trust: str = promises.TRUST
     sites: Annotated[tuple[SiteCost, ...], Field(max_length=MAX_SITES)]
@@ -122,11 +129,13 @@ class PrivacyStatement(_Statement):
     not_promised: tuple[str, ...] = promises.NOT_PROMISED
     smallest_visible_group: int | None = None
     limits: tuple[str, ...]
-    software: dict[str, str] = Field(default={}, description="at the coordinator, by name")
+    software: dict[str, str] = Field(
+        default={}, description="versions of the coordinator's packages, by name"
+    )
     contact: str = ""
     expires: str = ""
     artefacts: dict[str, str] = Field(
-        default={}, description="SHA-256 of the generator's other files, by name"
+        default={}, description="SHA-256 of the other files of the generator, by name"
     )
 
     @classmethod
@@ -146,8 +155,9 @@ class PrivacyStatement(_Statement):
     ) -> "PrivacyStatement":
         """Put together a statement.
 
-        A person at one site is protected by that site's (ε, δ): the largest. Of a person at every
-        site both ε and δ add up (basic composition: Dwork & Roth 2014, Theorem 3.16).
+        A person at one site is protected by the (ε, δ) of that site, so the statement gives the
+        largest. For a person at every site, both ε and δ add up over the sites (basic composition:
+        Dwork & Roth 2014, Theorem 3.16).
         """
         if seeded:
             caveats = [promises.SEEDED, *caveats]
@@ -176,14 +186,14 @@ class PrivacyStatement(_Statement):
         )
 
     def sealed(self, artefacts: Mapping[str, str]) -> "PrivacyStatement":
-        """The same about files with these digests, and with the id of this release."""
+        """The same statement with the digests of the files and the id of the release."""
         digests = dict(artefacts)
         text = json.dumps([self.plan_digest, sorted(digests.items())], separators=(",", ":"))
         release = hashlib.sha256(text.encode()).hexdigest()
         return self.model_copy(update={"artefacts": digests, "release_id": release})
 
     def to_json(self) -> str:
-        """The text of the file: equal statements are equal files."""
+        """The text of the file; equal statements give equal text."""
         return self.model_dump_json(indent=2) + "\n"
 
     @classmethod
@@ -191,18 +201,12 @@ class PrivacyStatement(_Statement):
         """Read a statement.
 
         Raises:
-            InputError: naming the first field that is not as expected.
+            InputError: the file cannot be read, or a field is not as expected; the message names
+                the first such field.
         """
-        try:
-            return cls.model_validate_json(read_limited(path, MAX_STATEMENT_BYTES))
-        except OSError as error:
-            raise InputError(f"{path}: cannot be read ({error.strerror})") from None
-        except ValidationError as error:
-            found = error.errors(include_input=False)
-            faults = [".".join(str(part) for part in fault["loc"]) for fault in found]
-        if "spec_version" in faults:
-            raise InputError(f"{path}: spec_version: this version of fedsynth knows only 2")
-        raise InputError(f"{path}: damaged ({printable(faults[0]) or 'file'})")
+        return read_model(
+            path, cls, MAX_STATEMENT_BYTES, "damaged, or of another version of fedsynth"
+        )
 
 
 def _unit(rows_per_person: int | None) -> str:
@@ -212,11 +216,11 @@ def _unit(rows_per_person: int | None) -> str:
 
 
 def _software() -> dict[str, str]:
-    """Versions at hand; a distribution that is not installed is not listed."""
-    found = {"python": platform.python_version()}
+    """The versions of the installed packages; a package that is not installed is not listed."""
+    versions = {"python": platform.python_version()}
     for name in SOFTWARE:
         try:
-            found[name] = version(name)
+            versions[name] = version(name)
         except PackageNotFoundError:
             continue
-    return found
+    return versions

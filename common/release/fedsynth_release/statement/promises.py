@@ -1,22 +1,26 @@
-"""The fixed words of the privacy statement, spec version 2: what the software promises, and what not.
+"""The fixed texts of the privacy statement, spec version 2: what is promised and what is not.
 
-They are constants and not options: a study cannot promise more, or admit less, than the software
-does. `fedsynth verify` compares them letter by letter. Whoever changes what the code does changes
-the words here and the spec version in `privacy_statement.py` with them.
+These texts are constants and not options, so no study can promise more or admit less than the
+software does. `fedsynth verify` compares them letter by letter. Whoever changes what the code does
+must also change the texts here and the spec version in `privacy_statement.py`.
 """
 
 from collections.abc import Iterable
 
-DEFINITION = "(epsilon, delta)-differential privacy, add or remove one privacy unit in one site"
+DEFINITION = (
+    "(epsilon, delta)-differential privacy for adding or removing one privacy unit at one site"
+)
 ADJACENCY = "add or remove one privacy unit in the table of one site"
 TRUST = "local: each site adds its full noise before anything leaves it"
 OVERLAP = (
-    "no software checks whether a person is at several sites, and none could without comparing "
-    "people: epsilon and delta hold once per site that holds the person, and add up over those"
+    "epsilon and delta hold once for each site that has records of the person, and the values of "
+    "these sites add up; the software does not check who is at several sites, because it would "
+    "have to compare people across sites"
 )
 ADVERSARY = (
     "the coordinator, all other sites and everybody who sees the traffic, the generator or the "
-    "synthetic records, together; not someone with access to the site's own computers"
+    "synthetic records, even if all of them work together; it does not hold against someone who has "
+    "access to the site's own computers"
 )
 CHARGED = (
     "histograms of all columns",
@@ -24,27 +28,29 @@ CHARGED = (
     "every DP-SGD step of the discriminators, empty batches included",
 )
 NOT_CHARGED = (
-    "the schema: agreed on in public before any record is read (a drafted one is a caveat)",
-    "training settings of the coordinator: fixed without looking at records",
-    "the generator, its model card, its report and any number of synthetic records: computed from "
-    "what was charged (post-processing)",
+    "the schema, because it is agreed on in public before any record is read (a schema that was "
+    "drafted from records is named as a caveat)",
+    "the training settings of the coordinator, because they are chosen without looking at records",
+    "the generator, its model card, its report and any number of synthetic records, because they "
+    "are computed only from what was charged (post-processing)",
 )
 UNPROTECTED = (
     "that a site takes part, and that its table fits the schema",
     "that a site holds at least the policy's minimum number of records",
-    "when messages are answered, and fixed error codes",
+    "when a site answers messages, and which of the fixed error codes it sends",
 )
 NOT_PROMISED = (
-    "that statistics of the population cannot be inferred: they are the purpose",
-    "correct results where a site sends wrong data",
+    "that nobody can infer statistics of the population, because the generator exists to show them",
+    "correct results if a site sends wrong data",
     "protection at a site whose computers are compromised",
 )
 NUMERICS = (
-    "counts: exact integers with discrete Gaussian noise, no floating point before the noise; "
-    "gradients: clipped and summed in float64, noise of four normal draws a value, then float32"
+    "counts are exact integers with discrete Gaussian noise, and no floating point is used before "
+    "the noise is added; gradients are clipped and summed in float64, each value gets noise made "
+    "from four normal draws, and the result is rounded to float32"
 )
-RANDOMNESS = "ChaCha20 keyed by the operating system"
-SEEDED_RANDOMNESS = "seeded generator"
+RANDOMNESS = "a ChaCha20 random generator with a key from the operating system"
+SEEDED_RANDOMNESS = "a random generator with a known seed"
 SEEDED = "not private: seeded (noise came from a known seed)"
 DRAFTED = (
     "not private: the schema was drafted from data (its columns, bounds and categories were read "
@@ -57,5 +63,5 @@ REHEARSAL = (
 
 
 def is_private(caveats: Iterable[str]) -> bool:
-    """Whether none of the caveats voids the guarantee."""
+    """Whether the guarantee holds, that is, whether no caveat voids it."""
     return not any(caveat.startswith("not private") for caveat in caveats)

@@ -1,14 +1,16 @@
-"""What a site's signed receipt proves about its line in the privacy statement.
+"""What a site's signed receipt proves about the site's line in the privacy statement.
 
-A receipt is Ed25519 over the exact bytes of the receipt; the site's vault wrote them from its ledger.
-The line of a site that has no receipt must carry the whole plan: that is what it may have spent.
+The site's vault writes the receipt from its ledger and signs the exact bytes with Ed25519. A site
+without a receipt may have spent the whole plan, so its line must list the whole plan.
 
-The plan bounds what a receipt can say. Noise on counts may be larger than planned and training may
-stop early, never the other way round; a vault refuses such a request, so a receipt beyond the plan
-means that the line, the receipt or the plan is not from this study.
+The plan limits what a receipt can say. The noise on counts may be larger than planned, and training
+may stop early, but nothing may cost more than planned, because a vault refuses such a request. If a
+receipt says more than the plan allows, then the line, the receipt or the plan is from another
+study.
 
-Guarantee: `evidence_of` never raises for what a file can hold, and returns every fault it finds. It
-does not prove that a key belongs to the site: only a key known from elsewhere can (`known_key`).
+Guarantee: `evidence_of` raises no error, whatever the file contains, and returns every fault that
+it finds. It cannot prove that a key belongs to the site. Only a key that the auditor has from the
+site itself can prove this (`known_key`).
 """
 
 import math
@@ -25,19 +27,20 @@ from fedsynth_common.privacy.events import DpSgdEvent, Event, from_dict, merged
 from fedsynth_common.privacy.gaussian_dp import total_mu
 from fedsynth_common.protocol.plan import Plan
 from fedsynth_common.protocol.receipt import Receipt
+from fedsynth_common.validated import dotted, faults_of
 from fedsynth_release.statement.privacy_statement import SiteCost
 
 PROVEN = (
     *("receipt", "signature", "receipt_key"),
     *("dataset", "ledger_entries", "ledger_head", "package_version"),
 )
-"""Fields of a site's line that only a receipt can fill."""
+"""Fields of a site's line that repeat the receipt; they are empty for a site without a receipt."""
 Fault = tuple[str, str]
-"""Field of the site's line, and what is wrong with it."""
+"""A field of the site's line, and what is wrong with it."""
 
 
 class _RefusedError(Exception):
-    """The receipt proves nothing; carries the fault."""
+    """The receipt proves nothing; `args` hold the fault."""
 
     def __init__(self, field: str, problem: str) -> None:
         super().__init__(problem)
@@ -46,15 +49,16 @@ class _RefusedError(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Evidence:
-    """What one site was charged as far as it can be shown.
+    """What one site was charged, as far as its receipt shows it.
 
     Attributes:
-        events: from the receipt; of the whole plan for a lost site; None if there are none to trust.
+        events: the events of the receipt; for a lost site those of the whole plan; None if the
+            receipt cannot be trusted.
         seeded: whether a valid receipt says that the noise came from a seed.
         signed: whether the receipt has a valid signature.
         faults: everything that does not fit.
-        facts: what the line must repeat from the receipt in the clear; empty where there is none to
-            trust.
+        facts: the fields of the receipt that the site's line must repeat; empty if there is no
+            receipt that can be trusted.
     """
 
     events: tuple[Event, ...] | None
@@ -65,7 +69,7 @@ class Evidence:
 
 
 def evidence_of(cost: SiteCost, plan: Plan, known_key: str | None = None) -> Evidence:
-    """Check one site's receipt against its signature, the plan and, if given, the site's known key."""
+    """Check one site's receipt against its signature, the plan and, if given, the known key."""
     if cost.status == "lost":
         present = [name for name in PROVEN if getattr(cost, name)]
         faults = [(name, 'a site with status "lost" has none') for name in present]
@@ -93,7 +97,7 @@ def evidence_of(cost: SiteCost, plan: Plan, known_key: str | None = None) -> Evi
 
 
 def _opened(cost: SiteCost) -> Receipt:
-    """The receipt, once its signature was found to fit."""
+    """The receipt, after its signature was checked."""
     if not cost.receipt:
         raise _RefusedError("receipt", 'missing; without one the status must be "lost"')
     body, signature, raw = (_unhex(cost, name) for name in ("receipt", "signature", "receipt_key"))
@@ -102,8 +106,9 @@ def _opened(cost: SiteCost) -> Receipt:
     except InvalidSignature:
         raise _RefusedError("signature", "does not fit the receipt and its key") from None
     except ValidationError as error:
-        where = ".".join(str(part) for part in error.errors()[0]["loc"]) or "text"
-        raise _RefusedError("receipt", f"damaged, or of another format ({where})") from None
+        place, fault = faults_of(error, Receipt)[0]
+        where = f"{dotted(place)}: {fault}" if place else fault
+        raise _RefusedError("receipt", f"damaged, or of another format: {where}") from None
     except ValueError:
         raise _RefusedError("receipt_key", "is not an Ed25519 public key of 32 bytes") from None
 
@@ -116,7 +121,7 @@ def _unhex(cost: SiteCost, name: str) -> bytes:
 
 
 def _of_another_study(receipt: Receipt, plan: Plan) -> list[Fault]:
-    """Faults of a receipt that was signed for something else."""
+    """The faults of a receipt that was signed for another study or another plan."""
     faults = []
     if receipt.study != plan.study:
         faults.append(("receipt.study", f"is not study {plan.study!r} of the plan"))
@@ -134,10 +139,10 @@ def _events(charged: Iterable[Mapping[str, Any]]) -> tuple[Event, ...]:
 
 
 def beyond(events: Iterable[Event], plan: Plan) -> bool:
-    """Whether events need more than the plan planned for one site.
+    """Whether the events cost more than the plan allows one site.
 
-    Counts are compared in squared Gaussian-DP μ, as the plan fixes them; DP-SGD in its number of
-    steps, at exactly the planned rate and noise.
+    Counts are compared by their squared μ of Gaussian differential privacy. DP-SGD is compared by
+    its number of steps, and only at exactly the planned sampling rate and noise multiplier.
     """
     planned, spent = merged(plan.planned_events()), merged(events)
     allowed = {e: e.steps for e in planned if isinstance(e, DpSgdEvent)}
@@ -146,5 +151,5 @@ def beyond(events: Iterable[Event], plan: Plan) -> bool:
     if any(e.steps > limits.get((e.sampling_rate, e.noise_multiplier), 0) for e in training):
         return True
     counted = [[e for e in side if not isinstance(e, DpSgdEvent)] for side in (planned, spent)]
-    most, found = (total_mu(side) if side else 0.0 for side in counted)
-    return not (found <= most or math.isclose(found, most, rel_tol=1e-6))
+    allowed_mu, spent_mu = (total_mu(side) if side else 0.0 for side in counted)
+    return not (spent_mu <= allowed_mu or math.isclose(spent_mu, allowed_mu, rel_tol=1e-6))

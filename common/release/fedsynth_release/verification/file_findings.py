@@ -1,7 +1,8 @@
-"""What in a generator folder is not as its statement says: part of `fedsynth verify`.
+"""Finds what in a generator folder differs from its privacy statement; part of `fedsynth verify`.
 
-Digests of the files, the plan's canonical text and cost, the schema, the measurements' columns, and
-the model card, which is generated and must say what the statement says. Reads the folder, not a record.
+It checks the digests of the files, the canonical text and the cost of the plan, the schema, the
+columns of the measurements, and the model card. The model card is generated, so it must be exactly
+the text that follows from the statement. Only the folder is read, and no record.
 """
 
 from collections.abc import Iterator
@@ -30,7 +31,7 @@ from fedsynth_release.verification.verdict import Finding
 
 
 def plan_findings(folder: Path, plan: Plan) -> Iterator[Finding]:
-    """Whether the plan is the text that sites approved, and costs no more than it says."""
+    """Findings about the plan: it must be the text that sites approved and cost what it says."""
     if read_limited(folder / PLAN, MAX_PLAN_BYTES) != plan.to_json():
         problem = "not canonical, so its SHA-256 is not the digest that sites approved"
         yield Finding(file=PLAN, field="text", problem=problem)
@@ -47,7 +48,7 @@ def plan_findings(folder: Path, plan: Plan) -> Iterator[Finding]:
 def file_findings(
     folder: Path, statement: PrivacyStatement, plan: Plan, schema: Schema
 ) -> Iterator[Finding]:
-    """Whether every other file is the one that statement and plan speak of."""
+    """Findings about the other files: each must be the one that statement and plan refer to."""
     yield from _digest_findings(folder, statement)
     if (folder / MEASUREMENTS).is_file() and (fault := _measurement_fault(folder, schema)):
         yield Finding(file=MEASUREMENTS, field="columns", problem=fault)
@@ -84,7 +85,7 @@ def _measurement_fault(folder: Path, schema: Schema) -> str:
 
 
 def _card_fault(path: Path, card: str) -> str:
-    """What is wrong with the model card; its last section, the notes of the run, is free."""
+    """What is wrong with the model card; its last section, with notes, may say anything."""
     try:
         text = read_limited(path, MAX_STATEMENT_BYTES).decode("utf-8")
     except OSError:

@@ -1,9 +1,10 @@
-"""What in a privacy statement differs from the one computed again: part of `fedsynth verify`.
+"""Finds what in a privacy statement differs from the one computed again; part of `fedsynth verify`.
 
-Three readers, each a generator of findings: a site's line against its receipt and the accountant, the
-list of sites against the plan, and the statement's own fields against those that follow. A field that
-differs is named once, with both values where these are public. Figures may differ by the
-accountant's rounding (one step per site), texts and facts not at all.
+Three functions yield findings. One compares a site's line with its receipt and with the accountant.
+One compares the list of sites with the plan. One compares the statement's own fields with those
+that follow from plan and receipts. A field that differs is named once, with both values if these
+are public. Figures may differ by the accountant's rounding (one step per site). Texts and facts
+must be equal.
 """
 
 import math
@@ -34,13 +35,13 @@ WORDS = (
     *("definition", "adjacency", "trust", "overlap", "charged", "not_charged", "unprotected"),
     *("adversary", "numerics", "not_promised"),
 )
-"""Fixed by the spec version: a study cannot promise more, or admit less, than the software does."""
+"""Texts that the spec version fixes, so that no study promises more or admits less than is true."""
 
 
 def site_findings(
     cost: SiteCost, evidence: Evidence, again: SiteCost | PrivacyError
 ) -> Iterator[Finding]:
-    """One site's line against its receipt (`evidence`) and the line computed again."""
+    """Compare one site's line with its receipt (`evidence`) and with the line computed again."""
     place = f"sites[{cost.site}]"
     for field, problem in evidence.faults:
         yield Finding(file=STATEMENT, field=f"{place}.{field}", problem=problem)
@@ -62,7 +63,7 @@ def site_findings(
 
 
 def site_list_findings(statement: PrivacyStatement, plan: Plan) -> Iterator[Finding]:
-    """Whether the sites are the plan's, each with a key of its own."""
+    """Check that the sites are those of the plan and that each has a key of its own."""
     named = tuple(cost.site for cost in statement.sites)
     if named != plan.sites:
         problem = f"are not the {len(plan.sites)} sites of {PLAN}, in its order"
@@ -76,7 +77,7 @@ def site_list_findings(statement: PrivacyStatement, plan: Plan) -> Iterator[Find
 
 
 def statement_findings(stated: PrivacyStatement, again: PrivacyStatement) -> Iterator[Finding]:
-    """The statement's own fields against those that follow from plan and receipts."""
+    """Compare the statement's own fields with those that follow from plan and receipts."""
     step = ROUNDING * max(1, len(stated.sites))
     for field in FIGURES:
         slack = step if field.startswith("epsilon") else 0.0
@@ -87,7 +88,7 @@ def statement_findings(stated: PrivacyStatement, again: PrivacyStatement) -> Ite
             yield _differs(field, getattr(stated, field), getattr(again, field))
     for field in WORDS:
         if getattr(stated, field) != getattr(again, field):
-            problem = f"is not what spec version {stated.spec_version} says"
+            problem = f"is not the text of spec version {stated.spec_version}"
             yield Finding(file=STATEMENT, field=field, problem=problem)
     for caveat in again.caveats:
         if caveat not in stated.caveats:
@@ -101,7 +102,7 @@ def statement_findings(stated: PrivacyStatement, again: PrivacyStatement) -> Ite
     if not same or not re.fullmatch(r"\d[\w.+-]*", stated.accountant.version):
         yield Finding(file=STATEMENT, field="accountant", problem="is not one that can be repeated")
     if stated.software.get("dp-accounting") != stated.accountant.version:
-        problem = "another version of dp-accounting than the accountant's"
+        problem = "names another version of dp-accounting than the field accountant"
         yield Finding(file=STATEMENT, field="software", problem=problem)
     sealed = stated.sealed(stated.artefacts)
     if stated.release_id != sealed.release_id:
@@ -109,9 +110,9 @@ def statement_findings(stated: PrivacyStatement, again: PrivacyStatement) -> Ite
 
 
 def release_findings(stated: PrivacyStatement, known: str | None) -> Iterator[Finding]:
-    """Whether this is the release whose id the auditor knows, if one is known."""
+    """Check that this is the release whose id the auditor knows, if the auditor gave one."""
     if known is not None and stated.release_id.lower() != known.lower():
-        problem = "is not the one given: this is another release, or a replaced one"
+        problem = "is not the one given, so this is another release or a replaced one"
         yield Finding(file=STATEMENT, field="release_id", problem=problem)
 
 
@@ -121,5 +122,5 @@ def _close(stated: float, again: float, slack: float = 0.0) -> bool:
 
 
 def _differs(field: str, stated: Any, again: Any) -> Finding:
-    problem = f"states {stated!r}, recomputed {again!r}"
+    problem = f"states {stated!r}, but computing it again gives {again!r}"
     return Finding(file=STATEMENT, field=field, problem=problem)

@@ -1,8 +1,10 @@
-"""What a verification found, as data: findings, one line per site, and the verdict.
+"""The result of a verification as data: findings, one line for each site, and the verdict.
 
-`NOT_GUARANTEED` is part of every verdict: a consistent folder proves what its papers say, not what
-somebody's computer did. So is the `release_id`: nobody signs a release, only receipts within it, and
-a reader who does not compare it by another way has audited a folder that anybody could have made.
+Every verdict contains `NOT_GUARANTEED`, because a consistent folder proves only that its files
+agree with each other. It does not prove what a site's computer did. Every verdict also contains the
+`release_id`. Sites sign their receipts, but nobody signs the release as a whole. A reader who does
+not compare the `release_id` with the publisher's may have checked a folder that anybody could have
+made.
 """
 
 from collections.abc import Iterable
@@ -15,26 +17,27 @@ NOT_GUARANTEED = (
     "that the sites ran this software unchanged",
     "what the statement lists as unprotected",
 )
-STATED_ONLY = "the contact, expiry and versions of software that the statement lists"
-LOST = "anything about {}: without a receipt the plan stands for what was done there"
+STATED_ONLY = "the contact, expiry date and software versions that the statement lists"
+LOST = "anything about {}, which has no receipt, so the whole plan is counted for it"
 KEYS_UNKNOWN = "that each receipt key belongs to its site (pass --key for those you know)"
 
 
 COMPARE = (
-    "compare it with the publisher's by another way (telephone, letter, published page), then pass "
-    "it with --release-id"
+    "compare the release_id with the publisher's in another way (telephone, letter, published page), "
+    "then pass it with --release-id"
 )
 UNSIGNED = (
     "not signed by a key that you gave, so the whole folder may have been replaced: " + COMPARE
 )
 RECEIPTS_ONLY = (
-    "the receipts are signed by keys that you gave, the generator's files by nobody: " + COMPARE
+    "the receipts are signed by keys that you gave, but nobody signs the generator's files: "
+    + COMPARE
 )
 
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
-    """One thing that does not fit, on one line."""
+    """One difference that was found; its text is one line."""
 
     file: str
     field: str
@@ -46,10 +49,10 @@ class Finding:
 
 @dataclass(frozen=True, kw_only=True)
 class SiteVerification:
-    """One site: what is stated, and what its receipt or the plan adds up to.
+    """One site: the ε that is stated, and the ε of its receipt or, without a receipt, of the plan.
 
     Attributes:
-        epsilon_recomputed: None where the events cannot be accounted.
+        epsilon_recomputed: None if the accountant cannot compute the ε of the events.
         receipt: "signed", "signed, key known", "none" (a lost site) or "refused".
     """
 
@@ -63,7 +66,7 @@ class SiteVerification:
 
 @dataclass(frozen=True, kw_only=True)
 class Verification:
-    """The outcome of a verification; `release_id_known` is the id that the auditor gave, if any."""
+    """The result of a verification; `release_id_known` is the id that the auditor gave, if any."""
 
     statement: PrivacyStatement
     sites: tuple[SiteVerification, ...]
@@ -72,18 +75,18 @@ class Verification:
 
     @property
     def consistent(self) -> bool:
-        """Whether nothing was found."""
+        """Whether no difference was found."""
         return not self.findings
 
     @property
     def keys_known(self) -> bool:
-        """Whether there are receipts, all of them signed by keys that the auditor gave."""
+        """Whether there are receipts and the auditor gave the keys of all of them."""
         signed = [site.receipt for site in self.sites if site.receipt != "none"]
         return bool(signed) and all(receipt == "signed, key known" for receipt in signed)
 
     @property
     def release_id_matches(self) -> bool | None:
-        """Whether this is the release whose id the auditor gave; None if none was given."""
+        """Whether this is the release whose id the auditor gave; None if no id was given."""
         if self.release_id_known is None:
             return None
         return self.release_id_known.lower() == self.statement.release_id.lower()
@@ -99,35 +102,35 @@ class Verification:
 
     @property
     def verdict(self) -> str:
-        """One line: consistent or not, ε and δ, which release, and what is not guaranteed."""
+        """One line: whether the folder is consistent, ε and δ, the release, and the open points."""
         return "; ".join(self.lines)
 
     @property
     def lines(self) -> tuple[str, str, str]:
-        """The parts of the verdict, each a line that a terminal can print."""
+        """The parts of the verdict, each as one line that a terminal can print."""
         open_questions = f"not guaranteed: {_joined(self.not_guaranteed)}"
         return printable(self._conclusion), printable(self.origin), printable(open_questions)
 
     @property
     def origin(self) -> str:
         """Which release this is, and whether anything shows that it is the publisher's."""
-        told = {
-            True: "the one that you gave, so plan, schema, weights and measurements are its own",
+        origins = {
+            True: "the one that you gave, so plan, schema, weights and measurements are genuine",
             False: "NOT the one that you gave",
             None: RECEIPTS_ONLY if self.keys_known else UNSIGNED,
         }
-        return f"release_id {self.statement.release_id}: {told[self.release_id_matches]}"
+        return f"release_id {self.statement.release_id}: {origins[self.release_id_matches]}"
 
     @property
     def _conclusion(self) -> str:
         if self.findings:
             return f"inconsistent: {len(self.findings)} finding(s), do not rely on the stated ε"
-        said = self.statement
-        unit = said.unit.split(",")[0].removeprefix("one ")
-        cost = f"ε = {said.epsilon_if_people_are_at_one_site_only:.4f} at δ = {said.delta:g}"
+        stated = self.statement
+        unit = stated.unit.split(",")[0].removeprefix("one ")
+        cost = f"ε = {stated.epsilon_if_people_are_at_one_site_only:.4f} at δ = {stated.delta:g}"
         figure = f"{cost} per {unit} at one site"
-        if not said.private:
-            figure = f"{_joined(said.caveats)}; without that {figure}"
+        if not stated.private:
+            figure = f"{_joined(stated.caveats)}; without that {figure}"
         return f"consistent: {figure}"
 
 

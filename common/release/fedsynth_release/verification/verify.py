@@ -1,19 +1,24 @@
-"""Is a generator folder what it says? Computes the privacy statement again and compares.
+"""Checks a generator folder: computes its privacy statement again and compares the two.
 
-The statement is a function of the plan and of the sites' signed receipts, so it can be rebuilt from
-them: events from each receipt (the whole plan for a lost site), ε from the events by the accountant,
-combined figures, unit, caveats, mechanisms, limits, and the fixed words of spec version 2. Every field
-that differs is a finding; so are a file with another digest and a model card that says something else.
+The statement is a function of the plan and of the sites' signed receipts, so it can be computed
+again from them. The events come from each receipt (for a lost site, from the whole plan). The
+accountant computes ε from the events. The combined figures, unit, caveats, mechanisms, limits and
+the fixed texts of spec version 2 follow. Every field that differs is a finding. A file with another
+digest and a model card with another text are findings too. Nothing here reads a record.
 
-Guarantee: if nothing is found, and the receipt keys are the sites' own, then the stated ε is what the
-sites' ledgers add up to, within one step of rounding (1e-4 per site; versions of dp-accounting may
-differ in the last digit). A coordinator can sign with keys of its own: only a key that the auditor has
-from the site finds that. Receipts are signed, the generator's files are not, so whoever passes a folder
-on can replace it as a whole by another that is consistent: only the `release_id`, told by another way
-and compared, finds that (it covers plan, schema, weights and measurements, and with the plan the most
-that any site can have been charged). Nothing here reads a record.
+Guarantee: if there is no finding, and the receipt keys belong to the sites, then the stated ε is
+the ε of what the sites' ledgers contain, up to one step of rounding (1e-4 per site; versions of
+dp-accounting may differ in the last digit).
 
-`statement_findings` compares the statement, `file_findings` the other files, `verdict` words the result.
+Two things can be found only with knowledge from outside the folder. A coordinator could sign
+receipts with keys of its own; the auditor finds this with a key that comes from the site itself.
+The receipts are signed but the generator's files are not, so whoever passes the folder on could
+replace all of it by another consistent folder; the auditor finds this by comparing the `release_id`
+with the publisher's. The `release_id` covers plan, schema, weights and measurements, and through
+the plan also the most that any site can have been charged.
+
+`statement_findings` compares the statement, `file_findings` compares the other files, and `verdict`
+puts the result into words.
 """
 
 from collections.abc import Mapping, Sequence
@@ -44,7 +49,7 @@ MAX_ACCOUNTED = 256
 
 Sites that stopped at different messages have different ones, three or four each."""
 Line = tuple[SiteCost, Evidence, SiteCost | PrivacyError]
-"""A site as stated, what its receipt proves, and its line computed again (or why it cannot be)."""
+"""A site's line as stated, what its receipt proves, and the line computed again (or the error)."""
 
 
 def verify(
@@ -53,18 +58,20 @@ def verify(
     """Check a generator folder.
 
     Args:
-        folder: as the export of a study writes it.
+        folder: a generator folder as the export of a study writes it.
         keys: receipt keys in hexadecimal, by site, that the auditor has from the sites themselves.
-        release_id: that the auditor has from the publisher by another way; another one is a finding.
+        release_id: the id that the auditor has from the publisher in another way. It is a finding
+            if the folder has another id.
 
     Raises:
-        InputError: for a file that is missing or is none of ours at all, or a key of no site.
+        InputError: a file is missing or was not written by fedsynth, or a key is given for a site
+            that the statement does not list.
     """
     folder, keys = Path(folder), keys or {}
     statement, plan, schema = _read(folder)
     for site in keys:
         if site not in {cost.site for cost in statement.sites}:
-            raise InputError(f"--key {site}: the statement has no such site")
+            raise InputError(f"--key {site}: the statement lists no such site")
     evidence = [evidence_of(cost, plan, keys.get(cost.site)) for cost in statement.sites]
     rebuilt = _all_rebuilt(statement.sites, evidence, plan)
     lines = list(zip(statement.sites, evidence, rebuilt, strict=True))

@@ -1,55 +1,54 @@
-"""Attribute inference: what is this person's secret, given everything else about them?
+"""Attribute inference: the attacker guesses one column of a person from all other columns.
 
-The attacker knows all columns of a record but one, finds the published row nearest in the known
-columns and guesses its value of the unknown one (Giomi et al. 2023, Anonymeter). Every target is
-asked for one column, drawn at random, so attempts are independent. A guess is right if it is the
-same level or missing like the secret, or a number within 5 % of the guess (Anonymeter's tolerance).
+The attacker knows all columns of a record except one, finds the published row that is nearest in
+the known columns, and guesses that the unknown column has the value of this row (Giomi et al. 2023,
+Anonymeter). For each target one column is drawn at random, so that the attempts are independent. A
+guess is right if it is the same level, if both are missing, or if the number is within 5 % of the
+guess (Anonymeter's tolerance).
 
-`baseline` is the naive attacker who guesses the cell of a random published row. Success above the
-baseline is not yet a leak: good synthetic tables teach what the population is like ("smokers cough").
-Only success above the *controls* is about the persons inside.
+`baseline` is the success rate of an attacker who guesses the cell of a random published row. More
+success than that is not yet a leak, because a good synthetic table shows relations of the
+population (for example, that smokers cough). Only more success than on the *controls* reveals
+something about the people in the table.
 """
 
 import numpy as np
-import numpy.typing as npt
 
-from fedsynth_release.evaluation.attacks.sides import Sides, attacked
-from fedsynth_release.evaluation.features import Floats
+from fedsynth_common.array_types import BoolArray, Float64Array, Int64Array
+from fedsynth_release.evaluation.attacks.attack_setup import AttackSetup, attacked
 from fedsynth_release.evaluation.gower import Gower
 from fedsynth_release.evaluation.results import AttackedTable, TableRole
 
 NAME = "inference"
 TITLE = "Attribute inference"
 DEFINITION = (
-    "Knows all columns of a record but one, and guesses that one from the published row nearest in "
-    "the others. Success: the right level, or a number within 5 %, for a training record. Control: "
-    "for a held-out record."
+    "The attacker knows all columns of a record except one, and guesses that column from the published "
+    "row that is nearest in the known columns. The attack succeeds if the guess is the right level, or "
+    "a number within 5 %, for a training record. The control is the same attack on held-out records."
 )
 SOURCE = "Giomi et al. 2023 (Anonymeter), arXiv 2211.10459, section 3.4; WP216"
 
 TOLERANCE = 0.05
 
 
-def inference(published: Floats, sides: Sides, role: TableRole) -> AttackedTable:
-    """Guess one cell of each member and control from the cells of a published table."""
-    rng = sides.rng()
-    members, controls = sides.targets(rng)
+def inference(published: Float64Array, setup: AttackSetup, role: TableRole) -> AttackedTable:
+    """Guess one cell of each member and of each control from the cells of a published table."""
+    rng = setup.rng()
+    members, controls = setup.targets(rng)
     shuffled = published[rng.permutation(len(published))]
-    space = Gower.fit(np.concatenate([members, controls, shuffled]), sides.categorical, "range")
+    space = Gower.fit(np.concatenate([members, controls, shuffled]), setup.categorical, "range")
     secrets = rng.integers(members.shape[1], size=len(members))
     right = [right_guesses(space, targets, shuffled, secrets) for targets in (members, controls)]
     naive = shuffled[rng.integers(len(shuffled), size=len(members))]
     rows = np.arange(len(members))
     baseline = correct(
-        naive[rows, secrets], members[rows, secrets], sides.categorical[secrets]
+        naive[rows, secrets], members[rows, secrets], setup.categorical[secrets]
     ).mean()
     return attacked(role, right[0], len(members), right[1], len(controls), float(baseline))
 
 
-def correct(
-    guesses: Floats, secrets: Floats, categorical: npt.NDArray[np.bool_]
-) -> npt.NDArray[np.bool_]:
-    """Which guesses are right; one flag `categorical` per guess.
+def correct(guesses: Float64Array, secrets: Float64Array, categorical: BoolArray) -> BoolArray:
+    """Which guesses are right; `categorical` says for each guess whether it is a level.
 
     >>> correct(np.array([1.0, 100.0, np.nan]), np.array([2.0, 104.0, np.nan]), np.array([1, 0, 0]))
     array([False,  True,  True])
@@ -60,16 +59,19 @@ def correct(
 
 
 def right_guesses(
-    space: Gower, targets: Floats, published: Floats, secrets: npt.NDArray[np.int64]
+    space: Gower, targets: Float64Array, published: Float64Array, secrets: Int64Array
 ) -> int:
-    """How many of the `targets` have their secret (column number per target) guessed right."""
+    """The number of targets whose secret cell is guessed right.
+
+    `secrets` is the index of the secret column of each target.
+    """
     right = 0
     for secret in range(targets.shape[1]):
-        asked = targets[secrets == secret]
+        queries = targets[secrets == secret]
         known = [j for j in range(targets.shape[1]) if j != secret]
-        if not len(asked) or not known:
+        if not len(queries) or not known:
             continue
-        rows = space.nearest(asked, published, known)[1]
-        flags = np.full(len(asked), space.categorical[secret])
-        right += int(correct(published[rows, secret], asked[:, secret], flags).sum())
+        rows = space.nearest(queries, published, known)[1]
+        flags = np.full(len(queries), space.categorical[secret])
+        right += int(correct(published[rows, secret], queries[:, secret], flags).sum())
     return right

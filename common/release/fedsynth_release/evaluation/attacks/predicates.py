@@ -1,24 +1,22 @@
-"""Predicates that single out a row of a table: "age >= 97 and ward = 'C'".
+"""Predicates that single out a row of a table, such as "age >= 97 and ward = 'C'".
 
-Two families, both written from the published table alone (Giomi et al. 2023, section 3.2):
+There are two families. Both are written from the published table alone (Giomi et al. 2023, section
+3.2):
 
-- univariate: the smallest and the largest value of each number (<=, >=), and every value, level or
-  gap that occurs exactly once (=);
-- multivariate: a random published row, three random columns; = for levels and missing cells, and
-  for numbers >= above the column's median and <= below it, since extremes are rare.
+- univariate: the smallest and the largest value of each number (<=, >=), and every value or level
+  that occurs exactly once (=), or a missing cell that occurs exactly once;
+- multivariate: the values of three random columns in a random published row. Levels and missing
+  cells are compared with =. Numbers above the column's median are compared with >= and others with
+  <=, because extreme values are rare.
 
-A predicate is kept if exactly one row of the published table (without repeated rows) satisfies it.
+A predicate is used if exactly one row of the published table (without repeated rows) satisfies it.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-from fedsynth_release.evaluation.features import Floats
-from fedsynth_release.evaluation.gower import Bools
-
-Counts = npt.NDArray[np.int64]
+from fedsynth_common.array_types import BoolArray, Float64Array, Int64Array
 
 EQUAL, AT_MOST, AT_LEAST = 0, 1, 2
 
@@ -30,12 +28,12 @@ _SAMPLE = 500  # rows on which most candidates fail already
 
 @dataclass(frozen=True)
 class Predicate:
-    """A conjunction of `column operator value`; the value NaN with EQUAL means "is missing"."""
+    """A conjunction of `column operator value`; EQUAL with NaN means "is missing"."""
 
     terms: tuple[tuple[int, int, float], ...]
 
-    def matches(self, cells: Floats) -> Bools:
-        """Which rows satisfy it."""
+    def matches(self, cells: Float64Array) -> BoolArray:
+        """Which rows satisfy the predicate."""
         matched = np.ones(len(cells), dtype=bool)
         for column, operator, value in self.terms:
             matched &= _term(cells[:, column], operator, value)
@@ -43,11 +41,11 @@ class Predicate:
 
     @property
     def key(self) -> tuple[tuple[int, int, str], ...]:
-        """Equal for equal predicates; NaN is not equal to itself."""
+        """A key that is equal for equal predicates, although NaN is not equal to itself."""
         return tuple((column, operator, repr(value)) for column, operator, value in self.terms)
 
 
-def _term(column: Floats, operator: int, value: float) -> Bools:
+def _term(column: Float64Array, operator: int, value: float) -> BoolArray:
     if operator == AT_MOST:
         return np.asarray(column <= value)
     if operator == AT_LEAST:
@@ -55,15 +53,21 @@ def _term(column: Floats, operator: int, value: float) -> Bools:
     return np.asarray(np.isnan(column) if np.isnan(value) else column == value)
 
 
-def distinct(cells: Floats) -> Floats:
-    """The rows without repetitions, in their first order (column-major, for `matches`)."""
+def distinct(cells: Float64Array) -> Float64Array:
+    """The rows without repetitions, in the order of their first occurrence.
+
+    The result is column-major, which makes `matches` fast.
+    """
     filled = np.where(np.isnan(cells), -np.inf, cells)
     _, first = np.unique(filled, axis=0, return_index=True)
     return np.asfortranarray(cells[np.sort(first)])
 
 
-def counts(predicates: list[Predicate], cells: Floats, parts: int = 1) -> Counts:
-    """Rows that satisfy each predicate, in each of `parts` parts of every so many-th row (p x parts)."""
+def counts(predicates: list[Predicate], cells: Float64Array, parts: int = 1) -> Int64Array:
+    """The number of rows that satisfy each predicate, (p x parts).
+
+    The rows are counted in `parts` parts; row i belongs to part i modulo `parts`.
+    """
     table = np.empty((len(predicates), parts), dtype=np.int64)
     for place, predicate in enumerate(predicates):
         met = np.flatnonzero(predicate.matches(cells))
@@ -72,44 +76,48 @@ def counts(predicates: list[Predicate], cells: Floats, parts: int = 1) -> Counts
 
 
 def univariate(
-    cells: Floats, categorical: Bools, limit: int, rng: np.random.Generator
+    cells: Float64Array, categorical: BoolArray, limit: int, rng: np.random.Generator
 ) -> list[Predicate]:
-    """At most `limit` predicates on one column that single out in `cells`."""
-    found: list[Predicate] = []
+    """At most `limit` predicates on one column that single out a row of `cells`."""
+    unique: list[Predicate] = []
     for j, flag in enumerate(categorical.tolist()):
         present = cells[~np.isnan(cells[:, j]), j]
         if len(present) == len(cells) - 1:
-            found.append(Predicate(((j, EQUAL, float("nan")),)))
+            unique.append(Predicate(((j, EQUAL, float("nan")),)))
         values, times = np.unique(present, return_counts=True)
         if not flag and len(values):
             ends = ((AT_MOST, 0), (AT_LEAST, -1))
-            found += [
+            unique += [
                 Predicate(((j, op, float(values[end])),)) for op, end in ends if times[end] == 1
             ]
-        found += [Predicate(((j, EQUAL, float(value)),)) for value in values[times == 1]]
-    return [found[place] for place in rng.permutation(len(found))[:limit]]
+        unique += [Predicate(((j, EQUAL, float(value)),)) for value in values[times == 1]]
+    return [unique[place] for place in rng.permutation(len(unique))[:limit]]
 
 
 def multivariate(
-    cells: Floats, categorical: Bools, limit: int, rng: np.random.Generator
+    cells: Float64Array, categorical: BoolArray, limit: int, rng: np.random.Generator
 ) -> list[Predicate]:
-    """At most `limit` predicates on three columns that single out in `cells`."""
+    """At most `limit` predicates on three columns that single out a row of `cells`."""
     medians = np.array([_median(cells[:, j]) for j in range(cells.shape[1])])
     sample = cells[rng.permutation(len(cells))[:_SAMPLE]]
-    found: dict[object, Predicate] = {}
+    unique: dict[object, Predicate] = {}
     for _ in range(-(-_ATTEMPTS_PER_PREDICATE * limit // _BATCH)):
         for predicate in _candidates(cells, sample, categorical, medians, rng):
-            if predicate.key not in found and np.count_nonzero(predicate.matches(cells)) == 1:
-                found[predicate.key] = predicate
-                if len(found) == limit:
-                    return list(found.values())
-    return list(found.values())
+            if predicate.key not in unique and np.count_nonzero(predicate.matches(cells)) == 1:
+                unique[predicate.key] = predicate
+                if len(unique) == limit:
+                    return list(unique.values())
+    return list(unique.values())
 
 
 def _candidates(
-    cells: Floats, sample: Floats, categorical: Bools, medians: Floats, rng: np.random.Generator
+    cells: Float64Array,
+    sample: Float64Array,
+    categorical: BoolArray,
+    medians: Float64Array,
+    rng: np.random.Generator,
 ) -> list[Predicate]:
-    """A batch of random predicates, without those that more than one row of `sample` satisfies."""
+    """A batch of random predicates, except those that several rows of `sample` satisfy."""
     width = min(MULTIVARIATE_COLUMNS, cells.shape[1])
     rows = rng.integers(len(cells), size=(_BATCH, 1))
     columns = np.sort(rng.random((_BATCH, cells.shape[1])).argsort(axis=1)[:, :width], axis=1)
@@ -131,6 +139,6 @@ def _candidates(
     ]
 
 
-def _median(column: Floats) -> float:
+def _median(column: Float64Array) -> float:
     present = column[~np.isnan(column)]
     return float(np.median(present)) if len(present) else 0.0

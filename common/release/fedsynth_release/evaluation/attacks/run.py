@@ -1,11 +1,11 @@
-"""All attacks on all tables of one run, with the risk reductions that follow."""
+"""Runs all attacks on all tables, and computes how much the risk is reduced."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from fedsynth_common.array_types import Float64Array
 from fedsynth_release.evaluation.attacks import inference, linkability, membership, singling_out
-from fedsynth_release.evaluation.attacks.sides import AttackFunction, Sides
-from fedsynth_release.evaluation.features import Floats
+from fedsynth_release.evaluation.attacks.attack_setup import AttackFunction, AttackSetup
 from fedsynth_release.evaluation.intervals import reduction
 from fedsynth_release.evaluation.results import Attack, AttackedTable, RiskReduction, TableRole
 
@@ -14,7 +14,7 @@ REDUCED_AGAINST: tuple[TableRole, ...] = ("pseudonymised", "k-anonymised")
 
 @dataclass(frozen=True)
 class AttackKind:
-    """An attack with the texts that explain it; see `results.Attack`."""
+    """An attack and the texts that explain it; see `results.Attack`."""
 
     name: str
     title: str
@@ -63,34 +63,40 @@ ATTACKS = (
 
 
 def run_attacks(
-    tables: Mapping[TableRole, Floats],
-    sides: Sides,
+    tables: Mapping[TableRole, Float64Array],
+    setup: AttackSetup,
     say: Callable[[str], None] = lambda _: None,
 ) -> tuple[Attack, ...]:
-    """Every attack on every table (cells by role); `say` hears what is being done."""
-    found = []
+    """Run every attack on every table.
+
+    Args:
+        tables: the cells of each table, by role.
+        setup: members, controls and the privacy claim.
+        say: is called with a text whenever another attack begins.
+    """
+    attacks = []
     for kind in ATTACKS:
         results = []
         for role, cells in tables.items():
             say(f"{kind.title.lower()}: {role}")
-            claimed = sides if role == "synthetic" else _unclaimed(sides)
+            claimed = setup if role == "synthetic" else _unclaimed(setup)
             results.append(kind.run(cells, claimed, role))
-        found.append(_attack(kind, tuple(results)))
-    return tuple(found)
+        attacks.append(_attack(kind, tuple(results)))
+    return tuple(attacks)
 
 
-def _unclaimed(sides: Sides) -> Sides:
-    """The claimed ε is about the synthetic table alone."""
-    return Sides(sides.features, sides.members, sides.controls, sides.attempts, sides.seed)
+def _unclaimed(setup: AttackSetup) -> AttackSetup:
+    """The setup without the claimed ε, which is about the synthetic table alone."""
+    return AttackSetup(setup.features, setup.members, setup.controls, setup.attempts, setup.seed)
 
 
 def _attack(kind: AttackKind, results: tuple[AttackedTable, ...]) -> Attack:
     by_role = {result.role: result for result in results}
     reductions: tuple[RiskReduction, ...] = ()
-    if (made := by_role.get("synthetic")) is not None:
+    if (synthetic := by_role.get("synthetic")) is not None:
         reductions = tuple(
             RiskReduction(
-                against=role, reduction=reduction(made.advantage, by_role[role].advantage)
+                against=role, reduction=reduction(synthetic.advantage, by_role[role].advantage)
             )
             for role in REDUCED_AGAINST
             if role in by_role

@@ -1,11 +1,11 @@
-"""Tables of known risk and worth, made from the real training rows, to read every figure beside.
+"""Reference tables of known risk and usefulness, made from the real training rows.
 
-- `independent_columns`: the floor of utility and fidelity;
-- `pseudonymised`: what is often shared today, ids dropped and rows as they are;
-- `k_anonymised`: the classical remedy, Mondrian with k = 5;
-- `leaky_table`: a generator that leaks on purpose, which every attack has to notice.
+- `independent_columns` is the floor of utility and fidelity.
+- `pseudonymised` is what is often shared today: the real rows without their ids.
+- `k_anonymised` is a classical protection: Mondrian with k = 5.
+- `leaky_table` comes from a generator that leaks on purpose; every attack must notice it.
 
-None of them is differentially private; all but the floor contain real rows or cells of them.
+None of them is differentially private. All of them contain cells of real rows.
 """
 
 from fedsynth_release.evaluation.references.independent import independent_columns

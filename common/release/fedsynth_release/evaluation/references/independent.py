@@ -1,8 +1,9 @@
-"""Independent columns: every column right, no column knows of another.
+"""Makes a table of independent columns, which is the floor of fidelity.
 
-The floor of fidelity. Each column is resampled from the training rows on its own, so single columns
-are perfect and every association is gone. A synthetic table whose pairs are further from the truth
-than this one's is worse than knowing nothing about pairs. Not private: it copies cells.
+Each column is drawn from the training rows independently of the other columns. Single columns are
+thus right and all associations between columns are lost. A synthetic table whose pairs are further
+from the real ones than those of this table represents pairs worse than no knowledge about pairs
+would. The table is not private, because it copies cells.
 """
 
 import numpy as np
@@ -12,12 +13,12 @@ from fedsynth_common.errors import InputError
 
 
 def independent_columns(train: pd.DataFrame, n: int, rng: np.random.Generator) -> pd.DataFrame:
-    """`n` rows whose columns are drawn (with replacement) independently of each other.
+    """Draw `n` rows whose columns are drawn (with replacement) independently of each other.
 
     Args:
         train: The real training rows, at least one.
-        n: Rows to draw; 0 gives an empty table with the same columns.
-        rng: Source of the draws.
+        n: The number of rows; 0 gives an empty table with the same columns.
+        rng: The randomness of the draws.
 
     Raises:
         InputError: `train` is empty or `n` negative.

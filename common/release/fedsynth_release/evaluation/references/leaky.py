@@ -1,10 +1,10 @@
-"""A generator that leaks on purpose: the positive control of every attack.
+"""Makes a table that leaks on purpose, the positive control of every attack.
 
 With probability `copies` (0.5) a record is a copy of a random training row in which each cell is
-redrawn from its column with probability `noise` (0.05); otherwise its columns are drawn
-independently. Marginals are right and single rows look plausible, so no figure of fidelity warns; an
-attack that does not notice this table would not notice a real leak either, and its silence about
-another table means nothing.
+redrawn from its column with probability `noise` (0.05). Otherwise its columns are drawn
+independently. The marginals are right and single rows look plausible, so no figure of fidelity
+reveals the leak. If an attack does not notice this table, it would not notice a real leak either,
+and then it says nothing about another table.
 """
 
 import numpy as np
@@ -22,7 +22,7 @@ def leaky_table(
     copies: float = 0.5,
     noise: float = 0.05,
 ) -> pd.DataFrame:
-    """`n` rows, a share `copies` of them near copies of training rows.
+    """Draw `n` rows; on average a share `copies` of them are near copies of training rows.
 
     Raises:
         InputError: `train` is empty or `n` negative.
@@ -34,8 +34,8 @@ def leaky_table(
     source = np.where(copied, rng.integers(len(train), size=n), 0)
     columns = {}
     for name in train.columns:
-        kept = copied & (rng.random(n) >= noise)
+        copied_cells = copied & (rng.random(n) >= noise)
         both = pd.concat([train[name], fresh[name]], ignore_index=True)
-        places = np.where(kept, source, len(train) + np.arange(n))
+        places = np.where(copied_cells, source, len(train) + np.arange(n))
         columns[name] = both.array.take(places)
     return pd.DataFrame(columns)

@@ -1,27 +1,28 @@
-"""k-anonymity by Mondrian: every record shares its published description with at least k - 1 others.
+"""Makes a k-anonymous table by Mondrian: each published description fits at least k records.
 
-Strict multidimensional Mondrian (LeFevre, DeWitt and Ramakrishnan 2006, figure 2): start with all
-records in one group; cut a group at the median of the quasi-identifier with the widest normalised
-range, or of the next widest if the cut would leave less than k records on one side; stop where no
-cut is allowed. Levels of categories are ordered by their place in the schema, missing cells come before
-everything.
+This is strict multidimensional Mondrian (LeFevre, DeWitt and Ramakrishnan 2006, figure 2). It
+starts with all records in one group. A group is cut at the median of the quasi-identifier with the
+widest normalised range. If the cut would leave fewer than k records on one side, the next widest is
+used; if no cut is allowed, the group stays. Levels of categories are ordered by their place in the
+schema, and missing cells come before all others.
 
-A group is published as its box: the range of each number and the set of levels of each category in
-it. So that one and the same attack runs on every table, a record is drawn from its group's box: a
-number evenly from the range (on the schema's grid), a level evenly from the set, missing with the
-group's share of missing cells. All modelled columns except the schema's target are quasi-identifiers
-unless told otherwise; the rest are published as they are, the paper's sensitive attributes.
+In k-anonymity a group is published as a box: the range of each number and the set of levels of each
+category in the group. Attacks need a table of records, so each record is drawn from the box of its
+group: a number uniformly from the range (on the schema's grid), a level uniformly from the set, and
+a missing cell with the group's share of missing cells. By default all modelled columns except the
+schema's target are quasi-identifiers. The other columns are the sensitive attributes of the paper
+and are published as they are.
 
-Drawing from the box hides the box itself, which an attacker would have. Risks measured on this table
-are therefore a lower bound of what k-anonymity leaves, and reductions against it are modest claims.
+A real attacker would know the boxes, and this table does not show them. The risk measured on this
+table is therefore a lower bound of the risk of k-anonymity.
 """
 
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
+from fedsynth_common.array_types import BoolArray, Float64Array, Int64Array
 from fedsynth_common.encoding.values import series_of
 from fedsynth_common.errors import InputError
 from fedsynth_common.schema import (
@@ -34,10 +35,6 @@ from fedsynth_common.schema import (
 from fedsynth_release.evaluation.discretise import cell_column, level_codes, named_levels, numbers
 from fedsynth_release.evaluation.references.pseudonymised import pseudonymised
 
-Ranks = npt.NDArray[np.int64]
-Rows = npt.NDArray[np.int64]
-Floats = npt.NDArray[np.float64]
-
 
 def k_anonymised(
     train: pd.DataFrame,
@@ -47,19 +44,20 @@ def k_anonymised(
     k: int = 5,
     quasi_identifiers: Sequence[str] | None = None,
 ) -> pd.DataFrame:
-    """As many rows as `train`, each drawn from the box of its group of at least `k`.
+    """Draw as many rows as `train` has, each from the box of its group of at least `k` rows.
 
     Args:
         train: the real training rows.
-        schema: their public schema.
-        rng: of the draws within boxes; the groups are deterministic.
-        k: smallest group.
-        quasi_identifiers: columns to generalise; default: all modelled ones but the target.
+        schema: the public schema of the rows.
+        rng: the randomness of the draws from boxes; the groups do not depend on it.
+        k: the smallest size of a group.
+        quasi_identifiers: the columns to generalise; by default all modelled columns except the
+            target.
 
     Raises:
-        InputError: fewer rows than `k`, or no quasi-identifier is left.
+        InputError: there are fewer rows than `k`, or there is no quasi-identifier.
     """
-    wanted = [
+    generalised = [
         column
         for column in schema.modelled
         if (
@@ -68,21 +66,21 @@ def k_anonymised(
             else column.name in quasi_identifiers
         )
     ]
-    if not wanted or len(train) < k:
+    if not generalised or len(train) < k:
         raise InputError(f"k-anonymity needs a quasi-identifier and at least {k} rows")
-    values = [_values(train, column) for column in wanted]
+    values = [_values(train, column) for column in generalised]
     groups = partition(np.column_stack([_ranks(v) for v in values]), k)
-    made = pseudonymised(train, schema)
-    for column, cells in zip(wanted, values, strict=True):
+    published = pseudonymised(train, schema)
+    for column, cells in zip(generalised, values, strict=True):
         drawn = np.empty(len(train))
         for group in groups:
             drawn[group] = _draw(cells[group], column, rng)
-        made[column.name] = _published(drawn, column)
-    return made
+        published[column.name] = _published(drawn, column)
+    return published
 
 
-def partition(ranks: Ranks, k: int) -> list[Rows]:
-    """Row numbers of the groups (each at least `k` rows) of rows with integer `ranks` (n x d).
+def partition(ranks: Int64Array, k: int) -> list[Int64Array]:
+    """The row numbers of each group of at least `k` rows; `ranks` (n x d) are the rows' values.
 
     >>> [group.tolist() for group in partition(np.array([[0], [0], [5], [9]]), 2)]
     [[0, 1], [2, 3]]
@@ -99,8 +97,8 @@ def partition(ranks: Ranks, k: int) -> list[Rows]:
     return groups
 
 
-def _cut(ranks: Ranks, extent: Ranks, k: int) -> npt.NDArray[np.bool_] | None:
-    """Which rows go left, by the widest column that allows it."""
+def _cut(ranks: Int64Array, extent: Int64Array, k: int) -> BoolArray | None:
+    """Which rows are below a cut by the widest column that allows one; None if none does."""
     widths = np.ptp(ranks, axis=0) / extent
     for j in np.argsort(-widths, kind="stable").tolist():
         if len(ranks) < 2 * k or not widths[j]:
@@ -109,14 +107,14 @@ def _cut(ranks: Ranks, extent: Ranks, k: int) -> npt.NDArray[np.bool_] | None:
         left = column <= np.partition(column, (len(column) - 1) // 2)[(len(column) - 1) // 2]
         if k <= left.sum() <= len(ranks) - k:
             return np.asarray(left)
-        left = column < column[left].max()  # many equal values at the median: cut below them
+        left = column < column[left].max()  # if many values equal the median, cut below them
         if k <= left.sum() <= len(ranks) - k:
             return np.asarray(left)
     return None
 
 
-def _values(train: pd.DataFrame, column: ModelledColumn) -> Floats:
-    """Numbers or level codes, NaN = missing."""
+def _values(train: pd.DataFrame, column: ModelledColumn) -> Float64Array:
+    """The cells of a column as numbers or codes of levels; missing cells are NaN."""
     cells = cell_column(train, column.name)
     if not named_levels(column):
         return numbers(cells, column)
@@ -124,13 +122,13 @@ def _values(train: pd.DataFrame, column: ModelledColumn) -> Floats:
     return np.where(codes < 0, np.nan, codes)
 
 
-def _ranks(values: Floats) -> Ranks:
-    """Dense ranks; missing cells are 0, before everything."""
+def _ranks(values: Float64Array) -> Int64Array:
+    """The dense ranks of the values; missing cells have rank 0, before all others."""
     filled = np.where(np.isnan(values), -np.inf, values)
     return np.unique(filled, return_inverse=True)[1].astype(np.int64)
 
 
-def _draw(cells: Floats, column: ModelledColumn, rng: np.random.Generator) -> Floats:
+def _draw(cells: Float64Array, column: ModelledColumn, rng: np.random.Generator) -> Float64Array:
     present = cells[~np.isnan(cells)]
     if not len(present):
         return cells
@@ -143,7 +141,7 @@ def _draw(cells: Floats, column: ModelledColumn, rng: np.random.Generator) -> Fl
     return np.where(missing, np.nan, drawn)
 
 
-def _published(drawn: Floats, column: ModelledColumn) -> pd.Series:
+def _published(drawn: Float64Array, column: ModelledColumn) -> pd.Series:
     missing = np.isnan(drawn)
     if not isinstance(column, CategoricalColumn | BooleanColumn):
         decimals = column.decimals if isinstance(column, NumericColumn) else 0

@@ -1,7 +1,8 @@
-"""Pseudonymised rows: the real training rows without their id columns, otherwise as they are.
+"""Makes a pseudonymised table: the real training rows without their id columns.
 
-What "we removed the names" amounts to. Every attack should have nearly its best success here; it is
-the upper end of the scale on which a risk reduction is stated.
+Many tables are shared after only their names were removed; this table shows the risk of that.
+Almost every attack should have its best success on it. Risk reductions are stated in comparison
+with it.
 """
 
 import pandas as pd
@@ -10,5 +11,5 @@ from fedsynth_common.schema import Schema
 
 
 def pseudonymised(train: pd.DataFrame, schema: Schema) -> pd.DataFrame:
-    """The modelled columns of `train`, in schema order, rows as they are."""
+    """The modelled columns of `train`, in schema order; the rows stay as they are."""
     return train[[column.name for column in schema.modelled]].reset_index(drop=True)

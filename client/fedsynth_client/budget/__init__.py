@@ -1,0 +1,1 @@
+"""What a site allows and what was spent: policy, ledger and its guards, receipts."""

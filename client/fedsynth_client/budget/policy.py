@@ -1,0 +1,66 @@
+"""What a site allows, in a file that only the site can change.
+
+Whatever a coordinator asks for is a request; the policy is the law. It is read once when the vault
+starts, and a missing or unreadable file stops the vault instead of falling back to a default (fail
+closed). Everything about privacy is a number here; nothing about speed is.
+
+`dataset` names the *people* in the table, not a file, a study or a run: all charges of all studies
+are added up under this name, so that a new run or a refreshed export starts no new budget.
+"""
+
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from fedsynth_common.validated import read_settings
+
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+class Policy(BaseModel):
+    """The limits of one site.
+
+    `max_epsilon` caps everything ever charged to `dataset`, at `max_delta`; `max_epsilon_per_study`
+    caps one study (default: the whole cap). `approved_plans` lists the digests of the plans that a
+    person at the site has read, or "any" to accept every plan that stays within the limits.
+    With `site`, plans must name this site among their participants.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    dataset: str = Field(min_length=1, max_length=128)
+    site: str | None = None
+    max_epsilon: Positive
+    max_delta: float = Field(gt=0, lt=1)
+    max_epsilon_per_study: Positive | None = None
+    min_noise_multiplier: Positive = 0.3
+    max_sampling_rate: float = Field(default=0.5, gt=0, le=1)
+    max_steps: int = Field(default=20_000, ge=1)
+    min_records: int = Field(default=1_000, ge=1)
+    approved_plans: tuple[Digest, ...] | Literal["any"]
+
+    @model_validator(mode="after")
+    def _study_within_cap(self) -> Self:
+        if self.max_epsilon_per_study is not None and self.max_epsilon_per_study > self.max_epsilon:
+            raise ValueError("max_epsilon_per_study must not exceed max_epsilon")
+        return self
+
+    @property
+    def study_limit(self) -> float:
+        """The epsilon that one study may cost."""
+        return self.max_epsilon_per_study or self.max_epsilon
+
+    def approves(self, digest: str) -> bool:
+        """Whether a plan with this digest may run here."""
+        return self.approved_plans == "any" or digest in self.approved_plans
+
+    @classmethod
+    def load(cls, path: Path | str) -> "Policy":
+        """Read a policy from JSON (.json) or TOML (.toml).
+
+        Raises:
+            InputError: if the file is missing or unreadable, or naming every faulty field.
+        """
+        return read_settings(Path(path), cls, f"policy {path}")

@@ -1,0 +1,143 @@
+"""What the ledger says, read for a person: charges, what they cost, whether the chain holds.
+
+Reading changes nothing and takes no lock, so it works beside a running vault: the witness is read
+before the chain, which only grows. What cannot be trusted is said, not guessed: an account with a
+fault has no charges, and the vault will not start on that ledger either.
+"""
+
+import math
+import sqlite3
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+from fedsynth_client.budget.ledger import Charge, Head, Ledger, charges_in, genesis, of_this_version
+from fedsynth_client.budget.ledger_guards import Witness
+from fedsynth_client.budget.policy import Policy
+from fedsynth_common.errors import RefusalError
+from fedsynth_common.privacy.accounting import ROUNDING, epsilon, epsilon_rdp, share_of_cap
+from fedsynth_common.privacy.events import Event
+from fedsynth_common.privacy.renyi import filter_order
+
+DELETED = "missing although its witness exists: it was moved or deleted; put the latest one back"
+DAMAGED = "damaged, changed by hand, or of another data set than the policy's"
+OLDER = (
+    "written by an older version of fedsynth; keep it, finish its studies with that version, and ask "
+    "for help before you start a new one: what it charged must not be forgotten"
+)
+UNREADABLE = "not a ledger, or not readable by this user"
+ROLLED_BACK = (
+    "older than its witness (restored from a backup?), or the witness is missing or damaged"
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Account:
+    """All charges of a data set, the head of their chain, and what is wrong with it, if anything.
+
+    `started` is false for a site that no study has reached yet; `head` is None with a fault.
+    """
+
+    charges: tuple[Charge, ...] = ()
+    head: Head | None = None
+    started: bool = True
+    fault: str = ""
+
+
+def read_account(path: Path, dataset: str, witness: Path | None = None) -> Account:
+    """The account at `path`, verified like a vault verifies it on starting."""
+    seal = Witness(witness or f"{path}.witness")
+    try:
+        seal.refuse_missing_ledger(path)
+    except RefusalError:
+        return Account(fault=DELETED)
+    if not path.exists():
+        return Account(head=(0, genesis(dataset)), started=False)
+    try:
+        seen = seal.read()
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as database:
+            return _verified(database, seal, seen, dataset)
+    except sqlite3.Error:
+        return Account(fault=UNREADABLE)
+    except RefusalError:
+        return Account(fault=ROLLED_BACK)
+
+
+def _verified(
+    database: sqlite3.Connection, seal: Witness, seen: Head | None, dataset: str
+) -> Account:
+    database.execute("BEGIN")  # one snapshot for chain and charges, while a vault may be writing
+    try:
+        links = Ledger.verified_links(database, genesis(dataset))
+    except RefusalError:
+        return Account(fault=DAMAGED)
+    seal.compare(seen, links)
+    if not of_this_version(database):
+        return Account(fault=OLDER)
+    last = max(links)
+    return Account(charges=tuple(charges_in(database)), head=(last, links[last]))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Total:
+    """What events come to under a policy's cap, at its δ.
+
+    Attributes:
+        epsilon: by PLD for one study, whose plan was fixed beforehand; by Rényi DP for several.
+        pld: by PLD: what they cost if all plans had been fixed before the first answer.
+        share: of the cap's Rényi budget; above 1, no further study fits (`vault.admission`).
+        order: of that Rényi filter.
+    """
+
+    epsilon: float
+    pld: float
+    share: float
+    order: float
+
+    @classmethod
+    def of(cls, events: Sequence[Event], policy: Policy, *, several: bool) -> "Total":
+        """Sum up `events`, which are charges of `several` studies or of one."""
+        pld = epsilon(events, policy.max_delta)
+        rdp = math.ceil(epsilon_rdp(events, policy.max_delta) / ROUNDING) * ROUNDING
+        return cls(
+            epsilon=round(rdp, 4) if several else pld,
+            pld=pld,
+            share=share_of_cap(events, policy.max_epsilon, policy.max_delta),
+            order=filter_order(policy.max_epsilon, policy.max_delta),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spending:
+    """Costs at the policy's δ.
+
+    `left` is the plain difference to the cap. What a plan takes of it is less than a sum would say,
+    since ε does not add up (the total's `share` does): ask `fedsynth site check --plan`.
+    """
+
+    studies: dict[str, float]
+    steps: dict[str, int]
+    total: Total
+    left: float
+
+    @property
+    def spent(self) -> float:
+        """The ε of all studies together."""
+        return self.total.epsilon
+
+
+def spending(charges: Sequence[Charge], policy: Policy) -> Spending:
+    """What each study, and all together, have cost."""
+    events: defaultdict[str, list[Event]] = defaultdict(list)
+    for charge in charges:
+        events[charge.study] += charge.events
+    everything = [event for study in events.values() for event in study]
+    total = Total.of(everything, policy, several=len(events) > 1)
+    return Spending(
+        studies={study: epsilon(own, policy.max_delta) for study, own in events.items()},
+        steps=dict(Counter(charge.study for charge in charges)),
+        total=total,
+        left=max(0.0, round(policy.max_epsilon - total.epsilon, 4)),
+    )

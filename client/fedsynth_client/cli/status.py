@@ -1,0 +1,91 @@
+"""`fedsynth site status`: what was spent, what is left, and whether the ledger is sound."""
+
+import json
+import math
+from typing import TYPE_CHECKING
+
+import typer
+
+from fedsynth_client.cli.options import AsJson, ConfigPath
+from fedsynth_common.errors import FedsynthError
+
+if TYPE_CHECKING:
+    from fedsynth_client.budget.policy import Policy
+    from fedsynth_client.budget.spending import Account, Spending
+
+
+def status(config: ConfigPath, as_json: AsJson = False) -> None:
+    """Show cap, spent, left, studies, and whether the ledger is sound. Also while a vault runs.
+
+    For example:
+
+      fedsynth site status --config dayton/site.toml --json
+    """
+    from fedsynth_client.budget.policy import Policy
+    from fedsynth_client.budget.spending import read_account, spending
+    from fedsynth_client.settings.site_config import SiteConfig
+
+    site = SiteConfig.load(config)
+    policy = Policy.load(site.policy)
+    account = read_account(site.ledger, policy.dataset, site.witness)
+    spent = None if account.fault else spending(account.charges, policy)
+    if as_json:
+        typer.echo(json.dumps(_fields(policy, account, spent)))
+    elif spent:
+        _print(policy, account, spent)
+    if account.fault:
+        raise FedsynthError(f"ledger {site.ledger}: {account.fault}; the vault will not start")
+
+
+def _fields(policy: "Policy", account: "Account", spent: "Spending | None") -> dict[str, object]:
+    """What a script reads; with an unsound ledger nothing is known about spending."""
+    head = account.head or (None, None)
+    fields: dict[str, object] = {
+        "dataset": policy.dataset,
+        "cap": policy.max_epsilon,
+        "delta": policy.max_delta,
+        "spent": spent.spent if spent else None,
+        "spent_pld": spent.total.pld if spent else None,
+        "left": spent.left if spent else None,
+        "share_used": _finite(spent.total.share) if spent else None,
+        "filter_order": spent.total.order if spent else None,
+        "studies": {
+            name: {"epsilon": cost, "steps": spent.steps[name]}
+            for name, cost in spent.studies.items()
+        }
+        if spent
+        else None,
+    }
+    sound = {"sound": not account.fault, "started": account.started, "fault": account.fault}
+    return {**fields, "ledger": {**sound, "seq": head[0], "head": head[1]}}
+
+
+def _print(policy: "Policy", account: "Account", spent: "Spending") -> None:
+    typer.echo(f"data set  {policy.dataset}")
+    typer.echo(f"cap       epsilon {policy.max_epsilon:8.4f} at delta {policy.max_delta:g}")
+    typer.echo(f"spent     epsilon {spent.spent:8.4f}")
+    if len(spent.studies) > 1:
+        typer.echo(
+            f"          epsilon {spent.total.pld:8.4f} if all plans had been fixed beforehand"
+        )
+    typer.echo(f"left      epsilon {spent.left:8.4f}")
+    typer.echo(f"used      {_used(spent)}")
+    for name, cost in spent.studies.items():
+        typer.echo(f"  study {name:<32} epsilon {cost:8.4f} in {spent.steps[name]} steps")
+    seq, link = account.head or (0, "")
+    started = f"sound, {seq} charges, head {link[:16]}" if account.started else "not started yet"
+    typer.echo(f"ledger    {started}")
+    approved = policy.approved_plans
+    plans = "any plan within the limits" if approved == "any" else f"{len(approved)}"
+    typer.echo(f"approved plans: {plans}")
+
+
+def _used(spent: "Spending") -> str:
+    """How much of the cap the filter has used, which decides on every further study."""
+    used = f"{spent.total.share:.1%} of the cap (Rényi filter of order {spent.total.order:g})"
+    return f"{used}: no other study fits" if spent.total.share > 1 else used
+
+
+def _finite(share: float) -> float | None:
+    """JSON has no infinity: None where the cap leaves the filter no budget."""
+    return share if math.isfinite(share) else None

@@ -1,0 +1,259 @@
+"""The courier's two Flower processes: how they are started, in what surroundings, kept running.
+
+SuperNode holds the outgoing TLS connection; SuperExec starts `flwr-clientapp`, the courier, once per
+message. Flower leaves three things to whoever starts them, measured on 1.41:
+
+* SuperNode exits when the coordinator still holds its last life for alive (up to a minute after a
+  crash), and a SuperExec that died is not missed: the site stays listed and swallows messages. So
+  both are started again here, each by itself, after a growing pause. A SuperNode that gave its
+  connection up would stay as an empty shell; `supernode` makes it end. One that does not trust the
+  coordinator's certificate ends the command (`untrusted_certificate`).
+* Only the two may talk over the local port: they share a secret that is new with every start.
+* SuperExec would also start agents, models and connectors that a coordinator asks for. Their
+  commands are not found: `PATH` leads to `flwr-clientapp` and nothing else.
+
+The surroundings hold nothing of the caller's: no key, no Python path, and no proxy, through which
+what the two processes tell each other would pass as well. A proxy that is meant stands in courier.toml.
+"""
+
+import ctypes
+import logging
+import os
+import secrets
+import signal
+import ssl
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from fedsynth_client.connection.approved_bundle import APPS
+from fedsynth_client.connection.node_key import public_line
+from fedsynth_client.connection.untrusted_certificate import Distrust
+from fedsynth_client.settings.site_config import LONGEST_SOCKET, CourierConfig
+from fedsynth_common.errors import InputError
+
+QUIET = {
+    "FLWR_TELEMETRY_ENABLED": "0",
+    "FLWR_DISABLE_RUNTIME_DEPENDENCY_INSTALLATION": "1",
+    "FLWR_DISABLE_UPDATE_CHECK": "1",
+}
+LOOPBACK = ("127.0.0.1:", "localhost:", "[::1]:")
+_PASSED_ON = ("LANG", "TZ", "TMPDIR")
+_POLL = (
+    "0.2"  # seconds between SuperExec's questions for work; Flower's default of 1 delays a study
+)
+_FIRST_PAUSE, _LONGEST_PAUSE, _STEADY = 2.0, 60.0, 60.0  # seconds
+_GRACE = 20.0
+_log = logging.getLogger("fedsynth.courier")
+
+
+def unsafe(config: CourierConfig) -> list[str]:
+    """Why the courier must not start like this, one line each."""
+    reasons = []
+    try:
+        public_line(config.node_key)
+        if config.node_key.stat().st_mode & 0o077:
+            reasons.append(f"node key {config.node_key}: others may use it; chmod 600")
+    except InputError as error:
+        reasons.append(str(error))
+    reasons += _no_authority(config.root_certificates)
+    reasons += _unlocked(config.home)
+    place = str(config.socket)
+    if len(os.fsencode(place)) > LONGEST_SOCKET or any(c in place for c in "\"'\\\n"):
+        reasons.append(f"socket {place}: longer than {LONGEST_SOCKET} bytes, or with a quote in it")
+    if os.geteuid() == 0:
+        reasons.append(
+            "the courier must not run as root, who may write everywhere: use its own user"
+        )
+    return reasons
+
+
+def _no_authority(path: Path) -> list[str]:
+    """Why this file cannot say whose certificate is trusted."""
+    if not path.is_file():
+        return [f"root certificates {path}: no such file; ask the coordinator"]
+    if path.stat().st_mode & 0o002:
+        return [f"root certificates {path}: everybody may write; chmod o-w"]
+    try:
+        ssl.create_default_context(cafile=path)
+    except OSError:  # ssl.SSLError is one
+        return [f"root certificates {path}: no certificate in PEM; ask the coordinator"]
+    return []
+
+
+def _unlocked(home: Path) -> list[str]:
+    """What would let a bundle that nobody here approved be unpacked and imported."""
+    apps = home / APPS
+    bundles = sorted(apps.iterdir()) if apps.is_dir() else []
+    if not bundles:
+        return [f"home {home}: no app bundle; run `fedsynth site bundle FILE.fab --install {home}`"]
+    reasons = []
+    for path in (apps, *(inner for bundle in bundles for inner in (bundle, *bundle.rglob("*")))):
+        if os.geteuid() != 0 and os.access(path, os.W_OK):
+            reasons.append(f"{path}: this user may write there; chmod a-w")
+        if path.parent in bundles and path.name not in {"pyproject.toml", "LICENSE"}:
+            reasons.append(f"{path}: an app bundle may hold no code; install it with `site bundle`")
+    return reasons
+
+
+@dataclass(frozen=True, kw_only=True)
+class Commands:
+    """What is started: the two command lines, and the environment of both."""
+
+    supernode: list[str]
+    superexec: list[str]
+    environment: dict[str, str] = field(repr=False)
+
+
+def commands(config: CourierConfig, path: Path, secret: Path, plaintext: bool) -> Commands:
+    """The command lines; `path` is all that the processes find commands in.
+
+    Raises:
+        InputError: `plaintext` is asked for a coordinator on another machine.
+    """
+    if plaintext and not config.superlink.startswith(LOOPBACK):
+        raise InputError(
+            f"--plaintext-loopback: {config.superlink} is not on this machine; use TLS"
+        )
+    runtime = f"127.0.0.1:{config.runtime_port}"
+    security = (
+        ["--insecure"]
+        if plaintext  # Flower refuses a node key without TLS
+        else [
+            f"--root-certificates={config.root_certificates}",
+            f"--auth-supernode-private-key={config.node_key}",
+        ]
+    )
+    shared = f"--superexec-auth-secret-file={secret}"
+    supernode = [
+        *(sys.executable, "-P", "-m", "fedsynth_client.connection.supernode"),
+        f"--superlink={config.superlink}",
+        *security,
+        "--isolation=process",
+        shared,
+        "--host=127.0.0.1",
+        f"--port={config.runtime_port}",
+        f"--health-server-address=127.0.0.1:{config.health_port}",
+        f'--node-config=vault-socket="{os.path.normpath(config.socket)}"',
+    ]
+    superexec = [
+        _script("flower-superexec"),
+        f"--runtime-api-address={runtime}",
+        "--insecure",
+        shared,
+    ]
+    return Commands(
+        supernode=supernode, superexec=superexec, environment=_environment(config, path)
+    )
+
+
+def _environment(config: CourierConfig, path: Path) -> dict[str, str]:
+    passed = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
+    proxy = {"HTTPS_PROXY": config.proxy} if config.proxy else {}
+    return {
+        **passed,
+        **proxy,
+        **QUIET,
+        "PATH": str(path),
+        "HOME": str(path),
+        "FLWR_HOME": str(config.home),
+        "FLWR_SUPEREXEC_TASK_POLL_INTERVAL": _POLL,
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
+
+
+def _script(name: str) -> str:
+    return str(Path(sys.executable).with_name(name))
+
+
+@contextmanager
+def private_folder() -> Iterator[tuple[Path, Path]]:
+    """A folder with `flwr-clientapp` alone and, beside it, a new shared secret; gone afterwards."""
+    with tempfile.TemporaryDirectory(prefix="fedsynth-courier-") as name:
+        path, secret = Path(name, "bin"), Path(name, "secret")
+        path.mkdir()
+        path.joinpath("flwr-clientapp").symlink_to(_script("flwr-clientapp"))
+        descriptor = os.open(secret, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(secrets.token_bytes(32))
+        yield path, secret
+
+
+def keep_running(started: Commands) -> Distrust | None:
+    """Run both processes until SIGTERM or SIGINT; whichever ends is started again.
+
+    Returns:
+        Why trying again is of no use, if it was that which ended it.
+    """
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    kept = [
+        _Kept("supernode", started.supernode, started.environment),
+        _Kept("superexec", started.superexec, started.environment),
+    ]
+    try:
+        while not stop.wait(0.5):
+            for process in kept:
+                if (code := process.look()) in set(Distrust):
+                    return Distrust(code)
+        return None
+    finally:
+        for process in kept:
+            process.end()
+
+
+class _Kept:
+    """A process that is started again after it ended, later and later while it does not stay."""
+
+    def __init__(self, name: str, command: list[str], environment: Mapping[str, str]) -> None:
+        self._name, self._command, self._environment = name, command, environment
+        self._process: subprocess.Popen[bytes] | None = None
+        self._due, self._pause, self._since = 0.0, _FIRST_PAUSE, 0.0
+
+    def look(self) -> int | None:
+        """Start it if it is due; returns the exit code if it has ended since."""
+        now = time.monotonic()
+        code = self._process.poll() if self._process else None
+        if code is not None:
+            self._pause = (
+                _FIRST_PAUSE
+                if now - self._since > _STEADY
+                else min(2 * self._pause, _LONGEST_PAUSE)
+            )
+            _log.warning("%s ended (%s); pause of %.0f s", self._name, code, self._pause)
+            self._process, self._due = None, now + self._pause
+        if self._process is None and now >= self._due:
+            self._process, self._since = self._start(), now
+        return code
+
+    def _start(self) -> "subprocess.Popen[bytes]":
+        _log.info("%s starts", self._name)
+        return subprocess.Popen(  # noqa: S603 - the command is built above, from checked settings
+            self._command,
+            env=dict(self._environment),
+            stdin=subprocess.DEVNULL,
+            preexec_fn=_end_with_parent,  # no other thread is running here
+        )
+
+    def end(self) -> None:
+        """SIGTERM, so that SuperNode tells the coordinator; SIGKILL if that takes too long."""
+        if self._process is None:
+            return
+        self._process.terminate()
+        try:
+            self._process.wait(_GRACE)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+
+def _end_with_parent() -> None:
+    """No courier outlives the command that started it, even if that was killed (Linux)."""
+    ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG

@@ -1,0 +1,68 @@
+"""When the courier stops instead of trying again: the coordinator's certificate is not trusted.
+
+A coordinator that is away comes back: a refused connection, a time-out, a handshake that broke off are
+tried again for ever. A certificate that is expired, of another authority or of another host stays so
+until a person acts, and may be the mark of somebody who stands in between; trying again hides it in a
+log. The two look alike from outside: Flower 1.41 gives up on every error with "ssl", "tls" or
+"certificate" in its text, always with exit code 1. What tells them apart is the exception underneath:
+`ssl.SSLCertVerificationError` is OpenSSL's verdict on the certificate itself and nothing else.
+
+SuperNode runs in a process of its own (`supernode`). Its exit code carries the verdict to
+`flower_processes`.
+"""
+
+import ssl
+from collections.abc import Iterator
+from enum import IntEnum
+
+from fedsynth_common.errors import FedsynthError
+
+
+class Distrust(IntEnum):
+    """What is wrong with the certificate; as a number, the exit code of `supernode`."""
+
+    AUTHORITY = 80
+    EXPIRED = 81
+    NOT_YET_VALID = 82
+    HOST = 83
+
+
+_VERDICTS = {  # X509_V_ERR_... of OpenSSL's x509_vfy.h; whatever else it finds is about the chain
+    10: Distrust.EXPIRED,
+    9: Distrust.NOT_YET_VALID,
+    62: Distrust.HOST,
+    64: Distrust.HOST,
+}
+_REASONS = {
+    Distrust.AUTHORITY: "is not signed by the authority in {authority}; compare ca.crt's fingerprint "
+    "by telephone: if it is the coordinator's, somebody stands in between",
+    Distrust.EXPIRED: "has expired; the coordinator must renew it (or this computer's clock is wrong)",
+    Distrust.NOT_YET_VALID: "is not valid yet; set this computer's clock, or ask the coordinator",
+    Distrust.HOST: "is another host's; correct superlink in courier.toml, or ask the coordinator",
+}
+
+
+class UntrustedError(FedsynthError):
+    """Nobody is trusted at the coordinator's address until a person has acted."""
+
+    exit_code = 3
+
+    def __init__(self, superlink: str, authority: str, why: Distrust) -> None:
+        reason = _REASONS[why].format(authority=authority)
+        super().__init__(f"courier stopped: the certificate of {superlink} {reason}")
+
+
+def distrust(error: BaseException | None) -> Distrust | None:
+    """The verdict on the certificate that `error` comes from, if one does lie beneath it."""
+    for cause in _causes(error):
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return _VERDICTS.get(cause.verify_code, Distrust.AUTHORITY)
+    return None
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        yield error
+        error = error.__cause__ or error.__context__

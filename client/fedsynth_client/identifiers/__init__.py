@@ -1,0 +1,1 @@
+"""Columns that look like direct identifiers: how they are found in headings and in texts."""

@@ -1,0 +1,183 @@
+"""Columns that look as if they name a person, found before a vault serves them.
+
+Looked at are the columns that would be modelled: their headings, the categories of the public
+schema (which every site and the coordinator read), and the texts in the site's own table. An id
+column is not looked at, since it is never modelled and never leaves.
+
+This is a net, not a proof: what it finds must be removed, declared an id, or waived by name by a
+person; what it does not find may still identify somebody. No finding holds a value.
+
+A table may come in chunks: every text is looked at, distinct texts are counted exactly up to 65,536
+and estimated to half a percent beyond (`distinct_texts`), so memory does not grow with the table.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from fedsynth_client.identifiers.check_digits import REGISTERS
+from fedsynth_client.identifiers.distinct_texts import DistinctTexts
+from fedsynth_client.identifiers.given_names import holds_given_name
+from fedsynth_client.identifiers.headings import names_a_person
+from fedsynth_client.identifiers.patterns import HAS_DIGITS, PATTERNS
+from fedsynth_common.schema.columns import BooleanColumn, CategoricalColumn, ModelledColumn
+from fedsynth_common.tables import factorise
+
+FEW = 20  # as many distinct texts say nothing about being distinct
+NEARLY_ALL = 0.9
+LONG_TEXT = 30  # characters, of the median distinct text
+REGISTER_DIGITS = 9
+MIN_NAMES, NAMES_SHARE = 5, 0.2  # "Martin" or "Rose" among other words say nothing
+_NAMES = "names"
+Place = Literal["heading", "schema", "table"]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Why a column looks like a direct identifier. Holds no value.
+
+    Attributes:
+        kind: What it looks like.
+        place: Where: the column's heading, the public schema's categories, or the site's table.
+        count: In how many distinct texts; 0 where that means nothing.
+    """
+
+    kind: str
+    place: Place
+    count: int = 0
+
+    def __str__(self) -> str:
+        """One phrase for a person."""
+        often = f" ({self.count} distinct)" if self.count else ""
+        where = {"heading": "its name", "schema": "categories of the schema", "table": "the table"}
+        return f"{self.kind} in {where[self.place]}{often}"
+
+
+def findings(column: ModelledColumn, series: pd.Series) -> tuple[Finding, ...]:
+    """Everything about a column that looks like a direct identifier."""
+    watch = Watch(column)
+    watch.add(series)
+    return watch.findings()
+
+
+class Watch:
+    """Looks at a column chunk by chunk."""
+
+    def __init__(self, column: ModelledColumn) -> None:
+        self._column = column
+        self._texts = DistinctTexts()
+        self._looks: Counter[str] = Counter()
+        self._examined = self._present = 0
+
+    def add(self, series: pd.Series) -> None:
+        """Look at the next cells."""
+        if isinstance(self._column, CategoricalColumn | BooleanColumn):
+            cells, texts = factorise(series)
+            self._present += int((cells >= 0).sum())
+            new = self._texts.add(texts)
+            self._looks.update(_matches(new))
+            self._examined += len(new)
+            return
+        self._present += int(series.notna().sum())
+        if _may_be_register(series):
+            _, texts = factorise(series)
+            long = [text for text in texts if text.isdigit() and len(text) >= REGISTER_DIGITS]
+            new = self._texts.add(long)
+            self._examined += len(new)
+            self._looks.update(_register_matches(new))
+
+    def findings(self) -> tuple[Finding, ...]:
+        """What was found so far."""
+        findings = (
+            [Finding("a personal detail", "heading")] if names_a_person(self._column.name) else []
+        )
+        if not isinstance(self._column, CategoricalColumn | BooleanColumn):
+            return (*findings, *self._registers())
+        labels = _labels(self._column)
+        declared = _beyond_chance(_matches(labels), len(labels))
+        findings += [Finding(kind, "schema", n) for kind, n in declared.items()]
+        seen = _beyond_chance(self._looks, self._examined)
+        findings += [Finding(kind, "table", min(n, self._texts.count)) for kind, n in seen.items()]
+        return (*findings, *self._wordy())
+
+    def _wordy(self) -> list[Finding]:
+        """Free text, or a text of its own for nearly every record."""
+        count = self._texts.count
+        if count <= FEW:
+            return []
+        if self._texts.median_length >= LONG_TEXT and count > self._present / 10:
+            return [Finding("free text", "table", count)]
+        if count > NEARLY_ALL * self._present:
+            return [Finding("a text of its own for nearly every record", "table", count)]
+        return []
+
+    def _registers(self) -> list[Finding]:
+        """Whole numbers of nine digits or more, nearly all distinct or with valid check digits."""
+        count = self._texts.count
+        if count <= FEW:
+            return []
+        kinds = [kind for kind, n in self._looks.items() if n > NEARLY_ALL * self._examined]
+        if kinds:
+            return [Finding(kind, "table", count) for kind in kinds]
+        if count > NEARLY_ALL**2 * self._present:
+            return [Finding("long numbers, nearly all distinct,", "table", count)]
+        return []
+
+
+def _labels(column: CategoricalColumn | BooleanColumn) -> Sequence[str]:
+    if isinstance(column, CategoricalColumn):
+        return column.categories
+    return (column.true, column.false)
+
+
+def _matches(texts: Sequence[str]) -> Counter[str]:
+    """How many texts match each pattern, by its place in `PATTERNS`, or hold a given name."""
+    counts: Counter[str] = Counter()
+    for text in texts:
+        if holds_given_name(text):
+            counts[_NAMES] += 1
+        if HAS_DIGITS.search(text):
+            counts.update(str(n) for n, pattern in enumerate(PATTERNS) if pattern.matches(text))
+    return counts
+
+
+def _beyond_chance(counts: Counter[str], texts: int) -> dict[str, int]:
+    """By kind, how many texts look like it, where they are more than chance would have it."""
+    kinds: dict[str, int] = {}
+    if counts[_NAMES] >= MIN_NAMES and counts[_NAMES] > NAMES_SHARE * texts:
+        kinds["personal names"] = counts[_NAMES]
+    for number, pattern in enumerate(PATTERNS):
+        count = counts[str(number)]
+        if count > pattern.share * texts:
+            kinds[pattern.kind] = max(count, kinds.get(pattern.kind, 0))
+    return kinds
+
+
+def _register_matches(texts: Sequence[str]) -> Counter[str]:
+    return Counter(
+        kind
+        for text in texts
+        for kind, lengths, valid in REGISTERS
+        if len(text) in lengths and valid(text)
+    )
+
+
+def _may_be_register(series: pd.Series) -> bool:
+    """Whether at least half of the cells could be whole numbers of nine digits: cheap to say."""
+    if pd.api.types.is_bool_dtype(series.dtype):
+        return False
+    if pd.api.types.is_numeric_dtype(series.dtype):
+        numbers = series.to_numpy(dtype=np.float64, na_value=np.nan)
+        long = int((np.abs(numbers) >= 10.0 ** (REGISTER_DIGITS - 1)).sum())
+    elif series.dtype == "str":
+        lengths = pc.utf8_length(pa.array(series, type=pa.large_string(), from_pandas=True))
+        long = pc.sum(pc.greater_equal(lengths, REGISTER_DIGITS)).as_py() or 0
+    else:
+        return series.dtype == object
+    return bool(2 * long >= series.notna().sum())

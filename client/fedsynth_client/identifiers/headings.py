@@ -1,0 +1,49 @@
+"""Headings that announce a name, an address, a birth date or a person's number, in seven languages."""
+
+import re
+import unicodedata
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+_ALWAYS = _words("""surname firstname lastname forename fullname maidenname username login
+email mail phone telephone tel mobile fax street address ssn nin bsn nhs nhsnumber iban passport mrn
+dob birthdate birthday cardnumber vin uuid guid
+vorname nachname familienname geburtsdatum geburtstag telefon telefonnummer handy handynummer strasse
+straße adresse anschrift versichertennummer krankenversichertennummer versicherungsnummer steuernummer
+sozialversicherungsnummer ausweisnummer kontonummer
+naam voornaam achternaam geboortedatum telefoonnummer burgerservicenummer
+nom prenom adressepostale portable courriel datenaissance datedenaissance nir numerosecu
+numerosecuritesociale
+apellido apellidos nombre dni nie domicilio correo fechanacimiento fechadenacimiento
+nome cognome indirizzo telefono cellulare codicefiscale tesserasanitaria datanascita datadinascita
+luogonascita luogodinascita partitaiva""")
+_PERSONS = _words("""first last full given family maiden middle patient person customer client
+member subject citizen employee user holder mother father spouse doctor physician contact""")
+_NUMBERS = _words("id ids number no nr nbr num key identifier")
+_NUMBERED = _PERSONS | _words("""national social security insurance tax account acct card licence
+license record""")
+
+
+def names_a_person(heading: str) -> bool:
+    """Whether a heading announces a name, an address or a person's number.
+
+    >>> [names_a_person(h) for h in ("Last Name", "patient_nbr", "e-mail", "dateOfBirth")]
+    [True, True, True, True]
+    >>> [names_a_person(h) for h in ("hospital_name", "admission_type_id", "num_lab_procedures")]
+    [False, False, False]
+    """
+    plain = unicodedata.normalize("NFKD", heading)  # prénom, téléphone
+    plain = "".join(mark for mark in plain if not unicodedata.combining(mark))
+    spaced = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", plain)
+    words = [word.lower() for word in re.split(r"[\W_\d]+", spaced) if word]
+    whole, parts = "".join(words), set(words)
+    if parts & _ALWAYS or whole in _ALWAYS or whole in {"name", "names", "postcode", "zipcode"}:
+        return True
+    if parts & {"name", "names"} and parts & _PERSONS:
+        return True
+    if parts & {"date", "day"} and parts & {"birth", "death"}:
+        return True
+    return bool(parts & _NUMBERS and parts & _NUMBERED)

@@ -1,0 +1,101 @@
+"""A plan as a person at the site reads it before approving: what it costs, what is left, why not.
+
+The reasons against a plan are those of the vault itself (`vault.admission`), taken as if the plan
+were approved. Nothing here looks at a record.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from fedsynth_client.budget.ledger import Charge
+from fedsynth_client.budget.policy import Policy
+from fedsynth_client.budget.spending import Total
+from fedsynth_client.vault.admission import reasons_against_cost, reasons_against_terms
+from fedsynth_common.errors import FedsynthError
+from fedsynth_common.privacy import PrivacyError
+from fedsynth_common.privacy.accounting import epsilon
+from fedsynth_common.privacy.events import DpSgdEvent, Event
+from fedsynth_common.protocol.plan import Plan
+from fedsynth_common.schema import Schema
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepCost:
+    """One line of the cost table; the ε is that of the step alone, at the plan's δ."""
+
+    step: str
+    what: str
+    noise_multiplier: float
+    epsilon: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Review:
+    """What a plan would cost this site.
+
+    Attributes:
+        steps: The cost table.
+        cost: ε of the whole plan at its own δ.
+        spent: What everything charged before comes to, this study left out.
+        after: The same with this plan.
+        several: Whether other studies were charged, so that the Rényi filter decides.
+        refusals: Why the vault would refuse the plan; empty if it would accept it.
+    """
+
+    steps: tuple[StepCost, ...]
+    cost: float
+    spent: Total
+    after: Total
+    several: bool
+    refusals: tuple[str, ...]
+
+
+def review(plan: Plan, policy: Policy, schema: Schema, charges: Sequence[Charge]) -> Review:
+    """The costs of a plan, and the vault's reasons against it, were it approved.
+
+    Raises:
+        FedsynthError: the costs of the plan, or of what was charged before, cannot be computed.
+    """
+    try:
+        return _review(plan, policy, schema, charges)
+    except PrivacyError as error:
+        raise FedsynthError(f"the cost of the plan cannot be computed: {error}") from None
+
+
+def _review(plan: Plan, policy: Policy, schema: Schema, charges: Sequence[Charge]) -> Review:
+    planned = plan.planned_events()
+    others = [charge for charge in charges if charge.study != plan.study]
+    before = [event for charge in others for event in charge.events]
+    cost = epsilon(planned, plan.delta)
+    after = Total.of([*planned, *before], policy, several=bool(others))
+    approving = policy.model_copy(update={"approved_plans": (plan.digest,)})
+    reasons = [
+        *reasons_against_terms(plan, approving, schema),
+        *reasons_against_cost(plan, approving, charges),
+    ]
+    return Review(
+        steps=tuple(_steps(plan)),
+        cost=cost,
+        spent=Total.of(before, policy, several=len({charge.study for charge in others}) > 1),
+        after=after,
+        several=bool(others),
+        refusals=tuple(reason.words for reason in reasons),
+    )
+
+
+def _steps(plan: Plan) -> list[StepCost]:
+    return [
+        StepCost(
+            step=run.label,
+            what=_what(event, run.purpose),
+            noise_multiplier=run.event.noise_multiplier,
+            epsilon=epsilon([event], plan.delta),
+        )
+        for run, event in zip(plan.message_runs, plan.planned_events(), strict=True)
+    ]
+
+
+def _what(event: Event, purpose: str) -> str:
+    if isinstance(event, DpSgdEvent):
+        return f"training: {event.steps} DP-SGD steps, sampling rate {event.sampling_rate:g}"
+    return f"{purpose}: noisy counts"

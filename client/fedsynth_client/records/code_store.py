@@ -1,0 +1,136 @@
+"""Encoded records that need not fit into memory: a matrix of codes, in memory or in a nameless file.
+
+Up to `IN_MEMORY` bytes the codes never touch a disk. Beyond that they go to a temporary file that has
+no name from the start (O_TMPFILE; where a file system lacks it, the name is removed at once) and is
+readable by this process alone, so nothing is left behind by whatever end the process takes. The file
+is then mapped read-only. Mapped pages count as the process's own memory while it keeps them:
+`release` gives them back after each piece, so peak memory does not grow with the table.
+
+Guarantee: the codes are those that were appended, in order, whichever way they are kept; once
+finished nothing changes them, so a table that is replaced on disk changes nothing either.
+"""
+
+import hashlib
+import io
+import mmap
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO, cast
+
+import numpy as np
+
+from fedsynth_common.array_types import Int64Array, UInt16Array
+from fedsynth_common.errors import InputError
+
+IN_MEMORY = 1 << 26  # bytes
+CHUNK = 1 << 15  # rows looked at together
+
+
+class CodeStore:
+    """Takes codes (any number of rows, `columns` columns) and gives one matrix."""
+
+    def __init__(self, columns: int, folder: Path | None = None, keep: bool = True) -> None:
+        """Use `folder` for the file, if one is needed; without `keep` only count and hash."""
+        self._columns, self._keep = columns, keep
+        self._hash = hashlib.sha256()
+        self._folder, self._file = folder, cast("IO[bytes]", io.BytesIO())
+        self._on_disk, self.rows = False, 0
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the codes appended so far, for the site's own log."""
+        return self._hash.hexdigest()
+
+    def append(self, codes: UInt16Array) -> None:
+        """Add rows.
+
+        Raises:
+            InputError: the disk is full.
+        """
+        content = np.ascontiguousarray(codes, dtype="<u2").data
+        self._hash.update(content)
+        self.rows += len(codes)
+        if self._keep:
+            if not self._on_disk and self._file.tell() + content.nbytes > IN_MEMORY:
+                self._move_to_disk()
+            self._write(content)
+
+    def keep_rows(self, kept: Int64Array) -> None:
+        """Drop all rows but these (ascending row numbers), moving the others up in place."""
+        width, done = 2 * self._columns, 0
+        if len(kept) == self.rows:
+            return
+        for start in range(0, self.rows, CHUNK):
+            self._file.seek(start * width)
+            read = np.frombuffer(self._file.read(CHUNK * width), "<u2").reshape(-1, self._columns)
+            first, last = np.searchsorted(kept, [start, start + CHUNK])
+            self._file.seek(done * width)
+            # rows only move up: what is written over was read before
+            self._write(np.ascontiguousarray(read[kept[first:last] - start]).data)
+            done += last - first
+        self._file.truncate(done * width)
+        self.rows = done
+
+    def finish(self) -> UInt16Array:
+        """The matrix (rows, columns), read-only. The store is used up."""
+        size = 2 * self._columns * self.rows
+        with self._file as file, _kept_on_disk():
+            file.flush()
+            if self._on_disk and size:
+                codes: UInt16Array = np.memmap(file, dtype="<u2", mode="r", shape=(size // 2,))
+            else:
+                file.seek(0)
+                codes = np.frombuffer(file.read(size), dtype="<u2")
+        return codes.reshape(self.rows, self._columns)
+
+    def close(self) -> None:
+        """Drop everything."""
+        with suppress(OSError):  # what does not fit on the disk is not wanted any more
+            self._file.close()
+
+    def _move_to_disk(self) -> None:
+        previous = self._file
+        with previous, _kept_on_disk():
+            self._file = cast("IO[bytes]", tempfile.TemporaryFile(dir=self._folder))  # noqa: SIM115
+            self._on_disk = True
+            previous.seek(0)
+            shutil.copyfileobj(previous, self._file)
+
+    def _write(self, content: memoryview) -> None:
+        with _kept_on_disk():
+            self._file.write(content)
+
+
+@contextmanager
+def _kept_on_disk() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        fault = f"the encoded records cannot be kept on disk ({error.strerror})"
+        raise InputError(
+            f"{fault}; make room, or a larger volume for the ledger's folder"
+        ) from None
+
+
+def chunks(codes: UInt16Array, rows: int = CHUNK) -> Iterator[UInt16Array]:
+    """Consecutive rows of a matrix; a piece is to be used before the next is asked for."""
+    for start in range(0, len(codes), rows):
+        yield codes[start : start + rows]
+        release(codes)
+
+
+def take(codes: UInt16Array, rows: Int64Array) -> UInt16Array:
+    """A copy of the given rows."""
+    taken = codes[rows]
+    release(codes)
+    return np.asarray(taken)
+
+
+def release(codes: UInt16Array) -> None:
+    """Give the pages of a mapped matrix back; they are read again when needed."""
+    mapped = getattr(codes, "_mmap", None)
+    if mapped is not None:
+        mapped.madvise(mmap.MADV_DONTNEED)

@@ -1,0 +1,182 @@
+"""The site's records, encoded once and read-only from then on.
+
+A record becomes a row of fine codes of the public schema; the text of the table is dropped. Where
+the schema names a person key, at most `rows_per_person` rows of a person are kept, chosen uniformly
+and independently of every other person, so that adding or removing a person changes nothing about
+the rows kept of the others. The keys themselves are reduced to a running number.
+
+A table is read in chunks and need not fit into memory: its codes go to a `CodeStore`, and of each key
+128 bits of a keyed hash are kept until all rows are known.
+
+The unit of privacy is the *person* where there is a key and the record otherwise: samples are drawn
+and gradients are clipped per unit.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from fedsynth_client.records.code_store import CodeStore, chunks, take
+from fedsynth_client.records.person_keys import PersonKeys
+from fedsynth_client.records.sources import FrameSource, Source, open_source
+from fedsynth_common.array_types import Int64Array, UInt16Array
+from fedsynth_common.encoding import EncodedTable, encode
+from fedsynth_common.privacy.randomness import Randomness
+from fedsynth_common.schema import Schema
+
+
+@dataclass(frozen=True)
+class Records:
+    """Fine codes (n, d) and, with a person key, the person (0..P-1) of each row.
+
+    `digest` is the SHA-256 of all rows' codes as they were read, for the site's own log.
+    """
+
+    codes: UInt16Array
+    person: Int64Array | None = None
+    digest: str = ""
+
+    def __len__(self) -> int:
+        return len(self.codes)
+
+    @property
+    def units(self) -> int:
+        """Number of persons, or of records where no person key is named. Private."""
+        return len(self.codes) if self.person is None else len(self._starts) - 1
+
+    def chunks(self) -> Iterator[UInt16Array]:
+        """All rows, piece by piece, with bounded memory; use a piece before asking for the next."""
+        return chunks(self.codes)
+
+    def take(self, rows: Int64Array) -> UInt16Array:
+        """The codes of the given rows."""
+        return take(self.codes, rows)
+
+    @cached_property
+    def _order(self) -> Int64Array:
+        """Row numbers sorted by person."""
+        return np.argsort(self._persons, kind="stable").astype(np.int64)
+
+    @cached_property
+    def _starts(self) -> Int64Array:
+        """Where each person's rows start in `_order`, and the end of the last."""
+        counts = np.bincount(self._persons)
+        return np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+
+    @property
+    def _persons(self) -> Int64Array:
+        if self.person is None:
+            raise ValueError("these records have no person key")
+        return self.person
+
+    def sort_persons(self) -> None:
+        """Sort the rows by person now, so that no request takes memory for good."""
+        if self.person is not None:
+            _ = self._order, self._starts
+
+    def rows_of(self, units: Int64Array) -> tuple[Int64Array, Int64Array | None]:
+        """All rows of some units: row numbers, and for each row the position of its unit.
+
+        Without a person key each row is its own unit, and no positions are returned.
+
+        >>> records = Records(np.zeros((3, 1), np.uint16), np.array([1, 0, 1]))
+        >>> rows, groups = records.rows_of(np.array([1]))
+        >>> rows.tolist(), groups
+        ([0, 2], array([0, 0]))
+        """
+        if self.person is None:
+            return units, None
+        sizes = self._starts[units + 1] - self._starts[units]
+        groups = np.repeat(np.arange(len(units)), sizes)
+        within = np.arange(len(groups)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+        return self._order[self._starts[units][groups] + within], groups
+
+
+class RecordsBuilder:
+    """Encoded chunks in, records out, without ever holding the whole table."""
+
+    def __init__(self, schema: Schema, scratch: Path | None = None, keep: bool = True) -> None:
+        """Use the folder `scratch` for codes that are too many for memory; or keep none of them."""
+        self._schema = schema
+        self._store = CodeStore(len(schema.modelled), scratch, keep)
+        self._keys = PersonKeys(schema.person_key) if schema.person_key else None
+
+    def add(self, frame: pd.DataFrame) -> EncodedTable:
+        """Encode a chunk and append it. Every record of a vault or a simulation comes in here.
+
+        Raises:
+            MissingKeyError: a row without a person key.
+            InputError: the columns are not those of the schema, or cells cannot be repaired.
+        """
+        encoded = encode(frame, self._schema)
+        if self._keys is not None:
+            self._keys.add(frame)
+        self._store.append(encoded.codes)
+        return encoded
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the codes so far. For the site's own operator."""
+        return self._store.digest
+
+    @property
+    def units(self) -> int:
+        """Number of persons, or of rows without a person key. Private."""
+        return self._store.rows if self._keys is None else self._keys.count()
+
+    def finish(self, randomness: Randomness) -> Records:
+        """The records, each person's contribution bounded. The builder is used up."""
+        digest = self._store.digest
+        if self._keys is None:
+            return Records(self._store.finish(), digest=digest)
+        person = self._keys.numbers()
+        kept = _bounded(person, self._schema.rows_per_person, randomness.generator())
+        self._store.keep_rows(kept)
+        numbers = np.unique(person[kept], return_inverse=True)[1].astype(np.int64)
+        return Records(self._store.finish(), numbers, digest)
+
+    def close(self) -> None:
+        """Drop everything."""
+        self._store.close()
+
+
+def load_records(
+    source: Path | str | pd.DataFrame | Source,
+    schema: Schema,
+    randomness: Randomness,
+    scratch: Path | None = None,
+) -> Records:
+    """Read, encode and bound the contribution of each person.
+
+    Args:
+        source: the table, its path, or any other source.
+        schema: the public schema.
+        randomness: chooses the rows kept of persons with too many.
+        scratch: folder of the nameless file for codes that are too many for memory.
+
+    Raises:
+        InputError: naming the file, column and what to do.
+    """
+    if isinstance(source, pd.DataFrame):
+        source = FrameSource(source)
+    elif isinstance(source, Path | str):
+        source = open_source(Path(source))
+    builder = RecordsBuilder(schema, scratch)
+    try:
+        for chunk in source.chunks():
+            builder.add(chunk)
+        return builder.finish(randomness)
+    finally:
+        builder.close()
+
+
+def _bounded(person: Int64Array, limit: int, generator: np.random.Generator) -> Int64Array:
+    """Row numbers, in order, of at most `limit` uniformly chosen rows of each person."""
+    order = np.lexsort((generator.random(len(person)), person))
+    sizes = np.bincount(person)
+    rank = np.arange(len(person)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+    return np.sort(order[rank < limit])

@@ -1,0 +1,1 @@
+"""Settings that a person writes at the site, read from TOML or JSON."""
