@@ -1114,7 +1114,9 @@ MUTANTS = (
         f"{SITE}/cli/serve.py",
         "        prove_memory(memory_needed(len(records), WAITING_BYTES))\n",
         "",
-        (f"{C}site_cli.py::test_a_vault_does_not_start_without_memory_for_the_largest_request",),
+        (
+            f"{C}cli/test_site_commands.py::test_a_vault_does_not_start_without_memory_for_the_largest_request",
+        ),
     ),
     Mutant(
         "every request that waits is in memory",
