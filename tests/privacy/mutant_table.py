@@ -386,8 +386,8 @@ MUTANTS = (
         "cross terms of a person's heads forgotten",
         11,
         "common/fedsynth_common/networks/unit_gradients.py",
-        "norms[start:end] = squared_lengths((left.transpose(1, 2) @ right).flatten(1))",
-        "norms[start:end] = (left.square().sum(2) * right.square().sum(2)).sum(1)",
+        "norms += squared_lengths((back.transpose(1, 2) @ there).flatten(1))",
+        "norms += (back.square().sum(2) * there.square().sum(2)).sum(1)",
         (f"{C}vault/test_discriminate.py::test_a_persons_rows_are_clipped_together",),
     ),
     Mutant(
@@ -1114,7 +1114,9 @@ MUTANTS = (
         f"{SITE}/cli/serve.py",
         "        prove_memory(memory_needed(len(records), WAITING_BYTES))\n",
         "",
-        (f"{C}cli/test_site_commands.py::test_a_vault_does_not_start_without_memory_for_the_largest_request",),
+        (
+            f"{C}cli/test_site_commands.py::test_a_vault_does_not_start_without_memory_for_the_largest_request",
+        ),
     ),
     Mutant(
         "every request that waits is in memory",
