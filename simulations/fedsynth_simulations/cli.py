@@ -50,7 +50,8 @@ def simulate(
         str | None,
         typer.Option(
             help="Column that names the site of each record. It replaces --sites and --partition, "
-            "and it is modelled only if the schema declares it."
+            "and it is modelled only if the schema declares it. Its values are published as the "
+            "names of the sites."
         ),
     ] = None,
     partition: Annotated[
