@@ -102,7 +102,7 @@ def test_a_person_may_have_as_many_rows_as_the_accountant_takes():
     fields = json.loads(schema(person_key="patient").to_json()) | {
         "rows_per_person": MAX_ROWS_PER_PERSON + 1
     }
-    with pytest.raises(InputError, match=r"rows_per_person: .*less than or equal to 1000"):
+    with pytest.raises(InputError, match=r"rows_per_person: expected a number of at most 1000"):
         Schema.from_json(json.dumps(fields))
 
 
