@@ -790,7 +790,7 @@ MUTANTS = (
         f"{VAULT}/checks.py",
         "unpack_floats(request.weights, size, WEIGHT_LIMIT)",
         "unpack_floats(request.weights, size, 3e38)",
-        (f"{P}vault_training.py::test_crafted_weights_are_refused_at_the_door",),
+        (f"{C}vault/test_checks.py::test_malformed_discriminate_requests[huge weight]",),
     ),
     Mutant(
         "weights that are no numbers accepted",
@@ -798,7 +798,7 @@ MUTANTS = (
         f"{PROTOCOL}/codec.py",
         "if not np.isfinite(values).all() or (values.size and np.abs(values).max() > limit):",
         "if values.size and np.abs(values).max() > limit:",
-        (f"{C}vault/test_checks.py::test_malformed_discriminate_requests[NaN weight]",),
+        ("tests/common/test_codec.py::test_floats_beyond_the_limit_are_refused",),
     ),
     # 14: the ledger
     Mutant(
