@@ -386,8 +386,8 @@ MUTANTS = (
         "cross terms of a person's heads forgotten",
         11,
         "common/fedsynth_common/networks/unit_gradients.py",
-        "norms += squared_lengths((back.transpose(1, 2) @ there).flatten(1))",
-        "norms += (back.square().sum(2) * there.square().sum(2)).sum(1)",
+        "norms[start:end] = squared_lengths((left.transpose(1, 2) @ right).flatten(1))",
+        "norms[start:end] = (left.square().sum(2) * right.square().sum(2)).sum(1)",
         (f"{C}vault/test_discriminate.py::test_a_persons_rows_are_clipped_together",),
     ),
     Mutant(
