@@ -45,7 +45,7 @@ pytestmark = pytest.mark.privacy
 TABLES = (1, 3_000, 3_001, 200_000)
 PERSON = (1, 59, 60)  # rows of one person among others
 NOISE = 1 << 20  # bytes; torch holds on to some of what it frees
-LITTLE_NOISE = 1 << 18  # numpy does not: two processes that do the same seldom differ by a fifth
+LITTLE_NOISE = 1 << 19  # numpy does not, and arrays have pages of their own
 HUGE = 10**7  # variance that satisfies the plan for as many marginals
 
 
@@ -59,6 +59,14 @@ def pairs(site, many):
         pb.Marginal(axes=[axis, pb.Axis(column=1, view=-1)], noise_variance=HUGE) for axis in axes
     ]
     return site.measure_request(marginals=marginals, views=views)
+
+
+def many_views(site):
+    """Few counts of many views of one column, so that to look them up takes the most memory."""
+    marginals = [
+        pb.Marginal(axes=[pb.Axis(column=1, view=k)], noise_variance=HUGE) for k in range(20)
+    ]
+    return site.measure_request(marginals=marginals, views=pack_views([[0, 1]] * 20))
 
 
 def of_wide_columns(rows):
@@ -113,6 +121,7 @@ LARGE = {"steps_per_message": 1, "sampling_rate": 1.0, "noise_multiplier": 4.0}
 WIDE, DEEP = (263_000,), (2_230, 2_200)  # nearly as many parameters as a request may have
 REQUESTS = {
     "measure: an ordinary request": (of_records, Site.measure_request),
+    "measure: many views": (of_records, many_views),
     "measure: many marginals": (of_records, lambda site: pairs(site, 2_000)),
     "discriminate: one person": (
         lambda rows: of_one_person(rows, (10_000,)),
@@ -154,9 +163,8 @@ def measured(names, tables, limit=None):
 
 
 def parent(names, tables, limit):
-    for method in {name.partition(":")[0] for name in names}:
-        site = Site().enrolled()
-        site.vault.call(method, getattr(site, f"{method}_request")().SerializeToString())
+    for name in names:  # so that libraries are loaded and the request's price is known
+        one(name, tables[0], None)
     print(
         json.dumps([[name, rows, *forked(name, rows, limit)] for name in names for rows in tables])
     )

@@ -294,7 +294,7 @@ def _membership(rule: Rule, when: When, place: int, looked_up: _Column) -> Membe
         if isinstance(column, BooleanColumn) or _grid(column) is None:
             _refuse(rule, f"column {column.name!r} has no order: give values, not bounds")
         if when.minimum is not None:
-            low = max(low, _bound(rule, when.minimum, looked_up, up=True))
+            low = min(high, max(low, _bound(rule, when.minimum, looked_up, up=True)))
         if when.maximum is not None:
             high = min(high, _bound(rule, when.maximum, looked_up, up=False) + 1)
         members = TickSet([low], [max(low, high)])
