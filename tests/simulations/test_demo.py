@@ -53,7 +53,7 @@ def test_every_hospital_pays_less_than_epsilon_and_the_unit_is_the_person(finish
         "south-carolina",
     }
     assert all(1.9 < site.epsilon <= 2 for site in statement.sites)
-    assert "for one person." in " ".join(result.output.split())
+    assert "protects one person against" in " ".join(result.output.split())
 
 
 def test_synthetic_records_have_the_columns_of_the_schema(finished):
@@ -61,7 +61,7 @@ def test_synthetic_records_have_the_columns_of_the_schema(finished):
     synthetic = pd.read_csv(out / "synthetic.csv")
     assert list(synthetic.columns) == [column.name for column in demo_schema().modelled]
     measured = json.loads((out / "generator" / "measurements.json").read_text())
-    assert len(synthetic) == round(measured["records"])
+    assert abs(len(synthetic) - measured["records"]) <= 0.56  # the file keeps one decimal
 
 
 def test_report_compares_real_synthetic_and_floor(finished):
