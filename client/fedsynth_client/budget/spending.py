@@ -13,7 +13,14 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from fedsynth_client.budget.ledger import Charge, Head, Ledger, charges_in, genesis, of_this_version
+from fedsynth_client.budget.charge_chain import (
+    Charge,
+    Head,
+    charges_in,
+    genesis,
+    of_this_version,
+    verified_links,
+)
 from fedsynth_client.budget.ledger_guards import Witness
 from fedsynth_client.budget.policy import Policy
 from fedsynth_common.errors import RefusalError
@@ -34,7 +41,7 @@ ROLLED_BACK = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class Account:
+class LedgerState:
     """All charges of a data set, the head of their chain, and what is wrong with it, if anything.
 
     `started` is false for a site that no study has reached yet; `head` is None with a fault.
@@ -46,38 +53,38 @@ class Account:
     fault: str = ""
 
 
-def read_account(path: Path, dataset: str, witness: Path | None = None) -> Account:
+def read_ledger(path: Path, dataset: str, witness: Path | None = None) -> LedgerState:
     """The account at `path`, verified like a vault verifies it on starting."""
     seal = Witness(witness or f"{path}.witness")
     try:
         seal.refuse_missing_ledger(path)
     except RefusalError:
-        return Account(fault=DELETED)
+        return LedgerState(fault=DELETED)
     if not path.exists():
-        return Account(head=(0, genesis(dataset)), started=False)
+        return LedgerState(head=(0, genesis(dataset)), started=False)
     try:
         seen = seal.read()
         with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as database:
             return _verified(database, seal, seen, dataset)
     except sqlite3.Error:
-        return Account(fault=UNREADABLE)
+        return LedgerState(fault=UNREADABLE)
     except RefusalError:
-        return Account(fault=ROLLED_BACK)
+        return LedgerState(fault=ROLLED_BACK)
 
 
 def _verified(
     database: sqlite3.Connection, seal: Witness, seen: Head | None, dataset: str
-) -> Account:
+) -> LedgerState:
     database.execute("BEGIN")  # one snapshot for chain and charges, while a vault may be writing
     try:
-        links = Ledger.verified_links(database, genesis(dataset))
+        links = verified_links(database, genesis(dataset))
     except RefusalError:
-        return Account(fault=DAMAGED)
+        return LedgerState(fault=DAMAGED)
     seal.compare(seen, links)
     if not of_this_version(database):
-        return Account(fault=OLDER)
+        return LedgerState(fault=OLDER)
     last = max(links)
-    return Account(charges=tuple(charges_in(database)), head=(last, links[last]))
+    return LedgerState(charges=tuple(charges_in(database)), head=(last, links[last]))
 
 
 @dataclass(frozen=True, kw_only=True)

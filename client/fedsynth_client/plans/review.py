@@ -7,7 +7,7 @@ were approved. Nothing here looks at a record.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from fedsynth_client.budget.ledger import Charge
+from fedsynth_client.budget.charge_chain import Charge
 from fedsynth_client.budget.policy import Policy
 from fedsynth_client.budget.spending import Total
 from fedsynth_client.vault.admission import reasons_against_cost, reasons_against_terms

@@ -23,7 +23,7 @@ step at hand, and the plan's remaining steps.
 from collections.abc import Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass
 
-from fedsynth_client.budget.ledger import Charge
+from fedsynth_client.budget.charge_chain import Charge
 from fedsynth_client.budget.policy import Policy
 from fedsynth_common.errors import ErrorCode, RefusalError
 from fedsynth_common.privacy.accounting import epsilon, share_of_cap

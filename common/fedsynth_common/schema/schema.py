@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from fedsynth_common.durable import write_output
 from fedsynth_common.errors import InputError
+from fedsynth_common.fault_places import Place
 from fedsynth_common.limits import MAX_SCHEMA_BYTES, printable
 from fedsynth_common.schema.columns import (
     CategoricalColumn,
@@ -27,10 +28,10 @@ from fedsynth_common.schema.columns import (
     Name,
     TextColumn,
 )
-from fedsynth_common.schema.compiled_rules import compile_rules
 from fedsynth_common.schema.domain import FineDomain, domain_of
+from fedsynth_common.schema.rule_compiler import compile_rules
 from fedsynth_common.schema.rules import Rule, columns_of
-from fedsynth_common.validated import Place, dotted, faults_of, read_text
+from fedsynth_common.validated import dotted, faults_of, read_text
 
 Origin = Literal["declared", "drafted from data"]
 MAX_ROWS_PER_PERSON = 1_000
