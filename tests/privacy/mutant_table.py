@@ -943,8 +943,8 @@ MUTANTS = (
         "chain of the ledger unverified",
         14,
         f"{SITE}/budget/charge_chain.py",
-        "        if not sound:",
-        "        if False:",
+        "    if not sound:",
+        "    if False:",
         (f"{C}budget/test_ledger.py::test_another_data_set_blocks",),
     ),
     Mutant(

@@ -30,9 +30,9 @@ CREATE TABLE IF NOT EXISTS studies (study TEXT PRIMARY KEY, digest TEXT NOT NULL
 
 
 class Charge(NamedTuple):
-    """What one step of a study was charged, and what the study's whole plan would be.
+    """The events that one step of a study was charged, and the events of the study's whole plan.
 
-    `planned` is None where the ledger holds no plan that this version can read.
+    `planned` is None if the ledger holds no plan of the study that this version can read.
     """
 
     study: str
@@ -82,7 +82,7 @@ def charges_in(database: sqlite3.Connection) -> list[Charge]:
 
 @lru_cache(maxsize=64)
 def _planned(plan_json: bytes) -> tuple[Event, ...] | None:
-    """The events of an accepted plan."""
+    """The events of an accepted plan; None if this version cannot read it."""
     try:
         return Plan.from_json(plan_json).planned_events()
     except (InputError, PrivacyError):
@@ -90,7 +90,7 @@ def _planned(plan_json: bytes) -> tuple[Event, ...] | None:
 
 
 def of_this_version(database: sqlite3.Connection) -> bool:
-    """Whether replies are stored with their seal; the first ledgers had none."""
+    """Whether the ledger stores each reply with its hash. The first ledgers did not."""
     columns = {row[1] for row in database.execute("PRAGMA table_info(outbox)")}
     return not columns or "seal" in columns
 

@@ -1,14 +1,16 @@
-"""The site's ledger: what was ever charged to the people in its table, and what was answered.
+"""The site's ledger: everything that was ever charged to the people in its table, and the replies.
 
-Order of every release: charge -> fsync -> compute -> outbox -> reply. A crash loses
-budget, never privacy: a charge is never refunded, and what was not stored is never computed again.
-A repeated request gets the stored bytes at no charge; the same step with other content is refused.
+Every release passes the same stages in this order: charge, fsync, compute, store in the outbox,
+reply. A crash can therefore cost budget but not privacy. A charge is never refunded, and a step whose
+reply was not stored is never computed again. A repeated request gets the stored bytes at no charge,
+and a request for the same step with other content is refused.
 
-SQLite in WAL mode with `synchronous=FULL` (NORMAL may lose a committed charge when the power
-fails). Charges form a hash chain that starts from the data set's name. A *witness* file holds the
-last number and hash outside the database: an older copy of the ledger, or none at all, then blocks
-(ERR_LEDGER) instead of starting a fresh budget. Keep the witness on another volume where you can;
-a site that loses or restores both at once is beyond what a file can detect.
+The ledger is an SQLite database in WAL mode with `synchronous=FULL`, because NORMAL may lose a
+committed charge when the power fails. The charges form a hash chain that starts from the data set's
+name (`charge_chain.py`). A *witness* file outside the database holds the number and hash of the last
+charge. If the ledger is missing or is an older copy, the witness shows it, and the vault refuses every
+request (ERR_LEDGER) instead of starting a new budget. Keep the witness on another volume where you
+can. If a site loses or restores the ledger and the witness together, no file can show it.
 
 One process owns a ledger. `shared=True` is for simulations whose actors take turns.
 """
@@ -87,7 +89,7 @@ class Ledger:
             self._verify()
 
     def close(self) -> None:
-        """Release the file and its lock."""
+        """Close the database and release its locks."""
         self._db.close()
         self._release()
 
@@ -96,7 +98,7 @@ class Ledger:
             self._locks.pop().release()
 
     def accept(self, study: str, digest: str, plan_json: bytes) -> None:
-        """Remember an accepted plan; accepting it again changes nothing.
+        """Store an accepted plan. Accepting the same plan again changes nothing.
 
         Raises:
             RefusalError: ERR_CONFLICT if the study has another plan already.
@@ -122,14 +124,14 @@ class Ledger:
         events: Sequence[Event],
         admit: Callable[[list[Charge]], None] | None = None,
     ) -> None:
-        """Record what a step is about to release; durable when this returns.
+        """Charge what a step is about to release. The charge is on disk when this returns.
 
-        `admit` sees all earlier charges within the same transaction and refuses by raising, so
-        that a cap holds however many requests arrive at once.
+        `admit` is given all earlier charges within the same transaction, and raises to refuse. So
+        the cap holds even if many requests arrive at once.
 
         Raises:
-            RefusalError: ERR_CONFLICT or ERR_SPENT if the step was charged before; what `admit`
-                raises.
+            RefusalError: ERR_CONFLICT or ERR_SPENT if the step was charged before, or whatever
+                `admit` raises.
         """
         with self._exclusive():
             with self._transaction():
@@ -156,7 +158,7 @@ class Ledger:
             raise RefusalError(ErrorCode.SPENT if same else ErrorCode.CONFLICT)
 
     def stored_reply(self, study: str, step: int, request_hash: str) -> bytes | None:
-        """The bytes answered to this very request before; None if the step was never charged.
+        """The reply that was stored for this same request; None if the step was never charged.
 
         Raises:
             RefusalError: ERR_CONFLICT if the step was charged for another request, ERR_SPENT if its
@@ -173,7 +175,7 @@ class Ledger:
         return None
 
     def store_reply(self, study: str, step: int, reply: bytes) -> None:
-        """Keep the reply of a charged step, before it is sent."""
+        """Store the reply of a charged step before it is sent."""
         values = (study, step, reply, hashlib.sha256(reply).hexdigest())
         with self._transaction():
             self._db.execute("INSERT INTO outbox VALUES (?, ?, ?, ?)", values)
@@ -199,7 +201,7 @@ class Ledger:
             return charges_in(self._db)
 
     def _verify(self) -> None:
-        """Integrity, hash chain, witness: all hold, or ERR_LEDGER."""
+        """Check the file, the hash chain and the witness; ERR_LEDGER if one of them does not hold."""
         links = verified_links(self._db, self._genesis)
         if self._witness:
             self._witness.verify(links)
@@ -212,7 +214,7 @@ class Ledger:
 
     @contextmanager
     def _exclusive(self) -> Iterator[None]:
-        """The only one in this process, and among processes that share the file."""
+        """Keep out every other thread of this process and every process that shares the file."""
         with self._mutex:
             if self._locks:
                 with self._locks[0].turn():

@@ -1,13 +1,14 @@
-"""Marginals of the records with discrete Gaussian noise.
+"""Counts marginals of the records and adds discrete Gaussian noise.
 
-One record lies in exactly one cell of each marginal, so adding or removing it moves one count of
-each by one; a person with up to k rows moves the counts of each by at most k in L2 norm. Counts are
-exact integers until the noise is added, and the noise is an exact discrete Gaussian, so no floating
-point stands between the count and the guarantee (Canonne, Kamath & Steinke 2020).
+Each record lies in exactly one cell of each marginal, so adding or removing it changes one count of
+each marginal by one. A person with up to k rows changes the counts of each marginal by at most k in L2
+norm. The counts are exact integers until the noise is added, and the noise is an exact discrete
+Gaussian (Canonne, Kamath & Steinke 2020). So no rounding of floating-point numbers can weaken the
+guarantee.
 
-The reply's length and the memory that it takes depend on the request alone, never on the number of
-records. Values beyond int32 are clamped after the noise. A marginal that is listed twice is counted
-and charged twice, with noise of its own.
+The length of the reply and the memory that is used depend on the request alone, and not on the number
+of records. Values beyond int32 are clamped after the noise. A marginal that is listed twice is counted
+and charged twice, each time with its own noise.
 """
 
 import math
@@ -25,14 +26,16 @@ from fedsynth_common.privacy.noise import noisy_counts
 from fedsynth_common.privacy.randomness import Randomness
 from fedsynth_common.protocol.codec import pack_counts
 
-_ROWS = 1 << 16  # rows looked at together, at most
-_LOOKED_UP = 1 << 24  # groups looked up together (32 MiB): bounds memory, changes nothing else
-_NOISED = 1 << 20  # counts that get their noise together: bounds memory, changes nothing else
+_ROWS = 1 << 16  # most rows that are counted at a time
+_LOOKED_UP = (
+    1 << 24
+)  # most groups that are looked up at a time (32 MiB): bounds memory and nothing else
+_NOISED = 1 << 20  # most counts that get their noise at a time: bounds memory and nothing else
 
 
 @dataclass(frozen=True)
 class Axis:
-    """A column seen through a view with `width` groups; no view means the fine codes."""
+    """A column, grouped by a view with `width` groups; without a view, its fine codes."""
 
     column: int
     width: int
@@ -60,7 +63,7 @@ class Measurement:
     marginals: tuple[Marginal, ...]
 
     def events(self, sensitivity: int) -> tuple[CountsEvent, ...]:
-        """What it costs, if a privacy unit has at most `sensitivity` rows."""
+        """The events that are charged, if a privacy unit has at most `sensitivity` rows."""
         variances = sorted(marginal.variance for marginal in self.marginals)
         return tuple(
             CountsEvent(scale=math.sqrt(v), sensitivity=sensitivity, blocks=len(list(same)))
@@ -107,8 +110,8 @@ def _count(
 ) -> None:
     """Add every record to its cell of each marginal; `counts` holds them one after the other.
 
-    The memory taken is the same for one record and for millions: as many rows at a time as follow from
-    the request, in arrays that are filled at their full size before the first row is looked at.
+    It takes the same memory for one record and for millions. The number of rows that are counted at a
+    time follows from the request, and the arrays are filled at their full size before the first row.
     """
     axes = dict.fromkeys(axis for marginal in marginals for axis in marginal.axes)
     place = {axis: k for k, axis in enumerate(axes)}
@@ -134,7 +137,7 @@ def _look_up(
     index: Int64Array,
     groups: UInt16Array,
 ) -> None:
-    """Write the group of each row into `groups`; `index` is room to compute in."""
+    """Write the group of each row into `groups`; `index` is memory to compute in."""
     if axis.view is None:
         groups[:] = column
     else:
