@@ -1,9 +1,9 @@
-"""Requests that came over the wire, checked and given types, before any record is touched.
+"""Checks requests that came over the network, and gives them types, before a record is touched.
 
-The vault trusts nothing it is sent: every index, width, length and magnitude is checked against the
-schema and the accepted plan. A request that passes can be computed without any further condition on
-its content, in memory that is bounded by public numbers (`fedsynth_common.limits`), and its reply can
-be delivered. Failures are codes, never texts.
+The vault trusts nothing that it is sent. Every index, width, length and magnitude is checked against
+the schema and the accepted plan. A request that passes can be computed without any further condition
+on its content, its memory is bounded by public numbers (`fedsynth_common.limits`), and its reply can
+be delivered. A request that does not pass is refused with a code and without a text.
 """
 
 import hashlib
@@ -19,6 +19,7 @@ from fedsynth_common.limits import (
     AXES_PER_COLUMN,
     MAX_CELLS,
     MAX_MARGINALS,
+    MAX_MECHANISMS_ASKED,
     MAX_PARAMETERS,
     MAX_VARIANCES,
 )
@@ -30,14 +31,17 @@ from fedsynth_common.protocol.codec import (
     unpack_floats,
     unpack_view,
 )
+from fedsynth_common.protocol.counting import Over, sensitivity
 from fedsynth_common.protocol.plan import DiscriminatorPlan, Plan, noise_multiplier
-from fedsynth_common.schema import Schema, domains
+from fedsynth_common.schema import Schema, domains, history_schema
 
 _log = logging.getLogger("fedsynth.vault")
 
 
 def plan_of(request: pb.EnrollRequest, policy: Policy) -> Plan:
-    """The plan of an enrolment. One that nobody approved is not even read: its rules can take hours.
+    """The plan of an enrolment.
+
+    A plan that nobody approved is not parsed, because checking its rules could take hours.
 
     Raises:
         RefusalError: ERR_VERSION for another protocol, ERR_PLAN for anything but a valid plan that
@@ -69,22 +73,31 @@ def measurement_of(request: pb.MeasureRequest, plan: Plan, schema: Schema) -> Me
     step = plan.measure_step(request.step)
     if step is None:
         raise RefusalError(ErrorCode.PLAN)
-    widths = [domain.width for domain in domains(schema)]
+    widths = [domain.width for domain in domains(history_schema(schema))]
     _bound_marginals(request.marginals, len(widths))
     views = _views(request, widths)
     marginals = tuple(_marginal(marginal, widths, views) for marginal in request.marginals)
     if sum(marginal.cells for marginal in marginals) > MAX_CELLS:
         raise RefusalError(ErrorCode.PAYLOAD)
     variances = [marginal.variance for marginal in marginals]
-    if len(set(variances)) > MAX_VARIANCES:
+    moved = [_sensitivity(schema, marginal) for marginal in marginals]
+    most = MAX_VARIANCES if schema.histories is None else MAX_MECHANISMS_ASKED
+    if len(set(zip(variances, moved, strict=True))) > most:
         raise RefusalError(ErrorCode.PAYLOAD)
-    if noise_multiplier(variances, schema.rows_per_person) < step.noise_multiplier * (1 - 1e-9):
+    if noise_multiplier(variances, moved) < step.noise_multiplier * (1 - 1e-9):
         raise RefusalError(ErrorCode.POLICY)
     return Measurement(views, marginals)
 
 
+def _sensitivity(schema: Schema, marginal: Marginal) -> int:
+    try:
+        return sensitivity(schema, marginal.over, marginal.lag)
+    except ValueError:  # the table has no such marginals
+        raise RefusalError(ErrorCode.PAYLOAD) from None
+
+
 def _bound_marginals(marginals: Sequence[pb.Marginal], columns: int) -> None:
-    """Refuse more marginals, axes of a marginal or different axes than are looked up together."""
+    """Refuse a request with more marginals, or a marginal with more axes, than the limits allow."""
     if not 1 <= len(marginals) <= MAX_MARGINALS or any(len(m.axes) > 3 for m in marginals):
         raise RefusalError(ErrorCode.PAYLOAD)
     axes = {(axis.column, axis.view) for marginal in marginals for axis in marginal.axes}
@@ -93,7 +106,7 @@ def _bound_marginals(marginals: Sequence[pb.Marginal], columns: int) -> None:
 
 
 def _views(request: pb.MeasureRequest, widths: Sequence[int]) -> tuple[UInt16Array, ...]:
-    """Every view, checked against the one fine domain that it is used on."""
+    """The views, each checked against the fine domain of the column that it is used on."""
     used: dict[int, set[int]] = {}
     for axis in (axis for marginal in request.marginals for axis in marginal.axes):
         if axis.column >= len(widths) or not -1 <= axis.view < len(request.views):
@@ -108,18 +121,24 @@ def _views(request: pb.MeasureRequest, widths: Sequence[int]) -> tuple[UInt16Arr
 def _marginal(
     marginal: pb.Marginal, widths: Sequence[int], views: Sequence[UInt16Array]
 ) -> Marginal:
-    columns = [axis.column for axis in marginal.axes]
+    columns = [(axis.column, axis.at) for axis in marginal.axes]
     if not 1 <= len(columns) <= 3 or len(set(columns)) != len(columns):
+        raise RefusalError(ErrorCode.PAYLOAD)
+    if int(marginal.over) not in set(map(int, Over)):
+        raise RefusalError(ErrorCode.PAYLOAD)
+    over = Over(int(marginal.over))
+    events = 2 if over in (Over.PERSONS, Over.NEXT) else 1
+    if any(axis.at >= events for axis in marginal.axes):
         raise RefusalError(ErrorCode.PAYLOAD)
     if not 1 <= marginal.noise_variance <= 10**10:
         raise RefusalError(ErrorCode.PAYLOAD)
     axes = tuple(
-        Axis(axis.column, widths[axis.column])
+        Axis(axis.column, widths[axis.column], at=axis.at)
         if axis.view == -1
-        else Axis(axis.column, _groups(views[axis.view]), axis.view)
+        else Axis(axis.column, _groups(views[axis.view]), axis.view, axis.at)
         for axis in marginal.axes
     )
-    return Marginal(axes, marginal.noise_variance)
+    return Marginal(axes, marginal.noise_variance, over, marginal.lag)
 
 
 def _groups(view: UInt16Array) -> int:
@@ -127,12 +146,12 @@ def _groups(view: UInt16Array) -> int:
 
 
 def assignment_of(request: pb.DiscriminateRequest, plan: Plan, schema: Schema) -> Assignment:
-    """The DP-SGD steps of a discriminate request; all privacy parameters are the plan's.
+    """The DP-SGD steps of a request for training. All privacy parameters are those of the plan.
 
     Raises:
-        RefusalError: ERR_PLAN for a step that the plan does not have, ERR_PAYLOAD for wrong
-            lengths, non-finite or huge weights, weights whose rounding nothing
-            bounds, or more than a site has memory for.
+        RefusalError: ERR_PLAN for a step that the plan does not have; ERR_PAYLOAD for wrong
+            lengths, for weights that are not finite, too large or without a bound on their
+            rounding, and for a request that needs more memory than a site has.
     """
     training = plan.discriminator
     if training is None or request.step not in training.steps:
@@ -158,7 +177,7 @@ def assignment_of(request: pb.DiscriminateRequest, plan: Plan, schema: Schema) -
 
 
 def parameter_count(widths: Sequence[int], training: DiscriminatorPlan) -> int:
-    """Parameters of the discriminator, known before it is built.
+    """The number of parameters of the discriminator, before it is built.
 
     Raises:
         RefusalError: ERR_PAYLOAD if there are more than a reply can hold.
