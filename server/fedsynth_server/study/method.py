@@ -9,7 +9,7 @@ NAMES: dict[Variant, str] = {
     "marginals": "marginals of all pairs of columns",
     "gan": "discriminators, and marginals of single columns",
 }
-ACCURACY = "an estimate from public numbers, good to a factor of two"
+ACCURACY = "an estimate, good to about a factor of two; other programs make it longer"
 
 
 def method_of(plan: Plan) -> Variant:
