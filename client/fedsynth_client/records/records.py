@@ -104,6 +104,9 @@ class Records:
 class RecordsBuilder:
     """Encoded chunks in, records out, without ever holding the whole table."""
 
+    kept_counts: HistoryCounts
+    """Of histories, once they are finished: what was changed about the kept events. Private."""
+
     def __init__(self, schema: Schema, scratch: Path | None = None, keep: bool = True) -> None:
         """Use the folder `scratch` for codes that are too many for memory; or keep none of them."""
         self._schema, self._scratch = schema, scratch
