@@ -87,6 +87,32 @@ def make_plan(
     rounds = rounds or Rounds()
     variant = chosen(variant, sites=len(sites), records_per_site=records_per_site, epsilon=epsilon)
     shares = _measure_shares(variant)
+    _refuse_huge_noise(epsilon, table)
+    measures, sigma = _noise_multipliers(variant, rounds, epsilon, delta)
+    return Plan(
+        study=study,
+        table=table,
+        sites=tuple(sites),
+        records_per_site=records_per_site,
+        epsilon=epsilon,
+        delta=delta,
+        measure=tuple(
+            MeasureStep(step=i + 1, purpose=purpose, noise_multiplier=z)  # type: ignore[arg-type]
+            for i, ((purpose, _), z) in enumerate(zip(shares, measures, strict=True))
+        ),
+        discriminator=_discriminator(len(shares) + 1, rounds, sigma, records_per_site),
+    )
+
+
+def _noise_multipliers(
+    variant: Variant, rounds: Rounds, epsilon: float, delta: float
+) -> tuple[list[float], float]:
+    """The least noise multipliers under ε: of each measurement, and of training (0 without it).
+
+    Raises:
+        InputError: there is no such noise.
+    """
+    shares = _measure_shares(variant)
     gan_share = SHARES[variant].get("discriminator", 0.0)
 
     def multipliers(factor: float) -> tuple[list[float], float]:
@@ -107,26 +133,12 @@ def make_plan(
             )
         return planned
 
-    _refuse_huge_noise(epsilon, table)
     try:
-        measures, sigma = multipliers(calibrate(events, epsilon, delta))
+        return multipliers(calibrate(events, epsilon, delta))
     except PrivacyError:
         raise InputError(
             f"--epsilon {epsilon:g}: too large for this study; try 50 or less"
         ) from None
-    return Plan(
-        study=study,
-        table=table,
-        sites=tuple(sites),
-        records_per_site=records_per_site,
-        epsilon=epsilon,
-        delta=delta,
-        measure=tuple(
-            MeasureStep(step=i + 1, purpose=purpose, noise_multiplier=z)  # type: ignore[arg-type]
-            for i, ((purpose, _), z) in enumerate(zip(shares, measures, strict=True))
-        ),
-        discriminator=_discriminator(len(shares) + 1, rounds, sigma, records_per_site),
-    )
 
 
 def _refuse_huge_noise(epsilon: float, table: Schema) -> None:
