@@ -1,4 +1,4 @@
-"""Rules of the house that a linter does not check (CONTRIBUTING.md): lengths of functions, files, prose."""
+"""Rules of the house that no linter checks (CONTRIBUTING.md): the lengths of functions, files, prose."""
 
 import ast
 import re
