@@ -1,4 +1,4 @@
-"""From ε to a plan: how much noise each step needs so that the whole study costs ε and no more.
+"""Makes a plan for ε: how much noise each step needs so that the whole study costs no more than ε.
 
 The budget is split in shares of μ², the squared Gaussian-DP parameter, because squares add under
 composition (Dong, Roth & Su 2022, Cor. 3.3). One factor then scales all noise until the true
@@ -32,7 +32,7 @@ SHARES: dict[Variant, dict[str, float]] = {
     "gan": {"histograms": 0.15, "discriminator": 0.85},
 }
 WORTHWHILE = 45_000
-"""Records x ε / sqrt(sites) from which on the discriminators' share of the budget costs pairs little.
+"""Records x ε / sqrt(sites) from which the discriminators' share of the budget harms pairs little.
 
 Every site adds its own noise, so the mean of K sites has 1 / sqrt(K) of one site's over K times the
 records. Adult has 22,000 at ε = 1 and 5 sites: there the share makes pairs worse by a twentieth, at
