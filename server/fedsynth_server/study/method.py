@@ -1,4 +1,4 @@
-"""What a plan's method is, why `auto` takes it and about how long it takes: said before the start."""
+"""Says before the start what a plan's method is, why `auto` chose it, and about how long it takes."""
 
 from fedsynth_common.protocol.plan import Plan
 from fedsynth_server.study.planning import Variant, chosen
