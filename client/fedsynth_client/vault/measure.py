@@ -23,6 +23,7 @@ from fedsynth_common.array_types import Int64Array, UInt16Array
 from fedsynth_common.privacy.events import CountsEvent
 from fedsynth_common.privacy.noise import noisy_counts
 from fedsynth_common.privacy.randomness import Randomness
+from fedsynth_common.privacy.secure_noise import made_variance
 from fedsynth_common.protocol.codec import pack_counts
 
 _ROWS = 1 << 16  # rows looked at together, at most
@@ -59,12 +60,19 @@ class Measurement:
     views: tuple[UInt16Array, ...]
     marginals: tuple[Marginal, ...]
 
-    def events(self, sensitivity: int) -> tuple[CountsEvent, ...]:
-        """What it costs, if a privacy unit has at most `sensitivity` rows."""
-        variances = sorted(marginal.variance for marginal in self.marginals)
+    def events(self, sensitivity: int, shares: int = 1) -> tuple[CountsEvent, ...]:
+        """What it costs, if a privacy unit has at most `sensitivity` rows.
+
+        Args:
+            sensitivity: the schema's `rows_per_person`.
+            shares: of how many sites the noise is made (`Plan.noise_shares`).
+        """
+        made = sorted(made_variance(marginal.variance, shares) for marginal in self.marginals)
         return tuple(
-            CountsEvent(scale=math.sqrt(v), sensitivity=sensitivity, blocks=len(list(same)))
-            for v, same in groupby(variances)
+            CountsEvent(
+                scale=math.sqrt(v), sensitivity=sensitivity, blocks=len(list(same)), shares=shares
+            )
+            for v, same in groupby(made)
         )
 
 
