@@ -27,6 +27,7 @@ from fedsynth_common.array_types import Int64Array, UInt16Array
 from fedsynth_common.privacy.events import CountsEvent
 from fedsynth_common.privacy.noise import noisy_counts
 from fedsynth_common.privacy.randomness import Randomness
+from fedsynth_common.privacy.secure_noise import made_variance
 from fedsynth_common.protocol.codec import pack_counts
 from fedsynth_common.protocol.counting import Over, sensitivity
 from fedsynth_common.schema import Schema
@@ -73,12 +74,20 @@ class Measurement:
     views: tuple[UInt16Array, ...]
     marginals: tuple[Marginal, ...]
 
-    def events(self, schema: Schema) -> tuple[CountsEvent, ...]:
-        """What it costs: one event for all marginals of one variance and one sensitivity."""
-        alike = Counter((m.variance, sensitivity(schema, m.over, m.lag)) for m in self.marginals)
+    def events(self, schema: Schema, shares: int = 1) -> tuple[CountsEvent, ...]:
+        """What it costs: one event for all marginals of one variance and one sensitivity.
+
+        Args:
+            schema: the site's.
+            shares: of how many sites the noise is made (`Plan.noise_shares`).
+        """
+        alike = Counter(
+            (made_variance(m.variance, shares), sensitivity(schema, m.over, m.lag))
+            for m in self.marginals
+        )
         return tuple(
-            CountsEvent(scale=math.sqrt(variance), sensitivity=moved, blocks=blocks)
-            for (variance, moved), blocks in sorted(alike.items())
+            CountsEvent(scale=math.sqrt(made), sensitivity=moved, blocks=blocks, shares=shares)
+            for (made, moved), blocks in sorted(alike.items())
         )
 
 

@@ -56,6 +56,7 @@ class Vault:
     ) -> None:
         self._records, self._schema, self._policy = records, schema, policy
         self._ledger, self._randomness, self._key = ledger, randomness, signing_key
+        self._receipt_key = signing_key.public_key().public_bytes_raw()
         self._turn = RLock()
 
     def call(self, method: str, request: bytes) -> bytes:
@@ -95,7 +96,7 @@ class Vault:
 
     def _enroll(self, request: pb.EnrollRequest) -> pb.EnrollReply:
         plan = plan_of(request, self._policy)
-        admit_plan(plan, self._policy, self._schema)
+        self._admit(plan)
         admit_cost(plan, self._policy, self._ledger.charged())
         if self._records.units < self._policy.min_records:
             raise RefusalError(ErrorCode.RECORDS)
@@ -104,13 +105,15 @@ class Vault:
         return pb.EnrollReply(
             status=OK,
             package_version=package_version(),
-            receipt_key=self._key.public_key().public_bytes_raw(),
+            receipt_key=self._receipt_key,
             site=site,
             signature=self._key.sign(enrolment_text(bytes.fromhex(plan.digest), site)),
         )
 
     def _measure(self, request: pb.MeasureRequest) -> pb.MeasureReply:
         plan = self._plan(request.plan_digest)
+        if plan.secure_sum:  # its share of the noise does not protect a site's counts by themselves
+            raise RefusalError(ErrorCode.PLAN)
         checked = measurement_of(request, plan, self._schema)
 
         def compute() -> pb.MeasureReply:
@@ -153,8 +156,11 @@ class Vault:
         if hashlib.sha256(accepted).digest() != digest:  # damage must not weaken an approved plan
             raise RefusalError(ErrorCode.LEDGER)
         plan = Plan.from_json(accepted)
-        admit_plan(plan, self._policy, self._schema)
+        self._admit(plan)
         return plan
+
+    def _admit(self, plan: Plan) -> None:
+        admit_plan(plan, self._policy, self._schema, self._receipt_key)
 
     def _release(
         self,
