@@ -33,6 +33,10 @@ MAX_MEASURES, MAX_VARIANCES = 4, 2
 
 Each variance is a mechanism of its own, and to account for one takes up to four seconds. A study of
 fedsynth has two requests of one variance each."""
+MAX_LAG = 3
+"""Of marginals from one event of a person to a later one."""
+MAX_MECHANISMS_ASKED = 2 + MAX_LAG
+"""Different pairs of variance and sensitivity in a measure request about histories."""
 AXES_PER_COLUMN = 8
 """Different views of a column in a measure request, on average over the columns."""
 MAX_PARAMETERS = 5_000_000
@@ -52,6 +56,10 @@ REQUEST_BYTES = {
     "measure": 16 * MIB,
     "discriminate": MAX_MESSAGE_BYTES,
     "receipt": KIB,
+    "keys": KIB,
+    "shares": MIB,
+    "agree": 4 * KIB,
+    "unmask": MIB,
 }
 """The longest request of each method that a vault reads."""
 REPLY_BYTES = {
@@ -59,6 +67,10 @@ REPLY_BYTES = {
     "measure": MAX_MESSAGE_BYTES,
     "discriminate": MAX_MESSAGE_BYTES,
     "receipt": MAX_RECEIPT_BYTES + KIB,
+    "keys": KIB,
+    "shares": MIB,
+    "agree": KIB,
+    "unmask": 64 * KIB,
 }
 """The longest reply of each method that a coordinator reads."""
 

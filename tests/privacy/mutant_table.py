@@ -535,16 +535,16 @@ MUTANTS = (
         "sensitivity k ignored in the charge",
         9,
         f"{VAULT}/service.py",
-        "checked.events(self._schema.rows_per_person)",
-        "checked.events(1)",
+        "events = checked.events(self._schema)",
+        'events = checked.events(self._schema.model_copy(update={"rows_per_person": 1}))',
         (f"{C}vault/test_service.py::test_persons_are_charged_with_all_their_rows",),
     ),
     Mutant(
         "sensitivity k ignored in the least noise",
         9,
         f"{VAULT}/checks.py",
-        "noise_multiplier(variances, schema.rows_per_person)",
-        "noise_multiplier(variances, 1)",
+        "noise_multiplier(variances, moved)",
+        "noise_multiplier(variances, [1] * len(moved))",
         (f"{C}vault/test_service.py::test_persons_are_charged_with_all_their_rows",),
     ),
     Mutant(
@@ -575,8 +575,8 @@ MUTANTS = (
         "marginals of one variance charged once",
         9,
         f"{VAULT}/measure.py",
-        "blocks=len(list(same))",
-        "blocks=1",
+        "sensitivity=moved, blocks=blocks)",
+        "sensitivity=moved, blocks=1)",
         (f"{C}vault/test_service.py::test_what_ran_is_what_was_charged",),
     ),
     Mutant(
@@ -805,8 +805,8 @@ MUTANTS = (
         "counts not charged",
         14,
         f"{VAULT}/service.py",
-        "events = checked.events(self._schema.rows_per_person)",
-        "events = checked.events(self._schema.rows_per_person)[1:]",
+        "events = checked.events(self._schema)",
+        "events = checked.events(self._schema)[1:]",
         (f"{C}vault/test_service.py::test_what_ran_is_what_was_charged",),
     ),
     Mutant(
@@ -1096,7 +1096,7 @@ MUTANTS = (
         "memory of counts in proportion to the records",
         15,
         f"{VAULT}/measure.py",
-        "rows = max(1, min(_ROWS, _LOOKED_UP // len(place)))",
+        "rows = max(MAX_EVENTS, min(_ROWS, _LOOKED_UP // len(place)))",
         "rows = max(1, len(codes))",
         (PEAK,),
     ),
@@ -1197,7 +1197,7 @@ MUTANTS = (
         "more noise variances than can be accounted for",
         15,
         f"{VAULT}/checks.py",
-        "if len(set(variances)) > MAX_VARIANCES:",
+        "if len(set(zip(variances, moved, strict=True))) > most:",
         "if False:",
         (
             f"{P}vault_memory.py::"
@@ -1301,10 +1301,116 @@ MUTANTS = (
             "_so",
         ),
     ),
-    # 18: noise that several sites make together
+    # 18: histories
+    Mutant(
+        "histories: persons' events charged as one",
+        18,
+        "common/fedsynth_common/protocol/counting.py",
+        "        return histories.max_events\n",
+        "        return 1\n",
+        (f"{P}histories.py::test_a_person_moves_a_marginal_no_further_than_is_charged",),
+    ),
+    Mutant(
+        "histories: pairs of events charged without regard to how many there are",
+        18,
+        "common/fedsynth_common/protocol/counting.py",
+        "return histories.max_events - lag",
+        "return 1",
+        (f"{P}histories.py::test_a_person_moves_a_marginal_no_further_than_is_charged",),
+    ),
+    Mutant(
+        "histories: counts over persons count their events",
+        18,
+        f"{VAULT}/counted_rows.py",
+        "self._all = over in (Over.RECORDS, Over.EVENTS)",
+        "self._all = over in (Over.RECORDS, Over.PERSONS, Over.EVENTS)",
+        (f"{P}histories.py::test_a_person_moves_a_marginal_no_further_than_is_charged",),
+    ),
+    Mutant(
+        "histories: a person's last event is followed by another person's first",
+        18,
+        f"{VAULT}/counted_rows.py",
+        "np.equal(person[self._lag :], person[:reach], out=first[:reach])",
+        "first[:reach] = True",
+        (f"{P}histories.py::test_every_kind_of_marginal_counts_what_it_says",),
+    ),
+    Mutant(
+        "histories: events beyond the bound are kept",
+        18,
+        f"{SITE}/records/person_events.py",
+        "surplus = np.maximum(self.sizes - self.most, 0)\n        skipped",
+        "surplus = np.maximum(self.sizes - self.most, 0) * 0\n        skipped",
+        (
+            f"{C}records/test_person_events.py::test_codes_are_those_of_a_stretch_of_the_persons_events",
+        ),
+    ),
+    Mutant(
+        "histories: the kept stretch depends on the number of persons",
+        18,
+        f"{SITE}/records/person_events.py",
+        "generator.random(len(self.sizes))",
+        "np.random.default_rng(len(self.sizes)).random(len(self.sizes))",
+        (
+            f"{C}records/test_person_events.py::"
+            "test_what_is_kept_of_a_person_does_not_depend_on_anybody_else",
+        ),
+    ),
+    Mutant(
+        "histories: always the first events are kept",
+        18,
+        f"{SITE}/records/person_events.py",
+        "(generator.random(len(self.sizes)) * (surplus + 1))",
+        "(generator.random(len(self.sizes)) * 0)",
+        (f"{C}records/test_person_events.py::test_every_stretch_is_as_likely_as_any_other",),
+    ),
+    Mutant(
+        "histories: static columns of the person before",
+        18,
+        f"{SITE}/records/person_events.py",
+        "own[first] if place in layout.static else own",
+        "own[np.maximum(first - 1, 0)] if place in layout.static else own",
+        (
+            f"{C}records/test_person_events.py::test_codes_are_those_of_a_stretch_of_the_persons_events",
+        ),
+    ),
+    Mutant(
+        "histories: a gap from the last event of the person before",
+        18,
+        f"{SITE}/records/person_events.py",
+        "later = first != np.arange(len(person))",
+        "later = np.arange(len(person)) > 0",
+        (
+            f"{C}records/test_person_events.py::test_codes_are_those_of_a_stretch_of_the_persons_events",
+        ),
+    ),
+    Mutant(
+        "histories: more mechanisms than can be accounted for",
+        18,
+        f"{VAULT}/checks.py",
+        "else MAX_MECHANISMS_ASKED",
+        "else 1000",
+        (f"{P}histories.py::test_mechanisms_without_end_are_refused_before_the_charge",),
+    ),
+    Mutant(
+        "histories: a third event of a pair",
+        18,
+        f"{VAULT}/checks.py",
+        "if any(axis.at >= events for axis in marginal.axes):",
+        "if False:",
+        (f"{P}histories.py::test_requests_that_mean_nothing_are_refused",),
+    ),
+    Mutant(
+        "histories: a plan trains discriminators for them",
+        18,
+        "common/fedsynth_common/protocol/plan.py",
+        "if self.discriminator and self.table.histories is not None:",
+        "if False:",
+        (f"{P}histories.py::test_a_plan_of_histories_has_no_discriminator",),
+    ),
+    # 19: noise that several sites make together
     Mutant(
         "a site adds half of its share",
-        18,
+        19,
         f"{CORE}/secure_noise.py",
         "max(LEAST_SHARE, -(-variance // shares))",
         "max(LEAST_SHARE, -(-variance // shares) // 2)",
@@ -1312,7 +1418,7 @@ MUTANTS = (
     ),
     Mutant(
         "shares are rounded down",
-        18,
+        19,
         f"{CORE}/secure_noise.py",
         "-(-variance // shares)",
         "variance // shares",
@@ -1320,7 +1426,7 @@ MUTANTS = (
     ),
     Mutant(
         "shares too small for a sum to be a discrete Gaussian",
-        18,
+        19,
         f"{CORE}/events.py",
         "LEAST_SHARE = 8",
         "LEAST_SHARE = 3",
@@ -1328,7 +1434,7 @@ MUTANTS = (
     ),
     Mutant(
         "events of any share are charged",
-        18,
+        19,
         f"{CORE}/events.py",
         "if self.shares > 1 and self.scale**2 <",
         "if self.shares > 1 and 2 * self.scale**2 <",
@@ -1336,7 +1442,7 @@ MUTANTS = (
     ),
     Mutant(
         "alone a site is said to have the noise of all",
-        18,
+        19,
         f"{CORE}/secure_noise.py",
         "own = event.noise_multiplier / math.sqrt(event.shares)",
         "own = event.noise_multiplier",
@@ -1344,7 +1450,7 @@ MUTANTS = (
     ),
     Mutant(
         "alone a site's counts are said to have the noise of all",
-        18,
+        19,
         f"{CORE}/secure_noise.py",
         "scale=event.scale / math.sqrt(event.shares), shares=1",
         "shares=1",
@@ -1352,7 +1458,7 @@ MUTANTS = (
     ),
     Mutant(
         "a person at several sites counts like one at one site",
-        18,
+        19,
         f"{CORE}/secure_noise.py",
         "sensitivity=event.sensitivity * sites",
         "sensitivity=event.sensitivity",
@@ -1360,7 +1466,7 @@ MUTANTS = (
     ),
     Mutant(
         "joining events mixes shares",
-        18,
+        19,
         f"{CORE}/events.py",
         "precisions[event.shares].append",
         "precisions[1].append",
@@ -1368,7 +1474,7 @@ MUTANTS = (
     ),
     Mutant(
         "a secure sum is charged as if a share were all of the noise",
-        18,
+        19,
         f"{VAULT}/measure.py",
         "blocks=len(list(same)), shares=shares",
         "blocks=len(list(same))",
@@ -1376,16 +1482,16 @@ MUTANTS = (
     ),
     Mutant(
         "the plan counts on the colluders' noise",
-        18,
+        19,
         f"{PROTOCOL}/plan.py",
         "return len(self.sites) - self.secure_sum.colluders if",
         "return len(self.sites) if",
         ("tests/common/test_plan.py::test_the_noise_is_that_of_all_but_the_colluders",),
     ),
-    # 19: what a site lets into a secure sum
+    # 20: what a site lets into a secure sum
     Mutant(
         "a secure sum without a second cap",
-        19,
+        20,
         f"{VAULT}/admission.py",
         "if policy.max_epsilon_alone is None:",
         "if False:",
@@ -1396,7 +1502,7 @@ MUTANTS = (
     ),
     Mutant(
         "somebody else's key for this site",
-        19,
+        20,
         f"{VAULT}/admission.py",
         "if named != receipt_key.hex():",
         "if False:",
@@ -1404,7 +1510,7 @@ MUTANTS = (
     ),
     Mutant(
         "the second cap is not looked at",
-        19,
+        20,
         f"{VAULT}/caps.py",
         "if shared(events):",
         "if False:",
@@ -1414,7 +1520,7 @@ MUTANTS = (
     ),
     Mutant(
         "the second cap is held for what outsiders see",
-        19,
+        20,
         f"{VAULT}/caps.py",
         "policy.max_delta, alone, words)",
         "policy.max_delta, tuple, words)",
@@ -1422,7 +1528,7 @@ MUTANTS = (
     ),
     Mutant(
         "the first study's plan counts less under the second cap",
-        19,
+        20,
         f"{VAULT}/caps.py",
         "share_of_cap(cap.seen(whole), cap.epsilon",
         "share_of_cap(whole, cap.epsilon",
@@ -1433,7 +1539,7 @@ MUTANTS = (
     ),
     Mutant(
         "a cap that was taken away frees what was charged",
-        19,
+        20,
         f"{SITE}/budget/policy.py",
         "return self.max_epsilon_alone or self.max_epsilon",
         "return self.max_epsilon_alone or 1e9",
@@ -1441,7 +1547,7 @@ MUTANTS = (
     ),
     Mutant(
         "a secure plan is answered like a local one",
-        19,
+        20,
         f"{VAULT}/service.py",
         "        if plan.secure_sum:",
         "        if False:",
@@ -1449,7 +1555,7 @@ MUTANTS = (
     ),
     Mutant(
         "two sites sum securely",
-        19,
+        20,
         f"{PROTOCOL}/plan.py",
         "if sites < LEAST_SITES:",
         "if sites < 2:",

@@ -63,7 +63,7 @@ def test_a_secure_sum_costs_more_alone_and_the_second_cap_holds_it():
 
 def test_the_second_cap_holds_at_every_step_too():
     measured = Measurement((), tuple(Marginal((Axis(c, 2),), 12) for c in range(3)))
-    events = measured.events(1, PLAN.noise_shares)
+    events = measured.events(SCHEMA, PLAN.noise_shares)
     policy = secure_policy(max_epsilon_alone=ALONE + 1e-3, max_epsilon=6.0)
     admit_step(PLAN, policy, [], 2, events)
     more = [Charge("study", 77, (GaussianEvent(noise_multiplier=1.9, shares=4),))]
@@ -113,9 +113,9 @@ def test_a_vault_never_answers_a_secure_plan_like_a_local_one():
 @pytest.mark.parametrize("variance", [12, 1000])
 def test_what_is_charged_is_the_noise_of_all_shares(variance):
     measured = Measurement((), (Marginal((Axis(0, 3),), variance),))
-    (event,) = measured.events(2, 4)
+    (event,) = measured.events(SCHEMA, 4)
     assert event.shares == 4
-    assert event.sensitivity == 2
+    assert event.sensitivity == 1
     assert event.scale**2 == pytest.approx(4 * share_variance(variance, 4))
     assert event.scale**2 >= variance
 

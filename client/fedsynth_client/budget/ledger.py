@@ -10,6 +10,10 @@ last number and hash outside the database: an older copy of the ledger, or none 
 (ERR_LEDGER) instead of starting a fresh budget. Keep the witness on another volume where you can;
 a site that loses or restores both at once is beyond what a file can detect.
 
+In a secure sum, what a site committed itself to is an entry of the same chain (`commit`): which
+parties its masks are for, and which set it opens. So an older copy of the ledger blocks that would let
+it sign a second set. Its keys and shares are kept beside (`kept`), since they must not change.
+
 One process owns a ledger. `shared=True` is for simulations whose actors take turns.
 """
 
@@ -40,6 +44,11 @@ CREATE TABLE IF NOT EXISTS outbox (study TEXT, step INTEGER, reply BLOB NOT NULL
   seal TEXT NOT NULL, PRIMARY KEY (study, step));
 CREATE TABLE IF NOT EXISTS studies (study TEXT PRIMARY KEY, digest TEXT NOT NULL UNIQUE,
   plan_json BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS commitments (seq INTEGER PRIMARY KEY, study TEXT NOT NULL, step INTEGER
+  NOT NULL, name TEXT NOT NULL, content TEXT NOT NULL, prev_hash TEXT NOT NULL, hash TEXT NOT NULL,
+  UNIQUE (study, step, name));
+CREATE TABLE IF NOT EXISTS kept (study TEXT, name TEXT, content BLOB NOT NULL, seal TEXT NOT NULL,
+  PRIMARY KEY (study, name));
 """
 
 
@@ -63,6 +72,19 @@ def genesis(dataset: str) -> str:
 def _link(previous: str, seq: int, study: str, step: int, request: str, events: str) -> str:
     entry = json.dumps([previous, seq, study, step, request, events])
     return hashlib.sha256(entry.encode()).hexdigest()
+
+
+def _entries(database: sqlite3.Connection) -> list[tuple[Any, ...]]:
+    """All entries of the chain in order: number, four fields, the hash before and its own.
+
+    A commitment's name and content stand where a charge has its request's hash and its events. A
+    ledger without commitments may have been written before there were any.
+    """
+    entries = list(database.execute("SELECT * FROM charges"))
+    query = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'commitments'"
+    if database.execute(query).fetchone():
+        entries += database.execute("SELECT * FROM commitments")
+    return sorted(entries, key=lambda entry: int(entry[0]))
 
 
 def _unsealed(reply: object, seal: object) -> bytes:
@@ -253,6 +275,64 @@ class Ledger:
         with self._transaction():
             self._db.execute("INSERT INTO outbox VALUES (?, ?, ?, ?)", values)
 
+    def commit(self, study: str, step: int, name: str, content: bytes) -> None:
+        """Record what the site binds itself to at a step; durable when this returns, for good.
+
+        Raises:
+            RefusalError: ERR_CONFLICT if it bound itself to something else under this name.
+        """
+        with self._exclusive():
+            if (bound := self.commitment(study, step, name)) is not None:
+                if bound != content:
+                    raise RefusalError(ErrorCode.CONFLICT)
+                return
+            with self._transaction():
+                seq, previous = self.head()
+                text = content.hex()
+                link = _link(previous, seq + 1, study, step, name, text)
+                self._db.execute(
+                    "INSERT INTO commitments VALUES (?, ?, ?, ?, ?, ?, ?)",
+                    (seq + 1, study, step, name, text, previous, link),
+                )
+            if self._witness:
+                self._witness.write(*self.head())
+
+    def commitment(self, study: str, step: int, name: str) -> bytes | None:
+        """What the site bound itself to, if it did."""
+        query = "SELECT content FROM commitments WHERE study = ? AND step = ? AND name = ?"
+        with self._fail_closed():
+            row = self._one(query, study, step, name)
+        return bytes.fromhex(row[0]) if row else None
+
+    def kept(self, study: str, name: str) -> bytes | None:
+        """What was kept for a study under this name, if anything.
+
+        Raises:
+            RefusalError: ERR_LEDGER if it was damaged on disk.
+        """
+        with self._fail_closed():
+            query = "SELECT content, seal FROM kept WHERE study = ? AND name = ?"
+            row = self._one(query, study, name)
+        return _unsealed(*row) if row else None
+
+    def keep(self, study: str, name: str, make: Callable[[], bytes]) -> bytes:
+        """What was kept under this name; made and kept now if nothing was. Durable."""
+        with self._exclusive():
+            content = self.kept(study, name)
+            if content is None:
+                content = make()
+                values = (study, name, content, hashlib.sha256(content).hexdigest())
+                with self._transaction():
+                    self._db.execute("INSERT INTO kept VALUES (?, ?, ?, ?)", values)
+        return content
+
+    def request_hash(self, study: str, step: int) -> str | None:
+        """The hash of the request that a step was charged for, if it was."""
+        with self._fail_closed():
+            query = "SELECT request_hash FROM charges WHERE study = ? AND step = ?"
+            row = self._one(query, study, step)
+        return str(row[0]) if row else None
+
     def charged(self) -> list[Charge]:
         """All charges of all studies, in order."""
         with self._fail_closed():
@@ -264,9 +344,12 @@ class Ledger:
         return [event for charge in charges for event in charge.events]
 
     def head(self) -> Head:
-        """Number and hash of the last charge."""
+        """Number and hash of the last entry: a charge or a commitment."""
         with self._fail_closed():
-            row = self._one("SELECT seq, hash FROM charges ORDER BY seq DESC LIMIT 1")
+            row = self._one(
+                "SELECT seq, hash FROM charges UNION ALL SELECT seq, hash FROM commitments"
+                " ORDER BY seq DESC LIMIT 1"
+            )
         return (int(row[0]), str(row[1])) if row else (0, self._genesis)
 
     def _charged(self) -> list[Charge]:
@@ -282,14 +365,14 @@ class Ledger:
 
     @staticmethod
     def verified_links(database: sqlite3.Connection, start: str) -> dict[int, str]:
-        """Number and hash of every charge of a sound ledger; 0 is the start of the chain.
+        """Number and hash of every entry of a sound ledger; 0 is the start of the chain.
 
         Raises:
             RefusalError: ERR_LEDGER if the file is damaged or a link does not fit.
         """
         sound = database.execute("PRAGMA integrity_check").fetchone() == ("ok",)
         links, previous = {0: start}, start
-        for row in database.execute("SELECT * FROM charges ORDER BY seq"):
+        for row in _entries(database):
             seq, study, step, request, events, before, link = row
             if any(isinstance(value, bytes) for value in row):  # damage can turn text into bytes
                 raise RefusalError(ErrorCode.LEDGER)

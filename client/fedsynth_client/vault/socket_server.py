@@ -73,7 +73,7 @@ def serve(vault: VaultCaller, socket: Path, mode: int = 0o660) -> None:
 
 
 def _handlers(vault: VaultCaller) -> "grpc.GenericRpcHandler[bytes, bytes]":
-    """The four methods on raw bytes, so that malformed messages also get a code of ours.
+    """The methods on raw bytes, so that malformed messages also get a code of ours.
 
     They are declared as streams of requests, of which a courier sends one: gRPC reads a single request
     before it asks us, but a stream only when it is asked for the next.
