@@ -99,8 +99,6 @@ def reasons_against_terms(
 
 def _reasons_against_sum(summed: SecureSum, policy: Policy, receipt_key: bytes) -> Iterator[Reason]:
     """Why this site does not add its counts to those of others under one noise."""
-    words = "this version of fedsynth cannot run a secure sum yet"
-    yield Reason(ErrorCode.PLAN, words)
     if policy.max_epsilon_alone is None:
         words = (
             "it is a secure sum, and the policy has no max_epsilon_alone: what may be spent if all "
