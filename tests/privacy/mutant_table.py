@@ -942,9 +942,9 @@ MUTANTS = (
     Mutant(
         "chain of the ledger unverified",
         14,
-        f"{SITE}/budget/ledger.py",
-        "        if not sound:",
-        "        if False:",
+        f"{SITE}/budget/charge_chain.py",
+        "    if not sound:",
+        "    if False:",
         (f"{C}budget/test_ledger.py::test_another_data_set_blocks",),
     ),
     Mutant(
@@ -994,7 +994,7 @@ MUTANTS = (
     Mutant(
         "a reply that was changed on disk is sent",
         14,
-        f"{SITE}/budget/ledger.py",
+        f"{SITE}/budget/charge_chain.py",
         "if not isinstance(reply, bytes) or hashlib.sha256(reply).hexdigest() != seal:",
         "if False:",
         ("tests/faults/test_ledger_damage.py::test_a_reply_that_was_changed_on_disk_is_not_sent",),
@@ -1262,8 +1262,16 @@ MUTANTS = (
         "a table that was dealt out is called private",
         17,
         f"{SIMULATIONS}/cli.py",
-        "pooled=holdout > 0 or (site_column is None and sites > 1)",
-        "pooled=False",
+        "pooled=holdout > 0 or not tables.public_sites",
+        "pooled=holdout > 0",
+        (f"{S}cli_simulate.py::test_only_what_took_nothing_from_the_records_is_called_private",),
+    ),
+    Mutant(
+        "names of sites that stand in cells alone are called public",
+        17,
+        f"{SIMULATIONS}/table_options.py",
+        "set(frames) <= _listed_sites(declared, site_column)",
+        "True",
         (f"{S}cli_simulate.py::test_only_what_took_nothing_from_the_records_is_called_private",),
     ),
     Mutant(
