@@ -492,9 +492,8 @@ MUTANTS = (
         "grid that under-states the loss",
         7,
         f"{CORE}/accounting.py",
-        "sigma, sensitivity, reach, value_discretization_interval=grid, use_connect_dots=True",
-        "sigma, sensitivity, reach, value_discretization_interval=grid, use_connect_dots=False, "
-        "pessimistic_estimate=False",
+        "mechanism.get_delta_for_epsilon(points * grid)",
+        "mechanism.get_delta_for_epsilon((points + 1) * grid)",
         (f"{P}accounting.py::test_discrete_gaussian_against_exact_convolution",),
     ),
     Mutant(
@@ -509,7 +508,7 @@ MUTANTS = (
         "disagreeing accountants are believed",
         7,
         f"{CORE}/accounting.py",
-        "if result > upper * (1 + 1e-6) + 1e-3:",
+        "if not result <= upper * (1 + 1e-6) + 1e-3:",
         "if False:",
         (f"{P}accounting.py::test_disagreement_of_the_accountants_is_refused",),
     ),

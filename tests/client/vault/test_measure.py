@@ -5,14 +5,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from small_site import SCHEMA
 
 from fedsynth_client.records.records import Records
 from fedsynth_client.vault import measure as module
 from fedsynth_client.vault.measure import Axis, Marginal, Measurement, contingency, noisy_counts_of
 from fedsynth_common.privacy.randomness import Randomness
+from fedsynth_common.schema import IdColumn, IntegerColumn, Schema
 
 WIDTHS = (3, 2, 4)
+PERSONS = Schema(
+    name="two rows a person",
+    columns=(IdColumn(name="key"), IntegerColumn(name="age", minimum=0, maximum=9)),
+    person_key="key",
+    rows_per_person=2,
+)
 VIEW = np.array([0, 1, 0, 1], np.uint16)  # of the third column
 CODES = arrays(np.uint16, st.tuples(st.integers(0, 40), st.just(3)), elements=st.integers(0, 1))
 MARGINALS = [
@@ -61,8 +67,7 @@ def test_empty_tables_give_noise_of_the_same_length():
 
 
 def test_events_group_marginals_of_equal_variance():
-    schema = SCHEMA.model_copy(update={"rows_per_person": 2})
-    events = Measurement((VIEW,), tuple(MARGINALS)).events(schema)
+    events = Measurement((VIEW,), tuple(MARGINALS)).events(PERSONS)
     assert [(e.scale, e.sensitivity, e.blocks) for e in events] == [(3, 2, 2), (4, 2, 1), (5, 2, 1)]
 
 
