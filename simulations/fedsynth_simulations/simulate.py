@@ -32,9 +32,9 @@ class Simulation:
     """Everything about a simulated study that is not data.
 
     `records_per_site` is the public size that the plan declares; without one it is taken from the
-    records. `pooled` says that which site a record is at was computed from the records too. Either
-    makes the result a rehearsal, which its statement says. With `trust` "secure-sum" the sites make
-    one noise together; `colluders` is the plan's c, by default a fifth of the sites.
+    records. `pooled` says that the sites, or which site a record is at, were taken from the records
+    too. Either makes the result a rehearsal, which its statement says. With `trust` "secure-sum" the
+    sites make one noise together; `colluders` is the plan's c, by default a fifth of the sites.
     """
 
     epsilon: float = 1.0

@@ -3,7 +3,7 @@
 import pytest
 from small_site import SCHEMA, Site, make_plan, make_policy, make_secure_plan
 
-from fedsynth_client.budget.ledger import Charge
+from fedsynth_client.budget.charge_chain import Charge
 from fedsynth_client.budget.receipts import new_key
 from fedsynth_client.budget.spending import spending
 from fedsynth_client.plans.review import review
@@ -106,7 +106,7 @@ def test_a_vault_never_answers_a_secure_plan_like_a_local_one():
     site = Site(plan=PLAN, policy=secure_policy(), key=KEY)
     site.ledger.accept(PLAN.study, PLAN.digest, PLAN.to_json())  # as if it had enrolled
     reply = site.vault.measure(site.measure_request())
-    assert (reply.status, reply.counts) == ("ERR_PLAN", b"")
+    assert (reply.status, reply.counts) == ("ERR_PAYLOAD", b"")
     assert site.ledger.head()[0] == 0
 
 

@@ -33,7 +33,7 @@ def approve(
     """
     from fedsynth_client.budget.policy import Policy
     from fedsynth_client.budget.receipts import load_or_create_key
-    from fedsynth_client.budget.spending import read_account
+    from fedsynth_client.budget.spending import read_ledger
     from fedsynth_client.plans.approvals import add_approval
     from fedsynth_client.plans.review import review
     from fedsynth_client.settings.site_config import SiteConfig
@@ -42,11 +42,11 @@ def approve(
     site = SiteConfig.load(config)
     policy, schema = Policy.load(site.policy), Schema.load(site.table_schema)
     plan = read_plan(plan_file)
-    account = read_account(site.ledger, policy.dataset, site.witness)
-    if account.fault:
-        raise FedsynthError(f"ledger {site.ledger}: {account.fault}")
+    ledger = read_ledger(site.ledger, policy.dataset, site.witness)
+    if ledger.fault:
+        raise FedsynthError(f"ledger {site.ledger}: {ledger.fault}")
     key = load_or_create_key(site.key).public_key().public_bytes_raw()
-    reviewed = review(plan, policy, schema, account.charges, key)
+    reviewed = review(plan, policy, schema, ledger.charges, key)
     show_plan(plan, policy, reviewed)
     if reviewed.refusals:
         reasons = "; ".join(reviewed.refusals)
@@ -70,6 +70,9 @@ def show_plan(plan: "Plan", policy: "Policy", reviewed: "Review") -> None:
     unit = "one record"
     if schema.person_key is not None:
         unit = f"one person ({schema.person_key!r}, up to {schema.rows_per_person} rows)"
+    if schema.histories is not None:
+        used = f"of which up to {schema.histories.max_events} are used"
+        unit = f"one person ({schema.person_key!r}) with all events, {used}"
     typer.echo(f"study    {plan.study}")
     typer.echo(f"sites    {sites} (this site: {policy.site or 'not named in the policy'})")
     columns = f"{len(schema.modelled)} modelled columns, {schema.origin}"

@@ -1,23 +1,24 @@
-"""Whether a plan may run at this site, and whether its next step still may.
+"""Decides whether a plan may run at this site, and whether its next step still may.
 
-Admission looks at the plan, the site's policy and the ledger, never at a record (the one exception,
-the minimum number of records, is a declared fact of taking part and is checked at enrolment only).
-Each condition stands here once, with its reason. The vault sends the reason's code and nothing else;
-the words are for the data steward, who reads them in the review of a plan (`plans.review`).
+Admission looks at the plan, the site's policy and the ledger, and not at a record. There is one
+exception: the minimum number of records, which is a declared fact of taking part and is checked at
+enrolment only. Each condition stands here once, with its reason. The vault sends the code of the
+reason and nothing else. The data steward reads the words in the review of a plan (`plans.review`).
 
-Budget. Two conditions are held, at enrolment with the planned events and again, inside the ledger's
-transaction, before every step with what was really charged so far. "This study" is its charges, the
-step at hand, and the plan's remaining steps.
+Budget. Two conditions are checked at enrolment for the planned events. They are checked again before
+every step, inside the ledger's transaction, for what was charged so far. "This study" means its
+charges, the step that is asked for, and the plan's remaining steps.
 
 1. Within a plan: epsilon(this study, plan.delta) <= plan.epsilon and the policy's limit per study.
-   A plan is fixed before its first answer, so the composition of its privacy loss distributions is a
-   bound whatever the coordinator asks when, leaves out or ends early (Zhu, Dong and Wang 2022, Thm 10).
+   A plan is fixed before its first answer. So the composition of its privacy loss distributions is a
+   bound, whatever the coordinator leaves out or ends early and in whatever order it asks (Zhu, Dong
+   and Wang 2022, Theorem 10).
 2. Over everything ever charged to the data set: the policy's caps (`vault.caps`).
 """
 
 from collections.abc import Iterable, Iterator, Sequence, Set
 
-from fedsynth_client.budget.ledger import Charge
+from fedsynth_client.budget.charge_chain import Charge
 from fedsynth_client.budget.policy import Policy
 from fedsynth_client.vault.caps import Reason, reasons_of_caps
 from fedsynth_common.errors import ErrorCode, RefusalError
@@ -28,7 +29,7 @@ from fedsynth_common.schema import Schema
 
 
 def admit_plan(plan: Plan, policy: Policy, schema: Schema, receipt_key: bytes) -> None:
-    """The plan is for this table and site, approved, and no weaker than the policy.
+    """Refuse a plan for another table or site, without approval, or weaker than the policy.
 
     Args:
         plan: as it was sent.
@@ -43,7 +44,7 @@ def admit_plan(plan: Plan, policy: Policy, schema: Schema, receipt_key: bytes) -
 
 
 def admit_cost(plan: Plan, policy: Policy, charges: Sequence[Charge]) -> None:
-    """The whole plan fits, beside everything that other studies were charged.
+    """Refuse a plan that does not fit beside everything that other studies were charged.
 
     Raises:
         RefusalError: ERR_PLAN if it costs more than it says, ERR_POLICY if more than one study may,
@@ -55,7 +56,7 @@ def admit_cost(plan: Plan, policy: Policy, charges: Sequence[Charge]) -> None:
 def admit_step(
     plan: Plan, policy: Policy, charges: Sequence[Charge], step: int, events: Sequence[Event]
 ) -> None:
-    """The step at hand leaves both inequalities true, with the rest of the plan still to come.
+    """Refuse a step that would break one of the two conditions, the rest of the plan included.
 
     Raises:
         RefusalError: ERR_BUDGET.
@@ -72,7 +73,7 @@ def admit_step(
 def reasons_against_terms(
     plan: Plan, policy: Policy, schema: Schema, receipt_key: bytes
 ) -> Iterator[Reason]:
-    """What of the plan's terms the site's schema, policy or key does not allow."""
+    """The terms of the plan that the site's schema, policy or key does not allow."""
     if plan.table != schema:
         yield Reason(ErrorCode.PLAN, "its schema is not this site's: compare the two files")
     if policy.site is not None and policy.site not in plan.sites:
@@ -99,8 +100,6 @@ def reasons_against_terms(
 
 def _reasons_against_sum(summed: SecureSum, policy: Policy, receipt_key: bytes) -> Iterator[Reason]:
     """Why this site does not add its counts to those of others under one noise."""
-    words = "this version of fedsynth cannot run a secure sum yet"
-    yield Reason(ErrorCode.PLAN, words)
     if policy.max_epsilon_alone is None:
         words = (
             "it is a secure sum, and the policy has no max_epsilon_alone: what may be spent if all "
@@ -117,7 +116,7 @@ def _reasons_against_sum(summed: SecureSum, policy: Policy, receipt_key: bytes) 
 
 
 def reasons_against_cost(plan: Plan, policy: Policy, charges: Sequence[Charge]) -> Iterator[Reason]:
-    """Which of the limits on its ε the whole plan breaks: its own, one study's, the cap."""
+    """The limits on its ε that the whole plan breaks: its own, that of one study, the cap."""
     planned = plan.planned_events()
     cost = epsilon(planned, plan.delta)
     if cost > plan.epsilon:
@@ -130,13 +129,13 @@ def reasons_against_cost(plan: Plan, policy: Policy, charges: Sequence[Charge]) 
 
 
 def _refuse(reasons: Iterable[Reason]) -> None:
-    """Raise the code of the first reason, if there is one. The words stay here."""
+    """Raise the code of the first reason, if there is one. The words do not leave the site."""
     for reason in reasons:
         raise RefusalError(reason.code)
 
 
 def _remaining(plan: Plan, done: Set[int]) -> Iterator[Event]:
-    """What the messages of the plan cost whose step numbers are not in `done`."""
+    """The events of those messages of the plan whose step numbers are not in `done`."""
     for run in plan.message_runs:
         if left := run.count - sum(number in run.numbers for number in done):
             yield run.event_of(left)

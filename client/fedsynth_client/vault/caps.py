@@ -15,7 +15,7 @@ all by itself both come to the same, so the second is looked at only where noise
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from fedsynth_client.budget.ledger import Charge
+from fedsynth_client.budget.charge_chain import Charge
 from fedsynth_client.budget.policy import Policy
 from fedsynth_common.errors import ErrorCode
 from fedsynth_common.privacy.accounting import epsilon, share_of_cap

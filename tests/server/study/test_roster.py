@@ -3,10 +3,9 @@
 import json
 
 import pytest
+from command import fedsynth
 from small_study import DELTA, SCHEMA, SITES
-from typer.testing import CliRunner
 
-from fedsynth_common.cli.main import app
 from fedsynth_common.errors import InputError
 from fedsynth_common.privacy.accounting import epsilon
 from fedsynth_common.privacy.secure_noise import alone
@@ -66,10 +65,8 @@ def study(tmp_path):
     sites = [option for site in SITES for option in ("--site", site)]
     keys = [option for site, key in KEYS.items() for option in ("--receipt-key", f"{site}={key}")]
     options = ["--schema", str(schema), "--records-per-site", "1000", *sites]
-    made = CliRunner().invoke(
-        app, ["study", "init", str(tmp_path / "s"), *options, "--trust", "secure-sum", *keys]
-    )
-    assert made.exit_code == 0, made.output
+    made = fedsynth("study", "init", tmp_path / "s", *options, "--trust", "secure-sum", *keys)
+    assert made.returncode == 0, made.stderr
     return StudyFolder(tmp_path / "s")
 
 
@@ -77,14 +74,14 @@ def test_init_names_the_roster_and_explain_both_epsilon(study):
     plan = study.plan()
     assert plan.secure_sum.receipt_keys == KEYS
     assert study.receipt_keys() == {site: bytes.fromhex(key) for site, key in KEYS.items()}
-    told = CliRunner().invoke(app, ["study", "explain", str(study.plan_file), "--json"])
-    said = json.loads(told.output)
+    told = fedsynth("study", "explain", study.plan_file, "--json")
+    said = json.loads(told.stdout)
     assert said["trust"] == "secure-sum"
     assert said["epsilon_if_all_others_work_together"] == epsilon(
         alone(plan.planned_events()), plan.delta
     )
-    words = CliRunner().invoke(app, ["study", "explain", str(study.plan_file)])
-    assert "if all other sites and the coordinator work together" in words.output
+    words = fedsynth("study", "explain", study.plan_file)
+    assert "if all other sites and the coordinator work together" in words.stdout
 
 
 def test_study_toml_cannot_name_another_key_than_the_plan(study):
@@ -98,8 +95,6 @@ def test_the_roster_goes_with_a_secure_sum_only(tmp_path):
     schema = tmp_path / "schema.json"
     schema.write_text(SCHEMA.to_json())
     options = ["--schema", str(schema), "--site", "a", "--records-per-site", "10"]
-    made = CliRunner().invoke(
-        app, ["study", "plan", *options, "--out", str(tmp_path / "p"), "--colluders", "1"]
-    )
-    assert made.exit_code != 0
+    made = fedsynth("study", "plan", *options, "--out", tmp_path / "p", "--colluders", "1")
+    assert made.returncode == 2
     assert not (tmp_path / "p").exists()
