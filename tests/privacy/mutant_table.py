@@ -1424,6 +1424,17 @@ MUTANTS = (
         (f"{C}records/sources/test_joined.py::test_another_person_changes_no_event_of_the_others",),
     ),
     Mutant(
+        "histories: one person's cell changes the type of the others'",
+        18,
+        f"{SITE}/records/sources/joined.py",
+        "piece.astype(mixed) for",
+        "piece for",
+        (
+            f"{C}records/sources/test_joined.py::"
+            "test_a_part_of_another_type_changes_no_cell_of_the_others",
+        ),
+    ),
+    Mutant(
         "histories: memory in proportion to the persons that are counted",
         18,
         f"{VAULT}/counted_rows.py",
