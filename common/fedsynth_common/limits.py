@@ -56,6 +56,10 @@ REQUEST_BYTES = {
     "measure": 16 * MIB,
     "discriminate": MAX_MESSAGE_BYTES,
     "receipt": KIB,
+    "keys": KIB,
+    "shares": MIB,
+    "agree": 4 * KIB,
+    "unmask": MIB,
 }
 """The longest request of each method that a vault reads."""
 REPLY_BYTES = {
@@ -63,6 +67,10 @@ REPLY_BYTES = {
     "measure": MAX_MESSAGE_BYTES,
     "discriminate": MAX_MESSAGE_BYTES,
     "receipt": MAX_RECEIPT_BYTES + KIB,
+    "keys": KIB,
+    "shares": MIB,
+    "agree": KIB,
+    "unmask": 64 * KIB,
 }
 """The longest reply of each method that a coordinator reads."""
 
