@@ -170,7 +170,11 @@ class Recursion:
 
 
 def expected_marginals(
-    chains: Chains, shape: HistoryShape, weight: int, lags: tuple[int, ...] = (1,), ends: bool = False
+    chains: Chains,
+    shape: HistoryShape,
+    weight: int,
+    lags: tuple[int, ...] = (1,),
+    ends: bool = False,
 ) -> Expected:
     """All marginals that a study measures, differentiable.
 
@@ -199,6 +203,6 @@ def _flat(table: torch.Tensor) -> torch.Tensor:
 
 
 def _joint(emissions: torch.Tensor, occupied: torch.Tensor) -> torch.Tensor:
-    """sum over (z, r) of occupancy times the product of the emissions, (E, E)."""
+    """Sum over (z, r) of occupancy times the product of the emissions, (E, E)."""
     flat = _flat(emissions)
     return flat.t() @ (flat * occupied.reshape(-1, 1))

@@ -67,10 +67,20 @@ class HistoryShape(BaseModel):
             raise ValueError("absent_codes: expected one for each event column")
         pairs = zip(self.absent_codes, self.events, strict=True)
         if any(code >= width or (code >= 0 and width < 2) for code, width in pairs):
-            raise ValueError("absent_codes: expected a code of the column, and another one beside it")
-        if self.latents * max(self.outputs, self.regimes**2 * self.max_events) > MAX_PROBABILITIES:
+            raise ValueError(
+                "absent_codes: expected a code of the column, and another one beside it"
+            )
+        largest = max(
+            self.outputs, self.regimes * self.max_events * max(self.max_events, self.regimes)
+        )
+        if self.latents * largest > MAX_PROBABILITIES:
             raise ValueError(f"expected at most {MAX_PROBABILITIES} probabilities in all")
         return self
+
+    @property
+    def widths(self) -> tuple[int, ...]:
+        """Codes of every model column: the static ones come first."""
+        return (*self.static, *self.events)
 
     @property
     def max_events(self) -> int:
