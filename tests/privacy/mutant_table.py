@@ -942,9 +942,9 @@ MUTANTS = (
     Mutant(
         "chain of the ledger unverified",
         14,
-        f"{SITE}/budget/ledger.py",
-        "        if not sound:",
-        "        if False:",
+        f"{SITE}/budget/charge_chain.py",
+        "    if not sound:",
+        "    if False:",
         (f"{C}budget/test_ledger.py::test_another_data_set_blocks",),
     ),
     Mutant(
@@ -994,7 +994,7 @@ MUTANTS = (
     Mutant(
         "a reply that was changed on disk is sent",
         14,
-        f"{SITE}/budget/ledger.py",
+        f"{SITE}/budget/charge_chain.py",
         "if not isinstance(reply, bytes) or hashlib.sha256(reply).hexdigest() != seal:",
         "if False:",
         ("tests/faults/test_ledger_damage.py::test_a_reply_that_was_changed_on_disk_is_not_sent",),

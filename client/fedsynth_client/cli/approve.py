@@ -32,7 +32,7 @@ def approve(
       fedsynth site approve plan.json --config dayton/site.toml
     """
     from fedsynth_client.budget.policy import Policy
-    from fedsynth_client.budget.spending import read_account
+    from fedsynth_client.budget.spending import read_ledger
     from fedsynth_client.plans.approvals import add_approval
     from fedsynth_client.plans.review import review
     from fedsynth_client.settings.site_config import SiteConfig
@@ -41,10 +41,10 @@ def approve(
     site = SiteConfig.load(config)
     policy, schema = Policy.load(site.policy), Schema.load(site.table_schema)
     plan = read_plan(plan_file)
-    account = read_account(site.ledger, policy.dataset, site.witness)
-    if account.fault:
-        raise FedsynthError(f"ledger {site.ledger}: {account.fault}")
-    reviewed = review(plan, policy, schema, account.charges)
+    ledger = read_ledger(site.ledger, policy.dataset, site.witness)
+    if ledger.fault:
+        raise FedsynthError(f"ledger {site.ledger}: {ledger.fault}")
+    reviewed = review(plan, policy, schema, ledger.charges)
     show_plan(plan, policy, reviewed)
     if reviewed.refusals:
         reasons = "; ".join(reviewed.refusals)

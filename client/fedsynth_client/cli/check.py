@@ -31,7 +31,7 @@ def check(
       fedsynth site check --config dayton/site.toml --plan plan.json
     """
     from fedsynth_client.budget.policy import Policy
-    from fedsynth_client.budget.spending import read_account
+    from fedsynth_client.budget.spending import read_ledger
     from fedsynth_client.preflight.preflight import preflight
     from fedsynth_client.records.guarded_reading import site_source
     from fedsynth_client.settings.site_config import SiteConfig, exposed_files
@@ -42,16 +42,16 @@ def check(
     asked = read_plan(plan) if plan else None
     with working("reading and checking the records"):
         result = preflight(site_source(site), schema, policy, site.waived, site.max_repaired)
-    account = read_account(site.ledger, policy.dataset, site.witness)
+    ledger = read_ledger(site.ledger, policy.dataset, site.witness)
     problems = [*result.problems, *exposed_files(site, config)]
-    problems += [f"ledger {site.ledger}: {account.fault}"] if account.fault else []
+    problems += [f"ledger {site.ledger}: {ledger.fault}"] if ledger.fault else []
     _show(result)
-    if asked and not account.fault:
+    if asked and not ledger.fault:
         from fedsynth_client.cli.approve import show_plan
         from fedsynth_client.plans.review import review
 
         try:
-            reviewed = review(asked, policy, schema, account.charges)
+            reviewed = review(asked, policy, schema, ledger.charges)
         except FedsynthError as error:
             problems.append(f"plan {plan}: {error}")
         else:

@@ -1,13 +1,13 @@
-"""A plan as a person at the site reads it before approving: what it costs, what is left, why not.
+"""Reviews a plan for the person who approves it: its cost, what is left, and reasons against it.
 
-The reasons against a plan are those of the vault itself (`vault.admission`), taken as if the plan
-were approved. Nothing here looks at a record.
+The reasons against a plan are those for which the vault itself would refuse it if it were approved
+(`vault.admission`). Nothing here looks at a record.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from fedsynth_client.budget.ledger import Charge
+from fedsynth_client.budget.charge_chain import Charge
 from fedsynth_client.budget.policy import Policy
 from fedsynth_client.budget.spending import Total
 from fedsynth_client.vault.admission import reasons_against_cost, reasons_against_terms
@@ -21,7 +21,7 @@ from fedsynth_common.schema import Schema
 
 @dataclass(frozen=True, kw_only=True)
 class StepCost:
-    """One line of the cost table; the ε is that of the step alone, at the plan's δ."""
+    """One line of the cost table. The ε is that of the step alone, at the plan's δ."""
 
     step: str
     what: str
@@ -36,8 +36,8 @@ class Review:
     Attributes:
         steps: The cost table.
         cost: ε of the whole plan at its own δ.
-        spent: What everything charged before comes to, this study left out.
-        after: The same with this plan.
+        spent: The cost of everything charged before, without this study.
+        after: The same together with this plan.
         several: Whether other studies were charged, so that the Rényi filter decides.
         refusals: Why the vault would refuse the plan; empty if it would accept it.
     """
@@ -51,7 +51,7 @@ class Review:
 
 
 def review(plan: Plan, policy: Policy, schema: Schema, charges: Sequence[Charge]) -> Review:
-    """The costs of a plan, and the vault's reasons against it, were it approved.
+    """The costs of a plan, and the reasons for which the vault would refuse it if it were approved.
 
     Raises:
         FedsynthError: the costs of the plan, or of what was charged before, cannot be computed.

@@ -1,4 +1,4 @@
-"""One modelled column before it is served: what the schema does to its cells, what it looks like."""
+"""Checks one modelled column: how many cells the schema repairs, and whether it looks like a name."""
 
 from dataclasses import dataclass
 
@@ -15,7 +15,7 @@ MANY_REPAIRS = 0.05  # worth a note
 
 @dataclass(frozen=True, kw_only=True)
 class ColumnReport:
-    """One modelled column: its repairs, why it cannot be encoded, what it looks like."""
+    """The result for one column: its repairs, why it cannot be encoded, what it looks like."""
 
     column: ModelledColumn
     repairs: RepairCounts
@@ -31,7 +31,7 @@ class ColumnReport:
 
     @property
     def _misfits(self) -> int:
-        """Cells that say something else after the repair: all but those with fewer digits now."""
+        """The number of cells whose meaning a repair changed, which is all but the rounded ones."""
         return self.repairs.total - self.repairs.rounded
 
     def problems(self, rows: int) -> list[str]:

@@ -1,11 +1,12 @@
-"""Whether a site's table is fit to be served: everything that can be known before a study starts.
+"""Checks whether a site's table is fit to be served, as far as that is known before a study starts.
 
-Runs at the site alone, and what it finds (counts of repairs, numbers of records) is private to the
-site's operator. Headings that the schema does not know are told by position and never by name: in
-a file that lacks its heading row they are a person's record. No message holds a cell's value.
+The check runs at the site. Its results (counts of repairs, numbers of records) are private to the
+site's operator. A heading that the schema does not know is named by its position only, because in a
+file without a heading row the first line is a person's record. No message holds a cell's value.
 
-The table is read once, in chunks: what is checked is what is encoded, even if the file is replaced
-meanwhile. *Problems* keep a vault from starting; *notes* are for a person to consider.
+The table is read once, in chunks, and each chunk is checked and encoded. So the records that are
+served are those that were checked, even if the file is replaced meanwhile. A *problem* keeps a vault
+from starting; a *note* is for a person to consider.
 """
 
 from collections import Counter
@@ -34,7 +35,8 @@ MAX_REPAIRED = 0.2
 class Preflight:
     """The result for a whole table. Private to the site.
 
-    `digest` is the SHA-256 of the encoded records: equal for equal tables, whatever holds them.
+    `digest` is the SHA-256 of the encoded records. It is the same for the same table, whether the
+    table is a file or a database.
     """
 
     columns: tuple[ColumnReport, ...]
@@ -44,7 +46,7 @@ class Preflight:
     digest: str = ""
 
     def require_fit(self) -> None:
-        """Pass, or refuse with every problem, one a line.
+        """Do nothing if there is no problem; else raise an error that lists every problem, one a line.
 
         Raises:
             FedsynthError: there are problems.
@@ -80,7 +82,7 @@ def preflight(
 
 
 class Inspection:
-    """Checks chunks, and collects what they are encoded to in `records`."""
+    """Checks the chunks of a table and collects their codes in `records`."""
 
     def __init__(
         self,
@@ -92,7 +94,7 @@ class Inspection:
         scratch: Path | None = None,
         keep: bool = False,
     ) -> None:
-        """With `keep`, `records` can be finished once the result is fit."""
+        """If `keep` is true, the codes are kept, and `records` can be finished after the check."""
         self._schema, self._policy, self._waived = schema, policy, waived
         self._checks = {c.name: ColumnCheck(c, max_repaired) for c in schema.modelled}
         self._headings: list[str] = []

@@ -1,29 +1,31 @@
-"""Whether a plan may run at this site, and whether its next step still may.
+"""Decides whether a plan may run at this site, and whether its next step still may.
 
-Admission looks at the plan, the site's policy and the ledger, never at a record (the one exception,
-the minimum number of records, is a declared fact of taking part and is checked at enrolment only).
-Each condition stands here once, with its reason. The vault sends the reason's code and nothing else;
-the words are for the data steward, who reads them in the review of a plan (`plans.review`).
+Admission looks at the plan, the site's policy and the ledger, and not at a record. There is one
+exception: the minimum number of records, which is a declared fact of taking part and is checked at
+enrolment only. Each condition stands here once, with its reason. The vault sends the code of the
+reason and nothing else. The data steward reads the words in the review of a plan (`plans.review`).
 
-Budget. Two conditions are held, at enrolment with the planned events and again, inside the ledger's
-transaction, before every step with what was really charged so far. "This study" is its charges, the
-step at hand, and the plan's remaining steps.
+Budget. Two conditions are checked at enrolment for the planned events. They are checked again before
+every step, inside the ledger's transaction, for what was charged so far. "This study" means its
+charges, the step that is asked for, and the plan's remaining steps.
 
 1. Within a plan: epsilon(this study, plan.delta) <= plan.epsilon and the policy's limit per study.
-   A plan is fixed before its first answer, so the composition of its privacy loss distributions is a
-   bound whatever the coordinator asks when, leaves out or ends early (Zhu, Dong and Wang 2022, Thm 10).
+   A plan is fixed before its first answer. So the composition of its privacy loss distributions is a
+   bound, whatever the coordinator leaves out or ends early and in whatever order it asks (Zhu, Dong
+   and Wang 2022, Theorem 10).
 2. Over everything ever charged to the data set: (policy.max_epsilon, policy.max_delta). Later plans
-   are chosen after seeing results, which needs a filter: `share_of_cap` (Feldman and Zrnic 2021).
-   While no other study was ever charged there is nothing to choose after, and the tighter
-   epsilon(this study, policy.max_delta) <= policy.max_epsilon decides. Both rules fit together
-   since the first study counts with its *whole plan*, run or not: if that is within the filter, so
-   is everything from the first charge on; if it is not, no second study is ever charged.
+   are chosen after results were seen, which needs a filter: `share_of_cap` (Feldman and Zrnic 2021).
+   As long as no other study was charged, no plan was chosen after results, and the tighter condition
+   epsilon(this study, policy.max_delta) <= policy.max_epsilon decides. The two rules fit together
+   because the first study is counted with its *whole plan*, whether it ran or not. If the whole plan
+   is within the filter, so is everything from the first charge on. If it is not, no second study is
+   ever charged.
 """
 
 from collections.abc import Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass
 
-from fedsynth_client.budget.ledger import Charge
+from fedsynth_client.budget.charge_chain import Charge
 from fedsynth_client.budget.policy import Policy
 from fedsynth_common.errors import ErrorCode, RefusalError
 from fedsynth_common.privacy.accounting import epsilon, share_of_cap
@@ -35,14 +37,14 @@ from fedsynth_common.schema import Schema
 
 @dataclass(frozen=True)
 class Reason:
-    """Why a plan may not run: the code, which leaves the site, and words for the site's steward."""
+    """Why a plan may not run: a code, which leaves the site, and words for the site's steward."""
 
     code: ErrorCode
     words: str
 
 
 def admit_plan(plan: Plan, policy: Policy, schema: Schema) -> None:
-    """The plan is for this table and site, approved, and no weaker than the policy.
+    """Refuse a plan for another table or site, without approval, or weaker than the policy.
 
     Raises:
         RefusalError: ERR_PLAN or ERR_POLICY, of the first of `reasons_against_terms`.
@@ -51,7 +53,7 @@ def admit_plan(plan: Plan, policy: Policy, schema: Schema) -> None:
 
 
 def admit_cost(plan: Plan, policy: Policy, charges: Sequence[Charge]) -> None:
-    """The whole plan fits, beside everything that other studies were charged.
+    """Refuse a plan that does not fit beside everything that other studies were charged.
 
     Raises:
         RefusalError: ERR_PLAN if it costs more than it says, ERR_POLICY if more than one study may,
@@ -63,7 +65,7 @@ def admit_cost(plan: Plan, policy: Policy, charges: Sequence[Charge]) -> None:
 def admit_step(
     plan: Plan, policy: Policy, charges: Sequence[Charge], step: int, events: Sequence[Event]
 ) -> None:
-    """The step at hand leaves both inequalities true, with the rest of the plan still to come.
+    """Refuse a step that would break one of the two conditions, the rest of the plan included.
 
     Raises:
         RefusalError: ERR_BUDGET.
@@ -78,7 +80,7 @@ def admit_step(
 
 
 def reasons_against_terms(plan: Plan, policy: Policy, schema: Schema) -> Iterator[Reason]:
-    """What of the plan's terms the site's schema or policy does not allow."""
+    """The terms of the plan that the site's schema or policy does not allow."""
     if plan.table != schema:
         yield Reason(ErrorCode.PLAN, "its schema is not this site's: compare the two files")
     if policy.site is not None and policy.site not in plan.sites:
@@ -102,7 +104,7 @@ def reasons_against_terms(plan: Plan, policy: Policy, schema: Schema) -> Iterato
 
 
 def reasons_against_cost(plan: Plan, policy: Policy, charges: Sequence[Charge]) -> Iterator[Reason]:
-    """Which of the limits on its ε the whole plan breaks: its own, one study's, the cap."""
+    """The limits on its ε that the whole plan breaks: its own, that of one study, the cap."""
     planned = plan.planned_events()
     cost = epsilon(planned, plan.delta)
     if cost > plan.epsilon:
@@ -115,7 +117,7 @@ def reasons_against_cost(plan: Plan, policy: Policy, charges: Sequence[Charge]) 
 
 
 def _refuse(reasons: Iterable[Reason]) -> None:
-    """Raise the code of the first reason, if there is one. The words stay here."""
+    """Raise the code of the first reason, if there is one. The words do not leave the site."""
     for reason in reasons:
         raise RefusalError(reason.code)
 
@@ -123,7 +125,7 @@ def _refuse(reasons: Iterable[Reason]) -> None:
 def _reasons_of_cap(
     plan: Plan, policy: Policy, charges: Sequence[Charge], study: Sequence[Event]
 ) -> Iterator[Reason]:
-    """Condition 2: why `study`, all that the plan's study will be charged, does not fit the cap."""
+    """Condition 2: why `study`, the whole cost of the plan's study, does not fit under the cap."""
     others = [event for c in charges if c.study != plan.study for event in c.events]
     cap = policy.max_epsilon
     if not others:
@@ -160,7 +162,7 @@ def _first_study_leaves_room(policy: Policy, charges: Sequence[Charge]) -> bool:
 
 
 def _remaining(plan: Plan, done: Set[int]) -> Iterator[Event]:
-    """What the messages of the plan cost whose step numbers are not in `done`."""
+    """The events of those messages of the plan whose step numbers are not in `done`."""
     for run in plan.message_runs:
         if left := run.count - sum(number in run.numbers for number in done):
             yield run.event_of(left)

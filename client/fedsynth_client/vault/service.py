@@ -1,10 +1,11 @@
-"""The vault: request in, reply out, and nothing else ever.
+"""The vault: it takes a request, gives a reply, and sends nothing else.
 
-Every step goes the same way: parse and check -> stored reply? -> admit and charge (durable) ->
-compute on the records -> store the reply -> reply. Records are not touched before the charge is on
-disk. No method raises: a refusal is its code, everything unforeseen is ERR_INTERNAL, and what went
-wrong stays in the site's log, as the kind of error and a line number, without its text, since that
-could quote a cell. A failure after the charge is stored like a result: repeating it runs nothing.
+Every step passes the same stages: the request is parsed and checked; a reply that is stored already is
+sent again; else the step is admitted and charged on disk; the reply is computed on the records, stored,
+and sent. The records are not touched before the charge is on disk. No method raises. A refusal is sent
+as its code, and any other error as ERR_INTERNAL. The site's log says what went wrong by the kind of the
+error and a line number, without the error's text, which could quote a cell. A failure after the charge
+is stored like a result, so that repeating the request computes nothing.
 """
 
 import hashlib
@@ -59,7 +60,7 @@ class Vault:
         self._turn = RLock()
 
     def call(self, method: str, request: bytes) -> bytes:
-        """Serialised request of `method` ("enroll", "measure"...) to serialised reply."""
+        """Answer a serialised request of `method` ("enroll", "measure"...) with a serialised reply."""
         methods: dict[str, tuple[Any, Callable[[Any], Any]]] = {
             "enroll": (pb.EnrollRequest, self.enroll),
             "measure": (pb.MeasureRequest, self.measure),
@@ -69,7 +70,7 @@ class Vault:
         kind, answer = methods[method]
         if len(request) > REQUEST_BYTES[method]:
             return refusal(method, ErrorCode.PAYLOAD)
-        with self._turn:  # a request that waits is bytes and nothing more
+        with self._turn:  # a request that waits is kept as bytes and not parsed
             try:
                 message = kind.FromString(request)
             except DecodeError:
@@ -90,7 +91,7 @@ class Vault:
         return self._guarded(pb.DiscriminateReply, lambda: self._discriminate(request))
 
     def receipt(self, request: pb.ReceiptRequest) -> pb.ReceiptReply:
-        """What this study was charged, signed."""
+        """The signed list of what this study was charged."""
         return self._guarded(pb.ReceiptReply, lambda: self._receipt(request))
 
     def _enroll(self, request: pb.EnrollRequest) -> pb.EnrollReply:
@@ -146,7 +147,7 @@ class Vault:
         return pb.ReceiptReply(status=OK, receipt_json=body, signature=self._key.sign(body))
 
     def _plan(self, digest: bytes) -> Plan:
-        """The enrolled plan of this digest (32 bytes), still within the policy of today."""
+        """The enrolled plan of this digest (32 bytes), if today's policy still allows it."""
         accepted = self._ledger.plan(digest.hex())
         if accepted is None:
             raise RefusalError(ErrorCode.PLAN)
@@ -164,7 +165,7 @@ class Vault:
         events: Sequence[Event],
         compute: Callable[[], Reply],
     ) -> Reply:
-        """Charge, then compute, then store; or what was stored before."""
+        """Charge, then compute, then store the reply; or return the reply that is stored already."""
         content = request.SerializeToString(deterministic=True)
         key = (plan.study, request.step, hashlib.sha256(content).hexdigest())
         stored = self._ledger.stored_reply(*key)
@@ -177,7 +178,9 @@ class Vault:
         )
         try:
             reply = compute()
-        except Exception as error:  # nothing about the failure may leave, and no refund
+        except (
+            Exception
+        ) as error:  # nothing about the failure may leave the site, and the charge stays
             _note(error)
             reply = kind(status=ErrorCode.INTERNAL.value)
         self._ledger.store_reply(plan.study, request.step, reply.SerializeToString())
@@ -197,6 +200,6 @@ class Vault:
 
 
 def _note(error: Exception) -> None:
-    """Log what kind of error happened where; never its text, which could quote a cell."""
+    """Log the kind and the place of an error without its text, which could quote a cell."""
     place = traceback.extract_tb(error.__traceback__)[-1]
     _log.error("%s in %s, line %s", type(error).__name__, place.name, place.lineno)
