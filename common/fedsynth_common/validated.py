@@ -18,7 +18,8 @@ from fedsynth_common.fault_places import Place, located
 from fedsynth_common.limits import MAX_SETTINGS_BYTES, printable, read_limited, within_lines
 
 M = TypeVar("M", bound=BaseModel)
-_SHOWN_FAULTS = 20
+_SHOWN_FAULTS, _FAULT, _PLACE = 8, 250, 100
+"""How many faults are told, and the most characters of one fault and of its place."""
 
 _EXPECTED = {
     "missing": "this required field is missing",
@@ -141,19 +142,19 @@ def validated(model: type[M], text: bytes | str, source: str) -> M:
 def faults_of(error: ValidationError, model: type[BaseModel]) -> list[tuple[Place, str]]:
     """The place of each of the first faults, and a sentence that says what is wrong there.
 
-    The place of a fault of the whole file is empty.
+    The place of a fault of the whole file is empty. All together are short, whatever the file.
     """
     every = error.errors(include_input=False, include_url=False)
     sentences: dict[Place, list[str]] = {}
     for one in every[:_SHOWN_FAULTS]:
         place, inside = located(model, one["loc"])
         said = sentences.setdefault(place, [])
-        sentence = printable(_sentence(one, inside))
+        sentence = printable(_sentence(one, inside), _FAULT)
         if sentence not in said:  # each member of a union says what it would accept
             said.append(sentence)
-    listed = [(place, ", or ".join(said)) for place, said in sentences.items()]
-    if len(every) > _SHOWN_FAULTS:
-        listed.append(((), f"and {len(every) - _SHOWN_FAULTS} more faults"))
+    listed = [(place, printable(", or ".join(said), _FAULT)) for place, said in sentences.items()]
+    if (more := len(every) - _SHOWN_FAULTS) > 0:
+        listed.append(((), f"and {more} more fault{'s' * (more > 1)}"))
     return listed
 
 
@@ -168,7 +169,7 @@ def dotted(place: Place) -> str:
     >>> dotted(("columns", 3, "minimum"))
     'columns.3.minimum'
     """
-    return printable(".".join(map(str, place)))
+    return printable(".".join(map(str, place)), _PLACE)
 
 
 def _sentence(fault: Any, inside: type[BaseModel] | None) -> str:

@@ -50,8 +50,9 @@ def simulate(
         str | None,
         typer.Option(
             help="Column that names the site of each record. It replaces --sites and --partition, "
-            "and it is modelled only if the schema declares it. Its values are published as the "
-            "names of the sites."
+            "and its values are published as the names of the sites. Unless the schema declares it "
+            "as its site_column, the names are taken from the records; the column is then not "
+            "modelled, and the result is NOT private."
         ),
     ] = None,
     partition: Annotated[
@@ -142,8 +143,9 @@ def simulate(
     """Run a federated study on one machine: deal a table out to sites, train, and draw records.
 
     The result is private only with --schema and --records-per-site, without --seed and --holdout,
-    and with --site-column or --sites 1. In every other run something is computed from the records
-    without noise, and every file says that the result is not private.
+    and with --sites 1 or a --site-column that the schema declares as its site_column. In every
+    other run something is taken from the records without noise, and every file says that the result
+    is not private.
     """
     from fedsynth_server.training.settings import TrainingSettings
     from fedsynth_simulations import simulate as simulations  # torch and Flower: not for --help
@@ -178,7 +180,7 @@ def simulate(
         seed=seed,
         backend=backend.value,
         records_per_site=records_per_site,
-        pooled=holdout > 0 or (site_column is None and sites > 1),
+        pooled=holdout > 0 or not tables.public_sites,
     )
     if quick:
         simulation = simulations.quick(simulation)

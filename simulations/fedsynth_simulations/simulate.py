@@ -31,8 +31,8 @@ class Simulation:
     """Everything about a simulated study that is not data.
 
     `records_per_site` is the public size that the plan declares; without one it is taken from the
-    records. `pooled` says that which site a record is at was computed from the records too. Either
-    makes the result a rehearsal, which its statement says.
+    records. `pooled` says that the sites, or which site a record is at, were taken from the records
+    too. Either makes the result a rehearsal, which its statement says.
     """
 
     epsilon: float = 1.0

@@ -8,7 +8,7 @@ import pandas as pd
 
 from fedsynth_common.encoding.encoder import check_columns
 from fedsynth_common.errors import InputError
-from fedsynth_common.schema import Schema
+from fedsynth_common.schema import CategoricalColumn, Schema
 from fedsynth_common.schema.draft import draft_schema
 from fedsynth_common.tables import read_table
 
@@ -22,12 +22,15 @@ class Tables:
         pooled: the same records in one table.
         held: records that were kept from all sites, if any were.
         schema: declared, or drafted from the pooled records.
+        public_sites: whether no record decided which sites there are and which site it is at: there
+            is one site only, or a declared schema lists the sites as its site column.
     """
 
     sites: dict[str, pd.DataFrame]
     pooled: pd.DataFrame
     held: pd.DataFrame | None
     schema: Schema
+    public_sites: bool
 
 
 def tables_of(
@@ -68,7 +71,18 @@ def tables_of(
     pooled = pd.concat(frames.values(), ignore_index=True)
     public = declared or _drafted(pooled, table, target)
     check_columns(pooled, public)
-    return Tables(frames, pooled, held, public)
+    known = (
+        sites == 1 if site_column is None else set(frames) <= _listed_sites(declared, site_column)
+    )
+    return Tables(frames, pooled, held, public, public_sites=known)
+
+
+def _listed_sites(declared: Schema | None, site_column: str) -> set[str]:
+    """The names of the sites that a declared schema lists, if it does so in this column."""
+    if declared is None or declared.site_column != site_column:
+        return set()
+    column = declared.column(site_column)
+    return set(column.categories) if isinstance(column, CategoricalColumn) else set()
 
 
 def _split(

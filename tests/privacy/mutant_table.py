@@ -1262,8 +1262,16 @@ MUTANTS = (
         "a table that was dealt out is called private",
         17,
         f"{SIMULATIONS}/cli.py",
-        "pooled=holdout > 0 or (site_column is None and sites > 1)",
-        "pooled=False",
+        "pooled=holdout > 0 or not tables.public_sites",
+        "pooled=holdout > 0",
+        (f"{S}cli_simulate.py::test_only_what_took_nothing_from_the_records_is_called_private",),
+    ),
+    Mutant(
+        "names of sites that stand in cells alone are called public",
+        17,
+        f"{SIMULATIONS}/table_options.py",
+        "set(frames) <= _listed_sites(declared, site_column)",
+        "True",
         (f"{S}cli_simulate.py::test_only_what_took_nothing_from_the_records_is_called_private",),
     ),
     Mutant(

@@ -110,7 +110,7 @@ class RowGradients:
             strict=True,
         ):
             error = torch.softmax((part @ weight.t()).add_(bias), dim=1)
-            error[torch.arange(len(truth)), truth] -= 1.0
+            error.scatter_add_(1, truth.unsqueeze(1), error.new_full((len(truth), 1), -1.0))
             error /= self.masked
             torch.mm(error, weight, out=into)
             self.errors.append(error)

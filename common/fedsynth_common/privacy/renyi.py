@@ -33,7 +33,8 @@ def composed(events: tuple[Event, ...]) -> RdpAccountant:
     """Return an accountant that holds the Rényi divergence of the events at each of `ORDERS`.
 
     The discrete Gaussian enters through its bound α Δ² / (2σ²), that of the continuous one (CKS
-    Theorem 4). Do not compose anything onto the result: it is shared.
+    Theorem 4). Orders at which dp-accounting's series does not converge are infinite: no filter
+    passes them. Do not compose anything onto the result: it is shared.
     """
     gaussian = dp_accounting.GaussianDpEvent
     accountant = RdpAccountant(ORDERS, _ADD_OR_REMOVE)

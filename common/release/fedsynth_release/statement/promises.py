@@ -57,8 +57,8 @@ DRAFTED = (
     "from records without noise)"
 )
 REHEARSAL = (
-    "not private: a rehearsal on pooled data (the size that its plan declares, or which records were "
-    "at which site or held out, was computed from the records)"
+    "not private: a rehearsal on pooled data (the size that its plan declares, the names of its sites, "
+    "or which records were at which site or held out, was taken from the records)"
 )
 
 
