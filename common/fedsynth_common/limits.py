@@ -31,8 +31,8 @@ MAX_MARGINALS = 1 << 17
 MAX_MEASURES, MAX_VARIANCES = 4, 2
 """Measure requests of a study, and different noise variances of one of them.
 
-Each variance is a mechanism of its own, and to account for one takes up to four seconds. A study of
-fedsynth has two requests of one variance each."""
+Each variance is a mechanism of its own, and to account for one takes up to about a second; for the
+costliest training it takes six. A study of fedsynth has two requests of one variance each."""
 MAX_LAG = 3
 """Of marginals from one event of a person to a later one."""
 MAX_MECHANISMS_ASKED = 2 + MAX_LAG

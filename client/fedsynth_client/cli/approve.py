@@ -68,6 +68,9 @@ def show_plan(plan: "Plan", policy: "Policy", reviewed: "Review") -> None:
     unit = "one record"
     if schema.person_key is not None:
         unit = f"one person ({schema.person_key!r}, up to {schema.rows_per_person} rows)"
+    if schema.histories is not None:
+        used = f"of which up to {schema.histories.max_events} are used"
+        unit = f"one person ({schema.person_key!r}) with all events, {used}"
     typer.echo(f"study    {plan.study}")
     typer.echo(f"sites    {sites} (this site: {policy.site or 'not named in the policy'})")
     columns = f"{len(schema.modelled)} modelled columns, {schema.origin}"

@@ -57,6 +57,13 @@ def check(
         else:
             show_plan(asked, policy, reviewed)
             problems += [f"plan {plan}: {reason}" for reason in reviewed.refusals]
+    if result.histories:
+        counts = result.histories
+        each = f"{counts.events / max(1, counts.persons):.1f} a person on average"
+        typer.echo(
+            f"histories: {counts.persons:,} persons with {counts.events:,} events, {each}, at most "
+            f"{counts.most:,}"
+        )
     for note in result.notes:
         typer.echo(f"note: {note}")
     for problem in problems:

@@ -11,14 +11,16 @@ from starting; a *note* is for a person to consider.
 
 from collections import Counter
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pandas as pd
 
 from fedsynth_client.budget.policy import Policy
 from fedsynth_client.preflight.column_check import ColumnCheck, ColumnReport
+from fedsynth_client.preflight.history_notes import cut_notes, repair_notes
 from fedsynth_client.records.guarded_reading import without_values
+from fedsynth_client.records.person_events import HistoryCounts
 from fedsynth_client.records.person_keys import MissingKeyError, UniqueCells
 from fedsynth_client.records.records import RecordsBuilder
 from fedsynth_client.records.site_column import lacks_site_name, site_name_fault, with_site_name
@@ -26,6 +28,7 @@ from fedsynth_client.records.sources import FrameSource, Source
 from fedsynth_common.encoding import EncodedTable
 from fedsynth_common.encoding.violations import violations_within_records
 from fedsynth_common.errors import FedsynthError, InputError
+from fedsynth_common.privacy.randomness import Randomness
 from fedsynth_common.schema import Schema, Unique
 
 MAX_REPAIRED = 0.2
@@ -36,7 +39,8 @@ class Preflight:
     """The result for a whole table. Private to the site.
 
     `digest` is the SHA-256 of the encoded records. It is the same for the same table, whether the
-    table is a file or a database.
+    table is a file or a database. `histories` counts persons and events, where the schema has
+    histories and the table has no problems.
     """
 
     columns: tuple[ColumnReport, ...]
@@ -44,6 +48,7 @@ class Preflight:
     problems: tuple[str, ...]
     notes: tuple[str, ...]
     digest: str = ""
+    histories: HistoryCounts | None = None
 
     def require_fit(self) -> None:
         """Do nothing if there is no problem; else raise an error that lists every problem, one a line.
@@ -76,9 +81,18 @@ def preflight(
     Raises:
         FedsynthError: the table cannot be read.
     """
-    inspection = Inspection(schema, policy, waived, max_repaired=max_repaired)
-    inspection.read(FrameSource(table) if isinstance(table, pd.DataFrame) else table)
-    return inspection.result()
+    keep = schema.histories is not None  # what is repaired is seen once all events are in order
+    inspection = Inspection(schema, policy, waived, max_repaired=max_repaired, keep=keep)
+    try:
+        inspection.read(FrameSource(table) if isinstance(table, pd.DataFrame) else table)
+        result = inspection.result()
+        if result.histories is None or schema.histories is None:
+            return result
+        inspection.records.finish(Randomness())
+        repaired = repair_notes(inspection.records.kept_counts, schema.histories)
+        return replace(result, notes=(*result.notes, *repaired))
+    finally:
+        inspection.records.close()
 
 
 class Inspection:
@@ -166,12 +180,17 @@ class Inspection:
             )
         if self._schema.origin != "declared":
             notes.insert(0, "the schema is drafted from data and not private; have it reviewed")
+        counts = None
+        if self._schema.histories is not None and not problems:
+            counts = self.records.history_counts
+            notes += cut_notes(counts, self._schema.histories)
         return Preflight(
             columns=columns,
             units=units,
             problems=tuple(problems),
             notes=tuple(notes),
             digest=self.records.digest,
+            histories=counts,
         )
 
     def _heading_problems(self) -> list[str]:

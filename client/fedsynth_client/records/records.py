@@ -104,6 +104,9 @@ class Records:
 class RecordsBuilder:
     """Encodes the chunks of a table and makes records of them, without holding the whole table."""
 
+    kept_counts: HistoryCounts
+    """Of histories, once they are finished: what was changed about the kept events. Private."""
+
     def __init__(self, schema: Schema, scratch: Path | None = None, keep: bool = True) -> None:
         """Use the folder `scratch` for codes that are too many for memory, or keep no codes."""
         self._schema, self._scratch = schema, scratch

@@ -58,28 +58,46 @@ def draft(
     max_categories: Annotated[
         int, typer.Option(min=1, help="Most categories to list; rarer ones become 'other'.")
     ] = 64,
+    person_key: Annotated[
+        str | None,
+        typer.Option(help="The column that names the person, if a row is an event of a person."),
+    ] = None,
+    order: Annotated[
+        str | None,
+        typer.Option(help="The column that orders a person's events: a date or a number."),
+    ] = None,
     force: Force = False,
 ) -> None:
     """Write a first schema for a person to review. A draft from data is NOT private.
+
+    With --person-key and --order the draft is of persons with histories (docs/HISTORIES.md).
 
     For example:
 
       fedsynth schema draft patients.csv --target died
 
-      fedsynth schema draft patients.parquet --out patients.schema.json
+      fedsynth schema draft visits.parquet --person-key person_id --order admitted
     """
+    from fedsynth_common.encoding.draft_histories import with_histories
     from fedsynth_common.schema.draft import draft_schema  # pandas: not for --help
+
+    if (person_key is None) != (order is None):
+        raise InputError("--person-key and --order: give both, or neither")
 
     if out.exists() and not force:
         raise InputError(f"{out}: already exists; choose another --out, or --force to replace it")
     frame = read_private(table)
-    schema = draft_schema(frame, name or _stem(table), target, max_categories)
+    name = name or _stem(table)
+    schema = draft_schema(frame, name, target, max_categories, person_key=person_key, order=order)
+    if person_key is not None and order is not None:
+        schema = with_histories(schema, frame, person_key, order)
     schema.save(out, private=True)  # bounds and categories of real records
     errors = Console(stderr=True)
     errors.print(Panel(WARNING, title="REVIEW BEFORE USE", border_style="red"))
     for hint in _hints(schema, frame):
         errors.print(f"[yellow]hint:[/yellow] {hint}", soft_wrap=True, highlight=False)
     typer.echo(f"wrote {out}: {len(schema.modelled)} columns to model, {len(schema.ids)} ids")
+    _show_histories(schema, frame)
 
 
 @app.command()
@@ -117,6 +135,7 @@ def check(
     if problems:
         raise InputError("\n".join(problems))
     broken = _check_rules(frame, declared)
+    _show_histories(declared, frame)
     typer.echo(f"{table}: fits the schema" + (", but breaks rules" if broken else ""))
 
 
@@ -136,6 +155,35 @@ def _check_rules(frame: "pd.DataFrame", schema: "Schema") -> int:
     return sum(counts.values())
 
 
+def _show_histories(schema: "Schema", frame: "pd.DataFrame") -> None:
+    """Print what belongs to persons and what to events, and whom the cap cuts."""
+    from fedsynth_common.encoding.draft_histories import EventOrder
+    from fedsynth_common.encoding.values import as_ordinal
+    from fedsynth_common.schema import OrderedColumn
+
+    histories, key = schema.histories, schema.person_key
+    if histories is None or key is None:
+        return
+    order = schema.column(histories.order)
+    if key not in frame or not isinstance(order, OrderedColumn):
+        raise InputError(f"column {key!r}: the schema's person key is missing from the table")
+    events = EventOrder.of(frame, key, as_ordinal(frame[histories.order], order))
+    persons, most = len(events.sizes), histories.max_events
+    static = [c.name for c in schema.modelled if c.name not in histories.events]
+    typer.echo(
+        f"persons  {persons:,} with {len(frame):,} events, at most {events.sizes.max():,} each"
+    )
+    typer.echo(f"static   {', '.join(static) or 'no column'}")
+    typer.echo(f"events   {', '.join(histories.events)}; ordered by {histories.order}")
+    typer.echo(f"growing  {', '.join(histories.grows) or 'no column'}")
+    typer.echo(f"gaps     at most {histories.largest_gap:,} in units of {histories.order}")
+    fewer = max(1, most // 2)
+    typer.echo(
+        f"cap      max_events {most} cuts {events.cut(most):,} of {persons:,} persons; {fewer} would "
+        f"cut {events.cut(fewer):,}. Noise on counts of events grows in proportion to the cap"
+    )
+
+
 def _hints(schema: "Schema", frame: "pd.DataFrame") -> list[str]:
     """What a draft cannot know and its reviewer should decide."""
     from fedsynth_common.schema.draft import ID_NAME
@@ -143,7 +191,7 @@ def _hints(schema: "Schema", frame: "pd.DataFrame") -> list[str]:
     hints = [
         f"column {name!r} repeats values; if it names a person, set person_key and rows_per_person"
         for name in schema.ids
-        if frame[name].nunique() < frame[name].notna().sum()
+        if name != schema.person_key and frame[name].nunique() < frame[name].notna().sum()
     ]
     hints += [
         f"column {column.name!r} is called like an identifier and would be modelled; if it names "

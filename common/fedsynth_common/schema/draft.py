@@ -100,9 +100,18 @@ class _Numbers:
 
 
 def draft_schema(
-    frame: pd.DataFrame, name: str, target: str | None = None, max_categories: int = 64
+    frame: pd.DataFrame,
+    name: str,
+    target: str | None = None,
+    max_categories: int = 64,
+    *,
+    person_key: str | None = None,
+    order: str | None = None,
 ) -> Schema:
     """Propose a schema that encodes `frame` without errors.
+
+    `person_key` becomes an id, and `order` a number or a moment, whatever they look like; what more
+    histories need is for `encoding.draft_histories`.
 
     Raises:
         InputError: no rows, no such target, or column names that a schema cannot hold.
@@ -115,8 +124,10 @@ def draft_schema(
         raise InputError(f"the target {target!r} is not a column of the table")
     try:
         columns = tuple(
-            _draft_column(_values(frame, place), target, max_categories)
-            for place in range(frame.shape[1])
+            IdColumn(name=person_key)
+            if str(heading) == person_key
+            else _draft_column(_values(frame, place), target, max_categories, str(heading) == order)
+            for place, heading in enumerate(frame.columns)
         )
         return Schema(name=name, columns=columns, target=target, origin="drafted from data")
     except ValidationError as error:
@@ -130,10 +141,12 @@ def _values(frame: pd.DataFrame, place: int) -> _Values:
 
 
 def _draft_column(
-    values: _Values, target: str | None, max_categories: int
+    values: _Values, target: str | None, max_categories: int, is_order: bool
 ) -> ModelledColumn | IdColumn:
     numbers = _numbers(values)
     moments = None if numbers else draft_moment(values.name, values.texts, values.missing > 0)
+    if is_order and numbers is not None:
+        return _amount(values.name, numbers)
     if values.name == target:
         if numbers is None or len(numbers.values) <= FEW:
             # a third class of a two-valued target is a fault to be told, not one to be learned
