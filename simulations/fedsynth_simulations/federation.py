@@ -19,7 +19,9 @@ from fedsynth_client.courier import make_courier
 from fedsynth_client.records.records import load_records
 from fedsynth_client.vault.callers import LocalVault
 from fedsynth_client.vault.service import Vault
+from fedsynth_common.privacy.accounting import epsilon
 from fedsynth_common.privacy.randomness import Randomness, SeededRandomness
+from fedsynth_common.privacy.secure_noise import alone
 from fedsynth_common.protocol.plan import Plan
 from fedsynth_simulations.grid import InProcessGrid
 
@@ -65,6 +67,7 @@ def _policy(site: str, plan: Plan) -> Policy:
         max_epsilon=plan.epsilon,
         max_epsilon_per_study=plan.epsilon,
         max_delta=plan.delta,
+        max_epsilon_alone=max(plan.epsilon, epsilon(alone(plan.planned_events()), plan.delta)),
         min_records=1,
         approved_plans=(plan.digest,),
         **training,

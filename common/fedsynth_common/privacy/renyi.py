@@ -58,7 +58,7 @@ def conversion(order: float, delta: float) -> float:
 
 
 def filter_order(cap: float, delta: float) -> float:
-    """Return the order at which Gaussian noise can be spent longest: B / α is largest.
+    """Return the order that allows the most releases with Gaussian noise: B / α is largest.
 
     >>> filter_order(3.0, 1e-5), filter_order(1.0, 1e-5)
     (7.5, 18)

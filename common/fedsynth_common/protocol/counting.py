@@ -32,8 +32,8 @@ class Over(IntEnum):
     NEXT = 3
 
 
-MAX_WEIGHT = 10_000
-"""The largest weight that the events of a person share."""
+MAX_WEIGHT = 1_000
+"""The largest weight that the events of a person share, as `CountsEvent` bounds sensitivities."""
 
 
 def sensitivity(schema: Schema, over: Over, lag: int = 0, weight: int = 1) -> int:

@@ -1,8 +1,8 @@
-"""One plan's session with its sites: who takes part, what was asked, what went wrong.
+"""A session with the sites of one plan: who takes part, what was asked, and what went wrong.
 
-`exchange` moves bytes to nodes; this file knows the plan, so it can say which node is which site, leave
-out replies that do not fit, take from the journal what was answered before, and keep the notes that
-end up in the papers.
+`exchange` sends bytes to nodes. This file knows the plan. It says which node is which site, leaves out
+replies that do not fit, takes from the journal what was answered before, and keeps the notes that are
+written into the documents of the release.
 """
 
 from bisect import bisect_right
@@ -25,7 +25,7 @@ from fedsynth_server.messages.journal import Closed, NoJournal
 from fedsynth_server.progress import StudyProgress
 
 LONGEST_RECEIPT = 600.0
-"""Seconds to wait for receipts: by then everything has been measured and paid for."""
+"""Seconds to wait for receipts. At that time everything has been measured and charged."""
 
 
 class _Parsed(NamedTuple, Generic[T]):
@@ -91,7 +91,7 @@ class Session:
         return f"{len(self.keys)} sites, ε {self.epsilon_spent(step):.3f} spent"
 
     def leave_out(self, site: str, why: str) -> None:
-        """Ask a site nothing more, so that it is charged nothing more, and name it in the papers."""
+        """Send no more requests to a site, so that it is charged no more, and note why."""
         self.left_out[site] = why
         self.notes.append(f"{site} left out from here on: {why}")
 
@@ -142,7 +142,7 @@ class Session:
         return {site: reply.content for site, reply in merged.items()}
 
     def _journaled(self, method: str, step: int, request: bytes) -> bytes:
-        """The request as it was sent first: a site was charged for those bytes and no others."""
+        """The request as it was first sent, because the sites were charged for these bytes."""
         body = self.journal.request(method, step, request)
         if body != request:
             if method == "measure":  # replies could not be read by another order

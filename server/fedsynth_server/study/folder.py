@@ -1,4 +1,4 @@
-"""A study's folder: what the coordinator writes, what a run leaves, and how both are configured.
+"""The folder of a study: the files that the coordinator writes, and those that a run writes.
 
 | file | is | written by |
 |---|---|---|
