@@ -34,11 +34,13 @@ from fedsynth_release.generator_files import (
     sha256_of,
 )
 from fedsynth_release.generator_network import GeneratorNetwork, GeneratorShape
+from fedsynth_release.histories.expected import persons_and_events
 from fedsynth_release.histories.history_sampler import HistorySampler
 from fedsynth_release.histories.history_tables import history_frames
 from fedsynth_release.histories.network import HistoryNetwork, HistoryShape
 from fedsynth_release.histories.shape import fits
 from fedsynth_release.sampling.completion import complete_rows
+from fedsynth_release.sampling.latents import SoftNetwork
 from fedsynth_release.sampling.rebalance import Draw, Rebalance
 from fedsynth_release.sampling.sampler import Sampler, Where
 from fedsynth_release.sampling.surrogate_values import Surrogates
@@ -108,6 +110,18 @@ class Generator:
         if isinstance(self._sampler, HistorySampler):
             return self._sampler.conditioned(where).probability
         return self._sampler.conditioned(self._flat, where).probability
+
+    @property
+    def model_schema(self) -> Schema:
+        """The schema of the columns that are modelled: of events where persons have histories."""
+        return history_schema(self.schema)
+
+    @property
+    def mixture(self) -> SoftNetwork:
+        """P(code | z) of every model column; of histories on average over a person's events."""
+        if isinstance(self.network, HistoryNetwork):
+            return persons_and_events(self.network)
+        return self.network
 
     @property
     def _flat(self) -> GeneratorNetwork:

@@ -16,7 +16,12 @@ from dataclasses import dataclass
 
 import torch
 
-from fedsynth_release.histories.network import Chains, HistoryShape, blocks_of
+from fedsynth_release.histories.network import (
+    Chains,
+    HistoryNetwork,
+    HistoryShape,
+    blocks_of,
+)
 
 
 @dataclass(frozen=True)
@@ -30,6 +35,8 @@ class Expected:
         events: two event columns at the same event (E, E); again without a column with itself.
         following: by lag, an event column at an event and one at the event `lag` later (E, E).
         ends: an event column at the first and one at the last event of a person (E, E).
+        static_margin: one-way marginals of the static columns (S,).
+        event_margin: one-way marginals of the event columns at events (E,).
     """
 
     persons: torch.Tensor
@@ -37,6 +44,8 @@ class Expected:
     events: torch.Tensor
     following: dict[int, torch.Tensor]
     ends: torch.Tensor | None
+    static_margin: torch.Tensor
+    event_margin: torch.Tensor
 
 
 def event_weights(max_events: int, weight: int, lag: int = 0) -> torch.Tensor:
@@ -126,24 +135,37 @@ class Recursion:
         """Pairs of static columns (S, S)."""
         return static.t() @ static / len(static)
 
-    def at_events(self, static: torch.Tensor, weight: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """Static with event columns (S, E), and pairs of event columns (E, E)."""
-        shape = self.shape
-        shares = event_weights(shape.max_events, weight).to(static)
-        codes = torch.tensor(shape.length_codes, device=static.device)
-        by_code = torch.zeros(shape.static[shape.length_column], shape.max_events).to(static)
-        by_code[codes, torch.arange(shape.max_events, device=static.device)] = shares
+    def occupied(self, weight: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """Weighted occupancy of regimes by the code of the number of events, (codes, Z, R).
+
+        That of first events, and that of all later ones.
+        """
+        shape, device = self.shape, self.reached.device
+        codes = torch.tensor(shape.length_codes, device=device)
+        by_code = torch.zeros(shape.static[shape.length_column], shape.max_events).to(self.reached)
+        shares = event_weights(shape.max_events, weight).to(self.reached)
+        by_code[codes, torch.arange(shape.max_events, device=device)] = shares
         occupied = self.reached[:, None] * self.still_to_come(by_code)  # (L, codes, Z, R)
-        first, later = occupied[0], occupied[1:].sum(0)
+        return occupied[0], occupied[1:].sum(0)
+
+    def emitted(self, first: torch.Tensor, later: torch.Tensor) -> torch.Tensor:
+        """P(z, code) of the event columns at events, (Z, E), given what is occupied."""
         emitted = (first.sum(0)[..., None] * self.first).sum(1)
-        emitted = emitted + (later.sum(0)[..., None] * self.chains.emissions).sum(1)  # (Z, E)
-        mixed = list(torch.split(static.t() @ emitted, list(shape.static)))
-        mixed[shape.length_column] = first.flatten(1) @ self.first.flatten(0, 1)
-        mixed[shape.length_column] = mixed[shape.length_column] + later.flatten(
-            1
-        ) @ self.chains.emissions.flatten(0, 1)
-        events = _joint(self.first, first.sum(0)) + _joint(self.chains.emissions, later.sum(0))
-        return torch.cat(mixed), events
+        return emitted + (later.sum(0)[..., None] * self.chains.emissions).sum(1)
+
+    def mixed(
+        self, static: torch.Tensor, first: torch.Tensor, later: torch.Tensor, emitted: torch.Tensor
+    ) -> torch.Tensor:
+        """Static with event columns (S, E)."""
+        blocks = list(torch.split(static.t() @ emitted, list(self.shape.static)))
+        # the number of events depends on what happens, also given z
+        lengths = first.flatten(1) @ _flat(self.first)
+        blocks[self.shape.length_column] = lengths + later.flatten(1) @ _flat(self.chains.emissions)
+        return torch.cat(blocks)
+
+    def events(self, first: torch.Tensor, later: torch.Tensor) -> torch.Tensor:
+        """Pairs of event columns (E, E)."""
+        return _joint(self.first, first.sum(0)) + _joint(self.chains.emissions, later.sum(0))
 
     def following(self, weight: int, lag: int) -> torch.Tensor:
         """An event column and one `lag` events later (E, E)."""
@@ -187,14 +209,52 @@ def expected_marginals(
     """
     recursion = Recursion(chains, shape)
     static = recursion.static()
-    mixed, events = recursion.at_events(static, weight)
+    first, later = recursion.occupied(weight)
+    emitted = recursion.emitted(first, later)
     return Expected(
         persons=recursion.persons(static),
-        mixed=mixed,
-        events=events,
+        mixed=recursion.mixed(static, first, later, emitted),
+        events=recursion.events(first, later),
         following={lag: recursion.following(weight, lag) for lag in lags},
         ends=recursion.ends() if ends else None,
+        static_margin=static.mean(0),
+        event_margin=emitted.sum(0),
     )
+
+
+@dataclass(frozen=True)
+class _Widths:
+    widths: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Mixture:
+    """Probabilities (rows, codes) of columns that are independent given a row, for a flat sampler."""
+
+    soft: torch.Tensor
+    widths: tuple[int, ...]
+
+    @property
+    def shape(self) -> _Widths:
+        """The codes of each column."""
+        return _Widths(self.widths)
+
+    def soft_rows(self) -> torch.Tensor:
+        """The probabilities."""
+        return self.soft
+
+
+def persons_and_events(network: HistoryNetwork) -> Mixture:
+    """P(code | z) of every model column; those of event columns are averages over a person's events.
+
+    The number of events of a person does not count: every person has the same weight.
+    """
+    with torch.no_grad():
+        recursion = Recursion(network(), network.shape)
+        emitted = recursion.emitted(*recursion.occupied(max(60, 10 * network.shape.max_events)))
+        blocks = torch.split(emitted, list(network.shape.events), dim=1)
+        shares = [block / block.sum(1, keepdim=True).clamp(min=1e-30) for block in blocks]
+        return Mixture(torch.cat([recursion.static(), *shares], dim=1), network.shape.widths)
 
 
 def _flat(table: torch.Tensor) -> torch.Tensor:

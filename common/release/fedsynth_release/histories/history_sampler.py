@@ -27,30 +27,10 @@ from fedsynth_common.schema.rules import columns_of
 from fedsynth_release.decoding import Codebook
 from fedsynth_release.decoding.decoder import column_of
 from fedsynth_release.histories.chain_draws import ChainDraws
-from fedsynth_release.histories.expected import Recursion
+from fedsynth_release.histories.expected import Mixture, Recursion
 from fedsynth_release.histories.network import HistoryNetwork
 from fedsynth_release.sampling.rule_repair import keep_rules
 from fedsynth_release.sampling.sampler import Sampler, Where
-
-
-@dataclass(frozen=True)
-class _Widths:
-    widths: tuple[int, ...]
-
-
-@dataclass(frozen=True, eq=False)
-class _Mixture:
-    """Probabilities of codes given an index, in the form that a flat sampler reads them."""
-
-    soft: torch.Tensor
-    widths: tuple[int, ...]
-
-    @property
-    def shape(self) -> _Widths:
-        return _Widths(self.widths)
-
-    def soft_rows(self) -> torch.Tensor:
-        return self.soft
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,7 +47,7 @@ class HistorySampler:
     """
 
     persons: Sampler
-    mixture: _Mixture
+    mixture: Mixture
     events: Sampler
     chains: ChainDraws
     schema: Schema
@@ -88,7 +68,7 @@ class HistorySampler:
             recursion = Recursion(network(), network.shape)
             static = recursion.static().cpu()
             both = torch.stack([recursion.first, recursion.chains.emissions]).cpu()
-        mixture = _Mixture(static, network.shape.static)
+        mixture = Mixture(static, network.shape.static)
         persons = Sampler.of(
             mixture,
             Codebook(codebook.views[:count], codebook.shapes[:count]),
@@ -97,7 +77,7 @@ class HistorySampler:
         by_event = static.repeat_interleave(network.shape.regimes, dim=0).repeat(2, 1)
         soft = torch.cat([by_event, both.flatten(0, 2)], dim=1)
         events = Sampler.of(
-            _Mixture(soft, network.shape.widths), codebook, _with(flat, {"rules": tuple(others)})
+            Mixture(soft, network.shape.widths), codebook, _with(flat, {"rules": tuple(others)})
         )
         if any(min(joint.places) < count for joint in events.joint):
             raise InputError(

@@ -136,6 +136,8 @@ class Chains:
 class HistoryNetwork(nn.Module):
     """Latent vectors (latents, latent_size) -> `Chains`."""
 
+    impossible: torch.Tensor
+
     def __init__(self, shape: HistoryShape) -> None:
         super().__init__()
         self.shape = shape
@@ -179,6 +181,13 @@ class HistoryNetwork(nn.Module):
             bias[3].copy_(torch.logit(hazard))
             bias[4].zero_()
             bias[5].copy_(torch.log(events.clamp(min=1e-5)).repeat(regimes))
+
+    def shift(self, static: torch.Tensor, stop: torch.Tensor, events: torch.Tensor) -> None:
+        """Add to the biases of static codes (S,), of stops by time (L - 1,), of event codes (E,)."""
+        bias = self._parts(self.head.bias.data)
+        bias[0].add_(static)
+        bias[3].add_(stop)
+        bias[5].add_(events.repeat(self.shape.regimes))
 
     def _parts(self, outputs: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """Views of the parts of the last layer's outputs (..., outputs)."""
