@@ -1,7 +1,7 @@
 """Tables of made-up persons: one long table, each person's events together and in order.
 
-The person key is made up once for each person and links the events. All other ids and texts are made
-up for each event.
+The person key is made up once for each person and links the events; without a `provider` or a pattern
+in the schema it is the person's number. All other ids and texts are made up for each event.
 """
 
 from collections.abc import Iterator
@@ -27,14 +27,18 @@ def history_frames(
     schema = sampler.schema
     most = sampler.layout.max_events
     names = {column.name for column in schema.surrogates}
-    of_persons = names & {schema.person_key or ""}
+    key = schema.person_key or ""
+    of_persons = names & {key}
     keys = Surrogates(schema, persons, rng, of_persons)
     others = Surrogates(schema, persons * most, rng, names - of_persons)
     chunk, drawn = max(1, EVENTS_AT_A_TIME // most), 0
     for start in range(0, persons, chunk):
         count = min(chunk, persons - start)
         events, person = sampler.frame(count, rng)
-        made = keys.added(pd.DataFrame(index=range(count)), start).iloc[person]
+        made = keys.added(pd.DataFrame(index=range(count)), start)
+        if key not in made:
+            made[key] = pd.Series(range(start + 1, start + count + 1)).astype("str")
+        made = made.iloc[person]
         frame = others.added(events.assign(**made.reset_index(drop=True)), drawn)
         drawn += len(frame)
         yield frame[[column.name for column in schema.columns if column.name in frame]]
