@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from fedsynth_common.errors import InputError
-from fedsynth_server.cli.options import DEVICE_HELP, VARIANT_HELP, DeviceName, VariantName
+from fedsynth_server.cli.options import (
+    COLLUDERS_HELP,
+    DEVICE_HELP,
+    TRUST_HELP,
+    VARIANT_HELP,
+    DeviceName,
+    TrustName,
+    VariantName,
+)
 
 if TYPE_CHECKING:
     from fedsynth_common.protocol.plan import Plan
@@ -117,6 +125,8 @@ def simulate(
         ),
     ] = None,
     variant: Annotated[VariantName, typer.Option(help=VARIANT_HELP)] = VariantName.AUTO,
+    trust: Annotated[TrustName, typer.Option(help=TRUST_HELP)] = TrustName.LOCAL,
+    colluders: Annotated[int | None, typer.Option(min=1, help=COLLUDERS_HELP)] = None,
     file_format: Annotated[
         Format, typer.Option("--format", help="The file format of the synthetic table.")
     ] = Format.CSV,
@@ -176,6 +186,8 @@ def simulate(
         epsilon=epsilon,
         delta=delta,
         variant=variant.value,
+        trust=trust.value,
+        colluders=colluders,
         settings=TrainingSettings.on(device.value),
         seed=seed,
         backend=backend.value,

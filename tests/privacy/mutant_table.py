@@ -1431,6 +1431,41 @@ MUTANTS = (
         (f"{P}histories.py::test_requests_that_mean_nothing_are_refused",),
     ),
     Mutant(
+        "histories: a person divided between two pieces",
+        18,
+        f"{SITE}/records/code_store.py",
+        "end = int(np.searchsorted(person, person[end]))",
+        "pass",
+        (f"{P}histories.py::test_every_kind_of_marginal_counts_what_it_says",),
+    ),
+    Mutant(
+        "histories: an event joined with a row that depends on other events",
+        18,
+        f"{SITE}/records/sources/joined.py",
+        "columns.take(rows.astype(np.int64))",
+        "columns.take(np.sort(rows.astype(np.int64)))",
+        (f"{C}records/sources/test_joined.py::test_another_person_changes_no_event_of_the_others",),
+    ),
+    Mutant(
+        "histories: one person's cell changes the type of the others'",
+        18,
+        f"{SITE}/records/sources/joined.py",
+        "piece.astype(mixed) for",
+        "piece for",
+        (
+            f"{C}records/sources/test_joined.py::"
+            "test_a_part_of_another_type_changes_no_cell_of_the_others",
+        ),
+    ),
+    Mutant(
+        "histories: memory in proportion to the persons that are counted",
+        18,
+        f"{VAULT}/counted_rows.py",
+        "np.compress(self._chosen[0], self._numbers, out=self._rows[0])",
+        "pass",
+        (f"{PEAK}[measure: histories]",),
+    ),
+    Mutant(
         "histories: a plan trains discriminators for them",
         18,
         "common/fedsynth_common/protocol/plan.py",

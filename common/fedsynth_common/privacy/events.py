@@ -47,9 +47,10 @@ class CountsEvent:
 
     def __post_init__(self) -> None:
         _real("scale", self.scale, MIN_SCALE, MAX_SCALE)
-        _whole("sensitivity", self.sensitivity, 1_000_000)
-        _whole("blocks", self.blocks, 1_000_000)
         _whole("shares", self.shares, MAX_SHARES)
+        most = 1_000 if self.shares == 1 else 1_000_000  # of one person, at all of the summed sites
+        _whole("sensitivity", self.sensitivity, most)
+        _whole("blocks", self.blocks, 1_000_000)
         if self.shares > 1 and self.scale**2 < LEAST_SHARE * self.shares * (1 - 1e-9):
             raise PrivacyError(f"scale: {self.scale!r} is too little for {self.shares} shares")
 

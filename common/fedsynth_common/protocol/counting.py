@@ -17,6 +17,8 @@ sensitivity is W, however many events a person has. A person with few events the
 with many, and the noise as a share of all that is counted is L / (mean number of events) smaller.
 """
 
+import math
+from collections.abc import Sequence
 from enum import IntEnum
 
 from fedsynth_common.limits import MAX_LAG
@@ -65,3 +67,18 @@ def _has_events(histories: Histories, over: Over, lag: int) -> bool:
     if over is Over.NEXT:
         return 1 <= lag <= min(MAX_LAG, histories.max_events - 1)
     return over is Over.EVENTS and lag == 0
+
+
+def noise_multiplier(variances: Sequence[int], sensitivities: Sequence[int]) -> float:
+    """Noise multiplier of a list of noisy marginals taken together.
+
+    A privacy unit moves the counts of marginal k by at most `sensitivities[k]` in L2 norm, so the
+    list is a Gaussian mechanism of multiplier 1 / sqrt(sum_k sensitivity_k^2 / variance_k).
+
+    >>> noise_multiplier([100, 100, 100, 100], [1, 1, 1, 1])
+    5.0
+    >>> noise_multiplier([100, 900], [1, 3])
+    7.0710678118654755
+    """
+    pairs = zip(sensitivities, variances, strict=True)
+    return 1.0 / math.sqrt(sum(moved**2 / variance for moved, variance in pairs))

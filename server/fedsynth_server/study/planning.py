@@ -18,7 +18,7 @@ from fedsynth_common.privacy.accounting import epsilon as epsilon_of
 from fedsynth_common.privacy.calibration import calibrate
 from fedsynth_common.privacy.events import DpSgdEvent, Event, GaussianEvent
 from fedsynth_common.privacy.gaussian_dp import dpsgd_noise_multiplier, mu_of, total_mu
-from fedsynth_common.protocol.plan import DiscriminatorPlan, MeasureStep, Plan
+from fedsynth_common.protocol.plan import DiscriminatorPlan, MeasureStep, Plan, SecureSum
 from fedsynth_common.schema import Schema, history_schema
 from fedsynth_server.histories.blocks import person_weight
 
@@ -77,11 +77,16 @@ def make_plan(
     delta: float,
     variant: Choice = "auto",
     rounds: Rounds | None = None,
+    secure_sum: SecureSum | None = None,
 ) -> Plan:
     """A plan whose composed ε at `delta` is between 0.992 and 0.995 of `epsilon`.
 
+    With `secure_sum` (`roster.make_secure_sum`) the sites make one noise together, and ε is that against
+    the coordinator and all readers.
+
     Raises:
-        InputError: for an ε or δ outside (0.01..100) and (1e-12..0.1), or an ε without a plan.
+        InputError: for an ε or δ outside (0.01..100) and (1e-12..0.1), an ε without a plan, or a
+            variant with discriminators in a secure sum.
     """
     if not 0.01 <= epsilon <= 100:
         raise InputError(f"--epsilon {epsilon:g}: expected a number from 0.01 to 100")
@@ -89,12 +94,19 @@ def make_plan(
         raise InputError(f"--delta {delta:g}: expected a number from 1e-12 to 0.1")
     rounds = rounds or Rounds()
     if table.histories is not None:
-        variant = _of_histories(variant)
+        variant = _of_histories(variant, secure_sum)
+    if secure_sum and variant not in ("auto", "marginals"):
+        raise InputError(f"--variant {variant}: a secure sum measures marginals; leave it out")
+    if secure_sum:
+        variant = "marginals"
     variant = chosen(variant, sites=len(sites), records_per_site=records_per_site, epsilon=epsilon)
     shares = _measure_shares(variant) if table.histories is None else list(HISTORIES.items())
     _refuse_huge_noise(epsilon, table)
-    measures, sigma = _noise_multipliers(variant, rounds, epsilon, delta)
+    measures, sigma = _noise_multipliers(variant, shares, rounds, epsilon, delta)
     return Plan(
+        format_version=3 if secure_sum else 2,
+        trust="secure-sum" if secure_sum else "local",
+        secure_sum=secure_sum,
         study=study,
         table=table,
         sites=tuple(sites),
@@ -110,14 +122,17 @@ def make_plan(
 
 
 def _noise_multipliers(
-    variant: Variant, rounds: Rounds, epsilon: float, delta: float
+    variant: Variant,
+    shares: Sequence[tuple[str, float]],
+    rounds: Rounds,
+    epsilon: float,
+    delta: float,
 ) -> tuple[list[float], float]:
     """The least noise multipliers under ε: of each measurement, and of training (0 without it).
 
     Raises:
         InputError: there is no such noise.
     """
-    shares = _measure_shares(variant)
     gan_share = SHARES[variant].get("discriminator", 0.0)
 
     def multipliers(factor: float) -> tuple[list[float], float]:
@@ -159,7 +174,9 @@ def _refuse_huge_noise(epsilon: float, table: Schema) -> None:
         )
 
 
-def _of_histories(variant: Choice) -> Variant:
+def _of_histories(variant: Choice, secure_sum: SecureSum | None) -> Variant:
+    if secure_sum:
+        raise InputError("--secure-sum: cannot be used for persons with events yet; leave it out")
     if variant not in ("auto", "marginals"):
         raise InputError(
             f"--variant {variant}: persons with events have no discriminators; leave the option out"
