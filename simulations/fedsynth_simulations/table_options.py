@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from fedsynth_common.drafting.draft import draft_schema
 from fedsynth_common.encoding.encoder import check_columns
 from fedsynth_common.errors import InputError
 from fedsynth_common.schema import Schema
-from fedsynth_common.schema.draft import draft_schema
 from fedsynth_common.tables import read_table
 
 

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fedsynth_common.drafting.draft import draft_schema
 from fedsynth_common.encoding import encode
 from fedsynth_common.errors import InputError
 from fedsynth_common.schema import (
@@ -18,7 +19,6 @@ from fedsynth_common.schema import (
     NumericColumn,
     Schema,
 )
-from fedsynth_common.schema.draft import draft_schema
 from fedsynth_common.tables import read_table
 from fedsynth_release.decoding import decode
 

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from fedsynth_client.identifiers.findings import Finding, Watch
 from fedsynth_common.encoding.column_fit import ColumnFit
 from fedsynth_common.encoding.encoder import RepairCounts
+from fedsynth_common.identifiers.findings import Finding, Watch
 from fedsynth_common.schema.columns import ModelledColumn
 from fedsynth_common.schema.domain import domain_of
 

@@ -68,7 +68,7 @@ def draft(
 
       fedsynth schema draft patients.parquet --out patients.schema.json
     """
-    from fedsynth_common.schema.draft import draft_schema  # pandas: not for --help
+    from fedsynth_common.drafting.draft import draft_schema  # pandas: not for --help
 
     if out.exists() and not force:
         raise InputError(f"{out}: already exists; choose another --out, or --force to replace it")
@@ -138,7 +138,7 @@ def _check_rules(frame: "pd.DataFrame", schema: "Schema") -> int:
 
 def _hints(schema: "Schema", frame: "pd.DataFrame") -> list[str]:
     """What a draft cannot know and its reviewer should decide."""
-    from fedsynth_common.schema.draft import ID_NAME
+    from fedsynth_common.drafting.draft import ID_NAME
 
     hints = [
         f"column {name!r} repeats values; if it names a person, set person_key and rows_per_person"

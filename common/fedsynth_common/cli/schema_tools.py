@@ -60,7 +60,7 @@ def import_schema(
     force: Force = False,
 ) -> None:
     """Write a schema from SDV metadata or a Frictionless table schema, for a person to review."""
-    from fedsynth_common.schema.foreign import from_frictionless, from_sdv
+    from fedsynth_common.drafting.foreign import from_frictionless, from_sdv
 
     _check_free(out, force)
     document = _json(file)

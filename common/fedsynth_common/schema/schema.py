@@ -25,6 +25,7 @@ from fedsynth_common.schema.columns import (
     IdColumn,
     ModelledColumn,
     Name,
+    NumberFormat,
     TextColumn,
 )
 from fedsynth_common.schema.compiled_rules import compile_rules
@@ -201,12 +202,18 @@ _DEFAULTS: dict[str, Any] = {
     "unique": False,
     "only": False,
     "strict": False,
+    "missing_marks": [],
+    "stored_as": None,
+    "zone": None,
 }
 
 
 def _line(entry: dict[str, Any]) -> str:
     """One column or rule as JSON, its name first, unused fields left out."""
     kept = {k: v for k, v in entry.items() if not (k in _DEFAULTS and v == _DEFAULTS[k])}
+    if isinstance(kept.get("format"), dict):
+        usual = NumberFormat().model_dump(mode="json")
+        kept["format"] = {k: v for k, v in kept["format"].items() if v != usual[k]}
     kind = "kind" if "kind" in kept else "rule"
     for part in ("when", "then"):
         if part in kept:
