@@ -33,6 +33,10 @@ MAX_MEASURES, MAX_VARIANCES = 4, 2
 
 Each variance is a mechanism of its own, and to account for one takes up to four seconds. A study of
 fedsynth has two requests of one variance each."""
+MAX_LAG = 3
+"""Of marginals from one event of a person to a later one."""
+MAX_MECHANISMS_ASKED = 2 + MAX_LAG
+"""Different pairs of variance and sensitivity in a measure request about histories."""
 AXES_PER_COLUMN = 8
 """Different views of a column in a measure request, on average over the columns."""
 MAX_PARAMETERS = 5_000_000

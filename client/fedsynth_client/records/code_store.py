@@ -122,6 +122,28 @@ def chunks(codes: UInt16Array, rows: int = CHUNK) -> Iterator[UInt16Array]:
         release(codes)
 
 
+def person_slices(length: int, person: Int64Array | None, rows: int = CHUNK) -> Iterator[slice]:
+    """Consecutive pieces of at most `rows` of `length` rows; where persons are given, of whole ones.
+
+    The rows of a person stand together (`person_events` sees to it).
+
+    Raises:
+        ValueError: somebody has more than `rows` rows.
+
+    >>> [piece.stop for piece in person_slices(5, np.array([0, 0, 1, 1, 1]), rows=4)]
+    [2, 5]
+    """
+    start = 0
+    while start < length:
+        end = min(start + rows, length)
+        if person is not None and end < length:
+            end = int(np.searchsorted(person, person[end]))
+            if end <= start:
+                raise ValueError("a person has more rows than are looked at together")
+        yield slice(start, end)
+        start = end
+
+
 def take(codes: UInt16Array, rows: Int64Array) -> UInt16Array:
     """A copy of the given rows."""
     taken = codes[rows]

@@ -8,6 +8,9 @@ the rows kept of the others. The keys themselves are reduced to a running number
 A table is read in chunks and need not fit into memory: its codes go to a `CodeStore`, and of each key
 128 bits of a keyed hash are kept until all rows are known.
 
+A schema with histories says that the rows are the events of persons: they are put in order and bounded
+by `person_events`, and become rows of the flat model schema (`history_schema`), person by person.
+
 The unit of privacy is the *person* where there is a key and the record otherwise: samples are drawn
 and gradients are clipped per unit.
 """
@@ -21,19 +24,21 @@ import numpy as np
 import pandas as pd
 
 from fedsynth_client.records.code_store import CodeStore, chunks, take
+from fedsynth_client.records.person_events import HistoryCounts, PersonEvents, SortedEvents
 from fedsynth_client.records.person_keys import PersonKeys
 from fedsynth_client.records.sources import FrameSource, Source, open_source
 from fedsynth_common.array_types import Int64Array, UInt16Array
 from fedsynth_common.encoding import EncodedTable, encode
 from fedsynth_common.privacy.randomness import Randomness
-from fedsynth_common.schema import Schema
+from fedsynth_common.schema import Schema, layout_of
 
 
 @dataclass(frozen=True)
 class Records:
     """Fine codes (n, d) and, with a person key, the person (0..P-1) of each row.
 
-    `digest` is the SHA-256 of all rows' codes as they were read, for the site's own log.
+    `digest` is the SHA-256 of all rows' codes as they were read, for the site's own log. Of histories,
+    the rows of a person stand together and in order, persons ascending.
     """
 
     codes: UInt16Array
@@ -101,9 +106,11 @@ class RecordsBuilder:
 
     def __init__(self, schema: Schema, scratch: Path | None = None, keep: bool = True) -> None:
         """Use the folder `scratch` for codes that are too many for memory; or keep none of them."""
-        self._schema = schema
-        self._store = CodeStore(len(schema.modelled), scratch, keep)
+        self._schema, self._scratch = schema, scratch
         self._keys = PersonKeys(schema.person_key) if schema.person_key else None
+        self._events = PersonEvents(schema, schema.histories) if schema.histories else None
+        columns = self._events.columns if self._events else len(schema.modelled)
+        self._store = CodeStore(columns, scratch, keep)
 
     def add(self, frame: pd.DataFrame) -> EncodedTable:
         """Encode a chunk and append it. Every record of a vault or a simulation comes in here.
@@ -115,7 +122,8 @@ class RecordsBuilder:
         encoded = encode(frame, self._schema)
         if self._keys is not None:
             self._keys.add(frame)
-        self._store.append(encoded.codes)
+        codes = self._events.add(frame, encoded.codes) if self._events else encoded.codes
+        self._store.append(codes)
         return encoded
 
     @property
@@ -126,10 +134,14 @@ class RecordsBuilder:
     @property
     def units(self) -> int:
         """Number of persons, or of rows without a person key. Private."""
+        if self._events is not None:
+            return self._sorted.counts().persons
         return self._store.rows if self._keys is None else self._keys.count()
 
     def finish(self, randomness: Randomness) -> Records:
         """The records, each person's contribution bounded. The builder is used up."""
+        if self._events is not None:
+            return self._finish_events(randomness, self._events)
         digest = self._store.digest
         if self._keys is None:
             return Records(self._store.finish(), digest=digest)
@@ -138,6 +150,30 @@ class RecordsBuilder:
         self._store.keep_rows(kept)
         numbers = np.unique(person[kept], return_inverse=True)[1].astype(np.int64)
         return Records(self._store.finish(), numbers, digest)
+
+    @cached_property
+    def _sorted(self) -> SortedEvents:
+        """The order of all events, found once; the keys are used up."""
+        if self._events is None or self._keys is None:
+            raise ValueError("these records have no histories")
+        keys, self._keys = self._keys, None
+        return self._events.sort(keys.numbers())
+
+    @property
+    def history_counts(self) -> HistoryCounts:
+        """Persons and events, and whom the bound of events cuts. Private. No chunk may follow."""
+        return self._sorted.counts()
+
+    def _finish_events(self, randomness: Randomness, events: PersonEvents) -> Records:
+        digest = self._store.digest
+        rows, person = self._sorted.kept(randomness.generator())
+        del self._sorted
+        store = CodeStore(len(layout_of(self._schema).columns), self._scratch)
+        try:
+            self.kept_counts = events.finish(self._store.finish(), rows, person, store)
+            return Records(store.finish(), person, digest)
+        finally:
+            store.close()
 
     def close(self) -> None:
         """Drop everything."""

@@ -19,6 +19,7 @@ from fedsynth_common.limits import (
     AXES_PER_COLUMN,
     MAX_CELLS,
     MAX_MARGINALS,
+    MAX_MECHANISMS_ASKED,
     MAX_PARAMETERS,
     MAX_VARIANCES,
 )
@@ -30,8 +31,9 @@ from fedsynth_common.protocol.codec import (
     unpack_floats,
     unpack_view,
 )
+from fedsynth_common.protocol.counting import Over, sensitivity
 from fedsynth_common.protocol.plan import DiscriminatorPlan, Plan, noise_multiplier
-from fedsynth_common.schema import Schema, domains
+from fedsynth_common.schema import Schema, domains, history_schema
 
 _log = logging.getLogger("fedsynth.vault")
 
@@ -69,18 +71,27 @@ def measurement_of(request: pb.MeasureRequest, plan: Plan, schema: Schema) -> Me
     step = plan.measure_step(request.step)
     if step is None:
         raise RefusalError(ErrorCode.PLAN)
-    widths = [domain.width for domain in domains(schema)]
+    widths = [domain.width for domain in domains(history_schema(schema))]
     _bound_marginals(request.marginals, len(widths))
     views = _views(request, widths)
     marginals = tuple(_marginal(marginal, widths, views) for marginal in request.marginals)
     if sum(marginal.cells for marginal in marginals) > MAX_CELLS:
         raise RefusalError(ErrorCode.PAYLOAD)
     variances = [marginal.variance for marginal in marginals]
-    if len(set(variances)) > MAX_VARIANCES:
+    moved = [_sensitivity(schema, marginal) for marginal in marginals]
+    most = MAX_VARIANCES if schema.histories is None else MAX_MECHANISMS_ASKED
+    if len(set(zip(variances, moved, strict=True))) > most:
         raise RefusalError(ErrorCode.PAYLOAD)
-    if noise_multiplier(variances, schema.rows_per_person) < step.noise_multiplier * (1 - 1e-9):
+    if noise_multiplier(variances, moved) < step.noise_multiplier * (1 - 1e-9):
         raise RefusalError(ErrorCode.POLICY)
     return Measurement(views, marginals)
+
+
+def _sensitivity(schema: Schema, marginal: Marginal) -> int:
+    try:
+        return sensitivity(schema, marginal.over, marginal.lag)
+    except ValueError:  # the table has no such marginals
+        raise RefusalError(ErrorCode.PAYLOAD) from None
 
 
 def _bound_marginals(marginals: Sequence[pb.Marginal], columns: int) -> None:
@@ -108,18 +119,24 @@ def _views(request: pb.MeasureRequest, widths: Sequence[int]) -> tuple[UInt16Arr
 def _marginal(
     marginal: pb.Marginal, widths: Sequence[int], views: Sequence[UInt16Array]
 ) -> Marginal:
-    columns = [axis.column for axis in marginal.axes]
+    columns = [(axis.column, axis.at) for axis in marginal.axes]
     if not 1 <= len(columns) <= 3 or len(set(columns)) != len(columns):
+        raise RefusalError(ErrorCode.PAYLOAD)
+    if int(marginal.over) not in set(map(int, Over)):
+        raise RefusalError(ErrorCode.PAYLOAD)
+    over = Over(int(marginal.over))
+    events = 2 if over in (Over.PERSONS, Over.NEXT) else 1
+    if any(axis.at >= events for axis in marginal.axes):
         raise RefusalError(ErrorCode.PAYLOAD)
     if not 1 <= marginal.noise_variance <= 10**10:
         raise RefusalError(ErrorCode.PAYLOAD)
     axes = tuple(
-        Axis(axis.column, widths[axis.column])
+        Axis(axis.column, widths[axis.column], at=axis.at)
         if axis.view == -1
-        else Axis(axis.column, _groups(views[axis.view]), axis.view)
+        else Axis(axis.column, _groups(views[axis.view]), axis.view, axis.at)
         for axis in marginal.axes
     )
-    return Marginal(axes, marginal.noise_variance)
+    return Marginal(axes, marginal.noise_variance, over, marginal.lag)
 
 
 def _groups(view: UInt16Array) -> int:

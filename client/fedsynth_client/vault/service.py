@@ -117,7 +117,7 @@ class Vault:
             counts = measure(self._records, checked, self._randomness)
             return pb.MeasureReply(status=OK, counts=counts)
 
-        events = checked.events(self._schema.rows_per_person)
+        events = checked.events(self._schema)
         return self._release(pb.MeasureReply, plan, request, events, compute)
 
     def _discriminate(self, request: pb.DiscriminateRequest) -> pb.DiscriminateReply:

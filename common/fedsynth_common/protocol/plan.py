@@ -15,6 +15,7 @@ plan in seconds.
 import hashlib
 import json
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Annotated, Literal, Self
@@ -22,7 +23,12 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from fedsynth_common.errors import InputError
-from fedsynth_common.limits import MAX_MEASURES, MAX_PARAMETERS, MAX_PLAN_BYTES, MAX_VARIANCES
+from fedsynth_common.limits import (
+    MAX_MEASURES,
+    MAX_MECHANISMS_ASKED,
+    MAX_PARAMETERS,
+    MAX_PLAN_BYTES,
+)
 from fedsynth_common.privacy.events import DpSgdEvent, Event, GaussianEvent
 from fedsynth_common.schema import Schema
 from fedsynth_common.validated import validated
@@ -38,7 +44,7 @@ SiteName = Annotated[str, Field(min_length=1, max_length=200)]
 MAX_SITES = 1_000
 MAX_STEPS = 1_000_000
 """Of DP-SGD in a study: as many as one event may hold."""
-MAX_MECHANISMS = MAX_MEASURES * MAX_VARIANCES + 2
+MAX_MECHANISMS = MAX_MEASURES * MAX_MECHANISMS_ASKED + 2
 """Different mechanisms that a site can be charged with in a study (`privacy.events.merged`)."""
 
 
@@ -49,8 +55,8 @@ class _Frozen(BaseModel):
 class MeasureStep(_Frozen):
     """One `query.measure` message: a list of marginals, together one Gaussian mechanism.
 
-    A request with noise scales s_k (standard deviations) fits the step when
-    1 / sqrt(sum_k (rows_per_person / s_k)^2) >= noise_multiplier.
+    A request of marginals of sensitivity d_k (`counting.sensitivity`) with noise scales s_k (standard
+    deviations) fits the step when 1 / sqrt(sum_k (d_k / s_k)^2) >= noise_multiplier.
     """
 
     step: Step
@@ -176,6 +182,10 @@ class Plan(_Frozen):
             raise ValueError("plan: two messages have the same step number")
         if self.discriminator and self.discriminator.noise_multiplier < LEAST_NOISE:
             raise ValueError(f"discriminator.noise_multiplier must be at least {LEAST_NOISE}")
+        if self.discriminator and self.table.histories is not None:
+            raise ValueError(
+                "discriminator: a table with histories is studied by marginals alone; leave it out"
+            )
         if len(set(self.sites)) != len(self.sites):
             raise ValueError("plan: two sites have the same name")
         return self
@@ -225,14 +235,16 @@ class Plan(_Frozen):
         return validated(cls, data, "plan")
 
 
-def noise_multiplier(variances: list[int], sensitivity: int) -> float:
+def noise_multiplier(variances: Sequence[int], sensitivities: Sequence[int]) -> float:
     """Noise multiplier of a list of noisy marginals taken together.
 
-    A record (or a person with up to `sensitivity` rows) moves one cell of marginal k by at most
-    `sensitivity`, so the list is a Gaussian mechanism of multiplier
-    1 / sqrt(sum_k sensitivity^2 / variance_k).
+    A privacy unit moves the counts of marginal k by at most `sensitivities[k]` in L2 norm, so the
+    list is a Gaussian mechanism of multiplier 1 / sqrt(sum_k sensitivity_k^2 / variance_k).
 
-    >>> noise_multiplier([100, 100, 100, 100], sensitivity=1)
+    >>> noise_multiplier([100, 100, 100, 100], [1, 1, 1, 1])
     5.0
+    >>> noise_multiplier([100, 900], [1, 3])
+    7.0710678118654755
     """
-    return 1.0 / math.sqrt(sum(sensitivity**2 / variance for variance in variances))
+    pairs = zip(sensitivities, variances, strict=True)
+    return 1.0 / math.sqrt(sum(moved**2 / variance for moved, variance in pairs))

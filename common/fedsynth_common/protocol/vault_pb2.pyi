@@ -1,10 +1,22 @@
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from collections.abc import Iterable as _Iterable, Mapping as _Mapping
 from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class Over(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    RECORDS: _ClassVar[Over]
+    PERSONS: _ClassVar[Over]
+    EVENTS: _ClassVar[Over]
+    NEXT: _ClassVar[Over]
+RECORDS: Over
+PERSONS: Over
+EVENTS: Over
+NEXT: Over
 
 class EnrollRequest(_message.Message):
     __slots__ = ("protocol_version", "plan_json")
@@ -35,20 +47,26 @@ class View(_message.Message):
     def __init__(self, groups: _Optional[bytes] = ...) -> None: ...
 
 class Axis(_message.Message):
-    __slots__ = ("column", "view")
+    __slots__ = ("column", "view", "at")
     COLUMN_FIELD_NUMBER: _ClassVar[int]
     VIEW_FIELD_NUMBER: _ClassVar[int]
+    AT_FIELD_NUMBER: _ClassVar[int]
     column: int
     view: int
-    def __init__(self, column: _Optional[int] = ..., view: _Optional[int] = ...) -> None: ...
+    at: int
+    def __init__(self, column: _Optional[int] = ..., view: _Optional[int] = ..., at: _Optional[int] = ...) -> None: ...
 
 class Marginal(_message.Message):
-    __slots__ = ("axes", "noise_variance")
+    __slots__ = ("axes", "noise_variance", "over", "lag")
     AXES_FIELD_NUMBER: _ClassVar[int]
     NOISE_VARIANCE_FIELD_NUMBER: _ClassVar[int]
+    OVER_FIELD_NUMBER: _ClassVar[int]
+    LAG_FIELD_NUMBER: _ClassVar[int]
     axes: _containers.RepeatedCompositeFieldContainer[Axis]
     noise_variance: int
-    def __init__(self, axes: _Optional[_Iterable[_Union[Axis, _Mapping]]] = ..., noise_variance: _Optional[int] = ...) -> None: ...
+    over: Over
+    lag: int
+    def __init__(self, axes: _Optional[_Iterable[_Union[Axis, _Mapping]]] = ..., noise_variance: _Optional[int] = ..., over: _Optional[_Union[Over, str]] = ..., lag: _Optional[int] = ...) -> None: ...
 
 class MeasureRequest(_message.Message):
     __slots__ = ("plan_digest", "step", "views", "marginals")

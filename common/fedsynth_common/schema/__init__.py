@@ -15,6 +15,8 @@ from fedsynth_common.schema.columns import (
     TextColumn,
 )
 from fedsynth_common.schema.domain import FineDomain, domain_of
+from fedsynth_common.schema.histories import Histories, HistoryLayout
+from fedsynth_common.schema.history_schema import history_schema, layout_of
 from fedsynth_common.schema.rules import (
     FixedCombinations,
     Inequality,
@@ -37,6 +39,8 @@ __all__ = [
     "DurationColumn",
     "FineDomain",
     "FixedCombinations",
+    "Histories",
+    "HistoryLayout",
     "IdColumn",
     "Inequality",
     "IntegerColumn",
@@ -53,4 +57,6 @@ __all__ = [
     "When",
     "domain_of",
     "domains",
+    "history_schema",
+    "layout_of",
 ]

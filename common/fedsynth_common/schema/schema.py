@@ -14,7 +14,15 @@ from collections import Counter
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    model_serializer,
+    model_validator,
+)
 
 from fedsynth_common.durable import write_output
 from fedsynth_common.errors import InputError
@@ -30,7 +38,8 @@ from fedsynth_common.schema.columns import (
 )
 from fedsynth_common.schema.compiled_rules import compile_rules
 from fedsynth_common.schema.domain import FineDomain, domain_of
-from fedsynth_common.schema.rules import Rule, columns_of
+from fedsynth_common.schema.histories import Histories, history_layout
+from fedsynth_common.schema.rules import Rule, Unique, columns_of
 from fedsynth_common.validated import Place, dotted, faults_of, read_text
 
 Origin = Literal["declared", "drafted from data"]
@@ -43,7 +52,8 @@ class Schema(BaseModel):
 
     `rows_per_person` is the most rows of one person that a site uses; it needs a `person_key`.
     `site_column` names the categorical column that says which site a record is from, if it is
-    published; every site fills it with its own name.
+    published; every site fills it with its own name. `histories` says that a row is an event of a
+    person; `rows_per_person` is then their `max_events`, and need not be written.
     """
 
     model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
@@ -57,6 +67,15 @@ class Schema(BaseModel):
     origin: Origin = "declared"
     site_column: Name | None = None
     rules: Annotated[tuple[Rule, ...], Field(max_length=200)] = ()
+    histories: Histories | None = None
+
+    @model_serializer(mode="wrap")
+    def _flat_as_before(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave histories out where there are none: a flat table's text and hash do not change."""
+        fields: dict[str, Any] = handler(self)
+        if self.histories is None:
+            fields.pop("histories", None)
+        return fields
 
     @model_validator(mode="after")
     def _valid_roles(self) -> Self:
@@ -82,6 +101,29 @@ class Schema(BaseModel):
         if not declared or not isinstance(declared[0], CategoricalColumn):
             fault = "is not a column of kind 'categorical' that lists the names of the sites"
             raise ValueError(f"site_column {self.site_column!r} {fault}")
+
+    @model_validator(mode="after")
+    def _valid_histories(self) -> Self:
+        if (histories := self.histories) is None:
+            return self
+        if self.person_key is None:
+            raise ValueError("histories need a person_key")
+        if "rows_per_person" not in self.model_fields_set:
+            self.__dict__["rows_per_person"] = histories.max_events  # the one place that decides
+        if self.rows_per_person != histories.max_events:
+            raise ValueError("rows_per_person must be histories.max_events; leave it out")
+        history_layout(histories, self.modelled)
+        if self.site_column in histories.events:
+            raise ValueError(f"histories.events: {self.site_column!r} is the site_column")
+        restored = {histories.order, *histories.grows}
+        for rule in self.rules:
+            if not isinstance(rule, Unique) and (named := restored.intersection(columns_of(rule))):
+                raise ValueError(
+                    f"rule {rule.name!r}: column {min(named)!r} is restored from its value at the "
+                    "first event and the changes after it, so a rule about it cannot be kept; "
+                    "declare the rule on a duration or another column of the event"
+                )
+        return self
 
     @model_validator(mode="after")
     def _valid_rules(self) -> Self:
@@ -131,6 +173,7 @@ class Schema(BaseModel):
             "columns": tuple(c for c in self.columns if c.name != name),
             "rules": tuple(rule for rule in self.rules if name not in columns_of(rule)),
             "site_column": None if self.site_column == name else self.site_column,
+            "histories": self.histories and self.histories.without(name),
         }
         return self.model_copy(update=kept)
 

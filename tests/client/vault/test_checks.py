@@ -76,7 +76,7 @@ def test_views_and_widths_reach_the_measurement():
 
 
 def test_less_noise_than_the_plan_is_refused():
-    assert noise_multiplier([12] * len(PAIRS), 1) == pytest.approx(2.0)
+    assert noise_multiplier([12] * len(PAIRS), [1] * len(PAIRS)) == pytest.approx(2.0)
     site = Site().enrolled()
     assert site.vault.measure(site.measure_request(variance=11)).status == "ERR_POLICY"
     assert site.ledger.head()[0] == 0

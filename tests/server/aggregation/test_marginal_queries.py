@@ -69,9 +69,13 @@ def test_a_site_accepts_the_order_and_its_exact_answer_reads_back(plan, records,
 @pytest.mark.parametrize("which", [0, 1])
 def test_the_noise_is_the_least_that_the_plan_allows(plan, which):
     queries, step = queries_of(plan)[which]
-    spent = noise_multiplier([queries.variance] * len(queries.marginals), 1)
+    spent = noise_multiplier(
+        [queries.variance] * len(queries.marginals), [1] * len(queries.marginals)
+    )
     assert spent >= step.noise_multiplier * (1 - 1e-9)
-    less = noise_multiplier([queries.variance - 1] * len(queries.marginals), 1)
+    less = noise_multiplier(
+        [queries.variance - 1] * len(queries.marginals), [1] * len(queries.marginals)
+    )
     assert less < step.noise_multiplier
 
 
@@ -79,7 +83,7 @@ def test_the_noise_is_the_least_that_the_plan_allows(plan, which):
 def test_variance_never_undercuts_the_plan(items, rows, multiplier):
     step = MeasureStep(step=1, purpose="marginals", noise_multiplier=multiplier)
     variance = variance_for(items, step, rows)
-    assert noise_multiplier([variance] * items, rows) >= multiplier * (1 - 1e-9)
+    assert noise_multiplier([variance] * items, [rows] * items) >= multiplier * (1 - 1e-9)
     assert variance <= math.ceil(items * rows**2 * multiplier**2)
 
 
