@@ -11,16 +11,21 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.panel import Panel
 from rich.table import Table
 
-from fedsynth_common.cli.options import Force
-from fedsynth_common.cli.schema_tools import read_private, tools
+from fedsynth_common.cli.options import DateOrder, DecimalText, DelimiterText, EncodingText, Force
+from fedsynth_common.cli.schema_tools import chunks_private, read_private, tools
 from fedsynth_common.errors import InputError
+from fedsynth_common.limits import MAX_REPAIRED
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import pandas as pd
 
+    from fedsynth_common.drafting.notes import Note
     from fedsynth_common.schema import Schema
 
 WARNING = (
@@ -58,48 +63,92 @@ def draft(
     max_categories: Annotated[
         int, typer.Option(min=1, help="Most categories to list; rarer ones become 'other'.")
     ] = 64,
+    delimiter: DelimiterText = None,
+    encoding: EncodingText = None,
+    decimal: DecimalText = None,
+    date_order: DateOrder = None,
     force: Force = False,
 ) -> None:
     """Write a first schema for a person to review. A draft from data is NOT private.
+
+    The table is read in pieces and may be larger than memory. What is lost, withheld or guessed is
+    told for each column.
 
     For example:
 
       fedsynth schema draft patients.csv --target died
 
-      fedsynth schema draft patients.parquet --out patients.schema.json
+      fedsynth schema draft export.csv --delimiter ';' --decimal , --date-order dmy
     """
-    from fedsynth_common.drafting.draft import draft_schema  # pandas: not for --help
+    from fedsynth_common.drafting.draft import draft as drafted  # pandas: not for --help
+    from fedsynth_common.drafting.draft import wishes_of
+    from fedsynth_common.tables import dialect_of
 
     if out.exists() and not force:
         raise InputError(f"{out}: already exists; choose another --out, or --force to replace it")
-    frame = read_private(table)
-    schema = draft_schema(frame, name or _stem(table), target, max_categories)
-    schema.save(out, private=True)  # bounds and categories of real records
+    wishes = wishes_of(target, max_categories, date_order, decimal)
+    dialect = dialect_of(table, delimiter, encoding)
+    found = drafted(lambda: chunks_private(table, dialect), name or _stem(table), wishes)
+    found.schema.save(out, private=True)  # bounds and categories of real records
     errors = Console(stderr=True)
     errors.print(Panel(WARNING, title="REVIEW BEFORE USE", border_style="red"))
-    for hint in _hints(schema, frame):
+    show_notes(found.notes, errors)
+    if found.schema.target is None:
+        hint = "no target was named; add --target if analysts will predict a column"
         errors.print(f"[yellow]hint:[/yellow] {hint}", soft_wrap=True, highlight=False)
-    typer.echo(f"wrote {out}: {len(schema.modelled)} columns to model, {len(schema.ids)} ids")
+    typer.echo(f"wrote {out}: {counted(found.schema)}")
+
+
+def counted(schema: "Schema") -> str:
+    """How many columns a schema has of which sort."""
+    modelled, all_columns = len(schema.modelled), len(schema.columns)
+    rest = schema.unmodelled
+    left = ", ".join(f"{column.name} ({column.in_drawn_tables})" for column in rest)
+    text = f"{all_columns} columns, {modelled} to model, {len(schema.ids)} ids"
+    return f"{text}; not modelled: {left}" if rest else text
+
+
+def show_notes(notes: "Sequence[Note]", console: Console) -> None:
+    """Print what a draft tells its reader, warnings first."""
+    colours = {"warning": "bold red", "hint": "yellow"}
+    for weight, colour in colours.items():
+        for note in notes:
+            if note.weight == weight:
+                line = f"[{colour}]{weight}:[/{colour}] {escape(str(note))}"
+                console.print(line, soft_wrap=True, highlight=False)
 
 
 @app.command()
 def check(
     table: TableArgument,
     schema: Annotated[Path, typer.Option(help="The schema file.")],
+    max_repaired: Annotated[
+        float,
+        typer.Option(
+            min=0,
+            max=1,
+            help="The largest share of a column's cells that may not fit, as in site.toml.",
+        ),
+    ] = MAX_REPAIRED,
+    delimiter: DelimiterText = None,
+    encoding: EncodingText = None,
 ) -> None:
     """Encode a table on this machine and list what the schema does to each column.
+
+    A table that `site check` would refuse because of its cells is refused here too.
 
     For example:
 
       fedsynth schema check patients.csv --schema schema.json
     """
     from fedsynth_common.cli.repairs_table import add_column, repairs_table
-    from fedsynth_common.encoding.column_fit import ColumnFit
+    from fedsynth_common.encoding.column_fit import ColumnFit, misfit_problem
     from fedsynth_common.encoding.encoder import check_columns
     from fedsynth_common.schema import Schema
+    from fedsynth_common.tables import dialect_of
 
     declared = Schema.load(schema)
-    frame = read_private(table)
+    frame = read_private(table, dialect_of(table, delimiter, encoding))
     if not {c.name for c in declared.columns} & {str(name) for name in frame.columns}:
         fault = "none of its headings is a column of the schema; is the heading row missing?"
         raise InputError(f"{table}: {fault}")
@@ -109,7 +158,8 @@ def check(
         fit = ColumnFit(column)
         fit.add(frame[column.name])
         add_column(report, column, fit.repairs, fit.fault)
-        faults.append(fit.fault)
+        problem = misfit_problem(column, fit.repairs, len(frame), max_repaired)
+        faults.append(fit.fault or problem)
     Console(markup=False, highlight=False).print(report)
     if declared.origin != "declared":
         typer.echo("warning: this schema is a draft from data; review it before a study", err=True)
@@ -134,26 +184,6 @@ def _check_rules(frame: "pd.DataFrame", schema: "Schema") -> int:
         report.add_row(name, str(count or "-"))
     Console().print(report)
     return sum(counts.values())
-
-
-def _hints(schema: "Schema", frame: "pd.DataFrame") -> list[str]:
-    """What a draft cannot know and its reviewer should decide."""
-    from fedsynth_common.drafting.draft import ID_NAME
-
-    hints = [
-        f"column {name!r} repeats values; if it names a person, set person_key and rows_per_person"
-        for name in schema.ids
-        if frame[name].nunique() < frame[name].notna().sum()
-    ]
-    hints += [
-        f"column {column.name!r} is called like an identifier and would be modelled; if it names "
-        'persons or records, declare its kind "id"'
-        for column in schema.modelled
-        if ID_NAME.fullmatch(column.name)
-    ]
-    if schema.target is None:
-        hints.append("no target was named; add --target if analysts will predict a column")
-    return hints
 
 
 def _stem(table: Path) -> str:

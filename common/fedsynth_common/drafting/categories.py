@@ -12,11 +12,13 @@ from collections.abc import Sequence
 import numpy as np
 
 from fedsynth_common.drafting.notes import Note
+from fedsynth_common.drafting.persons import of_one_form, surrogate_pattern
 from fedsynth_common.drafting.tally import Values
 from fedsynth_common.identifiers.headings import word_set, words_of
 from fedsynth_common.schema.columns import (
     BooleanColumn,
     CategoricalColumn,
+    IdColumn,
     IntegerColumn,
     Storage,
     TextColumn,
@@ -57,7 +59,7 @@ def boolean(values: Values, marks: tuple[str, ...]) -> BooleanColumn | None:
 
 def categorical(
     values: Values, marks: tuple[str, ...], max_categories: int, *, target: bool = False
-) -> tuple[CategoricalColumn | TextColumn, list[Note]]:
+) -> tuple[CategoricalColumn | IdColumn | TextColumn, list[Note]]:
     """A column of categories, or one that is not modelled, and what to tell about it."""
     order = np.lexsort((np.array(values.texts), -values.counts))
     least = 0 if target or values.distinct <= min(FEW, max_categories) else RARE
@@ -101,11 +103,19 @@ def _storage(values: Values, kept: Sequence[str], rest: int) -> Storage | None:
     return "integer" if whole else None
 
 
-def _wordy(values: Values) -> tuple[TextColumn, list[Note]]:
+def _wordy(values: Values) -> tuple[IdColumn | TextColumn, list[Note]]:
+    """Texts without a pattern are left empty; codes are made up in their form."""
     why = "most of its texts are so rare that they are no categories"
-    column = TextColumn(name=values.name, provider="empty", description=f"Not modelled: {why}.")
-    text = f"not modelled, and empty in drawn tables: {why} ({values.distinct} different ones)"
-    return column, [Note(values.name, text, "warning")]
+    described = f"Not modelled: {why}."
+    count = f"{why} ({values.distinct} different ones)"
+    if of_one_form(values):
+        pattern = surrogate_pattern(values.texts)
+        text = f"not modelled, and made up in drawn tables: {count}"
+        column = IdColumn(name=values.name, pattern=pattern, description=described)
+        return column, [Note(values.name, text, "warning")]
+    text = f"not modelled, and empty in drawn tables: {count}"
+    empty = TextColumn(name=values.name, provider="empty", description=described)
+    return empty, [Note(values.name, text, "warning")]
 
 
 def are_codes(values: Values, numbers: np.ndarray, counts: np.ndarray) -> bool:

@@ -34,7 +34,7 @@ from pydantic import ValidationError
 
 from fedsynth_common.drafting.categories import FEW, are_codes, boolean, categorical, small_whole
 from fedsynth_common.drafting.marks import marked, marks_among_categories, marks_among_values
-from fedsynth_common.drafting.moments import Order, draft_moments
+from fedsynth_common.drafting.moments import ORDERS, Order, draft_moments
 from fedsynth_common.drafting.notes import Note
 from fedsynth_common.drafting.numbers import Numbers, amount, read_numbers
 from fedsynth_common.drafting.persons import named, rows_of_a_person, running_number
@@ -78,6 +78,23 @@ class Wishes:
     max_categories: int = 64
     order: Order | None = None
     decimal: Decimal | None = None
+
+
+def wishes_of(
+    target: str | None, max_categories: int, order: str | None, decimal: str | None
+) -> Wishes:
+    """The wishes of somebody at a terminal.
+
+    Raises:
+        InputError: an order or a mark that there is not.
+    """
+    if order is not None and order not in ORDERS:
+        raise InputError(f"--date-order {order}: expected one of {', '.join(ORDERS)}")
+    if decimal not in (None, ".", ","):
+        raise InputError(f"--decimal {decimal!r}: expected '.' or ','")
+    known: Order | None = next((one for one in ORDERS if one == order), None)
+    mark: Decimal | None = "," if decimal == "," else "." if decimal == "." else None
+    return Wishes(target, max_categories, known, mark)
 
 
 def draft_schema(
@@ -259,8 +276,12 @@ def _without_heading(values: Values) -> tuple[Column, list[Note]] | None:
 
 def _named_notes(values: Values, looks_like: str) -> list[Note]:
     """What to tell about a column that is not modelled because of what it names."""
-    text = f"looks like {looks_like} and is not modelled; drawn tables hold made-up cells"
-    if values.uniqueness <= NEARLY_UNIQUE and values.distinct > 1:
+    text = f"not modelled, because it looks like {looks_like}; drawn tables hold made-up cells"
+    if (
+        values.uniqueness <= NEARLY_UNIQUE
+        and values.distinct > 1
+        and "name" not in looks_like.split()
+    ):
         text += (
             f". It repeats: {rows_of_a_person(values)}. If it names a person, declare it as person_key "
             "with that many rows_per_person: without a person key the privacy of one ROW is protected, "

@@ -28,6 +28,7 @@ from fedsynth_common.schema.columns import IdColumn, TextColumn
 MOST_CODES = 256  # a key with more values names people or events, even if it repeats
 ONE_FORM = 0.95  # of the texts have one of the two most frequent forms
 FORM_DIGITS = 4
+_PERIOD = re.compile(r"(FY ?)?(19|20)\d\d([-/ ]?(Q|W|H|S|M|KW|wk)?\d{1,4})?", re.IGNORECASE)
 ID_NAME = re.compile(r"id|.*[_ .]id|id[_ .].*|.*_nbr|.*[a-z]I[dD]|key|.*_key", re.IGNORECASE)
 _PERSONS = word_set(
     """patient subject person member customer client employee student user participant
@@ -79,7 +80,7 @@ def named(values: Values, *, numbers: bool, whole: bool) -> Named | None:
     )
     if found:
         kind = found[0].kind
-        if kind in _FREE or (kind.startswith("a text of its own") and not _of_one_form(values)):
+        if kind in _FREE or (kind.startswith("a text of its own") and not of_one_form(values)):
             column = TextColumn(name=values.name, provider="empty", description=_why(kind))
             return Named(kind, column)
         return _id(values, kind.rstrip(","), _PROVIDERS.get(kind))
@@ -110,17 +111,19 @@ def _by_heading(values: Values, numbers: bool) -> Named | None:
     keyed = words & _PERSONS and words <= _PERSONS | _NUMBERED
     keyed = keyed or (words & _RECORDS and words & _NUMBERED and words <= _RECORDS | _NUMBERED)
     if keyed or names_a_person(values.name):
-        return _id(values, "a person's or a record's own detail, by its heading,", provider)
+        return _id(values, "the name or the number of a person or record, by its heading", provider)
     mostly = values.uniqueness > 0.5 or values.distinct > MOST_CODES
     if ID_NAME.fullmatch(values.name) and mostly:
-        return _id(values, "an identifier, by its heading,")
-    if not numbers and not words & _CODE_LISTS and _of_one_form(values):
-        return _id(values, "record numbers, all of one form,")
+        return _id(values, "an identifier, by its heading")
+    if not numbers and not words & _CODE_LISTS and of_one_form(values):
+        return _id(values, "record numbers, all of one form")
     return None
 
 
-def _of_one_form(values: Values) -> bool:
+def of_one_form(values: Values) -> bool:
     """Whether nearly all texts have one form, such as `AA-9999`, with several digits."""
+    if all(_PERIOD.fullmatch(text) for text in values.texts):
+        return False
     forms = Counter(_form(text) for text in values.texts if len(text) <= 40)
     common = [form for form, _ in forms.most_common(2)]
     alike = sum(forms[form] for form in common)
@@ -136,12 +139,12 @@ def _form(text: str) -> str:
 
 
 def _why(kind: str) -> str:
-    return f"Not modelled: it looked like {kind} when the schema was drafted."
+    return f"Not modelled: its cells looked like {kind} when the schema was drafted."
 
 
 def _id(values: Values, looks_like: str, provider: str | None = None) -> Named:
     """An id with a surrogate that is no text of the table."""
-    fields: dict[str, object] = {"name": values.name, "description": _why(looks_like.rstrip(","))}
+    fields: dict[str, object] = {"name": values.name, "description": _why(looks_like)}
     unique = values.uniqueness >= 0.999 and not values.sampled
     if provider is None:
         fields |= {"pattern": surrogate_pattern(values.texts), "unique": unique}

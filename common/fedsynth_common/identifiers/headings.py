@@ -21,6 +21,7 @@ numerosecuritesociale
 apellido apellidos nombre dni nie domicilio correo fechanacimiento fechadenacimiento
 nome cognome indirizzo telefono cellulare codicefiscale tesserasanitaria datanascita datadinascita
 luogonascita luogodinascita partitaiva""")
+_WHOLE = word_set("name names postcode postalcode zipcode zip zipcodes plz")
 _PERSONS = word_set("""first last full given family maiden middle patient person customer client
 member subject citizen employee user holder mother father spouse doctor physician contact""")
 _NUMBERS = word_set("id ids number no nr nbr num key identifier")
@@ -38,7 +39,7 @@ def names_a_person(heading: str) -> bool:
     """
     words = _spelled(heading)
     whole, parts = "".join(words), set(words)
-    if parts & _ALWAYS or whole in _ALWAYS or whole in {"name", "names", "postcode", "zipcode"}:
+    if parts & _ALWAYS or whole in _ALWAYS or whole in _WHOLE:
         return True
     if parts & {"name", "names"} and parts & _PERSONS:
         return True

@@ -200,6 +200,13 @@ class _Unmodelled(BaseColumn):
         """Whether drawn records have this column."""
         return self.pattern is not None or self.provider is not None
 
+    @property
+    def in_drawn_tables(self) -> str:
+        """What drawn records hold in its place, in words."""
+        if not self.has_surrogate:
+            return "left out"
+        return "empty" if self.provider == "empty" else "made up at random"
+
 
 class IdColumn(_Unmodelled):
     """Names a record or a person. Never modelled, never leaves the site."""

@@ -140,6 +140,11 @@ class Schema(BaseModel):
         return tuple(c for c in self.columns if not isinstance(c, IdColumn | TextColumn))
 
     @property
+    def unmodelled(self) -> tuple[IdColumn | TextColumn, ...]:
+        """The ids and free texts: no cell of them is read for modelling."""
+        return tuple(c for c in self.columns if isinstance(c, IdColumn | TextColumn))
+
+    @property
     def ids(self) -> tuple[str, ...]:
         """The names of the id columns."""
         return tuple(c.name for c in self.columns if isinstance(c, IdColumn))
@@ -147,8 +152,7 @@ class Schema(BaseModel):
     @property
     def surrogates(self) -> tuple[IdColumn | TextColumn, ...]:
         """The columns that are made up when records are drawn."""
-        unmodelled = (c for c in self.columns if isinstance(c, IdColumn | TextColumn))
-        return tuple(c for c in unmodelled if c.has_surrogate)
+        return tuple(c for c in self.unmodelled if c.has_surrogate)
 
     @property
     def target_index(self) -> int | None:

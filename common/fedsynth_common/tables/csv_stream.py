@@ -114,7 +114,8 @@ class CsvStream:
 
     def _not_text(self, place: int) -> str:
         name = self._dialect.encoding.upper()
-        return f"byte {place} is not {name} text; save the table as UTF-8, or declare its encoding"
+        remedy = "declare its encoding (Excel often writes cp1252), or save it as UTF-8"
+        return f"byte {place} is not {name} text; {remedy}"
 
     def _check_quotes(self, rows: bytes) -> None:
         """Refuse NUL bytes, and quotes where RFC 4180 allows none."""
@@ -138,7 +139,7 @@ class CsvStream:
         ):
             wanted, seen = DELIMITER_NAMES[delimiter], DELIMITER_NAMES[other[0]]
             fault = f"columns must be separated by {wanted}; it looks like {seen}"
-            raise InputError(f"{self._source}: {fault}: save it again, or declare the delimiter")
+            raise InputError(f"{self._source}: {fault}: declare the delimiter, or save it again")
         self.names = with_unnamed([name.strip() for name in header])
         check_names(self.names, self._source)
         self._line += line_ends(rows[:end])
