@@ -163,7 +163,7 @@ def edited(**changes):
         (
             {"minmum": 3},
             "column 'age': minmum: there is no such field; the known fields are name, description, "
-            "kind, minimum",
+            "missing_marks, stored_as, kind, minimum",
         ),
         ({"minimum": 500}, "column 'age': minimum 500 is above maximum 120"),
         (

@@ -31,6 +31,7 @@ MOST_OTHER = 0.2
 RARE = 5  # records
 LONG_CODE = 4  # digits
 YES_NO = (("true", "false"), ("yes", "no"), ("y", "n"), ("t", "f"))
+_COUNTED = word_set("num number count years total n")
 _CODED = word_set(
     """code codes zip icd loinc cpt drg ndc type category class status education marriage
     marital race sex gender ethnicity region state county country group segment level grade
@@ -124,7 +125,8 @@ def are_codes(values: Values, numbers: np.ndarray, counts: np.ndarray) -> bool:
     They are where the heading says so and they are few, where they are few and leave most of their
     range out, or where a limited number of them, all with as many digits, repeats again and again.
     """
-    coded = bool(words_of(values.name) & _CODED)
+    words = words_of(values.name)
+    coded = bool(words & _CODED) and not words & _COUNTED
     low, high = int(numbers.min()), int(numbers.max())
     if values.distinct <= FEW:
         return coded or high - low >= 2 * len(numbers)

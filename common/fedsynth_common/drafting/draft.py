@@ -37,9 +37,10 @@ from fedsynth_common.drafting.marks import marked, marks_among_categories, marks
 from fedsynth_common.drafting.moments import ORDERS, Order, draft_moments
 from fedsynth_common.drafting.notes import Note
 from fedsynth_common.drafting.numbers import Numbers, amount, read_numbers
-from fedsynth_common.drafting.persons import named, rows_of_a_person, running_number
+from fedsynth_common.drafting.persons import ID_NAME, Named, named, rows_of_a_person, running_number
 from fedsynth_common.drafting.tally import Tally, Values
 from fedsynth_common.errors import InputError
+from fedsynth_common.identifiers.headings import names_a_person
 from fedsynth_common.schema.columns import Column, IdColumn, TextColumn
 from fedsynth_common.schema.schema import Schema
 from fedsynth_common.tables import UNNAMED
@@ -135,7 +136,7 @@ def draft(table: pd.DataFrame | Chunks, name: str, wishes: Wishes | None = None)
         for tally in tallies:
             column, told = _column(tally.values(), wishes)
             columns.append(column)
-            notes += told
+            notes += [*told, *_heading_notes(column)]
         schema = Schema(
             name=name, columns=tuple(columns), target=wishes.target, origin="drafted from data"
         )
@@ -148,6 +149,19 @@ def _check_type(table: object) -> None:
     if not (isinstance(table, pd.DataFrame) or callable(table)):
         fault = f"expected a pandas DataFrame, got {type(table).__name__}"
         raise InputError(f"{fault}; read a file with fedsynth_common.tables.read_table")
+
+
+def _heading_notes(column: Column) -> list[Note]:
+    """What to tell about the heading of a column that would be modelled."""
+    if isinstance(column, IdColumn | TextColumn):
+        return []
+    if ID_NAME.fullmatch(column.name):
+        text = "is called like an identifier and would be modelled"
+        return [Note(column.name, f'{text}; if it names persons or records, declare its kind "id"')]
+    if names_a_person(column.name):
+        text = "its heading announces a personal detail, so that a site has to waive it"
+        return [Note(column.name, f'{text}; if it identifies somebody, declare its kind "id"')]
+    return []
 
 
 def _pieces(frame: pd.DataFrame) -> Iterator[pd.DataFrame]:
@@ -202,7 +216,7 @@ def _texts(values: Values, wishes: Wishes) -> tuple[Column, list[Note]]:
     if values.name != wishes.target:
         plain = values.without(marks_among_categories(values))
         if found := named(plain, numbers=False, whole=False):
-            return found.column, _named_notes(plain, found.looks_like)
+            return found.column, _named_notes(plain, found)
     return _categories(values, wishes)
 
 
@@ -224,7 +238,7 @@ def _numbers(
     """A column of numbers: ids, codes, a few whole numbers, or amounts."""
     target = values.name == wishes.target
     if not target and (found := named(plain, numbers=True, whole=numbers.whole)):
-        return found.column, _named_notes(plain, found.looks_like)
+        return found.column, _named_notes(plain, found)
     simple = numbers.form is None and not numbers.limit.any()
     read = numbers.values[numbers.read]
     if (
@@ -274,14 +288,13 @@ def _without_heading(values: Values) -> tuple[Column, list[Note]] | None:
     return column, [Note(None, text, "warning")]
 
 
-def _named_notes(values: Values, looks_like: str) -> list[Note]:
+def _named_notes(values: Values, found: Named) -> list[Note]:
     """What to tell about a column that is not modelled because of what it names."""
-    text = f"not modelled, because it looks like {looks_like}; drawn tables hold made-up cells"
-    if (
-        values.uniqueness <= NEARLY_UNIQUE
-        and values.distinct > 1
-        and "name" not in looks_like.split()
-    ):
+    keyed = isinstance(found.column, IdColumn) and found.column.provider in (None, "uuid")
+    text = (
+        f"not modelled, because it looks like {found.looks_like}; drawn tables hold made-up cells"
+    )
+    if keyed and values.distinct > 1 and values.uniqueness <= NEARLY_UNIQUE:
         text += (
             f". It repeats: {rows_of_a_person(values)}. If it names a person, declare it as person_key "
             "with that many rows_per_person: without a person key the privacy of one ROW is protected, "

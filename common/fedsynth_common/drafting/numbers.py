@@ -33,6 +33,8 @@ MAX_NUMBER = MAX_TICKS // 2  # room for bounds rounded outwards; larger ones are
 ATOM_SHARE, ATOM_COUNT = 0.01, 20  # of a value that many records share: 0, or a round number
 MOST_LIMITS = 32
 FEW_ZEROS = 0.005
+MANY_CODES, FEW_CODES = 5, 0.002
+_LETTERED = re.compile(r"[A-Z]{1,3}[0-9][0-9.]*[A-Z]?")
 LEADING_ZERO = re.compile(r"[+-]?0\d")
 _AFFIX = re.compile(
     r"([^\d\s.,'’()+-]{0,8}) ?\(?[+-]?[\d.,'’ \u00a0\u202f]*\d\)? ?([^\d\s.,'’()+-]{0,8})"
@@ -94,6 +96,8 @@ def read_numbers(values: Values, decimal: str | None = None) -> Numbers | None:
     odd = np.isnan(numbers) & ~limit
     if limit.all() or values.share(odd) > 1 - NEARLY_ALL or _codes(values, plain, ~odd & ~limit):
         return None
+    if _lettered(values, odd):
+        return None
     if values.share(limit) > 0.5 and form is not None and not form.plain:
         return None
     shapes = Counter({_shape(values.texts[k]): int(values.counts[k]) for k in np.flatnonzero(odd)})
@@ -104,6 +108,12 @@ def read_numbers(values: Values, decimal: str | None = None) -> Numbers | None:
         text = f"{cells} cells are no numbers (they are written like {forms}) and count as missing"
         notes.append(Note(values.name, text, "warning"))
     return Numbers(numbers, [text or "" for text in plain], limit, form, odd, tuple(notes))
+
+
+def _lettered(values: Values, odd: BoolArray) -> bool:
+    """Whether the odd cells are codes of letters and digits, such as V57 among diagnoses."""
+    coded = np.array([bool(_LETTERED.fullmatch(text)) for text in values.texts]) & odd
+    return int(coded.sum()) >= MANY_CODES and values.share(coded) > FEW_CODES
 
 
 def _shape(text: str) -> str:
@@ -255,7 +265,8 @@ def _with_limits(form: NumberFormat | None, limits: list[str]) -> NumberFormat |
 def _decimals(values: Values, numbers: Numbers) -> int:
     """The decimals that 95 % of the cells need, as far as a double can hold them."""
     read = np.flatnonzero(numbers.read)
-    written = np.array([_digits(numbers.texts[place]) for place in read])
+    as_is = numbers.form is not None and not numbers.form.read_only  # $5.00 keeps both zeros
+    written = np.array([_digits(numbers.texts[place], as_is) for place in read])
     order = np.argsort(written)
     cumulative = np.cumsum(values.counts[read][order]) / values.counts[read].sum()
     place = min(len(order) - 1, int(np.searchsorted(cumulative, NEARLY_ALL)))
@@ -265,9 +276,9 @@ def _decimals(values: Values, numbers: Numbers) -> int:
     return max(0, min(needed, MAX_DECIMALS, affordable))
 
 
-def _digits(text: str) -> int:
-    """How many decimals a number needs; zeros at its end are none."""
-    number = Decimal(text).normalize()
+def _digits(text: str, as_is: bool) -> int:
+    """How many decimals a number needs; zeros at its end are none unless they are to be written."""
+    number = Decimal(text) if as_is else Decimal(text).normalize()
     return max(0, -int(number.as_tuple().exponent))
 
 

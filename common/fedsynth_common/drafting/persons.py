@@ -28,6 +28,7 @@ from fedsynth_common.schema.columns import IdColumn, TextColumn
 MOST_CODES = 256  # a key with more values names people or events, even if it repeats
 ONE_FORM = 0.95  # of the texts have one of the two most frequent forms
 FORM_DIGITS = 4
+LONG_CODE = 40  # characters
 _PERIOD = re.compile(r"(FY ?)?(19|20)\d\d([-/ ]?(Q|W|H|S|M|KW|wk)?\d{1,4})?", re.IGNORECASE)
 ID_NAME = re.compile(r"id|.*[_ .]id|id[_ .].*|.*_nbr|.*[a-z]I[dD]|key|.*_key", re.IGNORECASE)
 _PERSONS = word_set(
@@ -80,7 +81,7 @@ def named(values: Values, *, numbers: bool, whole: bool) -> Named | None:
     )
     if found:
         kind = found[0].kind
-        if kind in _FREE or (kind.startswith("a text of its own") and not of_one_form(values)):
+        if kind in _FREE or (kind.startswith("a text of its own") and _wordy(values)):
             column = TextColumn(name=values.name, provider="empty", description=_why(kind))
             return Named(kind, column)
         return _id(values, kind.rstrip(","), _PROVIDERS.get(kind))
@@ -118,6 +119,12 @@ def _by_heading(values: Values, numbers: bool) -> Named | None:
     if not numbers and not words & _CODE_LISTS and of_one_form(values):
         return _id(values, "record numbers, all of one form")
     return None
+
+
+def _wordy(values: Values) -> bool:
+    """Whether the texts are words rather than one code each."""
+    spaced = sum(" " in text or len(text) > LONG_CODE for text in values.texts)
+    return spaced > (1 - ONE_FORM) * len(values.texts)
 
 
 def of_one_form(values: Values) -> bool:
