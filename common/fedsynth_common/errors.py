@@ -1,8 +1,8 @@
 """Errors that a person reads, and the fixed codes that may leave a site.
 
-Two families, kept apart on purpose. `InputError` and its base carry one clear line for the person
-at the keyboard: they name a column, a file or an option and never a cell's value. `RefusalError`
-carries nothing but an `ErrorCode`: it is all that a vault tells the coordinator, since
+There are two families, which are kept apart on purpose. `InputError` and its base carry one clear
+line for the person at the keyboard: they name a column, a file or an option and never a cell's value.
+`RefusalError` carries nothing but an `ErrorCode`: it is all that a vault tells the coordinator, since
 free text could hold a private value.
 """
 
@@ -39,7 +39,7 @@ class ErrorCode(StrEnum):
 
 
 class RefusalError(FedsynthError):
-    """A vault says no. Carries only a code.
+    """A vault refuses. It carries only a code.
 
     >>> str(RefusalError(ErrorCode.BUDGET))
     'ERR_BUDGET'

@@ -1,11 +1,11 @@
-"""How large anything may be that one party of a study sends to another, and how files are read under it.
+"""Limits on the size of everything that one party of a study sends to another.
 
-Whoever parses a file or message decides beforehand, from these public numbers, how much of it is read:
-a file of any length, and one that never ends, costs no more than its limit. The numbers leave room far
-beyond the largest honest study; what a study may hold inside them is bounded by plan and schema.
+These public numbers decide how much of a file or message is read before it is parsed. So a file that
+is too long, or that never ends, costs no more than its limit. The limits are far above the largest
+honest study. Within them, the plan and the schema bound what a study may hold.
 
-A vault's replies and the memory that a request takes follow from the same numbers, so that no request
-is charged whose reply could not be delivered, and none meets a limit at a size that the records decide.
+The sizes of a vault's replies and the memory of a request follow from the same numbers. So no request is
+charged whose reply could not be delivered, and no limit depends on the number of records.
 """
 
 from pathlib import Path
@@ -14,14 +14,14 @@ from fedsynth_common.errors import InputError
 
 KIB, MIB = 1 << 10, 1 << 20
 MAX_MESSAGE_BYTES = 64 * MIB
-"""Of a message between courier and vault; Flower carries no larger ones for fedsynth either."""
+"""The most bytes of a message between courier and vault, and of a message that Flower carries."""
 MAX_PLAN_BYTES = 32 * MIB
 MAX_SCHEMA_BYTES = 16 * MIB
 MAX_STATEMENT_BYTES = 64 * MIB
 MAX_SETTINGS_BYTES = 256 * KIB
-"""Of what a person writes: policy, configuration, `study.toml`."""
+"""The most bytes of a file that a person writes: policy, configuration, `study.toml`."""
 MAX_LINE = KIB
-"""Bytes of a line of a TOML file that somebody else may have written."""
+"""The most bytes of a line in a TOML file that somebody else may have written."""
 MAX_RECEIPT_BYTES = 4 * MIB
 
 MAX_REPAIRED = 0.2
@@ -35,8 +35,8 @@ MAX_MARGINALS = 1 << 17
 MAX_MEASURES, MAX_VARIANCES = 4, 2
 """Measure requests of a study, and different noise variances of one of them.
 
-Each variance is a mechanism of its own, and to account for one takes up to four seconds. A study of
-fedsynth has two requests of one variance each."""
+Each variance is a mechanism of its own, and to account for one takes up to about a second; for the
+costliest training it takes six. A study of fedsynth has two requests of one variance each."""
 MAX_LAG = 3
 """Of marginals from one event of a person to a later one."""
 MAX_MECHANISMS_ASKED = 2 + MAX_LAG
@@ -53,13 +53,17 @@ Measured: 367 MiB for the most counts, 626 MiB for the widest network (a slow te
 with room for the rest), 230 MiB for pricing the costliest training, and 14 MiB for other mechanisms, of
 which the accountant keeps up to 16."""
 ACCOUNTANT_BYTES = 448 * MIB
-"""Of these, what pricing may take and keep."""
+"""The part of this memory that pricing may take and keep."""
 
 REQUEST_BYTES = {
     "enroll": MAX_PLAN_BYTES + KIB,
     "measure": 16 * MIB,
     "discriminate": MAX_MESSAGE_BYTES,
     "receipt": KIB,
+    "keys": KIB,
+    "shares": MIB,
+    "agree": 4 * KIB,
+    "unmask": MIB,
 }
 """The longest request of each method that a vault reads."""
 REPLY_BYTES = {
@@ -67,6 +71,10 @@ REPLY_BYTES = {
     "measure": MAX_MESSAGE_BYTES,
     "discriminate": MAX_MESSAGE_BYTES,
     "receipt": MAX_RECEIPT_BYTES + KIB,
+    "keys": KIB,
+    "shares": MIB,
+    "agree": KIB,
+    "unmask": 64 * KIB,
 }
 """The longest reply of each method that a coordinator reads."""
 
@@ -74,7 +82,7 @@ REPLY_BYTES = {
 def within_lines(data: bytes, source: str) -> str:
     """The text of a TOML file, if no line is longer than `MAX_LINE`.
 
-    A key of n parts stands on one line, and a reader of TOML takes time in n squared for it.
+    A key of n parts stands on one line, and parsing it takes time proportional to n squared.
 
     Raises:
         InputError: a longer line.
@@ -86,7 +94,7 @@ def within_lines(data: bytes, source: str) -> str:
 
 
 def printable(text: str, most: int = 500) -> str:
-    r"""A foreign text that is short and holds nothing that a terminal would obey.
+    r"""A text of somebody else, shortened and without characters that control a terminal.
 
     >>> printable("north\x1b[2K"), printable("abcdef", most=4)
     ('north?[2K', 'abcd…')

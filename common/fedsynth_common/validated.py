@@ -8,19 +8,18 @@ misspelt. These sentences repeat no value of the file; a model's own validators 
 
 import json
 import tomllib
-from collections.abc import Iterable
 from pathlib import Path
-from types import UnionType
-from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
 from fedsynth_common.errors import InputError
+from fedsynth_common.fault_places import Place, located
 from fedsynth_common.limits import MAX_SETTINGS_BYTES, printable, read_limited, within_lines
 
 M = TypeVar("M", bound=BaseModel)
-Place = tuple[str | int, ...]
-_SHOWN_FAULTS = 20
+_SHOWN_FAULTS, _FAULT, _PLACE = 8, 250, 100
+"""How many faults are told, and the most characters of one fault and of its place."""
 
 _EXPECTED = {
     "missing": "this required field is missing",
@@ -143,19 +142,19 @@ def validated(model: type[M], text: bytes | str, source: str) -> M:
 def faults_of(error: ValidationError, model: type[BaseModel]) -> list[tuple[Place, str]]:
     """The place of each of the first faults, and a sentence that says what is wrong there.
 
-    The place of a fault of the whole file is empty.
+    The place of a fault of the whole file is empty. All together are short, whatever the file.
     """
     every = error.errors(include_input=False, include_url=False)
     sentences: dict[Place, list[str]] = {}
     for one in every[:_SHOWN_FAULTS]:
         place, inside = located(model, one["loc"])
         said = sentences.setdefault(place, [])
-        sentence = printable(_sentence(one, inside))
+        sentence = printable(_sentence(one, inside), _FAULT)
         if sentence not in said:  # each member of a union says what it would accept
             said.append(sentence)
-    listed = [(place, ", or ".join(said)) for place, said in sentences.items()]
-    if len(every) > _SHOWN_FAULTS:
-        listed.append(((), f"and {len(every) - _SHOWN_FAULTS} more faults"))
+    listed = [(place, printable(", or ".join(said), _FAULT)) for place, said in sentences.items()]
+    if (more := len(every) - _SHOWN_FAULTS) > 0:
+        listed.append(((), f"and {more} more fault{'s' * (more > 1)}"))
     return listed
 
 
@@ -170,7 +169,7 @@ def dotted(place: Place) -> str:
     >>> dotted(("columns", 3, "minimum"))
     'columns.3.minimum'
     """
-    return printable(".".join(map(str, place)))
+    return printable(".".join(map(str, place)), _PLACE)
 
 
 def _sentence(fault: Any, inside: type[BaseModel] | None) -> str:
@@ -185,69 +184,3 @@ def _sentence(fault: Any, inside: type[BaseModel] | None) -> str:
 def _short(bound: Any) -> Any:
     """A bound without a decimal point that it does not need."""
     return int(bound) if isinstance(bound, float) and bound.is_integer() else bound
-
-
-def located(
-    model: type[BaseModel], loc: Iterable[str | int]
-) -> tuple[Place, type[BaseModel] | None]:
-    """Where in the file a fault of pydantic is, and the innermost model around it.
-
-    Pydantic's own place also names the member of a union that it tried, which a reader of the file
-    does not see there.
-    """
-    kinds: list[Any] = [model]
-    place: list[str | int] = []
-    inside: type[BaseModel] | None = model
-    for part in loc:
-        chosen = [kind for kind in kinds if part in _labels(kind)] if len(kinds) > 1 else []
-        if chosen:
-            kinds = chosen
-            continue
-        below = [inner for kind in kinds for inner in _below(kind, part)]
-        models = [kind for kind in kinds if _is_model(kind)]
-        inside = models[0] if len(models) == 1 else None
-        if below or models or not kinds:
-            place.append(part)
-            kinds = [member for kind in below for member in _members(kind)]
-    return tuple(place), inside
-
-
-def _below(kind: Any, part: str | int) -> list[Any]:
-    """The declared type of one field of a model, or of the entries of a list or mapping."""
-    if _is_model(kind):
-        field = kind.model_fields.get(part)
-        return [] if field is None else [field.annotation]
-    origin, arguments = get_origin(kind), get_args(kind)
-    if isinstance(part, int) and origin in (tuple, list):
-        return (
-            [arguments[0]] if origin is list or Ellipsis in arguments else [*arguments[part:]][:1]
-        )
-    return [arguments[1]] if origin is dict else []
-
-
-def _members(kind: Any) -> list[Any]:
-    """The members of a union, the type itself where it is none."""
-    if get_origin(kind) is Annotated:
-        return _members(get_args(kind)[0])
-    origin = get_origin(kind)
-    if origin is UnionType or origin is Union:
-        return [inner for member in get_args(kind) for inner in _members(member)]
-    return [kind]
-
-
-def _labels(kind: Any) -> set[Any]:
-    """The names by which pydantic may call a member of a union."""
-    if not _is_model(kind):
-        return set()
-    return {
-        kind.__name__,
-        *(
-            field.default
-            for field in kind.model_fields.values()
-            if get_origin(field.annotation) is Literal
-        ),
-    }
-
-
-def _is_model(kind: Any) -> bool:
-    return isinstance(kind, type) and issubclass(kind, BaseModel)

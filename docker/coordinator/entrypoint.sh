@@ -7,7 +7,7 @@ export NO_PROXY='*' no_proxy='*'    # Docker may set proxies in every container;
 superlink=${SUPERLINK:-superlink:8000}
 mkdir -p "$FLWR_HOME"
 if [ ! -e "$FLWR_HOME/config.toml" ]; then
-    printf '[superlink]\ndefault = "here"\n\n[superlink.here]\naddress = "%s"\nroot-certificates = "/certs/ca.crt"\n' \
+    printf '[superlink]\ndefault = "federation"\n\n[superlink.federation]\naddress = "%s"\nroot-certificates = "/certs/ca.crt"\n' \
         "$superlink" >"$FLWR_HOME/config.toml"
 fi
 

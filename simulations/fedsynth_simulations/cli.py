@@ -11,7 +11,15 @@ from fedsynth_common.cli.options import DateOrder, DecimalText, DelimiterText, E
 from fedsynth_common.cli.schema import counted, show_notes
 from fedsynth_common.errors import InputError
 from fedsynth_common.limits import MAX_REPAIRED
-from fedsynth_server.cli.options import DEVICE_HELP, VARIANT_HELP, DeviceName, VariantName
+from fedsynth_server.cli.options import (
+    COLLUDERS_HELP,
+    DEVICE_HELP,
+    TRUST_HELP,
+    VARIANT_HELP,
+    DeviceName,
+    TrustName,
+    VariantName,
+)
 
 if TYPE_CHECKING:
     from fedsynth_common.protocol.plan import Plan
@@ -54,8 +62,9 @@ def simulate(
         str | None,
         typer.Option(
             help="Column that names the site of each record. It replaces --sites and --partition, "
-            "and it is modelled only if the schema declares it. Its values are published as the "
-            "names of the sites."
+            "and its values are published as the names of the sites. Unless the schema declares it "
+            "as its site_column, the names are taken from the records; the column is then not "
+            "modelled, and the result is NOT private."
         ),
     ] = None,
     partition: Annotated[
@@ -133,6 +142,8 @@ def simulate(
         ),
     ] = MAX_REPAIRED,
     variant: Annotated[VariantName, typer.Option(help=VARIANT_HELP)] = VariantName.AUTO,
+    trust: Annotated[TrustName, typer.Option(help=TRUST_HELP)] = TrustName.LOCAL,
+    colluders: Annotated[int | None, typer.Option(min=1, help=COLLUDERS_HELP)] = None,
     file_format: Annotated[
         Format, typer.Option("--format", help="The file format of the synthetic table.")
     ] = Format.CSV,
@@ -159,8 +170,9 @@ def simulate(
     """Run a federated study on one machine: deal a table out to sites, train, and draw records.
 
     The result is private only with --schema and --records-per-site, without --seed and --holdout,
-    and with --site-column or --sites 1. In every other run something is computed from the records
-    without noise, and every file says that the result is not private.
+    and with --sites 1 or a --site-column that the schema declares as its site_column. In every
+    other run something is taken from the records without noise, and every file says that the result
+    is not private.
     """
     from fedsynth_server.training.settings import TrainingSettings
     from fedsynth_simulations import simulate as simulations  # torch and Flower: not for --help
@@ -192,11 +204,13 @@ def simulate(
         epsilon=epsilon,
         delta=delta,
         variant=variant.value,
+        trust=trust.value,
+        colluders=colluders,
         settings=TrainingSettings.on(device.value),
         seed=seed,
         backend=backend.value,
         records_per_site=records_per_site,
-        pooled=holdout > 0 or (site_column is None and sites > 1),
+        pooled=holdout > 0 or not tables.public_sites,
     )
     if quick:
         simulation = simulations.quick(simulation)

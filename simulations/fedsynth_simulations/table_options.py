@@ -14,7 +14,7 @@ from fedsynth_common.encoding.encoder import check_columns
 from fedsynth_common.errors import InputError
 from fedsynth_common.identifiers.findings import findings
 from fedsynth_common.limits import MAX_REPAIRED
-from fedsynth_common.schema import Schema
+from fedsynth_common.schema import CategoricalColumn, Schema
 from fedsynth_common.tables import dialect_of, read_table
 
 
@@ -38,6 +38,8 @@ class Tables:
         pooled: the same records in one table.
         held: records that were kept from all sites, if any were.
         schema: declared, or drafted from the records.
+        public_sites: whether no record decided which sites there are and which site it is at: there
+            is one site only, or a declared schema lists the sites as its site column.
         notes: what the draft tells about its columns; or what `site check` would say of a declared
             schema.
     """
@@ -46,6 +48,7 @@ class Tables:
     pooled: pd.DataFrame
     held: pd.DataFrame | None
     schema: Schema
+    public_sites: bool
     notes: tuple[Note, ...] = ()
 
 
@@ -88,14 +91,26 @@ def tables_of(
     published = declared is not None and declared.site_column == site_column
     frames = _partition(train, sites, partition, site_column, published, target, seed)
     pooled = pd.concat(frames.values(), ignore_index=True)
+    known = (
+        sites == 1 if site_column is None else set(frames) <= _listed_sites(declared, site_column)
+    )
     if declared is not None:
         check_columns(pooled, declared)
         _check_fit(frames, declared, reading.max_repaired)
-        return Tables(frames, pooled, held, declared, _identifiers(pooled, declared))
+        notes = _identifiers(pooled, declared)
+        return Tables(frames, pooled, held, declared, known, notes)
     whole = frame if site_column is None else frame.drop(columns=site_column)
     wishes = wishes_of(target, Wishes.max_categories, reading.date_order, reading.decimal)
     made = draft(whole, table.name.split(".")[0] or "table", wishes)
-    return Tables(frames, pooled, held, made.schema, made.notes)
+    return Tables(frames, pooled, held, made.schema, known, made.notes)
+
+
+def _listed_sites(declared: Schema | None, site_column: str) -> set[str]:
+    """The names of the sites that a declared schema lists, if it does so in this column."""
+    if declared is None or declared.site_column != site_column:
+        return set()
+    column = declared.column(site_column)
+    return set(column.categories) if isinstance(column, CategoricalColumn) else set()
 
 
 def _split(

@@ -115,7 +115,7 @@ def test_an_order_in_doubt_is_asked_about_and_can_be_given():
     found, column, _ = made(values)
     assert "--date-order" in str(found.warnings[0])
     order = "dmy" if column.format == "%m/%d/%Y" else "mdy"
-    told, other, _ = made(values, order=order)
+    told, other, _ = made(values, date_order=order)
     assert other.format != column.format
     assert not told.warnings
 

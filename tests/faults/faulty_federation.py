@@ -16,7 +16,7 @@ from deployed.process import children
 from small_study import SCHEMA, SITES, make_frames
 from wires import Relay
 
-from fedsynth_client.budget.ledger import read_charges
+from fedsynth_client.budget.charge_chain import read_charges
 from fedsynth_server.study.planning import Rounds, make_plan
 
 ROWS = 400

@@ -19,7 +19,7 @@ from small_site import Site
 from vault_process import make_site
 
 from fedsynth_client.budget.ledger import Ledger
-from fedsynth_client.budget.spending import read_account
+from fedsynth_client.budget.spending import read_ledger
 from fedsynth_common.errors import ErrorCode, RefusalError
 from fedsynth_common.privacy.events import GaussianEvent
 
@@ -270,4 +270,4 @@ def test_a_vault_does_not_start_on_such_a_ledger(site, spoil, tmp_path):
     last = site.log.read_text().splitlines()[-1]
     assert last.startswith("error: ledger ")
     assert "ERR_LEDGER" in last
-    assert read_account(site.ledger, "people").fault
+    assert read_ledger(site.ledger, "people").fault

@@ -19,7 +19,7 @@ from small_study import SCHEMA, SITES, make_frames, make_small_plan
 from vault_process import make_site
 from wires import Relay
 
-from fedsynth_client.budget.ledger import read_charges
+from fedsynth_client.budget.charge_chain import read_charges
 from fedsynth_client.courier import app as courier
 from fedsynth_server.app import run_study
 from fedsynth_server.messages import enrolment

@@ -18,7 +18,7 @@ from small_site import SCHEMA, Site, make_plan
 from vault_process import LONG, Launcher, make_site
 
 from fedsynth_client.budget.policy import Policy
-from fedsynth_client.budget.spending import read_account, spending
+from fedsynth_client.budget.spending import read_ledger, spending
 from fedsynth_client.vault.callers import SERVICE
 from fedsynth_common.protocol import PROTOCOL_VERSION
 from fedsynth_common.protocol import vault_pb2 as pb
@@ -88,8 +88,8 @@ def test_the_budget_holds_under_eight_clients_and_new_studies(launcher, tmp_path
     with ThreadPoolExecutor(CLIENTS) as pool:
         list(pool.map(study, plans))
     site.end()
-    account, policy = read_account(site.ledger, "people"), Policy.load(site.folder / "policy.toml")
-    assert 0.5 * CAP < spending(account.charges, policy).spent <= CAP
+    ledger, policy = read_ledger(site.ledger, "people"), Policy.load(site.folder / "policy.toml")
+    assert 0.5 * CAP < spending(ledger.charges, policy).spent <= CAP
     assert set(statuses) <= {"OK", "ERR_BUDGET", "ERR_PLAN"}  # ERR_PLAN: was not admitted at all
     assert "ERR_BUDGET" in statuses
 

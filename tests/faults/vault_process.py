@@ -20,7 +20,7 @@ from pathlib import Path
 import grpc
 from small_site import SCHEMA, Site, make_plan, make_records
 
-from fedsynth_client.budget.spending import read_account
+from fedsynth_client.budget.spending import read_ledger
 from fedsynth_client.vault.callers import SocketVault
 from fedsynth_common.protocol import PROTOCOL_VERSION
 from fedsynth_common.protocol import vault_pb2 as pb
@@ -187,9 +187,9 @@ class VaultSite:
 
         Valid beside a running vault only between two requests.
         """
-        account = read_account(self.ledger, "people")
-        assert account.fault == ""
-        charged = [(charge.study, charge.step) for charge in account.charges]
+        ledger = read_ledger(self.ledger, "people")
+        assert ledger.fault == ""
+        charged = [(charge.study, charge.step) for charge in ledger.charges]
         assert len(set(charged)) == len(charged)
         assert set(self.released) <= set(charged)
         for key, (_, data) in self.released.items():

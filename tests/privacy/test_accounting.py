@@ -11,7 +11,7 @@ from opacus.accountants import PRVAccountant, RDPAccountant
 from opacus.accountants.analysis.rdp import compute_rdp
 from scipy import optimize, stats
 
-from fedsynth_common.privacy import PrivacyError, accounting
+from fedsynth_common.privacy import PrivacyError, accounting, renyi
 from fedsynth_common.privacy.accounting import ROUNDING, epsilon, epsilon_rdp, share_of_cap
 from fedsynth_common.privacy.events import CountsEvent, DpSgdEvent, GaussianEvent
 from fedsynth_common.privacy.gaussian_dp import epsilon_of_mu
@@ -320,6 +320,30 @@ def test_shares_add_up_and_the_order_is_of_the_cap_alone():
     assert share_of_cap(one + other, 3.0, 1e-5) == pytest.approx(apart, abs=2 * ROUNDING)
     assert {filter_order(cap, 1e-5) for cap in (0.5, 1.0, 3.0, 10.0)} == {32, 18, 7.5, 3.4}
     assert set(ORDERS) >= {7.5, 18}
+
+
+def test_an_order_without_a_known_cost_is_over_every_cap():
+    """dp-accounting leaves out the orders at which its series does not converge: here 2.1 to 2.6."""
+    event = dp_sgd(0.5, 100.0, 1)
+    costs = dict(zip(renyi.ORDERS, renyi.composed((event,)).rdp, strict=True))
+    assert [costs[order] == math.inf for order in (2.0, 2.1, 2.6, 3.0)] == [
+        False,
+        True,
+        True,
+        False,
+    ]
+    cap = next(c for c in range(1, 100) if costs[renyi.filter_order(c, 1e-5)] == math.inf)
+    assert share_of_cap([event], cap, 1e-5) == math.inf
+    assert share_of_cap([event], 3.0, 1e-5) < 1
+
+
+def test_a_cost_that_is_no_number_is_refused(monkeypatch):
+    monkeypatch.setattr(renyi, "share_of_budget", lambda *_: math.nan)
+    with pytest.raises(PrivacyError, match="unbounded"):
+        share_of_cap([dp_sgd(0.5, 100.0, 1)], 3.0, 1e-5)
+    monkeypatch.setattr(accounting, "_epsilon_rdp", lambda *_: math.nan)
+    with pytest.raises(PrivacyError, match="disagree"):
+        epsilon([dp_sgd(0.5, 100.0, 3)], 1e-5)
 
 
 def test_a_cap_too_small_for_the_filter_leaves_no_room():

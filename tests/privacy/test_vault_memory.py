@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from small_histories import HISTORIES
 from small_site import SCHEMA, WIDTHS, Site, make_plan, make_policy, make_records
 from torch.profiler import profile
 
@@ -39,7 +40,8 @@ from fedsynth_common.networks.unit_gradients import _VALUES, UnitGradients
 from fedsynth_common.privacy.randomness import Randomness
 from fedsynth_common.protocol import vault_pb2 as pb
 from fedsynth_common.protocol.codec import pack, pack_views
-from fedsynth_common.schema import CategoricalColumn, IdColumn
+from fedsynth_common.protocol.counting import Over
+from fedsynth_common.schema import CategoricalColumn, IdColumn, domains, history_schema
 
 pytestmark = pytest.mark.privacy
 TABLES = (1, 3_000, 3_001, 200_000)
@@ -105,6 +107,32 @@ def of_one_person(rows, hidden=(4,), per_person=60):
     return Site(plan=plan, schema=schema, records=records, policy=policy).enrolled()
 
 
+def of_histories(rows):
+    """Persons of three events each."""
+    rng = np.random.default_rng(0)
+    widths = [domain.width for domain in domains(history_schema(HISTORIES))]
+    codes = np.stack([rng.integers(0, width, rows) for width in widths], axis=1)
+    records = Records(codes.astype(np.uint16), np.arange(rows) // 3)
+    plan = make_plan(table=HISTORIES, discriminator=None)
+    return Site(plan=plan, schema=HISTORIES, records=records).enrolled()
+
+
+def all_kinds(site):
+    """Marginals over persons, events, and pairs of events, of all columns."""
+    kinds = [(Over.PERSONS, 0), (Over.EVENTS, 0), (Over.NEXT, 1), (Over.NEXT, 2)]
+    marginals = [
+        pb.Marginal(
+            axes=[pb.Axis(column=c, view=-1), pb.Axis(column=6, view=-1, at=over != Over.EVENTS)],
+            noise_variance=HUGE,
+            over=int(over),
+            lag=lag,
+        )
+        for over, lag in kinds
+        for c in range(6)
+    ]
+    return site.measure_request(marginals=marginals)
+
+
 def of_large(hidden):
     return lambda rows: of_records(rows, plan=make_plan(training=LARGE | {"hidden": hidden}))
 
@@ -123,6 +151,7 @@ REQUESTS = {
     "measure: an ordinary request": (of_records, Site.measure_request),
     "measure: many views": (of_records, many_views),
     "measure: many marginals": (of_records, lambda site: pairs(site, 2_000)),
+    "measure: histories": (of_histories, all_kinds),
     "discriminate: one person": (
         lambda rows: of_one_person(rows, (10_000,)),
         discriminating,

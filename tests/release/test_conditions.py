@@ -193,7 +193,8 @@ def test_a_condition_read_or_made_by_hand_is_the_same():
     assert Condition.parse("age==5", SCHEMA) == Condition.parse(" age = 5 ", SCHEMA)
     assert Condition.parse("time in bed is  missing", SCHEMA).column == "time in bed"
     assert generator.probability(()) == 1.0
-    assert generator.probability("age>=-5") == pytest.approx(1.0)
+    for everything in ("age>=-5", "age<=1e99", "age>-1e99"):
+        assert generator.probability(everything) == pytest.approx(1.0)
 
 
 def test_a_rare_condition_takes_no_longer():
@@ -241,6 +242,10 @@ def test_a_probability_of_zero_weight_latents_is_never_drawn():
         ("age>=old", "expected one, not 'old'"),
         ("age>=nan", "not 'nan'"),
         ("age<1e999999999", "not '1e999999999'"),
+        ("age=1e99", "never holds 1e99; expected a number between 0 and 99"),
+        ("age in 3,-1e99", "never holds -1e99"),
+        ("age>=1e99", "below 1e-09"),
+        ("chol<-1e99", "below 1e-09"),
         ("age=3.5", "never holds 3.5; expected a number between 0 and 99"),
         ("age=100", "between 0 and 99"),
         ("chol=3.14", "at most 1 decimals"),

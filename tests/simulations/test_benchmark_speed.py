@@ -43,6 +43,9 @@ def test_every_part_has_a_line():
     parts = {line["part"]: line for line in found}
     assert {"fedsynth --help", "fit step", "adversarial step", "encode", "sampling"} < set(parts)
     assert parts["DP-SGD step, 20 codes a column"]["yardstick"] == "step without privacy"
+    message = parts["a site's message of 12 steps, 20 codes a column"]
+    assert (message["columns"], message["rows"]) == (15, 8000)
+    assert message["seconds"] > parts["DP-SGD step, 20 codes a column"]["seconds"]
     assert {"write Parquet", "write CSV", "contingency of all pairs"} < set(parts)
     assert all(line["ratio"] == pytest.approx(line["seconds"] / line["least"]) for line in found)
     assert parts["encode"]["rows"] == 500

@@ -12,6 +12,7 @@ import pytest
 from command import fedsynth
 from small_study import SCHEMA, make_frame
 
+from fedsynth_common.schema import CategoricalColumn
 from fedsynth_release.evaluation import Evaluation
 from fedsynth_release.generator import Generator
 from fedsynth_release.report import StudyHistory
@@ -32,6 +33,10 @@ def table(tmp_path, monkeypatch):
 
 def simulate(*arguments):
     return fedsynth("simulate", *arguments)
+
+
+SITE = CategoricalColumn(name="site", categories=("s1", "s2", "s3"), other=False)
+LISTED = {"columns": (*SCHEMA.columns, SITE), "site_column": "site"}
 
 
 USUAL = ("--quick", "--epsilon", "3", "--sites", "3", "--variant", "marginals")
@@ -80,7 +85,7 @@ def test_the_quasi_identifiers_of_the_reference_are_chosen(table):
 
 
 def test_a_schema_a_site_column_and_parquet(table):
-    schema_file()
+    schema_file(**LISTED)
     result = simulate(
         "t.csv", "--out", "deep/er/out", "--site-column", "site", "--schema", "schema.json",
         "--quick", "--epsilon", "3", "--format", "parquet", "--rows", "77",
@@ -91,7 +96,7 @@ def test_a_schema_a_site_column_and_parquet(table):
     for text in ("s1", "s2", "s3", "deep/er/out"):
         assert text in result.stdout
     rows = pd.read_parquet("deep/er/out/synthetic.parquet")
-    assert rows.shape == (77, 4)
+    assert rows.shape == (77, 5)
     statement = json.loads(Path("deep/er/out/generator/privacy_statement.json").read_text())
     assert (statement["private"], statement["caveats"]) == (True, [])
     assert (
@@ -191,19 +196,35 @@ def test_a_plan_sized_from_the_records_is_a_rehearsal_and_every_file_says_so(tab
     assert "a rehearsal on pooled data" in verified.stdout
 
 
+UNLISTED = {"columns": (*SCHEMA.columns, SITE)}
+OTHERS = {
+    "columns": (*SCHEMA.columns, SITE.model_copy(update={"categories": ("s1",), "other": True}))
+}
+
+
 @pytest.mark.parametrize(
-    ("options", "private"),
+    ("options", "schema", "private"),
     [
-        (("--records-per-site", "100", "--site-column", "site"), True),
-        (("--records-per-site", "100", "--site-column", "site", "--holdout", "0.2"), False),
-        (("--site-column", "site"), False),
-        (("--records-per-site", "100", "--sites", "1"), True),
-        (("--records-per-site", "100", "--sites", "2"), False),
+        (("--records-per-site", "100", "--site-column", "site"), LISTED, True),
+        (("--records-per-site", "100", "--site-column", "site", "--holdout", "0.2"), LISTED, False),
+        (("--site-column", "site"), LISTED, False),
+        (("--records-per-site", "100", "--site-column", "site"), {}, False),
+        (("--records-per-site", "100", "--site-column", "site"), UNLISTED, False),
+        (
+            ("--records-per-site", "100", "--site-column", "site"),
+            OTHERS | {"site_column": "site"},
+            False,
+        ),
+        (("--records-per-site", "100", "--sites", "1"), {}, True),
+        (("--records-per-site", "100", "--sites", "2"), {}, False),
     ],
 )
-def test_only_what_took_nothing_from_the_records_is_called_private(table, options, private):
-    """Dealing out and holding out depend on all rows: one more record moves others between sites."""
-    schema_file()
+def test_only_what_took_nothing_from_the_records_is_called_private(table, options, schema, private):
+    """Dealing out and holding out depend on all rows: one more record moves others between sites.
+
+    A name that stands in a single record's cell would become the public name of a site.
+    """
+    schema_file(**schema)
     if "--site-column" not in options:
         make_frame(300).to_csv("t.csv", index=False)
     arguments = ("--schema", "schema.json", "--quick", "--variant", "marginals", "--no-attacks")

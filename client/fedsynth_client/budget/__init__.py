@@ -1,1 +1,1 @@
-"""What a site allows and what was spent: policy, ledger and its guards, receipts."""
+"""The files that say what a site allows and what was spent: policy, ledger, witness, receipts."""

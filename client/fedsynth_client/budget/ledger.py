@@ -1,14 +1,21 @@
-"""The site's ledger: what was ever charged to the people in its table, and what was answered.
+"""The site's ledger: everything that was ever charged to the people in its table, and the replies.
 
-Order of every release: charge -> fsync -> compute -> outbox -> reply. A crash loses
-budget, never privacy: a charge is never refunded, and what was not stored is never computed again.
-A repeated request gets the stored bytes at no charge; the same step with other content is refused.
+Every release passes the same stages in this order: charge, fsync, compute, store in the outbox,
+reply. A crash can therefore cost budget but not privacy. A charge is never refunded, and a step whose
+reply was not stored is never computed again. A repeated request gets the stored bytes at no charge,
+and a request for the same step with other content is refused.
 
-SQLite in WAL mode with `synchronous=FULL` (NORMAL may lose a committed charge when the power
-fails). Charges form a hash chain that starts from the data set's name. A *witness* file holds the
-last number and hash outside the database: an older copy of the ledger, or none at all, then blocks
-(ERR_LEDGER) instead of starting a fresh budget. Keep the witness on another volume where you can;
-a site that loses or restores both at once is beyond what a file can detect.
+The ledger is an SQLite database in WAL mode with `synchronous=FULL`, because NORMAL may lose a
+committed charge when the power fails. The charges form a hash chain that starts from the data set's
+name (`charge_chain.py`). A *witness* file outside the database holds the number and hash of the last
+charge. If the ledger is missing or is an older copy, the witness shows it, and the vault refuses every
+request (ERR_LEDGER) instead of starting a new budget. Keep the witness on another volume where you
+can. If a site loses or restores the ledger and the witness together, no file can show it.
+
+In a secure sum, a site commits itself to the parties whose masks it carries and to the set that it
+opens. Commitments are entries of the same chain (`commit`), so an older copy of the ledger, with which
+the site could sign a second set, blocks as well. Its keys and shares are stored beside the chain
+(`keep`), since they must never change.
 
 One process owns a ledger. `shared=True` is for simulations whose actors take turns.
 """
@@ -17,102 +24,27 @@ import hashlib
 import json
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
-from functools import lru_cache
+from contextlib import contextmanager
 from pathlib import Path
 from threading import RLock
-from typing import Any, NamedTuple
+from typing import Any
 
+from fedsynth_client.budget.charge_chain import (
+    TABLES,
+    Charge,
+    Head,
+    charges_in,
+    genesis,
+    link_of,
+    of_this_version,
+    unsealed,
+    verified_links,
+)
 from fedsynth_client.budget.ledger_guards import FileLock, Witness, close_to_others
-from fedsynth_common.errors import ErrorCode, InputError, RefusalError
-from fedsynth_common.privacy import PrivacyError
-from fedsynth_common.privacy.events import Event, from_dict, to_dict
-from fedsynth_common.protocol.plan import Plan
+from fedsynth_common.errors import ErrorCode, RefusalError
+from fedsynth_common.privacy.events import Event, to_dict
 
 IN_MEMORY = ":memory:"
-Head = tuple[int, str]
-
-_TABLES = """
-CREATE TABLE IF NOT EXISTS charges (seq INTEGER PRIMARY KEY, study TEXT NOT NULL, step INTEGER
-  NOT NULL, request_hash TEXT NOT NULL, events_json TEXT NOT NULL, prev_hash TEXT NOT NULL,
-  hash TEXT NOT NULL, UNIQUE (study, step));
-CREATE TABLE IF NOT EXISTS outbox (study TEXT, step INTEGER, reply BLOB NOT NULL,
-  seal TEXT NOT NULL, PRIMARY KEY (study, step));
-CREATE TABLE IF NOT EXISTS studies (study TEXT PRIMARY KEY, digest TEXT NOT NULL UNIQUE,
-  plan_json BLOB NOT NULL);
-"""
-
-
-class Charge(NamedTuple):
-    """What one step of a study was charged, and what the study's whole plan would be.
-
-    `planned` is None where the ledger holds no plan that this version can read.
-    """
-
-    study: str
-    step: int
-    events: tuple[Event, ...]
-    planned: tuple[Event, ...] | None = None
-
-
-def genesis(dataset: str) -> str:
-    """The hash that the chain of a data set's charges starts from."""
-    return hashlib.sha256(f"fedsynth ledger: {dataset}".encode()).hexdigest()
-
-
-def _link(previous: str, seq: int, study: str, step: int, request: str, events: str) -> str:
-    entry = json.dumps([previous, seq, study, step, request, events])
-    return hashlib.sha256(entry.encode()).hexdigest()
-
-
-def _unsealed(reply: object, seal: object) -> bytes:
-    """A stored reply as it was first sent: another answer to the same request would be a release."""
-    if not isinstance(reply, bytes) or hashlib.sha256(reply).hexdigest() != seal:
-        raise RefusalError(ErrorCode.LEDGER)
-    return reply
-
-
-def charges_in(database: sqlite3.Connection) -> list[Charge]:
-    """All charges of an open ledger, in order."""
-    plans = dict(database.execute("SELECT study, plan_json FROM studies"))
-    rows = database.execute("SELECT study, step, events_json FROM charges ORDER BY seq")
-    return [
-        Charge(
-            study,
-            step,
-            tuple(from_dict(fields) for fields in json.loads(text)),
-            _planned(bytes(plans[study])) if study in plans else None,
-        )
-        for study, step, text in rows
-    ]
-
-
-@lru_cache(maxsize=64)
-def _planned(plan_json: bytes) -> tuple[Event, ...] | None:
-    """The events of an accepted plan."""
-    try:
-        return Plan.from_json(plan_json).planned_events()
-    except (InputError, PrivacyError):
-        return None
-
-
-def of_this_version(database: sqlite3.Connection) -> bool:
-    """Whether replies are stored with their seal; the first ledgers had none."""
-    columns = {row[1] for row in database.execute("PRAGMA table_info(outbox)")}
-    return not columns or "seal" in columns
-
-
-def read_charges(path: Path) -> list[Charge]:
-    """All charges, for a person to look at, also while a vault owns the ledger. Changes nothing.
-
-    Raises:
-        InputError: if there is no readable ledger at `path`.
-    """
-    try:
-        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as database:
-            return charges_in(database)
-    except sqlite3.Error:
-        raise InputError(f"ledger {path}: missing, or not a ledger that can be read") from None
 
 
 class Ledger:
@@ -156,13 +88,13 @@ class Ledger:
             self._db.execute("PRAGMA busy_timeout=30000")
             self._db.execute("PRAGMA journal_mode=WAL")
             self._db.execute("PRAGMA synchronous=FULL")
-            self._db.executescript(_TABLES)
+            self._db.executescript(TABLES)
             if not of_this_version(self._db):  # its replies cannot be told from damaged ones
                 raise RefusalError(ErrorCode.LEDGER)
             self._verify()
 
     def close(self) -> None:
-        """Release the file and its lock."""
+        """Close the database and release its locks."""
         self._db.close()
         self._release()
 
@@ -171,7 +103,7 @@ class Ledger:
             self._locks.pop().release()
 
     def accept(self, study: str, digest: str, plan_json: bytes) -> None:
-        """Remember an accepted plan; accepting it again changes nothing.
+        """Store an accepted plan. Accepting the same plan again changes nothing.
 
         Raises:
             RefusalError: ERR_CONFLICT if the study has another plan already.
@@ -197,14 +129,14 @@ class Ledger:
         events: Sequence[Event],
         admit: Callable[[list[Charge]], None] | None = None,
     ) -> None:
-        """Record what a step is about to release; durable when this returns.
+        """Charge what a step is about to release. The charge is on disk when this returns.
 
-        `admit` sees all earlier charges within the same transaction and refuses by raising, so
-        that a cap holds however many requests arrive at once.
+        `admit` is given all earlier charges within the same transaction, and raises to refuse. So
+        the cap holds even if many requests arrive at once.
 
         Raises:
-            RefusalError: ERR_CONFLICT or ERR_SPENT if the step was charged before; what `admit`
-                raises.
+            RefusalError: ERR_CONFLICT or ERR_SPENT if the step was charged before, or whatever
+                `admit` raises.
         """
         with self._exclusive():
             with self._transaction():
@@ -218,7 +150,7 @@ class Ledger:
     def _append(self, study: str, step: int, request: str, events: Sequence[Event]) -> None:
         seq, previous = self.head()
         text = json.dumps([to_dict(event) for event in events], sort_keys=True)
-        link = _link(previous, seq + 1, study, step, request, text)
+        link = link_of(previous, seq + 1, study, step, request, text)
         self._db.execute(
             "INSERT INTO charges VALUES (?, ?, ?, ?, ?, ?, ?)",
             (seq + 1, study, step, request, text, previous, link),
@@ -231,7 +163,7 @@ class Ledger:
             raise RefusalError(ErrorCode.SPENT if same else ErrorCode.CONFLICT)
 
     def stored_reply(self, study: str, step: int, request_hash: str) -> bytes | None:
-        """The bytes answered to this very request before; None if the step was never charged.
+        """The reply that was stored for this same request; None if the step was never charged.
 
         Raises:
             RefusalError: ERR_CONFLICT if the step was charged for another request, ERR_SPENT if its
@@ -243,15 +175,73 @@ class Ledger:
                 " WHERE study = ? AND step = ? AND request_hash = ?"
             )
             if row := self._one(query, study, step, request_hash):
-                return _unsealed(*row)
+                return unsealed(*row)
             self._refuse_repeated(study, step, request_hash)
         return None
 
     def store_reply(self, study: str, step: int, reply: bytes) -> None:
-        """Keep the reply of a charged step, before it is sent."""
+        """Store the reply of a charged step before it is sent."""
         values = (study, step, reply, hashlib.sha256(reply).hexdigest())
         with self._transaction():
             self._db.execute("INSERT INTO outbox VALUES (?, ?, ?, ?)", values)
+
+    def commit(self, study: str, step: int, name: str, content: bytes) -> None:
+        """Record what the site binds itself to at a step; durable when this returns, for good.
+
+        Raises:
+            RefusalError: ERR_CONFLICT if it bound itself to something else under this name.
+        """
+        with self._exclusive():
+            if (bound := self.commitment(study, step, name)) is not None:
+                if bound != content:
+                    raise RefusalError(ErrorCode.CONFLICT)
+                return
+            with self._transaction():
+                seq, previous = self.head()
+                text = content.hex()
+                link = link_of(previous, seq + 1, study, step, name, text)
+                self._db.execute(
+                    "INSERT INTO commitments VALUES (?, ?, ?, ?, ?, ?, ?)",
+                    (seq + 1, study, step, name, text, previous, link),
+                )
+            if self._witness:
+                self._witness.write(*self.head())
+
+    def commitment(self, study: str, step: int, name: str) -> bytes | None:
+        """What the site bound itself to, if it did."""
+        query = "SELECT content FROM commitments WHERE study = ? AND step = ? AND name = ?"
+        with self._fail_closed():
+            row = self._one(query, study, step, name)
+        return bytes.fromhex(row[0]) if row else None
+
+    def kept(self, study: str, name: str) -> bytes | None:
+        """What was kept for a study under this name, if anything.
+
+        Raises:
+            RefusalError: ERR_LEDGER if it was damaged on disk.
+        """
+        with self._fail_closed():
+            query = "SELECT content, seal FROM kept WHERE study = ? AND name = ?"
+            row = self._one(query, study, name)
+        return unsealed(*row) if row else None
+
+    def keep(self, study: str, name: str, make: Callable[[], bytes]) -> bytes:
+        """What was kept under this name; made and kept now if nothing was. Durable."""
+        with self._exclusive():
+            content = self.kept(study, name)
+            if content is None:
+                content = make()
+                values = (study, name, content, hashlib.sha256(content).hexdigest())
+                with self._transaction():
+                    self._db.execute("INSERT INTO kept VALUES (?, ?, ?, ?)", values)
+        return content
+
+    def request_hash(self, study: str, step: int) -> str | None:
+        """The hash of the request that a step was charged for, if it was."""
+        with self._fail_closed():
+            query = "SELECT request_hash FROM charges WHERE study = ? AND step = ?"
+            row = self._one(query, study, step)
+        return str(row[0]) if row else None
 
     def charged(self) -> list[Charge]:
         """All charges of all studies, in order."""
@@ -264,9 +254,12 @@ class Ledger:
         return [event for charge in charges for event in charge.events]
 
     def head(self) -> Head:
-        """Number and hash of the last charge."""
+        """Number and hash of the last entry: a charge or a commitment."""
         with self._fail_closed():
-            row = self._one("SELECT seq, hash FROM charges ORDER BY seq DESC LIMIT 1")
+            row = self._one(
+                "SELECT seq, hash FROM charges UNION ALL SELECT seq, hash FROM commitments"
+                " ORDER BY seq DESC LIMIT 1"
+            )
         return (int(row[0]), str(row[1])) if row else (0, self._genesis)
 
     def _charged(self) -> list[Charge]:
@@ -274,31 +267,11 @@ class Ledger:
             return charges_in(self._db)
 
     def _verify(self) -> None:
-        """Integrity, hash chain, witness: all hold, or ERR_LEDGER."""
-        links = self.verified_links(self._db, self._genesis)
+        """Check the file, the hash chain and the witness; ERR_LEDGER if one of them does not hold."""
+        links = verified_links(self._db, self._genesis)
         if self._witness:
             self._witness.verify(links)
             self._witness.write(*self.head())
-
-    @staticmethod
-    def verified_links(database: sqlite3.Connection, start: str) -> dict[int, str]:
-        """Number and hash of every charge of a sound ledger; 0 is the start of the chain.
-
-        Raises:
-            RefusalError: ERR_LEDGER if the file is damaged or a link does not fit.
-        """
-        sound = database.execute("PRAGMA integrity_check").fetchone() == ("ok",)
-        links, previous = {0: start}, start
-        for row in database.execute("SELECT * FROM charges ORDER BY seq"):
-            seq, study, step, request, events, before, link = row
-            if any(isinstance(value, bytes) for value in row):  # damage can turn text into bytes
-                raise RefusalError(ErrorCode.LEDGER)
-            expected = _link(previous, len(links), study, step, request, events)
-            sound &= (seq, before, link) == (len(links), previous, expected)
-            links[seq] = previous = link
-        if not sound:
-            raise RefusalError(ErrorCode.LEDGER)
-        return links
 
     def _one(self, query: str, *values: object) -> tuple[Any, ...] | None:
         with self._mutex:
@@ -307,7 +280,7 @@ class Ledger:
 
     @contextmanager
     def _exclusive(self) -> Iterator[None]:
-        """The only one in this process, and among processes that share the file."""
+        """Keep out every other thread of this process and every process that shares the file."""
         with self._mutex:
             if self._locks:
                 with self._locks[0].turn():

@@ -1,10 +1,10 @@
-"""Beside the ledger: a lock against a second process, a witness against an older copy.
+"""Two guards of the ledger: a lock keeps out a second process, a witness shows an older copy.
 
-All files of a ledger are created for their owner alone (mode 0600), whatever the umask.
+All files of a ledger are created for their owner alone (mode 0600), whatever the umask is.
 
-The witness is a small file with the number and hash of the last charge, replaced atomically and
-fsynced after each charge. A crash between charge and witness leaves it one behind, which is fine;
-a ledger that is *behind its witness* was rolled back.
+The witness is a small file with the number and hash of the last charge. It is replaced atomically and
+fsynced after each charge. If the vault crashes between the charge and the witness, the witness is one
+charge behind the ledger, which is allowed. A ledger that is *behind its witness* is an older copy.
 """
 
 import fcntl
@@ -21,27 +21,27 @@ OWNER_ONLY = 0o600
 
 
 class Witness:
-    """Number and hash of the last charge, kept outside the ledger."""
+    """The file that holds the number and hash of the last charge outside the ledger."""
 
     def __init__(self, path: Path | str) -> None:
         self._path = Path(path)
 
     def refuse_missing_ledger(self, ledger: Path) -> None:
-        """ERR_LEDGER if there is a witness but no ledger: it was deleted, not new."""
+        """Refuse (ERR_LEDGER) if there is a witness but no ledger, which must have been deleted."""
         if self._path.exists() and not (ledger.exists() and ledger.stat().st_size):
             raise RefusalError(ErrorCode.LEDGER)
 
     def verify(self, links: Mapping[int, str]) -> None:
-        """Compare with a ledger's chain (number -> hash, 0 the start).
+        """Compare the witness with a ledger's chain (number -> hash; 0 is the start of the chain).
 
         Raises:
-            RefusalError: ERR_LEDGER if the chain lacks what was witnessed, if the witness cannot be
-                read, or if a ledger with charges has none.
+            RefusalError: ERR_LEDGER if the chain does not hold the witnessed charge, if the witness
+                cannot be read, or if a ledger with charges has no witness.
         """
         self.compare(self.read(), links)
 
     def read(self) -> tuple[int, str] | None:
-        """What was witnessed last; None if nothing was.
+        """The number and hash in the witness; None if there is no witness.
 
         Raises:
             RefusalError: ERR_LEDGER if the witness cannot be read.
@@ -56,7 +56,7 @@ class Witness:
 
     @staticmethod
     def compare(seen: tuple[int, str] | None, links: Mapping[int, str]) -> None:
-        """ERR_LEDGER unless the chain holds what was witnessed."""
+        """Refuse (ERR_LEDGER) unless the chain holds the witnessed charge."""
         if seen is None:
             if len(links) == 1:
                 return
@@ -66,7 +66,7 @@ class Witness:
             raise RefusalError(ErrorCode.LEDGER)
 
     def write(self, seq: int, link: str) -> None:
-        """Replace the witness; durable when this returns.
+        """Replace the witness. The new one is on disk when this returns.
 
         Raises:
             RefusalError: ERR_LEDGER if it cannot be written.
@@ -78,9 +78,9 @@ class Witness:
 
 
 def close_to_others(path: Path) -> None:
-    """Create `path` for its owner alone; close one of our own that others may read.
+    """Create `path` for its owner alone, or take the permissions of others from our own file.
 
-    SQLite gives its journals the permissions of the database, so this is all that it takes.
+    SQLite gives its journals the permissions of the database, so nothing more is needed.
     """
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, OWNER_ONLY)
     try:
@@ -92,7 +92,7 @@ def close_to_others(path: Path) -> None:
 
 
 class FileLock:
-    """An advisory lock: held for life by one process, or taken in turns by several."""
+    """An advisory lock that one process holds until it ends, or that several take in turns."""
 
     def __init__(self, path: Path | str, *, hold: bool) -> None:
         self._hold = hold
@@ -105,7 +105,7 @@ class FileLock:
 
     @contextmanager
     def turn(self) -> Iterator[None]:
-        """Exclusive for the duration of the block."""
+        """Hold the lock while the block runs."""
         if self._hold:
             yield
             return

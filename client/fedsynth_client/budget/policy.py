@@ -1,11 +1,11 @@
-"""What a site allows, in a file that only the site can change.
+"""The policy: what a site allows, in a file that only the site can change.
 
-Whatever a coordinator asks for is a request; the policy is the law. It is read once when the vault
-starts, and a missing or unreadable file stops the vault instead of falling back to a default (fail
-closed). Everything about privacy is a number here; nothing about speed is.
+A coordinator sends requests, and the policy decides which of them are answered. It is read once, when
+the vault starts. If the file is missing or unreadable, the vault does not start; there is no default
+policy (fail closed). The policy holds the limits of privacy only, and nothing about speed.
 
-`dataset` names the *people* in the table, not a file, a study or a run: all charges of all studies
-are added up under this name, so that a new run or a refreshed export starts no new budget.
+`dataset` names the *people* in the table, and not a file, a study or a run. The charges of all studies
+are added up under this name, so that a new run or a refreshed export does not start a new budget.
 """
 
 from pathlib import Path
@@ -22,10 +22,14 @@ Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 class Policy(BaseModel):
     """The limits of one site.
 
-    `max_epsilon` caps everything ever charged to `dataset`, at `max_delta`; `max_epsilon_per_study`
-    caps one study (default: the whole cap). `approved_plans` lists the digests of the plans that a
-    person at the site has read, or "any" to accept every plan that stays within the limits.
-    With `site`, plans must name this site among their participants.
+    `max_epsilon` is the cap on everything ever charged to `dataset`, at `max_delta`.
+    `max_epsilon_per_study` is the most that one study may cost (default: the whole cap).
+    In a secure sum the sites make one noise together. `max_epsilon_alone` then caps what everything
+    ever charged would cost, at `max_delta`, if all other sites and the coordinator worked together
+    against this one. Without it the site takes part in no secure sum.
+    `approved_plans` lists the digests of the plans that a person at the site has read, or is "any"
+    to accept every plan that stays within the limits.
+    If `site` is given, a plan must name it among its participants.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
@@ -35,6 +39,7 @@ class Policy(BaseModel):
     max_epsilon: Positive
     max_delta: float = Field(gt=0, lt=1)
     max_epsilon_per_study: Positive | None = None
+    max_epsilon_alone: Positive | None = None
     min_noise_multiplier: Positive = 0.3
     max_sampling_rate: float = Field(default=0.5, gt=0, le=1)
     max_steps: int = Field(default=20_000, ge=1)
@@ -45,12 +50,19 @@ class Policy(BaseModel):
     def _study_within_cap(self) -> Self:
         if self.max_epsilon_per_study is not None and self.max_epsilon_per_study > self.max_epsilon:
             raise ValueError("max_epsilon_per_study must not exceed max_epsilon")
+        if self.max_epsilon_alone is not None and self.max_epsilon_alone < self.max_epsilon:
+            raise ValueError("max_epsilon_alone must not be below max_epsilon")
         return self
 
     @property
     def study_limit(self) -> float:
         """The epsilon that one study may cost."""
         return self.max_epsilon_per_study or self.max_epsilon
+
+    @property
+    def alone_limit(self) -> float:
+        """The cap if all others work together; that against outsiders where no other is stated."""
+        return self.max_epsilon_alone or self.max_epsilon
 
     def approves(self, digest: str) -> bool:
         """Whether a plan with this digest may run here."""

@@ -1,6 +1,6 @@
-"""Receipts as a site makes them, and the key that it signs them with.
+"""Makes the receipts of a site, and the key that signs them.
 
-The format of a receipt is in `fedsynth_common.protocol.receipt`.
+The format of a receipt is defined in `fedsynth_common.protocol.receipt`.
 """
 
 import os
@@ -32,7 +32,7 @@ def receipt_json(
     head: tuple[int, str],
     seeded: bool,
 ) -> bytes:
-    """The receipt's bytes; everything in it is public or already charged."""
+    """The receipt's bytes. Everything in a receipt is public or already charged."""
     receipt = Receipt(
         study=study,
         plan_digest=plan_digest,

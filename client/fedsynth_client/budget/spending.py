@@ -1,8 +1,8 @@
-"""What the ledger says, read for a person: charges, what they cost, whether the chain holds.
+"""Reads a ledger for a person: its charges, what they cost, and whether the ledger is sound.
 
-Reading changes nothing and takes no lock, so it works beside a running vault: the witness is read
-before the chain, which only grows. What cannot be trusted is said, not guessed: an account with a
-fault has no charges, and the vault will not start on that ledger either.
+Reading changes nothing and takes no lock, so it works while a vault is running. For this the witness
+is read before the chain, which only grows. If the ledger has a fault, the fault is stated and no
+charges are shown; the vault does not start on such a ledger either.
 """
 
 import math
@@ -13,13 +13,21 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from fedsynth_client.budget.ledger import Charge, Head, Ledger, charges_in, genesis, of_this_version
+from fedsynth_client.budget.charge_chain import (
+    Charge,
+    Head,
+    charges_in,
+    genesis,
+    of_this_version,
+    verified_links,
+)
 from fedsynth_client.budget.ledger_guards import Witness
 from fedsynth_client.budget.policy import Policy
 from fedsynth_common.errors import RefusalError
 from fedsynth_common.privacy.accounting import ROUNDING, epsilon, epsilon_rdp, share_of_cap
 from fedsynth_common.privacy.events import Event
 from fedsynth_common.privacy.renyi import filter_order
+from fedsynth_common.privacy.secure_noise import alone, shared
 
 DELETED = "missing although its witness exists: it was moved or deleted; put the latest one back"
 DAMAGED = "damaged, changed by hand, or of another data set than the policy's"
@@ -34,10 +42,10 @@ ROLLED_BACK = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class Account:
-    """All charges of a data set, the head of their chain, and what is wrong with it, if anything.
+class LedgerState:
+    """What a ledger holds: all charges of a data set, the head of their chain, and a fault if any.
 
-    `started` is false for a site that no study has reached yet; `head` is None with a fault.
+    `started` is false as long as no study has reached the site. `head` is None if there is a fault.
     """
 
     charges: tuple[Charge, ...] = ()
@@ -46,51 +54,54 @@ class Account:
     fault: str = ""
 
 
-def read_account(path: Path, dataset: str, witness: Path | None = None) -> Account:
-    """The account at `path`, verified like a vault verifies it on starting."""
+def read_ledger(path: Path, dataset: str, witness: Path | None = None) -> LedgerState:
+    """Read the ledger at `path`, with the same checks as a vault that starts on it."""
     seal = Witness(witness or f"{path}.witness")
     try:
         seal.refuse_missing_ledger(path)
     except RefusalError:
-        return Account(fault=DELETED)
+        return LedgerState(fault=DELETED)
     if not path.exists():
-        return Account(head=(0, genesis(dataset)), started=False)
+        return LedgerState(head=(0, genesis(dataset)), started=False)
     try:
         seen = seal.read()
         with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as database:
             return _verified(database, seal, seen, dataset)
     except sqlite3.Error:
-        return Account(fault=UNREADABLE)
+        return LedgerState(fault=UNREADABLE)
     except RefusalError:
-        return Account(fault=ROLLED_BACK)
+        return LedgerState(fault=ROLLED_BACK)
 
 
 def _verified(
     database: sqlite3.Connection, seal: Witness, seen: Head | None, dataset: str
-) -> Account:
+) -> LedgerState:
     database.execute("BEGIN")  # one snapshot for chain and charges, while a vault may be writing
     try:
-        links = Ledger.verified_links(database, genesis(dataset))
+        links = verified_links(database, genesis(dataset))
     except RefusalError:
-        return Account(fault=DAMAGED)
+        return LedgerState(fault=DAMAGED)
     seal.compare(seen, links)
     if not of_this_version(database):
-        return Account(fault=OLDER)
+        return LedgerState(fault=OLDER)
     last = max(links)
-    return Account(charges=tuple(charges_in(database)), head=(last, links[last]))
+    return LedgerState(charges=tuple(charges_in(database)), head=(last, links[last]))
 
 
 @dataclass(frozen=True, kw_only=True)
 class Total:
-    """What events come to under a policy's cap, at its δ.
+    """What events cost together under one of a policy's caps, at its δ.
 
     Attributes:
+        cap: that they are held against.
         epsilon: by PLD for one study, whose plan was fixed beforehand; by Rényi DP for several.
-        pld: by PLD: what they cost if all plans had been fixed before the first answer.
-        share: of the cap's Rényi budget; above 1, no further study fits (`vault.admission`).
-        order: of that Rényi filter.
+        pld: by PLD, that is, if all plans had been fixed before the first answer.
+        share: the share of the cap's Rényi budget that is used (`vault.caps`); with more than 1, no
+            further study fits.
+        order: the order of that Rényi filter.
     """
 
+    cap: float
     epsilon: float
     pld: float
     share: float
@@ -98,29 +109,44 @@ class Total:
 
     @classmethod
     def of(cls, events: Sequence[Event], policy: Policy, *, several: bool) -> "Total":
-        """Sum up `events`, which are charges of `several` studies or of one."""
-        pld = epsilon(events, policy.max_delta)
-        rdp = math.ceil(epsilon_rdp(events, policy.max_delta) / ROUNDING) * ROUNDING
+        """Sum up `events`, which are charges of `several` studies or of one, against outsiders."""
+        return cls._of(events, policy.max_epsilon, policy.max_delta, several)
+
+    @classmethod
+    def alone(cls, events: Sequence[Event], policy: Policy, *, several: bool) -> "Total | None":
+        """The same if all others work together against this site; None if no noise was shared."""
+        if not shared(events):
+            return None
+        return cls._of(alone(events), policy.alone_limit, policy.max_delta, several)
+
+    @classmethod
+    def _of(cls, events: Sequence[Event], cap: float, delta: float, several: bool) -> "Total":
+        pld = epsilon(events, delta)
+        rdp = math.ceil(epsilon_rdp(events, delta) / ROUNDING) * ROUNDING
         return cls(
+            cap=cap,
             epsilon=round(rdp, 4) if several else pld,
             pld=pld,
-            share=share_of_cap(events, policy.max_epsilon, policy.max_delta),
-            order=filter_order(policy.max_epsilon, policy.max_delta),
+            share=share_of_cap(events, cap, delta),
+            order=filter_order(cap, delta),
         )
 
 
 @dataclass(frozen=True, kw_only=True)
 class Spending:
-    """Costs at the policy's δ.
+    """What studies have cost at the policy's δ.
 
-    `left` is the plain difference to the cap. What a plan takes of it is less than a sum would say,
-    since ε does not add up (the total's `share` does): ask `fedsynth site check --plan`.
+    `left` is the cap less what was spent. A plan takes less of it than its own ε, because the ε of
+    several studies is less than their sum; `fedsynth site check --plan` shows how much it takes.
+    `alone` is the running total if all others work together against this site, once it took part in
+    a secure sum.
     """
 
     studies: dict[str, float]
     steps: dict[str, int]
     total: Total
     left: float
+    alone: Total | None = None
 
     @property
     def spent(self) -> float:
@@ -129,7 +155,7 @@ class Spending:
 
 
 def spending(charges: Sequence[Charge], policy: Policy) -> Spending:
-    """What each study, and all together, have cost."""
+    """What each study has cost, and what all have cost together."""
     events: defaultdict[str, list[Event]] = defaultdict(list)
     for charge in charges:
         events[charge.study] += charge.events
@@ -140,4 +166,5 @@ def spending(charges: Sequence[Charge], policy: Policy) -> Spending:
         steps=dict(Counter(charge.study for charge in charges)),
         total=total,
         left=max(0.0, round(policy.max_epsilon - total.epsilon, 4)),
+        alone=Total.alone(everything, policy, several=len(events) > 1),
     )

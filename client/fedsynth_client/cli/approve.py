@@ -32,7 +32,8 @@ def approve(
       fedsynth site approve plan.json --config dayton/site.toml
     """
     from fedsynth_client.budget.policy import Policy
-    from fedsynth_client.budget.spending import read_account
+    from fedsynth_client.budget.receipts import load_or_create_key
+    from fedsynth_client.budget.spending import read_ledger
     from fedsynth_client.plans.approvals import add_approval
     from fedsynth_client.plans.review import review
     from fedsynth_client.settings.site_config import SiteConfig
@@ -41,10 +42,11 @@ def approve(
     site = SiteConfig.load(config)
     policy, schema = Policy.load(site.policy), Schema.load(site.table_schema)
     plan = read_plan(plan_file)
-    account = read_account(site.ledger, policy.dataset, site.witness)
-    if account.fault:
-        raise FedsynthError(f"ledger {site.ledger}: {account.fault}")
-    reviewed = review(plan, policy, schema, account.charges)
+    ledger = read_ledger(site.ledger, policy.dataset, site.witness)
+    if ledger.fault:
+        raise FedsynthError(f"ledger {site.ledger}: {ledger.fault}")
+    key = load_or_create_key(site.key).public_key().public_bytes_raw()
+    reviewed = review(plan, policy, schema, ledger.charges, key)
     show_plan(plan, policy, reviewed)
     if reviewed.refusals:
         reasons = "; ".join(reviewed.refusals)
@@ -68,6 +70,9 @@ def show_plan(plan: "Plan", policy: "Policy", reviewed: "Review") -> None:
     unit = "one record"
     if schema.person_key is not None:
         unit = f"one person ({schema.person_key!r}, up to {schema.rows_per_person} rows)"
+    if schema.histories is not None:
+        used = f"of which up to {schema.histories.max_events} are used"
+        unit = f"one person ({schema.person_key!r}) with all events, {used}"
     typer.echo(f"study    {plan.study}")
     typer.echo(f"sites    {sites} (this site: {policy.site or 'not named in the policy'})")
     columns = f"{len(schema.modelled)} modelled columns, {schema.origin}"
@@ -85,7 +90,21 @@ def show_plan(plan: "Plan", policy: "Policy", reviewed: "Review") -> None:
         table.add_row(line.step, line.what, noise, alone)
     Console(markup=False, highlight=False).print(table)
     typer.echo(f"whole plan       epsilon {reviewed.cost:.4f}, and it says {plan.epsilon:g}")
+    _show_sum(plan, reviewed)
     _show_cap(policy, reviewed)
+
+
+def _show_sum(plan: "Plan", reviewed: "Review") -> None:
+    """Print what a secure sum promises against whom."""
+    if plan.secure_sum is None or reviewed.cost_alone is None:
+        return
+    sites, most = len(plan.sites), plan.secure_sum.colluders
+    typer.echo(
+        f"secure sum       the {sites} sites make one noise together. This epsilon holds against the\n"
+        f"                 coordinator and all readers, while at most {most} of the sites work with\n"
+        f"                 them or are missing. If all others work together against this site,\n"
+        f"                 epsilon {reviewed.cost_alone:.4f} holds"
+    )
 
 
 def _show_cap(policy: "Policy", reviewed: "Review") -> None:
@@ -93,6 +112,11 @@ def _show_cap(policy: "Policy", reviewed: "Review") -> None:
     before, after, cap = reviewed.spent, reviewed.after, policy.max_epsilon
     typer.echo(f"other studies    epsilon {before.epsilon:.4f} at delta {policy.max_delta:g}")
     typer.echo(f"with this plan   epsilon {after.epsilon:.4f} of {cap:g}")
+    if total := reviewed.after_alone:
+        typer.echo(
+            f"if all others    epsilon {total.epsilon:.4f} of {total.cap:g} (max_epsilon_alone), with "
+            "this plan\nwork together"
+        )
     if not reviewed.several:
         typer.echo(f"left of the cap  epsilon {max(0.0, cap - after.epsilon):.4f}")
         return

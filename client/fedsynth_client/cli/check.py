@@ -31,7 +31,7 @@ def check(
       fedsynth site check --config dayton/site.toml --plan plan.json
     """
     from fedsynth_client.budget.policy import Policy
-    from fedsynth_client.budget.spending import read_account
+    from fedsynth_client.budget.spending import read_ledger
     from fedsynth_client.preflight.preflight import preflight
     from fedsynth_client.records.guarded_reading import site_source
     from fedsynth_client.settings.site_config import SiteConfig, exposed_files
@@ -42,21 +42,30 @@ def check(
     asked = read_plan(plan) if plan else None
     with working("reading and checking the records"):
         result = preflight(site_source(site), schema, policy, site.waived, site.max_repaired)
-    account = read_account(site.ledger, policy.dataset, site.witness)
+    ledger = read_ledger(site.ledger, policy.dataset, site.witness)
     problems = [*result.problems, *exposed_files(site, config)]
-    problems += [f"ledger {site.ledger}: {account.fault}"] if account.fault else []
+    problems += [f"ledger {site.ledger}: {ledger.fault}"] if ledger.fault else []
     _show(result)
-    if asked and not account.fault:
+    if asked and not ledger.fault:
+        from fedsynth_client.budget.receipts import load_or_create_key
         from fedsynth_client.cli.approve import show_plan
         from fedsynth_client.plans.review import review
 
         try:
-            reviewed = review(asked, policy, schema, account.charges)
+            key = load_or_create_key(site.key).public_key().public_bytes_raw()
+            reviewed = review(asked, policy, schema, ledger.charges, key)
         except FedsynthError as error:
             problems.append(f"plan {plan}: {error}")
         else:
             show_plan(asked, policy, reviewed)
             problems += [f"plan {plan}: {reason}" for reason in reviewed.refusals]
+    if result.histories:
+        counts = result.histories
+        each = f"{counts.events / max(1, counts.persons):.1f} a person on average"
+        typer.echo(
+            f"histories: {counts.persons:,} persons with {counts.events:,} events, {each}, at most "
+            f"{counts.most:,}"
+        )
     for note in result.notes:
         typer.echo(f"note: {note}")
     for problem in problems:

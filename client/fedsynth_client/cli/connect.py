@@ -4,7 +4,6 @@ import logging
 import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
-from urllib.request import getproxies
 
 import typer
 
@@ -40,6 +39,8 @@ def connect(
 
       fedsynth site connect --config dayton/site.toml
     """
+    from urllib.request import getproxies
+
     from fedsynth_client.connection.flower_processes import (
         commands,
         keep_running,

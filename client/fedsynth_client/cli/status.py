@@ -11,7 +11,7 @@ from fedsynth_common.errors import FedsynthError
 
 if TYPE_CHECKING:
     from fedsynth_client.budget.policy import Policy
-    from fedsynth_client.budget.spending import Account, Spending
+    from fedsynth_client.budget.spending import LedgerState, Spending, Total
 
 
 def status(config: ConfigPath, as_json: AsJson = False) -> None:
@@ -22,24 +22,24 @@ def status(config: ConfigPath, as_json: AsJson = False) -> None:
       fedsynth site status --config dayton/site.toml --json
     """
     from fedsynth_client.budget.policy import Policy
-    from fedsynth_client.budget.spending import read_account, spending
+    from fedsynth_client.budget.spending import read_ledger, spending
     from fedsynth_client.settings.site_config import SiteConfig
 
     site = SiteConfig.load(config)
     policy = Policy.load(site.policy)
-    account = read_account(site.ledger, policy.dataset, site.witness)
-    spent = None if account.fault else spending(account.charges, policy)
+    ledger = read_ledger(site.ledger, policy.dataset, site.witness)
+    spent = None if ledger.fault else spending(ledger.charges, policy)
     if as_json:
-        typer.echo(json.dumps(_fields(policy, account, spent)))
+        typer.echo(json.dumps(_fields(policy, ledger, spent)))
     elif spent:
-        _print(policy, account, spent)
-    if account.fault:
-        raise FedsynthError(f"ledger {site.ledger}: {account.fault}; the vault will not start")
+        _print(policy, ledger, spent)
+    if ledger.fault:
+        raise FedsynthError(f"ledger {site.ledger}: {ledger.fault}; the vault will not start")
 
 
-def _fields(policy: "Policy", account: "Account", spent: "Spending | None") -> dict[str, object]:
+def _fields(policy: "Policy", ledger: "LedgerState", spent: "Spending | None") -> dict[str, object]:
     """What a script reads; with an unsound ledger nothing is known about spending."""
-    head = account.head or (None, None)
+    head = ledger.head or (None, None)
     fields: dict[str, object] = {
         "dataset": policy.dataset,
         "cap": policy.max_epsilon,
@@ -49,6 +49,7 @@ def _fields(policy: "Policy", account: "Account", spent: "Spending | None") -> d
         "left": spent.left if spent else None,
         "share_used": _finite(spent.total.share) if spent else None,
         "filter_order": spent.total.order if spent else None,
+        "alone": _alone_fields(policy, spent),
         "studies": {
             name: {"epsilon": cost, "steps": spent.steps[name]}
             for name, cost in spent.studies.items()
@@ -56,11 +57,21 @@ def _fields(policy: "Policy", account: "Account", spent: "Spending | None") -> d
         if spent
         else None,
     }
-    sound = {"sound": not account.fault, "started": account.started, "fault": account.fault}
+    sound = {"sound": not ledger.fault, "started": ledger.started, "fault": ledger.fault}
     return {**fields, "ledger": {**sound, "seq": head[0], "head": head[1]}}
 
 
-def _print(policy: "Policy", account: "Account", spent: "Spending") -> None:
+def _alone_fields(policy: "Policy", spent: "Spending | None") -> dict[str, object]:
+    """The second running total: if all others work together against this site."""
+    total = spent.alone if spent else None
+    return {
+        "cap": policy.max_epsilon_alone,
+        "spent": total.epsilon if total else spent.spent if spent else None,
+        "share_used": _finite(total.share) if total else None,
+    }
+
+
+def _print(policy: "Policy", ledger: "LedgerState", spent: "Spending") -> None:
     typer.echo(f"data set  {policy.dataset}")
     typer.echo(f"cap       epsilon {policy.max_epsilon:8.4f} at delta {policy.max_delta:g}")
     typer.echo(f"spent     epsilon {spent.spent:8.4f}")
@@ -69,21 +80,27 @@ def _print(policy: "Policy", account: "Account", spent: "Spending") -> None:
             f"          epsilon {spent.total.pld:8.4f} if all plans had been fixed beforehand"
         )
     typer.echo(f"left      epsilon {spent.left:8.4f}")
-    typer.echo(f"used      {_used(spent)}")
+    typer.echo(f"used      {_used(spent.total)}")
+    if spent.alone:
+        total = spent.alone
+        typer.echo(
+            f"alone     epsilon {total.epsilon:8.4f} of {total.cap:g}, if all others work together"
+        )
+        typer.echo(f"          {_used(total)}")
     for name, cost in spent.studies.items():
         typer.echo(f"  study {name:<32} epsilon {cost:8.4f} in {spent.steps[name]} steps")
-    seq, link = account.head or (0, "")
-    started = f"sound, {seq} charges, head {link[:16]}" if account.started else "not started yet"
+    seq, link = ledger.head or (0, "")
+    started = f"sound, {seq} charges, head {link[:16]}" if ledger.started else "not started yet"
     typer.echo(f"ledger    {started}")
     approved = policy.approved_plans
     plans = "any plan within the limits" if approved == "any" else f"{len(approved)}"
     typer.echo(f"approved plans: {plans}")
 
 
-def _used(spent: "Spending") -> str:
+def _used(total: "Total") -> str:
     """How much of the cap the filter has used, which decides on every further study."""
-    used = f"{spent.total.share:.1%} of the cap (Rényi filter of order {spent.total.order:g})"
-    return f"{used}: no other study fits" if spent.total.share > 1 else used
+    used = f"{total.share:.1%} of the cap (Rényi filter of order {total.order:g})"
+    return f"{used}: no other study fits" if total.share > 1 else used
 
 
 def _finite(share: float) -> float | None:

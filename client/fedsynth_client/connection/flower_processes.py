@@ -34,7 +34,7 @@ from pathlib import Path
 
 from fedsynth_client.connection.approved_bundle import APPS
 from fedsynth_client.connection.node_key import public_line
-from fedsynth_client.connection.untrusted_certificate import Distrust
+from fedsynth_client.connection.untrusted_certificate import CertificateFault
 from fedsynth_client.settings.site_config import LONGEST_SOCKET, CourierConfig
 from fedsynth_common.errors import InputError
 
@@ -185,7 +185,7 @@ def private_folder() -> Iterator[tuple[Path, Path]]:
         yield path, secret
 
 
-def keep_running(started: Commands) -> Distrust | None:
+def keep_running(started: Commands) -> CertificateFault | None:
     """Run both processes until SIGTERM or SIGINT; whichever ends is started again.
 
     Returns:
@@ -201,8 +201,8 @@ def keep_running(started: Commands) -> Distrust | None:
     try:
         while not stop.wait(0.5):
             for process in kept:
-                if (code := process.look()) in set(Distrust):
-                    return Distrust(code)
+                if (code := process.look()) in set(CertificateFault):
+                    return CertificateFault(code)
         return None
     finally:
         for process in kept:

@@ -15,7 +15,7 @@ import traceback
 
 from flwr.supernode.cli import flower_supernode
 
-from fedsynth_client.connection.untrusted_certificate import distrust
+from fedsynth_client.connection.untrusted_certificate import certificate_fault
 
 
 def main() -> None:
@@ -26,7 +26,7 @@ def main() -> None:
         code = 0
     except SystemExit as ended:
         code = ended.code if isinstance(ended.code, int) else 1
-        code = distrust(ended) or code
+        code = certificate_fault(ended) or code
     except BaseException:
         traceback.print_exc()
     sys.stdout.flush()

@@ -18,7 +18,7 @@ from enum import IntEnum
 from fedsynth_common.errors import FedsynthError
 
 
-class Distrust(IntEnum):
+class CertificateFault(IntEnum):
     """What is wrong with the certificate; as a number, the exit code of `supernode`."""
 
     AUTHORITY = 80
@@ -28,17 +28,20 @@ class Distrust(IntEnum):
 
 
 _VERDICTS = {  # X509_V_ERR_... of OpenSSL's x509_vfy.h; whatever else it finds is about the chain
-    10: Distrust.EXPIRED,
-    9: Distrust.NOT_YET_VALID,
-    62: Distrust.HOST,
-    64: Distrust.HOST,
+    10: CertificateFault.EXPIRED,
+    9: CertificateFault.NOT_YET_VALID,
+    62: CertificateFault.HOST,
+    64: CertificateFault.HOST,
 }
 _REASONS = {
-    Distrust.AUTHORITY: "is not signed by the authority in {authority}; compare ca.crt's fingerprint "
-    "by telephone: if it is the coordinator's, somebody stands in between",
-    Distrust.EXPIRED: "has expired; the coordinator must renew it (or this computer's clock is wrong)",
-    Distrust.NOT_YET_VALID: "is not valid yet; set this computer's clock, or ask the coordinator",
-    Distrust.HOST: "is another host's; correct superlink in courier.toml, or ask the coordinator",
+    CertificateFault.AUTHORITY: "is not signed by the authority in {authority}; compare ca.crt's "
+    "fingerprint by telephone: if it is the coordinator's, somebody stands in between",
+    CertificateFault.EXPIRED: "has expired; the coordinator must renew it (or this computer's clock "
+    "is wrong)",
+    CertificateFault.NOT_YET_VALID: "is not valid yet; set this computer's clock, or ask the "
+    "coordinator",
+    CertificateFault.HOST: "is another host's; correct superlink in courier.toml, or ask the "
+    "coordinator",
 }
 
 
@@ -47,16 +50,16 @@ class UntrustedError(FedsynthError):
 
     exit_code = 3
 
-    def __init__(self, superlink: str, authority: str, why: Distrust) -> None:
+    def __init__(self, superlink: str, authority: str, why: CertificateFault) -> None:
         reason = _REASONS[why].format(authority=authority)
         super().__init__(f"courier stopped: the certificate of {superlink} {reason}")
 
 
-def distrust(error: BaseException | None) -> Distrust | None:
+def certificate_fault(error: BaseException | None) -> CertificateFault | None:
     """The verdict on the certificate that `error` comes from, if one does lie beneath it."""
     for cause in _causes(error):
         if isinstance(cause, ssl.SSLCertVerificationError):
-            return _VERDICTS.get(cause.verify_code, Distrust.AUTHORITY)
+            return _VERDICTS.get(cause.verify_code, CertificateFault.AUTHORITY)
     return None
 
 

@@ -1,1 +1,1 @@
-"""A study's plan as the data steward reads it, and its approval in the policy."""
+"""Shows a study's plan to the data steward, and writes the approval into the policy."""

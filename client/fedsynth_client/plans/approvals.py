@@ -1,8 +1,9 @@
-"""Adding a plan's digest to the policy, in place: comments and order of the file are kept.
+"""Adds a plan's digest to the policy file. The comments and the order of the file are kept.
 
-The edited text is read back: unless it is the old policy plus this one digest, nothing is written and
-the person is told to add it by hand. The file is replaced atomically and synced, under a lock of its
-folder, so that neither a crash nor a second approval loses one.
+The edited text is read before it is written. If it is anything but the old policy with this one digest
+added, nothing is written, and the person is asked to add the digest by hand. The file is replaced
+atomically and synced while its folder is locked, so that neither a crash nor a second approval at the
+same time loses an approval.
 """
 
 import fcntl
@@ -28,7 +29,9 @@ def add_approval(path: Path, digest: str) -> bool:
     Raises:
         InputError: the policy is faulty or cannot be written, or must be edited by hand.
     """
-    path = path.resolve()  # replacing a symbolic link would leave the file it points to as it was
+    path = (
+        path.resolve()
+    )  # a replaced symbolic link would leave the file that it points to unchanged
     with _alone_in(path.parent):
         policy = Policy.load(path)
         if policy.approved_plans == "any" or digest in policy.approved_plans:
@@ -46,7 +49,7 @@ def add_approval(path: Path, digest: str) -> bool:
 
 
 def _edited(text: str, digest: str) -> str:
-    """The TOML text with the digest first in the list, newest on top; unchanged if that fails.
+    """The TOML text with the digest added as the first of the list; unchanged if that fails.
 
     >>> _edited("approved_plans = []  # none yet", "ab")
     'approved_plans = ["ab"]  # none yet'
@@ -84,7 +87,7 @@ def _replace(path: Path, text: str) -> None:
 
 @contextmanager
 def _alone_in(folder: Path) -> Iterator[None]:
-    """One approval at a time; on leaving, what was renamed in the folder is durable."""
+    """Allow one approval at a time. At the end, what was renamed in the folder is on disk."""
     try:
         descriptor = os.open(folder, os.O_RDONLY)
     except OSError as error:

@@ -1,7 +1,7 @@
-"""What a plan may take of a site's computer, in words for whoever approves it.
+"""Says how much of a site's computer a plan may use, for the person who approves it.
 
-Everything here follows from the plan and from the public limits that the vault holds every request to,
-so the lines are upper bounds: most requests take a small part of it. Nothing looks at a record.
+The lines follow from the plan and from the public limits of every request, so they are upper bounds.
+Most requests use a small part of them. Nothing here looks at a record.
 """
 
 from fedsynth_common.limits import (
@@ -16,7 +16,7 @@ from fedsynth_common.protocol.plan import DiscriminatorPlan, Plan
 from fedsynth_common.schema import Schema, domains
 
 Line = tuple[str, str]
-"""What is spoken of, and what the plan may take of it."""
+"""One line: the name of a resource, and how much of it the plan may use."""
 
 
 def resources(plan: Plan) -> list[Line]:
@@ -33,7 +33,7 @@ def resources(plan: Plan) -> list[Line]:
 
 
 def _kept(plan: Plan) -> str:
-    """Replies are kept in the ledger, so that a repeated request runs nothing."""
+    """The size of the replies. The ledger keeps them, so that a repeated request computes nothing."""
     size = 4 * MAX_CELLS * len(plan.measure)
     if training := plan.discriminator:
         width = sum(domain.width for domain in domains(plan.table))

@@ -1,1 +1,1 @@
-"""Whether a table is fit to be served, checked before a study starts."""
+"""Checks whether a table is fit to be served, before a study starts."""

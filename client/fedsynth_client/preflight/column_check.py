@@ -1,4 +1,4 @@
-"""One modelled column before it is served: what the schema does to its cells, what it looks like."""
+"""Checks one modelled column: how many cells the schema repairs, and whether it looks like a name."""
 
 from dataclasses import dataclass
 
@@ -15,7 +15,7 @@ MANY_REPAIRS = 0.05  # worth a note
 
 @dataclass(frozen=True, kw_only=True)
 class ColumnReport:
-    """One modelled column: its repairs, why it cannot be encoded, what it looks like."""
+    """The result for one column: its repairs, why it cannot be encoded, what it looks like."""
 
     column: ModelledColumn
     repairs: RepairCounts

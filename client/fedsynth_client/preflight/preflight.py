@@ -1,23 +1,26 @@
-"""Whether a site's table is fit to be served: everything that can be known before a study starts.
+"""Checks whether a site's table is fit to be served, as far as that is known before a study starts.
 
-Runs at the site alone, and what it finds (counts of repairs, numbers of records) is private to the
-site's operator. Headings that the schema does not know are told by position and never by name: in
-a file that lacks its heading row they are a person's record. No message holds a cell's value.
+The check runs at the site. Its results (counts of repairs, numbers of records) are private to the
+site's operator. A heading that the schema does not know is named by its position only, because in a
+file without a heading row the first line is a person's record. No message holds a cell's value.
 
-The table is read once, in chunks: what is checked is what is encoded, even if the file is replaced
-meanwhile. *Problems* keep a vault from starting; *notes* are for a person to consider.
+The table is read once, in chunks, and each chunk is checked and encoded. So the records that are
+served are those that were checked, even if the file is replaced meanwhile. A *problem* keeps a vault
+from starting; a *note* is for a person to consider.
 """
 
 from collections import Counter
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pandas as pd
 
 from fedsynth_client.budget.policy import Policy
 from fedsynth_client.preflight.column_check import ColumnCheck, ColumnReport
+from fedsynth_client.preflight.history_notes import cut_notes, repair_notes
 from fedsynth_client.records.guarded_reading import without_values
+from fedsynth_client.records.person_events import HistoryCounts
 from fedsynth_client.records.person_keys import MissingKeyError, UniqueCells
 from fedsynth_client.records.records import RecordsBuilder
 from fedsynth_client.records.site_column import lacks_site_name, site_name_fault, with_site_name
@@ -26,6 +29,7 @@ from fedsynth_common.encoding import EncodedTable
 from fedsynth_common.encoding.violations import violations_within_records
 from fedsynth_common.errors import FedsynthError, InputError
 from fedsynth_common.limits import MAX_REPAIRED
+from fedsynth_common.privacy.randomness import Randomness
 from fedsynth_common.schema import Schema, Unique
 
 
@@ -33,7 +37,9 @@ from fedsynth_common.schema import Schema, Unique
 class Preflight:
     """The result for a whole table. Private to the site.
 
-    `digest` is the SHA-256 of the encoded records: equal for equal tables, whatever holds them.
+    `digest` is the SHA-256 of the encoded records. It is the same for the same table, whether the
+    table is a file or a database. `histories` counts persons and events, where the schema has
+    histories and the table has no problems.
     """
 
     columns: tuple[ColumnReport, ...]
@@ -41,9 +47,10 @@ class Preflight:
     problems: tuple[str, ...]
     notes: tuple[str, ...]
     digest: str = ""
+    histories: HistoryCounts | None = None
 
     def require_fit(self) -> None:
-        """Pass, or refuse with every problem, one a line.
+        """Do nothing if there is no problem; else raise an error that lists every problem, one a line.
 
         Raises:
             FedsynthError: there are problems.
@@ -73,13 +80,22 @@ def preflight(
     Raises:
         FedsynthError: the table cannot be read.
     """
-    inspection = Inspection(schema, policy, waived, max_repaired=max_repaired)
-    inspection.read(FrameSource(table) if isinstance(table, pd.DataFrame) else table)
-    return inspection.result()
+    keep = schema.histories is not None  # what is repaired is seen once all events are in order
+    inspection = Inspection(schema, policy, waived, max_repaired=max_repaired, keep=keep)
+    try:
+        inspection.read(FrameSource(table) if isinstance(table, pd.DataFrame) else table)
+        result = inspection.result()
+        if result.histories is None or schema.histories is None:
+            return result
+        inspection.records.finish(Randomness())
+        repaired = repair_notes(inspection.records.kept_counts, schema.histories)
+        return replace(result, notes=(*result.notes, *repaired))
+    finally:
+        inspection.records.close()
 
 
 class Inspection:
-    """Checks chunks, and collects what they are encoded to in `records`."""
+    """Checks the chunks of a table and collects their codes in `records`."""
 
     def __init__(
         self,
@@ -91,7 +107,7 @@ class Inspection:
         scratch: Path | None = None,
         keep: bool = False,
     ) -> None:
-        """With `keep`, `records` can be finished once the result is fit."""
+        """If `keep` is true, the codes are kept, and `records` can be finished after the check."""
         self._schema, self._policy, self._waived = schema, policy, waived
         self._checks = {c.name: ColumnCheck(c, max_repaired) for c in schema.modelled}
         self._headings: list[str] = []
@@ -163,12 +179,17 @@ class Inspection:
             )
         if self._schema.origin != "declared":
             notes.insert(0, "the schema is drafted from data and not private; have it reviewed")
+        counts = None
+        if self._schema.histories is not None and not problems:
+            counts = self.records.history_counts
+            notes += cut_notes(counts, self._schema.histories)
         return Preflight(
             columns=columns,
             units=units,
             problems=tuple(problems),
             notes=tuple(notes),
             digest=self.records.digest,
+            histories=counts,
         )
 
     def _heading_problems(self) -> list[str]:

@@ -1,1 +1,1 @@
-"""The records of a site: where they are read from, how they are kept as codes."""
+"""Reads the records of a site and keeps them as codes."""

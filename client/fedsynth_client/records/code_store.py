@@ -1,13 +1,13 @@
-"""Encoded records that need not fit into memory: a matrix of codes, in memory or in a nameless file.
+"""Keeps the codes of records, in memory or, if they are too many, in a file without a name.
 
-Up to `IN_MEMORY` bytes the codes never touch a disk. Beyond that they go to a temporary file that has
-no name from the start (O_TMPFILE; where a file system lacks it, the name is removed at once) and is
-readable by this process alone, so nothing is left behind by whatever end the process takes. The file
-is then mapped read-only. Mapped pages count as the process's own memory while it keeps them:
-`release` gives them back after each piece, so peak memory does not grow with the table.
+Up to `IN_MEMORY` bytes the codes stay in memory. Larger tables go to a temporary file that never has a
+name (O_TMPFILE; on a file system without it, the name is removed at once) and that only this process
+can read. So nothing is left on the disk, however the process ends. The file is then mapped read-only.
+Mapped pages count as memory of the process as long as it keeps them. `release` gives them back after
+each piece, so that peak memory does not grow with the table.
 
-Guarantee: the codes are those that were appended, in order, whichever way they are kept; once
-finished nothing changes them, so a table that is replaced on disk changes nothing either.
+Guarantee: the codes are those that were appended, in the same order, whichever way they are kept. After
+`finish` nothing changes them, even if the table is replaced on disk.
 """
 
 import hashlib
@@ -26,14 +26,14 @@ from fedsynth_common.array_types import Int64Array, UInt16Array
 from fedsynth_common.errors import InputError
 
 IN_MEMORY = 1 << 26  # bytes
-CHUNK = 1 << 15  # rows looked at together
+CHUNK = 1 << 15  # rows that are read at a time
 
 
 class CodeStore:
-    """Takes codes (any number of rows, `columns` columns) and gives one matrix."""
+    """Collects codes (any number of rows, `columns` columns) into one matrix."""
 
     def __init__(self, columns: int, folder: Path | None = None, keep: bool = True) -> None:
-        """Use `folder` for the file, if one is needed; without `keep` only count and hash."""
+        """Use `folder` for the file, if one is needed. Without `keep`, rows are only hashed."""
         self._columns, self._keep = columns, keep
         self._hash = hashlib.sha256()
         self._folder, self._file = folder, cast("IO[bytes]", io.BytesIO())
@@ -68,14 +68,14 @@ class CodeStore:
             read = np.frombuffer(self._file.read(CHUNK * width), "<u2").reshape(-1, self._columns)
             first, last = np.searchsorted(kept, [start, start + CHUNK])
             self._file.seek(done * width)
-            # rows only move up: what is written over was read before
+            # rows only move up, so a row that is overwritten has been read before
             self._write(np.ascontiguousarray(read[kept[first:last] - start]).data)
             done += last - first
         self._file.truncate(done * width)
         self.rows = done
 
     def finish(self) -> UInt16Array:
-        """The matrix (rows, columns), read-only. The store is used up."""
+        """The matrix (rows, columns), read-only. The store cannot be used any more."""
         size = 2 * self._columns * self.rows
         with self._file as file, _kept_on_disk():
             file.flush()
@@ -88,7 +88,7 @@ class CodeStore:
 
     def close(self) -> None:
         """Drop everything."""
-        with suppress(OSError):  # what does not fit on the disk is not wanted any more
+        with suppress(OSError):  # rows that did not fit on the disk are dropped
             self._file.close()
 
     def _move_to_disk(self) -> None:
@@ -116,7 +116,7 @@ def _kept_on_disk() -> Iterator[None]:
 
 
 def chunks(codes: UInt16Array, rows: int = CHUNK) -> Iterator[UInt16Array]:
-    """Consecutive rows of a matrix; a piece is to be used before the next is asked for."""
+    """Consecutive rows of a matrix in pieces. Use each piece before the next is asked for."""
     for start in range(0, len(codes), rows):
         yield codes[start : start + rows]
         release(codes)
@@ -152,7 +152,7 @@ def take(codes: UInt16Array, rows: Int64Array) -> UInt16Array:
 
 
 def release(codes: UInt16Array) -> None:
-    """Give the pages of a mapped matrix back; they are read again when needed."""
+    """Give the memory of a mapped matrix back. Its pages are read again when they are needed."""
     mapped = getattr(codes, "_mmap", None)
     if mapped is not None:
         mapped.madvise(mmap.MADV_DONTNEED)

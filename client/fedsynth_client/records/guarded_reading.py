@@ -1,8 +1,8 @@
-"""Reading a site's table without ever quoting it, whatever goes wrong.
+"""Reads a site's table so that no error quotes it.
 
-Our own errors name columns and places, never cells. Two ways around that are closed here: a library's
-error, whose text may quote the cell that it stumbled over, and a file without its heading row, whose
-"names" are a person's record.
+Our own errors name columns and places, and never cells. Two other errors could quote a cell, and both
+are handled here. The text of a library's error may quote the cell that caused it. And if a file has no
+heading row, the "names" of its columns are a person's record.
 """
 
 import traceback
@@ -25,7 +25,7 @@ _REPEATED = "occurs more than once"
 
 @dataclass(frozen=True)
 class GuardedSource:
-    """A source whose faults quote neither a cell nor a heading."""
+    """A source whose errors quote neither a cell nor a heading."""
 
     source: Source
 
@@ -71,7 +71,7 @@ def read_records(path: Path) -> pd.DataFrame:
 
 @contextmanager
 def without_values(doing: str) -> Iterator[None]:
-    """Let our own errors pass; replace all others, whose text could quote a cell.
+    """Let our own errors pass, and replace all others, whose texts could quote a cell.
 
     Raises:
         FedsynthError: naming the kind of error and its place.

@@ -1,7 +1,7 @@
-"""Texts that are told apart over a whole table that comes in chunks, without keeping any of them.
+"""Numbers the persons of a table that comes in chunks, and counts cells that should be unique.
 
-The persons of its rows, as running numbers in place of their keys; and how often a cell that must be
-unique occurs again. Both hold 16 bytes a row.
+Neither keeps the texts, but a hash of 16 bytes for each row. `PersonKeys` replaces the person keys by
+running numbers. `UniqueCells` counts how often a cell of a unique column occurs again.
 """
 
 import secrets
@@ -15,18 +15,18 @@ from fedsynth_common.tables import factorise, whole_number
 
 
 class MissingKeyError(InputError):
-    """Rows whose person is not known."""
+    """Some rows have no person key."""
 
 
 class PersonKeys:
     """The persons of rows that arrive in chunks, 16 bytes a row.
 
-    A key is read the same from every type: 17, 17.0 and the texts `17` and `17.0` are one person, so
-    that parts of a table that were written by different programs do not make two persons of one.
+    A key means the same in every type: 17, 17.0 and the texts `17` and `17.0` are one person. So a
+    person stays one person if different programs wrote the parts of a table.
 
-    Two persons would be taken for one only if 128 bits of SipHash agreed under keys drawn for this
-    table alone: for ten million persons a chance of 1e-25. Even then each would lose rows, and the
-    bound on a person's contribution would hold.
+    Two persons are taken for one only if the 128 bits of their SipHash agree, with hash keys that are
+    drawn for this table alone. For ten million persons the probability is 1e-25. Even then they would
+    only lose rows, and the bound on a person's contribution would hold.
     """
 
     def __init__(self, key: str) -> None:
@@ -69,7 +69,7 @@ class PersonKeys:
         order = np.lexsort((second, first))
         new = np.ones(len(order), dtype=bool)
         new[1:] = (np.diff(first[order]) != 0) | (np.diff(second[order]) != 0)
-        # lexsort is stable: a person's first entry in the order is the first of their rows
+        # lexsort is stable, so a person's first entry in the order is the first of their rows
         rank = np.empty(int(new.sum()), dtype=np.int64)
         rank[np.argsort(order[new])] = np.arange(len(rank))
         person = np.empty(len(order), dtype=np.int64)
@@ -78,13 +78,13 @@ class PersonKeys:
 
 
 class UniqueCells:
-    """How many cells of a column repeat one that was there before; missing cells do not count."""
+    """Counts the cells of a column that repeat an earlier one. Missing cells do not count."""
 
     def __init__(self, column: str) -> None:
         self._column, self._held, self._cells = column, 0, PersonKeys(column)
 
     def add(self, frame: pd.DataFrame) -> None:
-        """Look at the rows of a chunk; a table without the column has nothing to repeat."""
+        """Count the rows of a chunk. A table without the column has no repeated cells."""
         if self._column not in frame.columns:
             return
         present = factorise(frame[self._column])[0] >= 0
@@ -93,5 +93,5 @@ class UniqueCells:
 
     @property
     def repeated(self) -> int:
-        """Cells so far less distinct cells. Private: for the site's own eyes."""
+        """The number of cells so far less that of distinct cells. It is private to the site."""
         return self._held - self._cells.count()

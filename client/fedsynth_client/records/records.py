@@ -1,18 +1,18 @@
-"""The site's records, encoded once and read-only from then on.
+"""The records of a site. They are encoded once and cannot be changed afterwards.
 
-A record becomes a row of fine codes of the public schema; the text of the table is dropped. Where
-the schema names a person key, at most `rows_per_person` rows of a person are kept, chosen uniformly
-and independently of every other person, so that adding or removing a person changes nothing about
-the rows kept of the others. The keys themselves are reduced to a running number.
+A record becomes a row of fine codes of the public schema, and the text of the table is dropped. If the
+schema names a person key, at most `rows_per_person` rows of each person are kept. They are chosen
+uniformly and independently of every other person, so that adding or removing a person does not change
+which rows of the others are kept. The keys are replaced by running numbers.
 
-A table is read in chunks and need not fit into memory: its codes go to a `CodeStore`, and of each key
-128 bits of a keyed hash are kept until all rows are known.
+A table is read in chunks and need not fit into memory. Its codes go to a `CodeStore`, and 128 bits of a
+keyed hash of each person key are kept until all rows are read.
 
-A schema with histories says that the rows are the events of persons: they are put in order and bounded
-by `person_events`, and become rows of the flat model schema (`history_schema`), person by person.
+A schema with histories says that the rows are the events of persons. `person_events` puts them in order
+and bounds them, and they become rows of the flat model schema (`history_schema`), person by person.
 
-The unit of privacy is the *person* where there is a key and the record otherwise: samples are drawn
-and gradients are clipped per unit.
+The privacy unit is the *person* if there is a person key, and the record otherwise. Samples are drawn,
+and gradients are clipped, by privacy unit.
 """
 
 from collections.abc import Iterator
@@ -50,11 +50,11 @@ class Records:
 
     @property
     def units(self) -> int:
-        """Number of persons, or of records where no person key is named. Private."""
+        """Number of persons, or of records if there is no person key. It is private."""
         return len(self.codes) if self.person is None else len(self._starts) - 1
 
     def chunks(self) -> Iterator[UInt16Array]:
-        """All rows, piece by piece, with bounded memory; use a piece before asking for the next."""
+        """All rows in pieces, with bounded memory. Use each piece before the next is asked for."""
         return chunks(self.codes)
 
     def take(self, rows: Int64Array) -> UInt16Array:
@@ -68,7 +68,7 @@ class Records:
 
     @cached_property
     def _starts(self) -> Int64Array:
-        """Where each person's rows start in `_order`, and the end of the last."""
+        """The start of each person's rows in `_order`, and the end of the last person's."""
         counts = np.bincount(self._persons)
         return np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
 
@@ -79,7 +79,7 @@ class Records:
         return self.person
 
     def sort_persons(self) -> None:
-        """Sort the rows by person now, so that no request takes memory for good."""
+        """Sort the rows by person now, so that no request does it and keeps the memory."""
         if self.person is not None:
             _ = self._order, self._starts
 
@@ -102,10 +102,13 @@ class Records:
 
 
 class RecordsBuilder:
-    """Encoded chunks in, records out, without ever holding the whole table."""
+    """Encodes the chunks of a table and makes records of them, without holding the whole table."""
+
+    kept_counts: HistoryCounts
+    """Of histories, once they are finished: what was changed about the kept events. Private."""
 
     def __init__(self, schema: Schema, scratch: Path | None = None, keep: bool = True) -> None:
-        """Use the folder `scratch` for codes that are too many for memory; or keep none of them."""
+        """Use the folder `scratch` for codes that are too many for memory, or keep no codes."""
         self._schema, self._scratch = schema, scratch
         self._keys = PersonKeys(schema.person_key) if schema.person_key else None
         self._events = PersonEvents(schema, schema.histories) if schema.histories else None
@@ -113,7 +116,7 @@ class RecordsBuilder:
         self._store = CodeStore(columns, scratch, keep)
 
     def add(self, frame: pd.DataFrame) -> EncodedTable:
-        """Encode a chunk and append it. Every record of a vault or a simulation comes in here.
+        """Encode a chunk and append it. Every record of a vault or a simulation passes here.
 
         Raises:
             MissingKeyError: a row without a person key.
@@ -128,18 +131,18 @@ class RecordsBuilder:
 
     @property
     def digest(self) -> str:
-        """SHA-256 of the codes so far. For the site's own operator."""
+        """SHA-256 of the codes so far, for the site's own operator."""
         return self._store.digest
 
     @property
     def units(self) -> int:
-        """Number of persons, or of rows without a person key. Private."""
+        """Number of persons, or of rows if there is no person key. It is private."""
         if self._events is not None:
             return self._sorted.counts().persons
         return self._store.rows if self._keys is None else self._keys.count()
 
     def finish(self, randomness: Randomness) -> Records:
-        """The records, each person's contribution bounded. The builder is used up."""
+        """The records, with each person's rows bounded. The builder cannot be used any more."""
         if self._events is not None:
             return self._finish_events(randomness, self._events)
         digest = self._store.digest

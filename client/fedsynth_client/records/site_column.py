@@ -1,11 +1,10 @@
-"""The column that names the site: filled by the site itself where its table does not hold it.
+"""Fills in the column that names the site, if the site's table does not have it.
 
 A study that publishes which site a record is from has a `site_column` in its schema, whose categories
-are the sites' names. An export of one hospital seldom says which hospital it is, and the site knows: its
-policy states the name. What is filled in is that public name, the same in every record, before anything
-is checked or encoded, so the codes are those of a table that holds the column, whatever the source.
-A name that the schema does not list is refused, also where the column has `other`: the study could not
-tell the site from any unknown one.
+are the sites' names. An export of one hospital seldom names the hospital, but the site's policy does.
+This public name is filled in for every record before anything is checked or encoded. So the codes are
+those of a table that has the column, whatever the source is. A name that the schema does not list is
+refused, even if the column has `other`, because the study could not tell the site from unknown ones.
 """
 
 import pandas as pd
@@ -14,7 +13,7 @@ from fedsynth_common.schema import CategoricalColumn, Schema
 
 
 def site_name_fault(schema: Schema, site: str | None) -> str:
-    """Why the site column cannot be filled with this name; empty if it can, or if there is none."""
+    """Why the site column cannot be filled with this name; empty if it can, or if there is no column."""
     if schema.site_column is None:
         return ""
     column = schema.column(schema.site_column)
@@ -33,12 +32,12 @@ def site_name_fault(schema: Schema, site: str | None) -> str:
 
 
 def lacks_site_name(frame: pd.DataFrame, schema: Schema) -> bool:
-    """Whether the schema has a site column that the table has not."""
+    """Whether the schema has a site column that the table does not have."""
     return schema.site_column is not None and schema.site_column not in frame.columns
 
 
 def with_site_name(frame: pd.DataFrame, schema: Schema, site: str | None) -> pd.DataFrame:
-    """The table with its site column; as it is where it has one, or where none can be filled."""
+    """The table with its site column; unchanged if it has one, or if none can be filled in."""
     if not lacks_site_name(frame, schema) or site_name_fault(schema, site):
         return frame
     return frame.assign(

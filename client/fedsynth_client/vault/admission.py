@@ -1,57 +1,50 @@
-"""Whether a plan may run at this site, and whether its next step still may.
+"""Decides whether a plan may run at this site, and whether its next step still may.
 
-Admission looks at the plan, the site's policy and the ledger, never at a record (the one exception,
-the minimum number of records, is a declared fact of taking part and is checked at enrolment only).
-Each condition stands here once, with its reason. The vault sends the reason's code and nothing else;
-the words are for the data steward, who reads them in the review of a plan (`plans.review`).
+Admission looks at the plan, the site's policy and the ledger, and not at a record. There is one
+exception: the minimum number of records, which is a declared fact of taking part and is checked at
+enrolment only. Each condition stands here once, with its reason. The vault sends the code of the
+reason and nothing else. The data steward reads the words in the review of a plan (`plans.review`).
 
-Budget. Two conditions are held, at enrolment with the planned events and again, inside the ledger's
-transaction, before every step with what was really charged so far. "This study" is its charges, the
-step at hand, and the plan's remaining steps.
+Budget. Two conditions are checked at enrolment for the planned events. They are checked again before
+every step, inside the ledger's transaction, for what was charged so far. "This study" means its
+charges, the step that is asked for, and the plan's remaining steps.
 
 1. Within a plan: epsilon(this study, plan.delta) <= plan.epsilon and the policy's limit per study.
-   A plan is fixed before its first answer, so the composition of its privacy loss distributions is a
-   bound whatever the coordinator asks when, leaves out or ends early (Zhu, Dong and Wang 2022, Thm 10).
-2. Over everything ever charged to the data set: (policy.max_epsilon, policy.max_delta). Later plans
-   are chosen after seeing results, which needs a filter: `share_of_cap` (Feldman and Zrnic 2021).
-   While no other study was ever charged there is nothing to choose after, and the tighter
-   epsilon(this study, policy.max_delta) <= policy.max_epsilon decides. Both rules fit together
-   since the first study counts with its *whole plan*, run or not: if that is within the filter, so
-   is everything from the first charge on; if it is not, no second study is ever charged.
+   A plan is fixed before its first answer. So the composition of its privacy loss distributions is a
+   bound, whatever the coordinator leaves out or ends early and in whatever order it asks (Zhu, Dong
+   and Wang 2022, Theorem 10).
+2. Over everything ever charged to the data set: the policy's caps (`vault.caps`).
 """
 
 from collections.abc import Iterable, Iterator, Sequence, Set
-from dataclasses import dataclass
 
-from fedsynth_client.budget.ledger import Charge
+from fedsynth_client.budget.charge_chain import Charge
 from fedsynth_client.budget.policy import Policy
+from fedsynth_client.vault.caps import Reason, reasons_of_caps
 from fedsynth_common.errors import ErrorCode, RefusalError
-from fedsynth_common.privacy.accounting import epsilon, share_of_cap
+from fedsynth_common.privacy.accounting import epsilon
 from fedsynth_common.privacy.events import Event
-from fedsynth_common.privacy.renyi import filter_order
-from fedsynth_common.protocol.plan import Plan
+from fedsynth_common.protocol.plan import Plan, SecureSum
 from fedsynth_common.schema import Schema
 
 
-@dataclass(frozen=True)
-class Reason:
-    """Why a plan may not run: the code, which leaves the site, and words for the site's steward."""
+def admit_plan(plan: Plan, policy: Policy, schema: Schema, receipt_key: bytes) -> None:
+    """Refuse a plan for another table or site, without approval, or weaker than the policy.
 
-    code: ErrorCode
-    words: str
-
-
-def admit_plan(plan: Plan, policy: Policy, schema: Schema) -> None:
-    """The plan is for this table and site, approved, and no weaker than the policy.
+    Args:
+        plan: as it was sent.
+        policy: of this site.
+        schema: of this site's table.
+        receipt_key: public half of the key that this site signs with.
 
     Raises:
         RefusalError: ERR_PLAN or ERR_POLICY, of the first of `reasons_against_terms`.
     """
-    _refuse(reasons_against_terms(plan, policy, schema))
+    _refuse(reasons_against_terms(plan, policy, schema, receipt_key))
 
 
 def admit_cost(plan: Plan, policy: Policy, charges: Sequence[Charge]) -> None:
-    """The whole plan fits, beside everything that other studies were charged.
+    """Refuse a plan that does not fit beside everything that other studies were charged.
 
     Raises:
         RefusalError: ERR_PLAN if it costs more than it says, ERR_POLICY if more than one study may,
@@ -63,7 +56,7 @@ def admit_cost(plan: Plan, policy: Policy, charges: Sequence[Charge]) -> None:
 def admit_step(
     plan: Plan, policy: Policy, charges: Sequence[Charge], step: int, events: Sequence[Event]
 ) -> None:
-    """The step at hand leaves both inequalities true, with the rest of the plan still to come.
+    """Refuse a step that would break one of the two conditions, the rest of the plan included.
 
     Raises:
         RefusalError: ERR_BUDGET.
@@ -74,11 +67,13 @@ def admit_step(
     study += _remaining(plan, done)
     if epsilon(study, plan.delta) > min(plan.epsilon, policy.study_limit):
         raise RefusalError(ErrorCode.BUDGET)
-    _refuse(_reasons_of_cap(plan, policy, charges, study))
+    _refuse(reasons_of_caps(plan, policy, charges, study))
 
 
-def reasons_against_terms(plan: Plan, policy: Policy, schema: Schema) -> Iterator[Reason]:
-    """What of the plan's terms the site's schema or policy does not allow."""
+def reasons_against_terms(
+    plan: Plan, policy: Policy, schema: Schema, receipt_key: bytes
+) -> Iterator[Reason]:
+    """The terms of the plan that the site's schema, policy or key does not allow."""
     if plan.table != schema:
         yield Reason(ErrorCode.PLAN, "its schema is not this site's: compare the two files")
     if policy.site is not None and policy.site not in plan.sites:
@@ -89,6 +84,8 @@ def reasons_against_terms(plan: Plan, policy: Policy, schema: Schema) -> Iterato
     if plan.delta > policy.max_delta:
         words = f"its delta {plan.delta:g} is above the policy's {policy.max_delta:g}"
         yield Reason(ErrorCode.POLICY, words)
+    if plan.secure_sum:
+        yield from _reasons_against_sum(plan.secure_sum, policy, receipt_key)
     if training := plan.discriminator:
         steps = training.messages * training.steps_per_message
         if training.noise_multiplier < policy.min_noise_multiplier:
@@ -101,8 +98,25 @@ def reasons_against_terms(plan: Plan, policy: Policy, schema: Schema) -> Iterato
             yield Reason(ErrorCode.POLICY, words)
 
 
+def _reasons_against_sum(summed: SecureSum, policy: Policy, receipt_key: bytes) -> Iterator[Reason]:
+    """Why this site does not add its counts to those of others under one noise."""
+    if policy.max_epsilon_alone is None:
+        words = (
+            "it is a secure sum, and the policy has no max_epsilon_alone: what may be spent if all "
+            "other sites work together against this one"
+        )
+        yield Reason(ErrorCode.POLICY, words)
+    named = summed.receipt_keys.get(policy.site or "")
+    if named != receipt_key.hex():
+        words = (
+            "it does not name this site with this site's own receipt key: compare the policy's "
+            "site, and what fedsynth site key prints, with the plan"
+        )
+        yield Reason(ErrorCode.PLAN, words)
+
+
 def reasons_against_cost(plan: Plan, policy: Policy, charges: Sequence[Charge]) -> Iterator[Reason]:
-    """Which of the limits on its ε the whole plan breaks: its own, one study's, the cap."""
+    """The limits on its ε that the whole plan breaks: its own, that of one study, the cap."""
     planned = plan.planned_events()
     cost = epsilon(planned, plan.delta)
     if cost > plan.epsilon:
@@ -111,56 +125,17 @@ def reasons_against_cost(plan: Plan, policy: Policy, charges: Sequence[Charge]) 
     if cost > policy.study_limit:
         words = f"it costs {cost:.4f}; one study may cost {policy.study_limit:g}"
         yield Reason(ErrorCode.POLICY, words)
-    yield from _reasons_of_cap(plan, policy, charges, planned)
+    yield from reasons_of_caps(plan, policy, charges, planned)
 
 
 def _refuse(reasons: Iterable[Reason]) -> None:
-    """Raise the code of the first reason, if there is one. The words stay here."""
+    """Raise the code of the first reason, if there is one. The words do not leave the site."""
     for reason in reasons:
         raise RefusalError(reason.code)
 
 
-def _reasons_of_cap(
-    plan: Plan, policy: Policy, charges: Sequence[Charge], study: Sequence[Event]
-) -> Iterator[Reason]:
-    """Condition 2: why `study`, all that the plan's study will be charged, does not fit the cap."""
-    others = [event for c in charges if c.study != plan.study for event in c.events]
-    cap = policy.max_epsilon
-    if not others:
-        spent = epsilon(study, policy.max_delta)
-        if spent > cap:
-            words = f"with it {spent:.4f} would be spent of the cap {cap:g}"
-            yield Reason(ErrorCode.BUDGET, words)
-    elif not _first_study_leaves_room(policy, charges):
-        words = (
-            f"the whole plan of {charges[0].study}, the first study charged here, takes all of the "
-            f"cap {cap:g} by itself, run or not, so that no other study fits beside it"
-        )
-        yield Reason(ErrorCode.BUDGET, words)
-    else:
-        share = share_of_cap([*study, *others], cap, policy.max_delta)
-        if share > 1:
-            order = filter_order(cap, policy.max_delta)
-            words = (
-                f"with it {share:.1%} of what the cap {cap:g} allows several studies would be used "
-                f"(Rényi filter of order {order:g})"
-            )
-            yield Reason(ErrorCode.BUDGET, words)
-
-
-def _first_study_leaves_room(policy: Policy, charges: Sequence[Charge]) -> bool:
-    """Whether the whole plan of the study that was charged first is within the filter.
-
-    If the ledger has no plan of it that can be read, it is not.
-    """
-    whole = charges[0].planned
-    if whole is None:
-        return False
-    return share_of_cap(whole, policy.max_epsilon, policy.max_delta) <= 1
-
-
 def _remaining(plan: Plan, done: Set[int]) -> Iterator[Event]:
-    """What the messages of the plan cost whose step numbers are not in `done`."""
+    """The events of those messages of the plan whose step numbers are not in `done`."""
     for run in plan.message_runs:
         if left := run.count - sum(number in run.numbers for number in done):
             yield run.event_of(left)

@@ -1,7 +1,7 @@
-"""A discriminate request with its types, and what follows from it before a record is touched.
+"""A checked request for training, and what follows from it before a record is touched.
 
-All of it is public: how much memory a piece of a batch takes, how far rounding can move a gradient, and
-by how much the noise must be larger for that.
+Three public quantities follow: how much memory a piece of a batch takes, how far rounding can move a
+gradient, and by how much the noise must be larger for that.
 """
 
 import math
@@ -19,7 +19,7 @@ _ROWS, _ROWS_OF_UNITS, _UNITS = 1024, 512, 256  # most in a piece: more is no fa
 
 @dataclass(frozen=True, kw_only=True)
 class Assignment:
-    """A checked request. `message` counts the discriminate messages of the study from 0."""
+    """A checked request. `message` is its number among the training messages of the study, from 0."""
 
     plan: DiscriminatorPlan
     views: tuple[UInt16Array, ...]
@@ -31,13 +31,13 @@ class Assignment:
 
     @property
     def masked(self) -> int:
-        """Columns predicted of each row."""
+        """The number of columns that are predicted of each row."""
         return min(self.plan.masked_columns, len(self.widths))
 
 
 @dataclass(frozen=True)
 class Sizes:
-    """How much is computed at once, from public quantities only: memory and cache, not privacy."""
+    """How much is computed at once. It follows from public quantities, and privacy does not need it."""
 
     rows: int
     units: int
@@ -62,7 +62,7 @@ class Sizes:
 
 
 def rounding_of(network: Discriminator, order: Assignment) -> float:
-    """Bound of what rounding does to a row's gradient under these weights (`rounding.row_error`)."""
+    """How far rounding can move a row's gradient at most with these weights (`rounding.row_error`)."""
     layers = [(weight.numpy(), bias.numpy()) for weight, bias in layers_of(network)]
     return row_error(
         layers,
@@ -74,7 +74,7 @@ def rounding_of(network: Discriminator, order: Assignment) -> float:
 
 
 def slack_of(order: Assignment) -> float:
-    """What the noise is larger by, for what rounding may add to the sensitivity (`rounding.slack`)."""
+    """By how much the noise is larger, because rounding adds to the sensitivity (`rounding.slack`)."""
     return slack(
         order.plan.hidden,
         expected_batch=order.plan.expected_batch,
@@ -85,7 +85,7 @@ def slack_of(order: Assignment) -> float:
 
 
 def within_bounds(order: Assignment) -> bool:
-    """Whether the weights keep rounding within its bound, and a person's rows fit into memory."""
+    """Whether rounding is within its bound for these weights, and a person's rows fit into memory."""
     if Sizes.of(order).values > _MOST_VALUES:
         return False
     network = Discriminator(sum(order.widths), order.plan.hidden).double()

@@ -1,7 +1,7 @@
-"""How a courier reaches a vault: over a unix socket, or in the same process (simulation).
+"""The two ways in which a courier reaches a vault: over a unix socket, or in the same process.
 
-Both take and return the serialised messages of `vault.proto` and never look inside. Light: imports
-neither torch nor pandas.
+Both take and return the serialised messages of `vault.proto` and do not look into them. The second is
+for simulations. This file imports neither torch nor pandas, so that a courier starts fast.
 """
 
 from typing import Any, Protocol
@@ -15,7 +15,7 @@ from fedsynth_common.protocol import vault_pb2 as pb
 CHANNEL_OPTIONS = (
     ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
     ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
-    ("grpc.enable_http_proxy", 0),  # never, whatever the surroundings say
+    ("grpc.enable_http_proxy", 0),  # never use a proxy, whatever the environment says
 )
 SERVICE = pb.DESCRIPTOR.services_by_name["Vault"].full_name
 REPLIES: dict[str, Any] = {
@@ -23,11 +23,15 @@ REPLIES: dict[str, Any] = {
     "measure": pb.MeasureReply,
     "discriminate": pb.DiscriminateReply,
     "receipt": pb.ReceiptReply,
+    "keys": pb.KeysReply,
+    "shares": pb.SharesReply,
+    "agree": pb.AgreeReply,
+    "unmask": pb.UnmaskReply,
 }
 
 
 class VaultCaller(Protocol):
-    """Something that answers the four methods of a vault."""
+    """What answers the methods of a vault."""
 
     def call(self, method: str, request: bytes) -> bytes:
         """Send a serialised request of `method`, return the serialised reply."""
@@ -41,14 +45,14 @@ def refusal(method: str, code: ErrorCode) -> bytes:
 
 
 class SocketVault:
-    """A vault behind a unix socket; one connection per call, since couriers are short-lived."""
+    """A vault behind a unix socket. Each call opens a connection, because couriers are short-lived."""
 
     def __init__(self, path: str, timeout: float = 3600.0) -> None:
         self._target = f"unix:{path}"
         self._timeout = timeout
 
     def call(self, method: str, request: bytes) -> bytes:
-        """Forward the bytes.
+        """Send the request to the vault and return its reply.
 
         Raises:
             grpc.RpcError: the vault cannot be reached or did not answer in time.
@@ -63,7 +67,7 @@ class SocketVault:
 
 
 class LocalVault:
-    """A vault in this process: the same code path without a socket."""
+    """A vault in this process, called without a socket."""
 
     def __init__(self, vault: VaultCaller) -> None:
         self._vault = vault

@@ -1,9 +1,9 @@
-"""Requests that came over the wire, checked and given types, before any record is touched.
+"""Checks requests that came over the network, and gives them types, before a record is touched.
 
-The vault trusts nothing it is sent: every index, width, length and magnitude is checked against the
-schema and the accepted plan. A request that passes can be computed without any further condition on
-its content, in memory that is bounded by public numbers (`fedsynth_common.limits`), and its reply can
-be delivered. Failures are codes, never texts.
+The vault trusts nothing that it is sent. Every index, width, length and magnitude is checked against
+the schema and the accepted plan. A request that passes can be computed without any further condition
+on its content, its memory is bounded by public numbers (`fedsynth_common.limits`), and its reply can
+be delivered. A request that does not pass is refused with a code and without a text.
 """
 
 import hashlib
@@ -39,7 +39,9 @@ _log = logging.getLogger("fedsynth.vault")
 
 
 def plan_of(request: pb.EnrollRequest, policy: Policy) -> Plan:
-    """The plan of an enrolment. One that nobody approved is not even read: its rules can take hours.
+    """The plan of an enrolment.
+
+    A plan that nobody approved is not parsed, because checking its rules could take hours.
 
     Raises:
         RefusalError: ERR_VERSION for another protocol, ERR_PLAN for anything but a valid plan that
@@ -71,6 +73,8 @@ def measurement_of(request: pb.MeasureRequest, plan: Plan, schema: Schema) -> Me
     step = plan.measure_step(request.step)
     if step is None:
         raise RefusalError(ErrorCode.PLAN)
+    if bool(request.parties) != bool(plan.secure_sum):
+        raise RefusalError(ErrorCode.PAYLOAD)
     widths = [domain.width for domain in domains(history_schema(schema))]
     _bound_marginals(request.marginals, len(widths))
     views = _views(request, widths)
@@ -95,7 +99,7 @@ def _sensitivity(schema: Schema, marginal: Marginal) -> int:
 
 
 def _bound_marginals(marginals: Sequence[pb.Marginal], columns: int) -> None:
-    """Refuse more marginals, axes of a marginal or different axes than are looked up together."""
+    """Refuse a request with more marginals, or a marginal with more axes, than the limits allow."""
     if not 1 <= len(marginals) <= MAX_MARGINALS or any(len(m.axes) > 3 for m in marginals):
         raise RefusalError(ErrorCode.PAYLOAD)
     axes = {(axis.column, axis.view) for marginal in marginals for axis in marginal.axes}
@@ -104,7 +108,7 @@ def _bound_marginals(marginals: Sequence[pb.Marginal], columns: int) -> None:
 
 
 def _views(request: pb.MeasureRequest, widths: Sequence[int]) -> tuple[UInt16Array, ...]:
-    """Every view, checked against the one fine domain that it is used on."""
+    """The views, each checked against the fine domain of the column that it is used on."""
     used: dict[int, set[int]] = {}
     for axis in (axis for marginal in request.marginals for axis in marginal.axes):
         if axis.column >= len(widths) or not -1 <= axis.view < len(request.views):
@@ -144,12 +148,12 @@ def _groups(view: UInt16Array) -> int:
 
 
 def assignment_of(request: pb.DiscriminateRequest, plan: Plan, schema: Schema) -> Assignment:
-    """The DP-SGD steps of a discriminate request; all privacy parameters are the plan's.
+    """The DP-SGD steps of a request for training. All privacy parameters are those of the plan.
 
     Raises:
-        RefusalError: ERR_PLAN for a step that the plan does not have, ERR_PAYLOAD for wrong
-            lengths, non-finite or huge weights, weights whose rounding nothing
-            bounds, or more than a site has memory for.
+        RefusalError: ERR_PLAN for a step that the plan does not have; ERR_PAYLOAD for wrong
+            lengths, for weights that are not finite, too large or without a bound on their
+            rounding, and for a request that needs more memory than a site has.
     """
     training = plan.discriminator
     if training is None or request.step not in training.steps:
@@ -175,7 +179,7 @@ def assignment_of(request: pb.DiscriminateRequest, plan: Plan, schema: Schema) -
 
 
 def parameter_count(widths: Sequence[int], training: DiscriminatorPlan) -> int:
-    """Parameters of the discriminator, known before it is built.
+    """The number of parameters of the discriminator, before it is built.
 
     Raises:
         RefusalError: ERR_PAYLOAD if there are more than a reply can hold.

@@ -23,10 +23,12 @@ class CountedRows:
         self._all = over in (Over.RECORDS, Over.EVENTS)
         size = 0 if self._all else most
         self._numbers = np.arange(size)
-        self._chosen = np.full((2, size), 0, np.bool_)
+        self._chosen = np.full((2, size), 1, np.bool_)
         self._rows = np.full((2, size), 0, np.int64)
         self._read = np.full((_AXES, size), 0, np.uint16)
         self.count = 0
+        # takes room of its own, as much as for any piece
+        np.compress(self._chosen[0], self._numbers, out=self._rows[0])
 
     def find(self, person: Int64Array | None, rows: int) -> None:
         """Look at the next piece of `rows` rows; `person` says whose each row is.

@@ -1,19 +1,21 @@
-"""Local DP-SGD steps of the discriminator: a record's columns are predicted from its other columns.
+"""Trains the discriminator on the records with DP-SGD, and returns its weights.
 
-Each step draws a Poisson sample of privacy units at the plan's public rate, and for every row of theirs
-some columns, uniformly at random. The loss of a row depends on that row alone, and the joint gradient of
-a unit's rows is clipped once, so adding or removing a unit moves the sum by at most C: were the blanked
-columns samples of their own, it would move by up to as many times C.
+The discriminator predicts some columns of a record from the others. Each step draws a Poisson sample of
+privacy units at the plan's public rate, and for every row of these units it draws the columns to
+predict, uniformly at random. The loss of a row depends on that row alone. The gradients of a unit's
+rows and columns are added up and clipped once, so adding or removing a unit moves the sum by at most
+the clipping norm C. If every predicted column were clipped by itself, a row with M predicted columns
+could move the sum by M C.
 
-Adam's moments travel with the weights: both are functions of noisy gradients only, so both are DP.
-What returns has the length of what came, whatever the records are; if a non-finite number appears
-all the same, the incoming values return.
+Adam's moments are sent together with the weights. Both are computed from noisy gradients only, so both
+are differentially private. The reply is as long as the request, whatever the records are. If a number
+that is not finite appears all the same, the values of the request are returned.
 
-Batches are computed in pieces of a size that follows from the plan and the schema alone, the last one
-filled up with rows of weight zero, so that memory does not tell how many records there are or how many
-of them are one person's. Everything is float64, and weights are kept where the rounding of a row's
-gradient, which may depend on the rest of the batch, is bounded (`privacy/rounding.py`); the noise is
-larger by as much.
+A batch is computed in pieces, whose size follows from the plan and the schema alone. The last piece is
+filled up with rows of weight zero. So the memory that is used does not tell how many records there are,
+or how many of them belong to one person. All numbers are float64. The rounding of a row's gradient may
+depend on the rest of the batch; the weights are kept in a range where it is bounded
+(`privacy/rounding.py`), and the noise is larger by the same amount.
 """
 
 from array import array
@@ -49,7 +51,7 @@ class Piece:
 
 
 class Trainer:
-    """Discriminator and optimiser of one message."""
+    """The discriminator and the optimiser during one message."""
 
     def __init__(self, order: Assignment, randomness: Randomness) -> None:
         self._order, self._randomness = order, randomness
@@ -70,9 +72,10 @@ class Trainer:
         )
 
     def step(self, records: Records) -> None:
-        """One noisy gradient and one step of Adam, undone where it leaves the bound of rounding.
+        """Compute one noisy gradient and take one step of Adam.
 
-        To look at the new weights costs nothing: they follow from noisy gradients.
+        The step is undone if its weights leave the range where rounding is bounded. This test costs
+        no privacy, because the weights are computed from noisy gradients.
         """
         plan = self._order.plan
         before = [parameter.detach().clone() for parameter in self.network.parameters()]
@@ -94,9 +97,9 @@ class Trainer:
         return torch.cat([p.grad.reshape(-1) for p in self.optimizer.params]).numpy()
 
     def _pieces(self, records: Records) -> Iterator[Piece]:
-        """A Poisson sample in pieces of whole units; one empty piece if nobody was drawn.
+        """A Poisson sample in pieces of whole units; one empty piece if no unit was drawn.
 
-        Takes at most `memory.SAMPLED_BYTES` a record, which the vault made sure of at its start.
+        It takes at most `memory.SAMPLED_BYTES` a record, which the vault tested when it started.
         """
         rate = self._order.plan.sampling_rate
         sample = poisson_sample(records.units, rate, self._randomness)
@@ -134,7 +137,7 @@ class Trainer:
     def _gradients(
         self, records: Records, rows: Int64Array, generator: np.random.Generator
     ) -> RowGradients:
-        """Gradients of some rows, filled up to the size of a piece, each with columns of its own."""
+        """Gradients of some rows, filled up to the size of a piece; columns are drawn for each row."""
         order, shape = self._order, (self.sizes.rows, len(self._order.widths))
         codes = np.zeros(shape, np.uint16)
         codes[: len(rows)] = _through(order.views, records.take(rows))
@@ -145,7 +148,7 @@ class Trainer:
 def discriminate(
     records: Records, order: Assignment, randomness: Randomness
 ) -> tuple[Float32Array, Float32Array]:
-    """Run the message's DP-SGD steps; returns weights and moments, as long as they came."""
+    """Run the DP-SGD steps of a message; return weights and moments of the request's length."""
     trainer = Trainer(order, randomness)
     for _ in range(order.plan.steps_per_message):
         trainer.step(records)
@@ -157,7 +160,7 @@ def discriminate(
 
 
 def _through(views: tuple[UInt16Array, ...], codes: UInt16Array) -> UInt16Array:
-    """Fine codes (n, d) seen through one view per column."""
+    """The codes (n, d) of fine codes (n, d), by the view of each column."""
     seen = np.empty(codes.shape, np.uint16)
     for column, view in enumerate(views):
         seen[:, column] = view[codes[:, column]]
@@ -179,7 +182,7 @@ def set_moments(adam: torch.optim.Adam, moments: Float32Array, steps: int) -> No
 
 
 def get_moments(adam: torch.optim.Optimizer) -> Float32Array:
-    """First then second moments, in the order of the parameters."""
+    """The first moments and then the second ones, in the order of the parameters."""
     parameters = adam.param_groups[0]["params"]
     keys = ("exp_avg", "exp_avg_sq")
     parts = [adam.state[p][key].reshape(-1) for key in keys for p in parameters]

@@ -1,16 +1,18 @@
-"""The DP-SGD optimiser: Opacus' for ghost clipping, with our clipping, noise and public divisor.
+"""The DP-SGD optimiser of Opacus for ghost clipping, with our own clipping, noise and divisor.
 
 `opacus.optimizers.DPOptimizerFastGradientClipping` adds up the clipped sums of a batch that comes in
-pieces (`signal_skip_step`) and calls for the noise once, after the last. Two things of it are replaced.
-Its noise comes from torch's global generator (ours from OS entropy). Its divisor follows the data
-unless given (ours is the plan's expected batch). Between clipping and noise nothing else happens:
+pieces (`signal_skip_step`), and adds the noise once, after the last piece. Two parts are replaced.
+Its noise comes from torch's global generator, and ours from the entropy of the operating system. Its
+divisor follows the data unless it is given, and ours is the plan's expected batch. Nothing else
+happens between clipping and noise:
 update = (sum of clipped gradients + N(0, (sigma C)^2 I)) / L  (Abadi et al. 2016, Algorithm 1).
 
-The clipped sums themselves are not taken from Opacus' `GradSampleModuleFastGradientClipping`. Its hooks
-see a layer's whole input and output, here one-hot rows and all D logits for each of a row's M copies,
-most of them zero: at 15 columns of 20 codes that is fifteen times the work of `RowGradients`, which
-knows which block a copy is about. It also needs a second backward pass, has no norm of a person's rows
-taken together, and lets one non-finite gradient through (`clip_and_sum` drops such units first).
+The clipped sums are not computed by Opacus' `GradSampleModuleFastGradientClipping`, for four reasons.
+Its hooks process a layer's whole input and output, which here are one-hot rows and all D logits for
+each of a row's M copies, and most of these are zero. At 15 columns of 20 codes that is fifteen times
+the work of `RowGradients`, which knows the block that each copy is about. It needs a second backward
+pass. It has no norm of all rows of a person together. And it lets a gradient through that is not
+finite, where `clip_and_sum` drops the unit.
 """
 
 from collections.abc import Sequence
@@ -23,10 +25,10 @@ from fedsynth_common.privacy.randomness import Randomness
 
 
 class GuardedDPOptimizer(DPOptimizerFastGradientClipping):  # type: ignore[misc]  # opacus is untyped
-    """Noise for sums of units that are clipped to `clipping_norm` already.
+    """Adds noise to sums of units that are already clipped to `clipping_norm`.
 
-    `slack` is the public bound of what rounding adds to the sensitivity, as a share of the clipping
-    norm (`rounding.slack`): the noise is that much larger.
+    `slack` bounds what rounding adds to the sensitivity, as a share of the clipping norm
+    (`rounding.slack`). It is public, and the noise is larger by this share.
     """
 
     def __init__(
@@ -49,7 +51,7 @@ class GuardedDPOptimizer(DPOptimizerFastGradientClipping):  # type: ignore[misc]
         self._randomness, self._slack = randomness, slack
 
     def add(self, sums: Sequence[torch.Tensor], *, last: bool) -> None:
-        """Add the clipped sums of a piece of the batch; after the last, noise and the divisor."""
+        """Add the clipped sums of a piece of the batch; after the last, add noise and divide."""
         for parameter, total in zip(self.params, sums, strict=True):
             parameter.grad = total.view_as(parameter)
         self.signal_skip_step(do_skip=not last)

@@ -1,15 +1,14 @@
-"""Marginals of the records with discrete Gaussian noise.
+"""Counts marginals of the records and adds discrete Gaussian noise.
 
-One record lies in exactly one cell of each marginal, so adding or removing it moves one count of
-each by one; a person with up to k rows moves the counts of each by at most k in L2 norm. Where persons
-have histories, a marginal counts persons, events, or pairs of events of a person, and
-`protocol.counting` says by how much a person moves each. Counts are exact integers until the noise is
-added, and the noise is an exact discrete Gaussian, so no floating point stands between the count and
-the guarantee (Canonne, Kamath & Steinke 2020).
+Each record lies in exactly one cell of each marginal, so adding or removing it changes one count of
+each marginal by one. A person with up to k rows changes the counts of each marginal by at most k in L2
+norm. Where persons have histories, a marginal counts persons, events, or pairs of events of a person,
+and `protocol.counting` says by how much a person changes each. The counts are exact integers until the
+noise is added, and the noise is an exact discrete Gaussian (Canonne, Kamath & Steinke 2020). So no
+rounding of floating-point numbers can weaken the guarantee.
 
-The reply's length and the memory that it takes depend on the request alone, never on the number of
-records. Values beyond int32 are clamped after the noise. A marginal that is listed twice is counted
-and charged twice, with noise of its own.
+The length of the reply and the memory that is used depend on the request alone, and not on the number
+of records. A marginal that is listed twice is counted and charged twice, each time with its own noise.
 """
 
 import math
@@ -27,19 +26,20 @@ from fedsynth_common.array_types import Int64Array, UInt16Array
 from fedsynth_common.privacy.events import CountsEvent
 from fedsynth_common.privacy.noise import noisy_counts
 from fedsynth_common.privacy.randomness import Randomness
-from fedsynth_common.protocol.codec import pack_counts
+from fedsynth_common.privacy.secure_noise import made_variance, share_variance
 from fedsynth_common.protocol.counting import Over, sensitivity
 from fedsynth_common.schema import Schema
 from fedsynth_common.schema.histories import MAX_EVENTS
 
-_ROWS = 1 << 16  # rows looked at together, at most
-_LOOKED_UP = 1 << 24  # groups looked up together (32 MiB): bounds memory, changes nothing else
-_NOISED = 1 << 20  # counts that get their noise together: bounds memory, changes nothing else
+_ROWS = 1 << 16  # most rows that are counted at a time
+# The next two bound memory and nothing else.
+_LOOKED_UP = 1 << 24  # most groups that are looked up at a time (32 MiB)
+_NOISED = 1 << 20  # most counts that get their noise at a time
 
 
 @dataclass(frozen=True)
 class Axis:
-    """A column seen through a view with `width` groups; no view means the fine codes.
+    """A column, grouped by a view with `width` groups; without a view, its fine codes.
 
     `at` says at which event of a person it is read: 0 at the first or earlier one (or at the event
     or record itself), 1 at the last or later one.
@@ -73,27 +73,50 @@ class Measurement:
     views: tuple[UInt16Array, ...]
     marginals: tuple[Marginal, ...]
 
-    def events(self, schema: Schema) -> tuple[CountsEvent, ...]:
-        """What it costs: one event for all marginals of one variance and one sensitivity."""
-        alike = Counter((m.variance, sensitivity(schema, m.over, m.lag)) for m in self.marginals)
+    @property
+    def cells(self) -> int:
+        """Number of counts of all marginals."""
+        return sum(marginal.cells for marginal in self.marginals)
+
+    def events(self, schema: Schema, shares: int = 1) -> tuple[CountsEvent, ...]:
+        """What it costs: one event for all marginals of one variance and one sensitivity.
+
+        Args:
+            schema: the site's.
+            shares: of how many sites the noise is made (`Plan.noise_shares`).
+        """
+        alike = Counter(
+            (made_variance(m.variance, shares), sensitivity(schema, m.over, m.lag))
+            for m in self.marginals
+        )
         return tuple(
-            CountsEvent(scale=math.sqrt(variance), sensitivity=moved, blocks=blocks)
-            for (variance, moved), blocks in sorted(alike.items())
+            CountsEvent(scale=math.sqrt(made), sensitivity=moved, blocks=blocks, shares=shares)
+            for (made, moved), blocks in sorted(alike.items())
         )
 
 
-def measure(records: Records, request: Measurement, randomness: Randomness) -> bytes:
-    """Noisy counts of every marginal, packed in the request's order."""
-    counts = np.zeros(sum(marginal.cells for marginal in request.marginals), np.int64)
+def noisy_counts_of(
+    records: Records, request: Measurement, randomness: Randomness, shares: int = 1
+) -> Int64Array:
+    """Noisy counts of every marginal, one after the other in the request's order.
+
+    Args:
+        records: the site's.
+        request: what is counted, with the variances of the noise that all shares make together.
+        randomness: where the noise comes from.
+        shares: of how many sites the noise is made; this one adds one share of it.
+    """
+    counts = np.zeros(request.cells, np.int64)
     _count(counts, records.codes, request.views, request.marginals, records.person)
     start = 0
     for variance, same in groupby(request.marginals, key=lambda marginal: marginal.variance):
         end = start + sum(marginal.cells for marginal in same)
+        scale = math.sqrt(share_variance(variance, shares))
         for first in range(start, end, _NOISED):
             flat = counts[first : min(first + _NOISED, end)]
-            flat[:] = noisy_counts(flat, math.sqrt(variance), randomness)
+            flat[:] = noisy_counts(flat, scale, randomness)
         start = end
-    return pack_counts(counts)
+    return counts
 
 
 def contingency(
@@ -131,8 +154,8 @@ def _count(
 ) -> None:
     """Add every record to its cell of each marginal; `counts` holds them one after the other.
 
-    The memory taken is the same for one record and for millions: as many rows at a time as follow from
-    the request, in arrays that are filled at their full size before the first row is looked at.
+    It takes the same memory for one record and for millions. The number of rows that are counted at a
+    time follows from the request, and the arrays are filled at their full size before the first row.
     """
     axes = dict.fromkeys((axis.column, axis.view) for m in marginals for axis in m.axes)
     place = {axis: k for k, axis in enumerate(axes)}
@@ -168,7 +191,7 @@ def _look_up(
     index: Int64Array,
     groups: UInt16Array,
 ) -> None:
-    """Write the group of each row into `groups`; `index` is room to compute in."""
+    """Write the group of each row into `groups`; `index` is memory to compute in."""
     if view is None:
         groups[:] = column
     else:

@@ -1,8 +1,9 @@
-"""Proof, before a vault answers anybody, that the largest request fits beside the records.
+"""Tests, before a vault answers anybody, that the largest request fits into memory.
 
-The records take memory that grows with their number. Were a vault to start with less left than a request
-may take, a coordinator could ask for more and more until one fails, and read off how much was left, and
-so about how many records there are. Hence all of it is asked for once, at the start, and given back.
+The records take memory that grows with their number. If a vault started with less memory left than a
+request may take, a coordinator could send larger and larger requests until one fails. That would tell
+how much memory was left, and so about how many records there are. Therefore the vault allocates all
+the memory once when it starts, and then gives it back.
 """
 
 import mmap
@@ -13,21 +14,22 @@ from fedsynth_common.errors import FedsynthError
 from fedsynth_common.limits import LARGEST_REQUEST_BYTES, MIB
 
 SAMPLED_BYTES = 80
-"""Of a record that DP-SGD draws: its number and person while a step lasts; a slow test holds it."""
+"""Bytes for each record that a step of DP-SGD draws: its number and person (a slow test checks it)."""
 
 
 def memory_needed(rows: int, waiting: int = 0) -> int:
-    """Bytes that a vault with `rows` records may take for requests, `waiting` bytes of them unread."""
+    """Bytes that requests may take in a vault with `rows` records, `waiting` bytes of them unread."""
     return LARGEST_REQUEST_BYTES + waiting + SAMPLED_BYTES * rows
 
 
 def prove_memory(needed: int) -> None:
     """Allocate that many bytes, write to every page, and give them back.
 
-    A child process does it: where memory ends, the system ends that and not the vault.
+    A child process does this. If there is too little memory, the system ends the child process and
+    not the vault.
 
     Raises:
-        FedsynthError: there is not so much memory; says how much is needed.
+        FedsynthError: there is too little memory; the message says how much is needed.
     """
     child = os.fork()
     if not child:

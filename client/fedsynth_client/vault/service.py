@@ -1,16 +1,18 @@
-"""The vault: request in, reply out, and nothing else ever.
+"""The vault: it takes a request, gives a reply, and sends nothing else.
 
-Every step goes the same way: parse and check -> stored reply? -> admit and charge (durable) ->
-compute on the records -> store the reply -> reply. Records are not touched before the charge is on
-disk. No method raises: a refusal is its code, everything unforeseen is ERR_INTERNAL, and what went
-wrong stays in the site's log, as the kind of error and a line number, without its text, since that
-could quote a cell. A failure after the charge is stored like a result: repeating it runs nothing.
+Every step passes the same stages: the request is parsed and checked; a reply that is stored already is
+sent again; else the step is admitted and charged on disk; the reply is computed on the records, stored,
+and sent. The records are not touched before the charge is on disk. No method raises. A refusal is sent
+as its code, and any other error as ERR_INTERNAL. The site's log says what went wrong by the kind of the
+error and a line number, without the error's text, which could quote a cell. A failure after the charge
+is stored like a result, so that repeating the request computes nothing.
 """
 
 import hashlib
 import logging
 import traceback
 from collections.abc import Callable, Sequence
+from functools import partial
 from threading import RLock
 from typing import Any, TypeVar
 
@@ -25,7 +27,9 @@ from fedsynth_client.vault.admission import admit_cost, admit_plan, admit_step
 from fedsynth_client.vault.callers import refusal
 from fedsynth_client.vault.checks import assignment_of, measurement_of, plan_of
 from fedsynth_client.vault.discriminate import discriminate
-from fedsynth_client.vault.measure import measure
+from fedsynth_client.vault.measure import noisy_counts_of
+from fedsynth_client.vault.secure_sum import ANSWERS, SumParty, begin, masked_reply
+from fedsynth_common.array_types import Int64Array
 from fedsynth_common.errors import ErrorCode, RefusalError
 from fedsynth_common.limits import REQUEST_BYTES
 from fedsynth_common.privacy import PrivacyError
@@ -33,7 +37,8 @@ from fedsynth_common.privacy.events import Event
 from fedsynth_common.privacy.randomness import Randomness
 from fedsynth_common.protocol import enrolment_text
 from fedsynth_common.protocol import vault_pb2 as pb
-from fedsynth_common.protocol.codec import pack
+from fedsynth_common.protocol.codec import pack, pack_counts
+from fedsynth_common.protocol.content import request_hash
 from fedsynth_common.protocol.plan import Plan
 from fedsynth_common.schema import Schema
 
@@ -43,7 +48,7 @@ _log = logging.getLogger("fedsynth.vault")
 
 
 class Vault:
-    """Holds the records of a site and answers the four requests, one at a time."""
+    """Holds the records of a site and answers requests, one at a time."""
 
     def __init__(
         self,
@@ -56,20 +61,22 @@ class Vault:
     ) -> None:
         self._records, self._schema, self._policy = records, schema, policy
         self._ledger, self._randomness, self._key = ledger, randomness, signing_key
+        self._receipt_key = signing_key.public_key().public_bytes_raw()
         self._turn = RLock()
 
     def call(self, method: str, request: bytes) -> bytes:
-        """Serialised request of `method` ("enroll", "measure"...) to serialised reply."""
+        """Answer a serialised request of `method` ("enroll", "measure"...) with a serialised reply."""
         methods: dict[str, tuple[Any, Callable[[Any], Any]]] = {
             "enroll": (pb.EnrollRequest, self.enroll),
             "measure": (pb.MeasureRequest, self.measure),
             "discriminate": (pb.DiscriminateRequest, self.discriminate),
             "receipt": (pb.ReceiptRequest, self.receipt),
+            **{name: (ANSWERS[name][0], partial(self.summed, name)) for name in ANSWERS},
         }
         kind, answer = methods[method]
         if len(request) > REQUEST_BYTES[method]:
             return refusal(method, ErrorCode.PAYLOAD)
-        with self._turn:  # a request that waits is bytes and nothing more
+        with self._turn:  # a request that waits is kept as bytes and not parsed
             try:
                 message = kind.FromString(request)
             except DecodeError:
@@ -90,12 +97,22 @@ class Vault:
         return self._guarded(pb.DiscriminateReply, lambda: self._discriminate(request))
 
     def receipt(self, request: pb.ReceiptRequest) -> pb.ReceiptReply:
-        """What this study was charged, signed."""
+        """The signed list of what this study was charged."""
         return self._guarded(pb.ReceiptReply, lambda: self._receipt(request))
+
+    def summed(self, method: str, request: Any) -> Any:
+        """Any request that only a plan with a secure sum knows (`vault.secure_sum`)."""
+        _, kind, answer = ANSWERS[method]
+
+        def answered() -> Any:
+            plan = self._plan(request.plan_digest)
+            return answer(SumParty.of(plan, self._ledger, self._key), request)
+
+        return self._guarded(kind, answered)
 
     def _enroll(self, request: pb.EnrollRequest) -> pb.EnrollReply:
         plan = plan_of(request, self._policy)
-        admit_plan(plan, self._policy, self._schema)
+        self._admit(plan)
         admit_cost(plan, self._policy, self._ledger.charged())
         if self._records.units < self._policy.min_records:
             raise RefusalError(ErrorCode.RECORDS)
@@ -104,7 +121,7 @@ class Vault:
         return pb.EnrollReply(
             status=OK,
             package_version=package_version(),
-            receipt_key=self._key.public_key().public_bytes_raw(),
+            receipt_key=self._receipt_key,
             site=site,
             signature=self._key.sign(enrolment_text(bytes.fromhex(plan.digest), site)),
         )
@@ -112,12 +129,22 @@ class Vault:
     def _measure(self, request: pb.MeasureRequest) -> pb.MeasureReply:
         plan = self._plan(request.plan_digest)
         checked = measurement_of(request, plan, self._schema)
+        events = checked.events(self._schema, plan.noise_shares)
 
-        def compute() -> pb.MeasureReply:
-            counts = measure(self._records, checked, self._randomness)
-            return pb.MeasureReply(status=OK, counts=counts)
+        def counts() -> Int64Array:
+            return noisy_counts_of(self._records, checked, self._randomness, plan.noise_shares)
 
-        events = checked.events(self._schema)
+        if plan.secure_sum:  # its share of the noise does not protect a site's counts by themselves
+            site = SumParty.of(plan, self._ledger, self._key)
+            at = begin(site, request, checked.cells)
+
+            def compute() -> pb.MeasureReply:
+                return masked_reply(site, at, counts())
+        else:
+
+            def compute() -> pb.MeasureReply:
+                return pb.MeasureReply(status=OK, counts=pack_counts(counts()))
+
         return self._release(pb.MeasureReply, plan, request, events, compute)
 
     def _discriminate(self, request: pb.DiscriminateRequest) -> pb.DiscriminateReply:
@@ -146,15 +173,18 @@ class Vault:
         return pb.ReceiptReply(status=OK, receipt_json=body, signature=self._key.sign(body))
 
     def _plan(self, digest: bytes) -> Plan:
-        """The enrolled plan of this digest (32 bytes), still within the policy of today."""
+        """The enrolled plan of this digest (32 bytes), if today's policy still allows it."""
         accepted = self._ledger.plan(digest.hex())
         if accepted is None:
             raise RefusalError(ErrorCode.PLAN)
         if hashlib.sha256(accepted).digest() != digest:  # damage must not weaken an approved plan
             raise RefusalError(ErrorCode.LEDGER)
         plan = Plan.from_json(accepted)
-        admit_plan(plan, self._policy, self._schema)
+        self._admit(plan)
         return plan
+
+    def _admit(self, plan: Plan) -> None:
+        admit_plan(plan, self._policy, self._schema, self._receipt_key)
 
     def _release(
         self,
@@ -164,9 +194,8 @@ class Vault:
         events: Sequence[Event],
         compute: Callable[[], Reply],
     ) -> Reply:
-        """Charge, then compute, then store; or what was stored before."""
-        content = request.SerializeToString(deterministic=True)
-        key = (plan.study, request.step, hashlib.sha256(content).hexdigest())
+        """Charge, then compute, then store the reply; or return the reply that is stored already."""
+        key = (plan.study, request.step, request_hash(request).hex())
         stored = self._ledger.stored_reply(*key)
         if stored is not None:
             return kind.FromString(stored)
@@ -177,7 +206,9 @@ class Vault:
         )
         try:
             reply = compute()
-        except Exception as error:  # nothing about the failure may leave, and no refund
+        except (
+            Exception
+        ) as error:  # nothing about the failure may leave the site, and the charge stays
             _note(error)
             reply = kind(status=ErrorCode.INTERNAL.value)
         self._ledger.store_reply(plan.study, request.step, reply.SerializeToString())
@@ -197,6 +228,6 @@ class Vault:
 
 
 def _note(error: Exception) -> None:
-    """Log what kind of error happened where; never its text, which could quote a cell."""
+    """Log the kind and the place of an error without its text, which could quote a cell."""
     place = traceback.extract_tb(error.__traceback__)[-1]
     _log.error("%s in %s, line %s", type(error).__name__, place.name, place.lineno)

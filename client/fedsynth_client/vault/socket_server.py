@@ -1,11 +1,11 @@
-"""The vault as a resident process: gRPC on a unix socket, with the standard health service.
+"""Serves the vault on a unix socket by gRPC, with the standard health service.
 
-The socket lies in a directory that only the courier's group may enter, and is itself closed to
-everybody else; there is no network port. Requests are computed one at a time (the vault's own
-lock), while health checks go on being answered: couriers may fill all but a few of the threads, and
-one too many is turned away (RESOURCE_EXHAUSTED), which costs nothing and can be repeated. Only a few
-requests are read while others wait, since all that is in memory at once must fit (`vault.memory`).
-SIGTERM lets the running call finish.
+The socket lies in a directory that only the courier's group may enter, and the socket itself is closed
+to everybody else. There is no network port. Requests are computed one at a time (the vault has a lock),
+and health checks are answered meanwhile, because requests may use all but a few of the threads. A
+request beyond this number is refused (RESOURCE_EXHAUSTED), which costs nothing and can be repeated.
+Only a few of the requests that wait are read, because everything that is in memory at the same time
+must fit (`vault.memory`). On SIGTERM the running call is finished first.
 """
 
 import os
@@ -35,7 +35,7 @@ _OPTIONS = (
     ("grpc.http2.lookahead_bytes", 64 << 10),
 )
 WAITING_BYTES = 3 * _READ * MAX_MESSAGE_BYTES
-"""Memory of requests and replies on their way: gRPC holds up to two copies, this process one."""
+"""Memory of requests and replies in transit: gRPC holds up to two copies and this process one."""
 _GRACE_SECONDS = 600.0
 
 
@@ -73,10 +73,10 @@ def serve(vault: VaultCaller, socket: Path, mode: int = 0o660) -> None:
 
 
 def _handlers(vault: VaultCaller) -> "grpc.GenericRpcHandler[bytes, bytes]":
-    """The four methods on raw bytes, so that malformed messages also get a code of ours.
+    """The methods on raw bytes, so that a malformed message also gets one of our codes.
 
-    They are declared as streams of requests, of which a courier sends one: gRPC reads a single request
-    before it asks us, but a stream only when it is asked for the next.
+    They are declared as streams of requests, and a courier sends a stream of one. The reason is that
+    gRPC reads a single request before it calls us, but reads a stream only when we ask for the next.
     """
     places, read = threading.Semaphore(_COURIERS), threading.Semaphore(_READ)
 
@@ -99,10 +99,10 @@ def _handlers(vault: VaultCaller) -> "grpc.GenericRpcHandler[bytes, bytes]":
 
 
 def _flush_denormals() -> None:
-    """Numbers too small for a normal float become 0 in this thread and those that it starts.
+    """Make numbers that are too small for a normal float 0 in this thread and those that it starts.
 
-    Arithmetic on them takes many times as long, so weights could be sent that let a record's values
-    decide how long a step takes.
+    Arithmetic on such numbers takes many times as long. With weights that are chosen for it, the
+    values of a record could otherwise decide how long a step takes.
     """
     torch.set_flush_denormal(True)
 

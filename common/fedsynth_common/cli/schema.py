@@ -67,36 +67,58 @@ def draft(
     encoding: EncodingText = None,
     decimal: DecimalText = None,
     date_order: DateOrder = None,
+    person_key: Annotated[
+        str | None,
+        typer.Option(help="The column that names the person, if a row is an event of a person."),
+    ] = None,
+    order: Annotated[
+        str | None,
+        typer.Option(help="The column that orders a person's events: a date or a number."),
+    ] = None,
     force: Force = False,
 ) -> None:
     """Write a first schema for a person to review. A draft from data is NOT private.
 
     The table is read in pieces and may be larger than memory. What is lost, withheld or guessed is
     told for each column.
+    With --person-key and --order the draft is of persons with histories (docs/HISTORIES.md).
 
     For example:
 
       fedsynth schema draft patients.csv --target died
 
       fedsynth schema draft export.csv --delimiter ';' --decimal , --date-order dmy
+
+      fedsynth schema draft visits.parquet --person-key person_id --order admitted
     """
-    from fedsynth_common.drafting.draft import draft as drafted  # pandas: not for --help
+    import pandas as pd  # not for --help
+
+    from fedsynth_common.drafting.draft import draft as drafted
     from fedsynth_common.drafting.draft import wishes_of
+    from fedsynth_common.encoding.draft_histories import with_histories
     from fedsynth_common.tables import dialect_of
+
+    if (person_key is None) != (order is None):
+        raise InputError("--person-key and --order: give both, or neither")
 
     if out.exists() and not force:
         raise InputError(f"{out}: already exists; choose another --out, or --force to replace it")
-    wishes = wishes_of(target, max_categories, date_order, decimal)
+    wishes = wishes_of(target, max_categories, date_order, decimal, person_key, order)
     dialect = dialect_of(table, delimiter, encoding)
     found = drafted(lambda: chunks_private(table, dialect), name or _stem(table), wishes)
-    found.schema.save(out, private=True)  # bounds and categories of real records
+    schema, frame = found.schema, pd.DataFrame()
+    if person_key is not None and order is not None:
+        frame = read_private(table, dialect)
+        schema = with_histories(schema, frame, person_key, order)
+    schema.save(out, private=True)  # bounds and categories of real records
     errors = Console(stderr=True)
     errors.print(Panel(WARNING, title="REVIEW BEFORE USE", border_style="red"))
     show_notes(found.notes, errors)
-    if found.schema.target is None:
+    if schema.target is None:
         hint = "no target was named; add --target if analysts will predict a column"
         errors.print(f"[yellow]hint:[/yellow] {hint}", soft_wrap=True, highlight=False)
-    typer.echo(f"wrote {out}: {counted(found.schema)}")
+    typer.echo(f"wrote {out}: {counted(schema)}")
+    _show_histories(schema, frame)
 
 
 def counted(schema: "Schema") -> str:
@@ -167,6 +189,7 @@ def check(
     if problems:
         raise InputError("\n".join(problems))
     broken = _check_rules(frame, declared)
+    _show_histories(declared, frame)
     typer.echo(f"{table}: fits the schema" + (", but breaks rules" if broken else ""))
 
 
@@ -184,6 +207,35 @@ def _check_rules(frame: "pd.DataFrame", schema: "Schema") -> int:
         report.add_row(name, str(count or "-"))
     Console().print(report)
     return sum(counts.values())
+
+
+def _show_histories(schema: "Schema", frame: "pd.DataFrame") -> None:
+    """Print what belongs to persons and what to events, and whom the cap cuts."""
+    from fedsynth_common.encoding.draft_histories import EventOrder
+    from fedsynth_common.encoding.values import as_ordinal
+    from fedsynth_common.schema import OrderedColumn
+
+    histories, key = schema.histories, schema.person_key
+    if histories is None or key is None:
+        return
+    order = schema.column(histories.order)
+    if key not in frame or not isinstance(order, OrderedColumn):
+        raise InputError(f"column {key!r}: the schema's person key is missing from the table")
+    events = EventOrder.of(frame, key, as_ordinal(frame[histories.order], order))
+    persons, most = len(events.sizes), histories.max_events
+    static = [c.name for c in schema.modelled if c.name not in histories.events]
+    typer.echo(
+        f"persons  {persons:,} with {len(frame):,} events, at most {events.sizes.max():,} each"
+    )
+    typer.echo(f"static   {', '.join(static) or 'no column'}")
+    typer.echo(f"events   {', '.join(histories.events)}; ordered by {histories.order}")
+    typer.echo(f"growing  {', '.join(histories.grows) or 'no column'}")
+    typer.echo(f"gaps     at most {histories.largest_gap:,} in units of {histories.order}")
+    fewer = max(1, most // 2)
+    typer.echo(
+        f"cap      max_events {most} cuts {events.cut(most):,} of {persons:,} persons; {fewer} would "
+        f"cut {events.cut(fewer):,}. Noise on counts of events grows in proportion to the cap"
+    )
 
 
 def _stem(table: Path) -> str:

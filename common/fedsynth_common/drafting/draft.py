@@ -71,18 +71,27 @@ class Wishes:
     Attributes:
         target: The column that analysts will want to predict.
         max_categories: Most categories to list, where that covers four fifths of the cells.
-        order: How day, month and year follow each other.
+        date_order: How day, month and year follow each other.
         decimal: The decimal mark.
+        person_key: The column that names the person, if a row is an event of a person: an id.
+        order: The column that orders a person's events: a number or a moment, whatever it looks like.
     """
 
     target: str | None = None
     max_categories: int = 64
-    order: Order | None = None
+    date_order: Order | None = None
     decimal: Decimal | None = None
+    person_key: str | None = None
+    order: str | None = None
 
 
 def wishes_of(
-    target: str | None, max_categories: int, order: str | None, decimal: str | None
+    target: str | None,
+    max_categories: int,
+    order: str | None,
+    decimal: str | None,
+    person_key: str | None = None,
+    event_order: str | None = None,
 ) -> Wishes:
     """The wishes of somebody at a terminal.
 
@@ -95,18 +104,28 @@ def wishes_of(
         raise InputError(f"--decimal {decimal!r}: expected '.' or ','")
     known: Order | None = next((one for one in ORDERS if one == order), None)
     mark: Decimal | None = "," if decimal == "," else "." if decimal == "." else None
-    return Wishes(target, max_categories, known, mark)
+    return Wishes(target, max_categories, known, mark, person_key, event_order)
 
 
 def draft_schema(
-    frame: pd.DataFrame, name: str, target: str | None = None, max_categories: int = 64
+    frame: pd.DataFrame,
+    name: str,
+    target: str | None = None,
+    max_categories: int = 64,
+    *,
+    person_key: str | None = None,
+    order: str | None = None,
 ) -> Schema:
-    """Propose a schema that encodes `frame`.
+    """Propose a schema that encodes `frame`. The arguments are those of `Wishes`.
+
+    `person_key` becomes an id, and `order` a number or a moment, whatever they look like; what more
+    histories need is for `encoding.draft_histories`.
 
     Raises:
         InputError: as `draft`.
     """
-    return draft(frame, name, Wishes(target, max_categories)).schema
+    wishes = Wishes(target, max_categories, person_key=person_key, order=order)
+    return draft(frame, name, wishes).schema
 
 
 def draft(table: pd.DataFrame | Chunks, name: str, wishes: Wishes | None = None) -> Draft:
@@ -183,6 +202,8 @@ def _tallies(chunks: Iterable[pd.DataFrame]) -> list[Tally]:
 
 def _column(values: Values, wishes: Wishes) -> tuple[Column, list[Note]]:
     """One column, and what to tell about it."""
+    if values.name == wishes.person_key:
+        return IdColumn(name=values.name), []
     if values.name == wishes.target:
         _check_target(values)
     if values.name.startswith(UNNAMED):
@@ -198,7 +219,7 @@ def _column(values: Values, wishes: Wishes) -> tuple[Column, list[Note]]:
     which = marks_among_values(values)
     plain, marks = values.without(which), marked(values, which)
     numbers = read_numbers(plain, wishes.decimal)
-    moments = draft_moments(plain, marks, wishes.order)
+    moments = draft_moments(plain, marks, wishes.date_order)
     if values.name == wishes.target and (
         (moments is None and values.distinct <= FEW) or numbers is None
     ):
@@ -237,8 +258,14 @@ def _numbers(
 ) -> tuple[Column, list[Note]]:
     """A column of numbers: ids, codes, a few whole numbers, or amounts."""
     target = values.name == wishes.target
-    if not target and (found := named(plain, numbers=True, whole=numbers.whole)):
+    if (
+        not target
+        and values.name != wishes.order
+        and (found := named(plain, numbers=True, whole=numbers.whole))
+    ):
         return found.column, _named_notes(plain, found)
+    if values.name == wishes.order:
+        return amount(plain, numbers, marks)
     simple = numbers.form is None and not numbers.limit.any()
     read = numbers.values[numbers.read]
     if (

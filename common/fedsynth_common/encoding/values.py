@@ -3,12 +3,12 @@
 A tick is a whole number: units of `10**-decimals` for numbers, days (months, seconds, ...) since 1970
 for dates and times, units for durations. All else in this package sees ticks only.
 
-Reading depends on each cell alone, its type and its value: so a table read in pieces gives the same
-codes, and one record cannot change the codes of another. A moment or a length of time that a table holds
-by its type is read as it is; `format` is about texts. What cannot be read is missing, and counted;
-text is never guessed at: a date with less than its granularity
-("2020" for a day) is not read as its first of January. One with more is cut down and counted as
-rounded, and an offset from UTC is applied.
+How a cell is read depends on that cell alone, on its type and its value. So a table that is read in
+pieces gives the same codes, and one record cannot change the codes of another. If a table holds a moment
+or a length of time by its type, it is read as it is; `format` is about texts. A cell that cannot be read
+is missing, and is counted. A text is never guessed at: a date with less than its granularity ("2020" for
+a day) is not read as its first of January. One with more is cut down and counted as rounded, and an
+offset from UTC is applied.
 """
 
 import re

@@ -10,8 +10,8 @@ import pandas as pd
 from fedsynth_common.array_types import BoolArray, Int64Array
 from fedsynth_common.encoding.encoder import encode_column, whole_ticks
 from fedsynth_common.schema.columns import BooleanColumn, CategoricalColumn, ModelledColumn
-from fedsynth_common.schema.compiled_rules import compile_rules
 from fedsynth_common.schema.domain import MISSING, domain_of
+from fedsynth_common.schema.rule_compiler import compile_rules
 from fedsynth_common.schema.rules import Unique
 from fedsynth_common.schema.schema import Schema
 from fedsynth_common.tables import factorise

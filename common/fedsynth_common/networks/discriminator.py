@@ -1,18 +1,19 @@
 """The discriminator: a small MLP that predicts a row's columns from its others, trained with DP-SGD.
 
-Auxiliary heads (Odena, Olah & Shlens 2017), one per column, take the place of a single output that says
-real or synthetic. What they learn from records, log p(column | the others), beside a twin that learned
-the same from the generator's rows, is a discriminator: the difference is the log ratio of the two,
-column by column (pseudo-likelihood: Besag 1975; why there must be a twin: Gong et al. 2019, "Twin
-auxiliary classifiers GAN"). Two things make it teach more than one output does at the same privacy. Its
-start is free: the generator's rows alone show it all that the generator knows already. And a head's
-gradient is the difference between what a record shows and what its other columns made expect, without
-the noise of a synthetic row beside it.
+Auxiliary heads (Odena, Olah & Shlens 2017), one per column, take the place of a single output that
+says real or synthetic. What they learn from records, log p(column | the others), beside a twin that
+learned the same from the generator's rows, is a discriminator: the difference is the log ratio of the
+two, column by column (pseudo-likelihood: Besag 1975; why there must be a twin: Gong et al. 2019,
+"Twin auxiliary classifiers GAN"). For two reasons it teaches more than a single output does at the
+same privacy. Its training starts from the generator's rows, which costs no privacy and teaches it
+everything that the generator already knows. And the gradient of a head is the difference between a
+record's value and what its other columns predict, without the noise of a synthetic row beside it.
 
-Small on purpose. The norm of the noise in a DP-SGD step grows like sqrt(p) with the number p of
-parameters while the clipped gradient's norm stays at most C. No BatchNorm (it mixes records), no
-dropout, no buffers (they would leave a site without noise). tanh, because it is bounded and smooth: at a
-kink the last bit of a number decides about a gradient, and without a bound features grow with weights
+The network is small on purpose, because the norm of the noise in a DP-SGD step grows like sqrt(p)
+with the number p of parameters while the clipped gradient's norm stays at most C. It has no
+BatchNorm, which would mix records, no dropout, and no buffers, which would leave a site without
+noise. Its activation is tanh, which is smooth and bounded. At a kink, the last bit of a number could
+decide about a gradient, and without a bound the features would grow with the weights
 (`privacy/rounding.py`).
 """
 
@@ -40,7 +41,7 @@ class Discriminator(nn.Module):
     def initialise(self, frequencies: torch.Tensor, columns: int, source: torch.Generator) -> None:
         """Start at independent columns with the given frequencies (D,).
 
-        A row has as many ones as columns: features of unit size, whatever the widths are.
+        A row has as many ones as columns, so features have unit size, whatever the widths are.
         """
         with torch.no_grad():
             for layer in self.features:
@@ -96,7 +97,8 @@ def predictions(
 ) -> torch.Tensor:
     """Log-probability of every column of each row given its others: `prediction` of all at once.
 
-    The first layer is linear: computed once, less the part of the column to predict.
+    The first layer is linear. It is computed once, and the part of the predicted column is
+    subtracted.
 
     Args:
         discriminator: not wrapped.

@@ -1,15 +1,16 @@
-"""Gradients of single rows kept as factors: their norms and weighted sums without ever forming them.
+"""Norms and weighted sums of the gradients of single rows, computed from the factors of the gradients.
 
-The gradient of a linear layer for one row is an outer product of what comes back and what went in, so
-its norm is a product of norms (Goodfellow 2015, arXiv:1510.01799), and clipped gradients are summed by
-weighting one factor (ghost clipping: Li et al. 2021, arXiv:2110.05679). Here more is known: a row is
-one-hot, each of its copies lacks one column, and each column has a block of the heads to itself. With
-errors δ_m of block m, features f_m, gradients g_m of the first pre-activation of copy m and G = Σ g_m,
+The gradient of a linear layer for one row is the outer product of its output's gradient and its
+input, so its norm is a product of norms (Goodfellow 2015, arXiv:1510.01799), and clipped gradients
+are summed by weighting one factor (ghost clipping: Li et al. 2021, arXiv:2110.05679). Two more facts
+are used: a row is one-hot, each of its copies lacks one column, and each column has a block of the
+heads to itself. With errors δ_m of block m, features f_m, gradients g_m of the first pre-activation
+of copy m and G = Σ g_m,
 
     |heads|² = Σ |δ_m|² (|f_m|² + 1),    |first layer|² = (d - M + 1) |G|² + Σ |G - g_m|²,
 
-the 1 in d - M + 1 being the bias. Layers between the two are small and rare: theirs is formed for each
-row, because a norm from products of copies would lose digits where the copies cancel.
+where the 1 in d - M + 1 is the bias. Layers between the two are small and rare. Their gradients are
+formed for each row, because a norm from products of copies would lose digits when the copies cancel.
 """
 
 from collections.abc import Sequence
@@ -26,7 +27,7 @@ GRID_BITS = 24
 
 
 class Space:
-    """Memory that one piece after the other uses: allocated once, and of the same size for all."""
+    """Memory that every piece uses in turn. It is allocated once, and is as large for every piece."""
 
     def __init__(self) -> None:
         self._held: dict[str, torch.Tensor] = {}
@@ -110,7 +111,7 @@ class RowGradients:
             strict=True,
         ):
             error = torch.softmax((part @ weight.t()).add_(bias), dim=1)
-            error[torch.arange(len(truth)), truth] -= 1.0
+            error.scatter_add_(1, truth.unsqueeze(1), error.new_full((len(truth), 1), -1.0))
             error /= self.masked
             torch.mm(error, weight, out=into)
             self.errors.append(error)

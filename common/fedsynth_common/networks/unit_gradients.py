@@ -1,4 +1,4 @@
-"""Gradients of persons with several rows, for clipping: norms of sums of rows, cross terms included."""
+"""Gradients of persons with several rows, for clipping: the norms of sums over a person's rows."""
 
 import torch
 from torch.nn import functional as F  # noqa: N812 - torch's own name for it
@@ -48,9 +48,9 @@ class UnitGradients:
     ) -> torch.Tensor:
         """Squared norms (units,) of the gradients of one column's heads, from its copies (n, ...).
 
-        Each person's copies are multiplied together, filled up with zeros to as many as the person with
-        the most has. As many persons at a time as memory is set aside for: the product of both numbers
-        could be a thousand times the rows of a piece.
+        Each person's copies are multiplied with each other. They are filled up with zeros to the number
+        of copies of the person with the most. Only as many persons are multiplied at a time as fit into
+        the memory, because all of them could need a thousand times the rows of a piece.
         """
         there = F.pad(features, (0, 1), value=1.0)
         order = torch.argsort(units, stable=True)

@@ -1,7 +1,7 @@
 """The privacy core: everything that an auditor must read to believe an epsilon.
 
-One mechanism a file; nothing here imports any other part of fedsynth, so the folder can be read,
-tested and replaced alone. `PRIVACY.md` beside it leads from each claim to function, equation, test.
+Each mechanism has a file. Nothing here imports another part of fedsynth, so the folder can be read,
+tested and replaced by itself. `PRIVACY.md` beside it leads from each claim to function, equation, test.
 
 * `randomness`: where random bits come from (operating system entropy through ChaCha20).
 * `noise`: the only place that draws privacy noise (exact discrete Gaussian; Gaussian).

@@ -1,9 +1,10 @@
 """Gaussian DP: an event summed up in one number μ. For plans and numerics, never for a claim.
 
-A mechanism of μ-Gaussian DP is as hard to see through as N(0, 1) is to tell from N(μ, 1) (Dong,
-Roth and Su 2022, arXiv:1905.02383). μ is exact for Gaussian noise, close for discrete noise, and
-the limit of many small steps for DP-SGD (Bu, Dong, Long and Su 2020, arXiv:1911.11607), where it
-can be too low. What was spent comes from `accounting`; it uses μ only to choose its grid.
+To tell two neighbouring tables apart from the output of a mechanism of μ-Gaussian DP is at least as
+hard as to tell N(0, 1) from N(μ, 1) (Dong, Roth and Su 2022, arXiv:1905.02383). μ is exact for
+Gaussian noise, close for discrete noise, and the limit of many small steps for DP-SGD (Bu, Dong, Long
+and Su 2020, arXiv:1911.11607), where it can be too low. What was spent comes from `accounting`; it
+uses μ only to choose its grid.
 """
 
 import math

@@ -33,7 +33,8 @@ def composed(events: tuple[Event, ...]) -> RdpAccountant:
     """Return an accountant that holds the Rényi divergence of the events at each of `ORDERS`.
 
     The discrete Gaussian enters through its bound α Δ² / (2σ²), that of the continuous one (CKS
-    Theorem 4). Do not compose anything onto the result: it is shared.
+    Theorem 4). Orders at which dp-accounting's series does not converge are infinite: no filter
+    passes them. Do not compose anything onto the result: it is shared.
     """
     gaussian = dp_accounting.GaussianDpEvent
     accountant = RdpAccountant(ORDERS, _ADD_OR_REMOVE)
@@ -57,7 +58,7 @@ def conversion(order: float, delta: float) -> float:
 
 
 def filter_order(cap: float, delta: float) -> float:
-    """Return the order at which Gaussian noise can be spent longest: B / α is largest.
+    """Return the order that allows the most releases with Gaussian noise: B / α is largest.
 
     >>> filter_order(3.0, 1e-5), filter_order(1.0, 1e-5)
     (7.5, 18)

@@ -5,9 +5,16 @@ and refuse unknown fields; a message names the column and never quotes a record.
 """
 
 from collections.abc import Sequence
-from typing import Annotated, ClassVar, Literal, NoReturn, Self
+from typing import Annotated, Any, ClassVar, Literal, NoReturn, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
 
 MAX_TICKS = 2**51  # ticks below it survive value * 10**decimals in double precision
 MAX_ATOMS = 64
@@ -56,8 +63,16 @@ class ReadColumn(BaseColumn):
 
     stores: ClassVar[tuple[str, ...]] = ()
 
+    later: ClassVar[tuple[str, ...]] = ("missing_marks", "stored_as")
+
     missing_marks: Annotated[tuple[Text, ...], Field(max_length=64)] = ()
     stored_as: Storage | None = None
+
+    @model_serializer(mode="wrap")
+    def _without_later(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Fields that schemas did not always have are left out while unused: hashes stay."""
+        fields: dict[str, Any] = handler(self)
+        return {k: v for k, v in fields.items() if k not in self.later or v}
 
     @model_validator(mode="after")
     def _valid_marks(self) -> Self:

@@ -55,6 +55,7 @@ class NumericColumn(ReadColumn):
     'numeric'
     """
 
+    later: ClassVar[tuple[str, ...]] = ("missing_marks", "stored_as", "format")
     kind: Literal["numeric"] = "numeric"
     minimum: Finite
     maximum: Finite
@@ -79,6 +80,7 @@ class NumericColumn(ReadColumn):
 class IntegerColumn(ReadColumn):
     """A whole number (count, age, code with an order) within declared bounds."""
 
+    later: ClassVar[tuple[str, ...]] = ("missing_marks", "stored_as", "format")
     kind: Literal["integer"] = "integer"
     minimum: int
     maximum: int

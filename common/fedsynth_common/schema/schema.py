@@ -26,6 +26,7 @@ from pydantic import (
 
 from fedsynth_common.durable import write_output
 from fedsynth_common.errors import InputError
+from fedsynth_common.fault_places import Place
 from fedsynth_common.limits import MAX_SCHEMA_BYTES, printable
 from fedsynth_common.schema.columns import (
     CategoricalColumn,
@@ -36,11 +37,11 @@ from fedsynth_common.schema.columns import (
     NumberFormat,
     TextColumn,
 )
-from fedsynth_common.schema.compiled_rules import compile_rules
 from fedsynth_common.schema.domain import FineDomain, domain_of
 from fedsynth_common.schema.histories import Histories, history_layout
+from fedsynth_common.schema.rule_compiler import compile_rules
 from fedsynth_common.schema.rules import Rule, Unique, columns_of
-from fedsynth_common.validated import Place, dotted, faults_of, read_text
+from fedsynth_common.validated import dotted, faults_of, read_text
 
 Origin = Literal["declared", "drafted from data"]
 MAX_ROWS_PER_PERSON = 1_000

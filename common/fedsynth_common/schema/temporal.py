@@ -84,6 +84,7 @@ class _Moment(ReadColumn):
     """What dates and times share."""
 
     stores: ClassVar[tuple[str, ...]] = ("datetime",)
+    later: ClassVar[tuple[str, ...]] = ("missing_marks", "stored_as", "zone")
 
     minimum: Moment
     maximum: Moment

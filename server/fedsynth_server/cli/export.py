@@ -1,4 +1,4 @@
-"""`fedsynth study export`: the folder that leaves the coordinator: generator, papers, table, report."""
+"""`fedsynth study export`: writes the folder of the release: generator, documents, table, report."""
 
 import shutil
 from enum import StrEnum

@@ -1,8 +1,8 @@
 """`fedsynth study watch`: how far a study is, until it ends.
 
-Two sources: `state.json`, which the ServerApp writes, and the SuperLink's view of the run, without
-which a ServerApp that died would look busy for ever. A SuperLink that does not answer is no failure:
-the study may go on without this computer.
+It reads `state.json`, which the ServerApp writes, and asks the SuperLink about the run. Without the
+second, a ServerApp that died would seem to be at work without end. If the SuperLink does not answer,
+that is not a failure of the study, which may go on without this computer.
 """
 
 import json
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 PAUSE = 1.0
 LAST_WORDS = 5.0
-"""Seconds between the end of a run and believing that its ServerApp left no last word."""
+"""Seconds after the end of a run in which its ServerApp may still write its last state."""
 
 
 def watch(

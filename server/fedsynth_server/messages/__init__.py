@@ -1,1 +1,1 @@
-"""Messages between the coordinator and the sites: who is which site, who has answered what."""
+"""Sends messages to the sites, collects the replies, and knows which node is which site."""

@@ -1,10 +1,10 @@
-"""Enrolment: which node of the grid is which site of the plan.
+"""Enrolment: finds out which node of the grid is which site of the plan.
 
-A node is a site of the plan when its vault says so on being shown the plan and signs it with its receipt
-key. Which key is a site's is known from `study.toml`, where the coordinator wrote what the site told by
-another way; a node with any other is refused. Of a site that is not named there the key is taken as
-first shown, and another one refused from then on. A site whose node went away and came back under
-another number is enrolled again before the next message.
+The coordinator shows the plan to each node. A node is a site of the plan if its vault says so and signs
+the plan with its receipt key. The coordinator writes the receipt keys, which the sites tell by another
+way, into `study.toml`. A node with another key is refused. If `study.toml` names no key for a site, the
+first key that the site shows is taken, and any other key is refused from then on. If a site's node
+comes back under another number, the site is enrolled again before the next message.
 """
 
 import time
@@ -32,7 +32,7 @@ NOT_THE_NAMED_KEY = "another receipt key than study.toml names for it"
 NOT_SIGNED = "does not sign the plan with the receipt key that it shows"
 NO_KEY = "what it shows as its receipt key is none"
 KEY_BYTES = 32
-"""Of an Ed25519 public key: what is kept of a site is no longer than it must be."""
+"""Bytes of an Ed25519 public key; no more is stored of what a site shows as its key."""
 ASK_AGAIN = 60.0
 """Seconds until a node that did not accept the plan is asked again while enrolment lasts."""
 LATECOMER = 120.0
@@ -64,7 +64,7 @@ class Enrolment:
 
     @property
     def first_shown(self) -> list[str]:
-        """Enrolled sites whose receipt key nobody has named: it is whoever's came first."""
+        """Enrolled sites whose receipt key nobody has named, so that the first key shown was taken."""
         return [site for site in self.keys if site not in self.named]
 
     @property
@@ -104,7 +104,7 @@ class Enrolment:
         ]
 
     def welcome_latecomers(self) -> None:
-        """Enrol whoever has connected since, if a site is still missing."""
+        """Enrol the nodes that have connected since, if a site is still missing."""
         if set(self.plan.sites) - set(self.nodes):
             self._welcome(LATECOMER)
 
@@ -146,7 +146,7 @@ class Enrolment:
                 self._keys[reply.site] = reply.receipt_key
 
     def _why_not(self, reply: pb.EnrollReply) -> str:
-        """Why this node is none of the plan's sites; empty if it is one."""
+        """Why this node is not a site of the plan; empty if it is one."""
         if reply.site not in self.plan.sites or self._connected(reply.site):
             return "not a site of the plan, or one that is there already"
         if len(reply.receipt_key) != KEY_BYTES:
@@ -168,7 +168,7 @@ class Enrolment:
             return False
 
     def node_of(self, site: str) -> int | None:
-        """The site's node, after looking whether it came back as another."""
+        """The site's node, after looking whether the site came back under another number."""
         if not self._connected(site):
             self._welcome(LATECOMER)
         return self.nodes.get(site)

@@ -1,16 +1,16 @@
-"""One exchange with the sites: the same request to each, until enough have answered or time is up.
+"""Sends one request to all sites, and waits until enough have answered or the time is up.
 
-Flower's own `send_and_receive` polls every three seconds and returns replies without saying for
-whom a failure stands: an error reply for a dead node carries the SuperLink's id. So replies are matched
-by `reply_to_message_id`, and a reply that arrives after the end is never looked at again.
+Flower's own `send_and_receive` polls every three seconds, and does not say which node a failure is
+about, because an error reply for a dead node carries the SuperLink's id. So replies are matched by
+`reply_to_message_id`. A reply that arrives after the end of the exchange is not used.
 
-Some failures may be over in a minute: a node is offline (Flower's error 5), a courier was killed (8), a
+Some failures may pass within a minute: a node is offline (Flower's error 5), a courier was killed (8), a
 message or reply was lost (3, 4), a vault is being restarted, or the SuperLink does not answer. Then the
 same bytes are sent again, with longer and longer pauses, until the deadline. A vault that had computed
 its reply already sends it again from its outbox, at no charge.
 
-A site that is down must not hold up every exchange until the deadline. Sites that answered the last
-exchange are waited for until the deadline, all others only `patience` seconds longer than those.
+A site that is down must not delay every exchange until the deadline. The sites that answered the last
+exchange have time until the deadline, and all others only `patience` seconds longer than these.
 """
 
 import time
@@ -30,6 +30,10 @@ KINDS = {
     "measure": "query.measure",
     "discriminate": "train.discriminate",
     "receipt": "query.receipt",
+    "keys": "query.keys",
+    "shares": "query.shares",
+    "agree": "query.agree",
+    "unmask": "query.unmask",
 }
 NO_REPLY = "no reply before the deadline"
 NOT_CONNECTED = "not connected"
@@ -38,7 +42,7 @@ PASSING = {f"flower error {code}" for code in (3, 4, 5, 8)} | {
     NOT_CONNECTED,
     "not sent",
 }
-"""Reasons that may be gone in a minute."""
+"""Reasons for a failure that may pass within a minute."""
 LONGEST_PAUSE = 300.0
 """Seconds between two attempts, at most."""
 

@@ -1,19 +1,20 @@
-"""The checkpoint of a study: every request before it is sent, every reply before it is used.
+"""The checkpoint of a study: it stores each request before it is sent and each reply before it is used.
 
 A study is a deterministic function of its plan, its training settings and the sites' replies. So its
-checkpoint is a journal of exchanges, not of weights: a resumed study runs again from the start, takes
-journaled replies as they are and asks only for what is missing, with the journaled bytes, which a
-site answers from its outbox at no charge. Flower itself has neither checkpoint nor resume.
+checkpoint is a journal of exchanges and not of weights. A resumed study runs again from the start. It
+takes the replies in the journal as they are, and asks only for those that are missing. It sends the
+bytes that are in the journal, which a site answers from its outbox at no charge. Flower itself has
+neither checkpoint nor resume.
 
 Per exchange (method, step) there is one file for the request, one per reply, and one that closes it
 and says who failed, so that a resumed study merges the same replies and no late one:
 
     0003-discriminate.request   0003-discriminate.001.reply   0003-discriminate.closed
 
-An entry is `JSON header, newline, body` followed by the SHA-256 of both. The header repeats which entry
-this is; a reply also names the request that it answers. An entry that does not check is renamed
-`.damaged` and treated as absent: its exchange is asked again. An intact entry of another plan or of
-other training settings is refused.
+An entry is `JSON header, newline, body` followed by the SHA-256 of both. The header repeats which
+entry this is; a reply also names the request that it answers. An entry that does not fit its digest
+is renamed `.damaged` and treated as absent, and its exchange is asked again. An intact entry of
+another plan or of other training settings is refused.
 """
 
 import hashlib
@@ -38,7 +39,7 @@ class Closed:
 
 
 class NoJournal:
-    """Remembers nothing: a simulation that is over in minutes."""
+    """Stores nothing, for a simulation that takes minutes only."""
 
     damaged: tuple[str, ...] = ()
 

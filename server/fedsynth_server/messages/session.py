@@ -1,8 +1,8 @@
-"""One plan's session with its sites: who takes part, what was asked, what went wrong.
+"""A session with the sites of one plan: who takes part, what was asked, and what went wrong.
 
-`exchange` moves bytes to nodes; this file knows the plan, so it can say which node is which site, leave
-out replies that do not fit, take from the journal what was answered before, and keep the notes that
-end up in the papers.
+`exchange` sends bytes to nodes. This file knows the plan. It says which node is which site, leaves out
+replies that do not fit, takes from the journal what was answered before, and keeps the notes that are
+written into the documents of the release.
 """
 
 from bisect import bisect_right
@@ -22,10 +22,11 @@ from fedsynth_server.aggregation.marginal_queries import MarginalQueries
 from fedsynth_server.messages.enrolment import Enrolment
 from fedsynth_server.messages.exchange import Answers, Exchange, T, Timing, answered, require_quorum
 from fedsynth_server.messages.journal import Closed, NoJournal
+from fedsynth_server.messages.secure_session import OpenedSum
 from fedsynth_server.progress import StudyProgress
 
 LONGEST_RECEIPT = 600.0
-"""Seconds to wait for receipts: by then everything has been measured and paid for."""
+"""Seconds to wait for receipts. At that time everything has been measured and charged."""
 
 
 class _Parsed(NamedTuple, Generic[T]):
@@ -91,7 +92,7 @@ class Session:
         return f"{len(self.keys)} sites, ε {self.epsilon_spent(step):.3f} spent"
 
     def leave_out(self, site: str, why: str) -> None:
-        """Ask a site nothing more, so that it is charged nothing more, and name it in the papers."""
+        """Send no more requests to a site, so that it is charged no more, and note why."""
         self.left_out[site] = why
         self.notes.append(f"{site} left out from here on: {why}")
 
@@ -142,7 +143,7 @@ class Session:
         return {site: reply.content for site, reply in merged.items()}
 
     def _journaled(self, method: str, step: int, request: bytes) -> bytes:
-        """The request as it was sent first: a site was charged for those bytes and no others."""
+        """The request as it was first sent, because the sites were charged for these bytes."""
         body = self.journal.request(method, step, request)
         if body != request:
             if method == "measure":  # replies could not be read by another order
@@ -218,6 +219,14 @@ class Session:
             return queries.read(answered(pb.MeasureReply, reply).counts)
 
         return self.ask("measure", step.step, queries.request(self.plan, step), counts)
+
+    def measure_sum(self, queries: MarginalQueries, index: int) -> OpenedSum:
+        """The noisy counts of all sites together, in a secure sum.
+
+        Raises:
+            FedsynthError: this version cannot run one.
+        """
+        raise FedsynthError("this version of fedsynth cannot run a secure sum yet; plan without it")
 
     def discriminate(self, request: pb.DiscriminateRequest) -> dict[str, pb.DiscriminateReply]:
         """Each site's discriminator after the steps of this message."""

@@ -1,1 +1,1 @@
-"""A study from its plan to its result: planning, the folder on disk, the phases, the state."""
+"""Runs a study from its plan to its result: planning, the folder on disk, the phases, the state."""

@@ -1,7 +1,7 @@
-"""Writes the finished generator with its papers.
+"""Writes the finished generator with its documents.
 
-A receipt is believed only after its signature and its study have been checked; a site whose receipt is
-missing or wrong is listed with the cost of the whole plan, since that is what it may have spent.
+A receipt counts only after its signature and its study have been checked. A site whose receipt is
+missing or wrong is listed with the cost of the whole plan, because it may have spent that much.
 """
 
 from collections.abc import Sequence
@@ -73,6 +73,7 @@ def privacy_statement(
         caveats=[*([DRAFTED] if drafted else []), *caveats],
         seeded=any(seeded for _, seeded in costs),
         mechanisms=mechanisms_of(plan),
+        secure_sum=plan.secure_sum,
         contact=contact,
         expires=expires,
     )
@@ -103,7 +104,7 @@ def export(
 
 
 def _write_measurements(plan: Plan, result: StudyResult, path: Path) -> None:
-    """What the generator was held against, or nothing where it has no measurements."""
+    """What the generator was compared with, or nothing if it has no measurements."""
     path.unlink(missing_ok=True)  # of an earlier export
     if not result.measured:
         return

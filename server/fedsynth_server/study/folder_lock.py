@@ -1,4 +1,4 @@
-"""A study's folder belongs to one process at a time."""
+"""A lock that gives a study's folder to one process at a time."""
 
 import fcntl
 import os
@@ -10,7 +10,7 @@ from fedsynth_common.errors import FedsynthError
 
 
 class FolderLock:
-    """Exclusive ownership of a folder while the block runs; the kernel ends it with the process.
+    """Own a folder while the block runs. The kernel releases the lock when the process ends.
 
     Raises:
         FedsynthError: on entering, when another process owns the folder.

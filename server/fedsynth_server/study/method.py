@@ -1,4 +1,4 @@
-"""What a plan's method is, why `auto` takes it and about how long it takes: said before the start."""
+"""Says before the start what a plan's method is, why `auto` chose it, and about how long it takes."""
 
 from fedsynth_common.protocol.plan import Plan
 from fedsynth_server.study.planning import Variant, chosen
@@ -9,7 +9,7 @@ NAMES: dict[Variant, str] = {
     "marginals": "marginals of all pairs of columns",
     "gan": "discriminators, and marginals of single columns",
 }
-ACCURACY = "an estimate from public numbers, good to a factor of two"
+ACCURACY = "an estimate, good to about a factor of two; other programs make it longer"
 
 
 def method_of(plan: Plan) -> Variant:

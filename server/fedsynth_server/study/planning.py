@@ -1,4 +1,4 @@
-"""From ε to a plan: how much noise each step needs so that the whole study costs ε and no more.
+"""Makes a plan for ε: how much noise each step needs so that the whole study costs no more than ε.
 
 The budget is split in shares of μ², the squared Gaussian-DP parameter, because squares add under
 composition (Dong, Roth & Su 2022, Cor. 3.3). One factor then scales all noise until the true
@@ -18,7 +18,7 @@ from fedsynth_common.privacy.accounting import epsilon as epsilon_of
 from fedsynth_common.privacy.calibration import calibrate
 from fedsynth_common.privacy.events import DpSgdEvent, Event, GaussianEvent
 from fedsynth_common.privacy.gaussian_dp import dpsgd_noise_multiplier, mu_of, total_mu
-from fedsynth_common.protocol.plan import DiscriminatorPlan, MeasureStep, Plan
+from fedsynth_common.protocol.plan import DiscriminatorPlan, MeasureStep, Plan, SecureSum
 from fedsynth_common.schema import Schema
 
 Variant = Literal["both", "marginals", "gan"]
@@ -32,7 +32,7 @@ SHARES: dict[Variant, dict[str, float]] = {
     "gan": {"histograms": 0.15, "discriminator": 0.85},
 }
 WORTHWHILE = 45_000
-"""Records x ε / sqrt(sites) from which on the discriminators' share of the budget costs pairs little.
+"""Records x ε / sqrt(sites) from which the discriminators' share of the budget harms pairs little.
 
 Every site adds its own noise, so the mean of K sites has 1 / sqrt(K) of one site's over K times the
 records. Adult has 22,000 at ε = 1 and 5 sites: there the share makes pairs worse by a twentieth, at
@@ -74,18 +74,56 @@ def make_plan(
     delta: float,
     variant: Choice = "auto",
     rounds: Rounds | None = None,
+    secure_sum: SecureSum | None = None,
 ) -> Plan:
     """A plan whose composed ε at `delta` is between 0.992 and 0.995 of `epsilon`.
 
+    With `secure_sum` (`roster.make_secure_sum`) the sites make one noise together, and ε is that against
+    the coordinator and all readers.
+
     Raises:
-        InputError: for an ε or δ outside (0.01..100) and (1e-12..0.1), or an ε without a plan.
+        InputError: for an ε or δ outside (0.01..100) and (1e-12..0.1), an ε without a plan, or a
+            variant with discriminators in a secure sum.
     """
     if not 0.01 <= epsilon <= 100:
         raise InputError(f"--epsilon {epsilon:g}: expected a number from 0.01 to 100")
     if not 1e-12 <= delta <= 0.1:
         raise InputError(f"--delta {delta:g}: expected a number from 1e-12 to 0.1")
     rounds = rounds or Rounds()
+    if secure_sum and variant not in ("auto", "marginals"):
+        raise InputError(f"--variant {variant}: a secure sum measures marginals; leave it out")
+    if secure_sum:
+        variant = "marginals"
     variant = chosen(variant, sites=len(sites), records_per_site=records_per_site, epsilon=epsilon)
+    shares = _measure_shares(variant)
+    _refuse_huge_noise(epsilon, table)
+    measures, sigma = _noise_multipliers(variant, rounds, epsilon, delta)
+    return Plan(
+        format_version=3 if secure_sum else 2,
+        trust="secure-sum" if secure_sum else "local",
+        secure_sum=secure_sum,
+        study=study,
+        table=table,
+        sites=tuple(sites),
+        records_per_site=records_per_site,
+        epsilon=epsilon,
+        delta=delta,
+        measure=tuple(
+            MeasureStep(step=i + 1, purpose=purpose, noise_multiplier=z)  # type: ignore[arg-type]
+            for i, ((purpose, _), z) in enumerate(zip(shares, measures, strict=True))
+        ),
+        discriminator=_discriminator(len(shares) + 1, rounds, sigma, records_per_site),
+    )
+
+
+def _noise_multipliers(
+    variant: Variant, rounds: Rounds, epsilon: float, delta: float
+) -> tuple[list[float], float]:
+    """The least noise multipliers under ε: of each measurement, and of training (0 without it).
+
+    Raises:
+        InputError: there is no such noise.
+    """
     shares = _measure_shares(variant)
     gan_share = SHARES[variant].get("discriminator", 0.0)
 
@@ -107,26 +145,12 @@ def make_plan(
             )
         return planned
 
-    _refuse_huge_noise(epsilon, table)
     try:
-        measures, sigma = multipliers(calibrate(events, epsilon, delta))
+        return multipliers(calibrate(events, epsilon, delta))
     except PrivacyError:
         raise InputError(
             f"--epsilon {epsilon:g}: too large for this study; try 50 or less"
         ) from None
-    return Plan(
-        study=study,
-        table=table,
-        sites=tuple(sites),
-        records_per_site=records_per_site,
-        epsilon=epsilon,
-        delta=delta,
-        measure=tuple(
-            MeasureStep(step=i + 1, purpose=purpose, noise_multiplier=z)  # type: ignore[arg-type]
-            for i, ((purpose, _), z) in enumerate(zip(shares, measures, strict=True))
-        ),
-        discriminator=_discriminator(len(shares) + 1, rounds, sigma, records_per_site),
-    )
 
 
 def _refuse_huge_noise(epsilon: float, table: Schema) -> None:

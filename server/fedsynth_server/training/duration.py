@@ -4,8 +4,11 @@ The probe runs one step of each kind that a training repeats (a fit step, an adv
 the generator's predictor, a DP-SGD step of null training), at the size that the plan's schema makes
 likely, and multiplies by how often the plan repeats it. Nothing in it reads a record.
 
-Good to a factor of two: the number of codes is decided by noisy histograms that do not exist yet, a fit
-ends early where noise explains the rest, and other work on the computer comes and goes.
+For two tables (credit at ε = 1, Adult at ε = 10, one seed each) the probe, timed by the processor's
+clock, said 1.06 and 1.23 times the processor time that `both` took. It cannot be exact: the number of
+codes is decided by noisy histograms that do not exist yet, and a fit ends early where noise explains the
+rest. Other work on the computer is not in it: beside it these studies took 1.8 and 2.1 times as long by
+the clock.
 """
 
 import math
@@ -23,7 +26,10 @@ CODES, CATEGORIES = 24, 32
 BIN_NOISE = 4.0
 """Records of a bin over the standard deviation of the noise in it, at least (`aggregation.binning`)."""
 SITE = 1.5
-"""A site's step against the coordinator's imagined one: double precision, and a draw from records."""
+"""A site's step against the coordinator's imagined one: double precision, and a draw from records.
+
+Measured in turn at the shapes of diabetes130, credit, exclusive_ors and Adult: 1.24, 1.40, 1.56, 1.61.
+"""
 CELL, PAIR = 6e-7, 1.5e-8
 """Seconds to read and encode a cell, and to count a record's pair of columns."""
 

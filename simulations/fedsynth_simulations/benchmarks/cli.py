@@ -167,6 +167,10 @@ def large_tables(
     file_format: Annotated[
         str, typer.Option("--format", help="The file format of the table: csv or parquet.")
     ] = "csv",
+    events: Annotated[
+        int,
+        typer.Option(min=0, max=50, help="Events a person on average; 0: a table of records."),
+    ] = 0,
     scratch: Annotated[
         Path | None,
         typer.Option(help="Folder for the table. A record takes about 300 bytes as CSV."),
@@ -182,6 +186,8 @@ def large_tables(
     For example:
 
       fedsynth benchmark large --rows 100000 --rows 10000000
+
+      fedsynth benchmark large --rows 10000000 --columns 20 --events 5 --format parquet
     """
     import json
     from dataclasses import asdict
@@ -191,7 +197,7 @@ def large_tables(
     if file_format not in {"csv", "parquet"}:
         raise InputError(f"--format {file_format!r}: expected csv or parquet")
     for count in rows or [100_000, 1_000_000]:
-        figures = measure(count, columns, f".{file_format}", scratch)
+        figures = measure(count, columns, f".{file_format}", scratch, events)
         typer.echo(json.dumps(asdict(figures)) if as_json else figures.line)
 
 

@@ -4,7 +4,8 @@ A table of 50 mixed columns is written piece by piece, then a fresh process does
 with it: check, encode, keep, and count all pairs of columns. Two claims are measured, that time is
 linear in the records and that peak memory does not grow with them: only the file of codes does (100
 bytes a record here, without a name, gone with the process). Seconds are those of the processor (one
-core), so that they can be compared between a busy and an idle machine.
+core), so that they can be compared between a busy and an idle machine. With events of persons, the
+persons are in no order in the table, and the marginals are those of a study of histories.
 
 Started as `python -m fedsynth_simulations.benchmarks.large TABLE SCRATCH` it is that fresh process,
 and prints its figures as JSON; importing the libraries is in the memory, not in the time.
@@ -29,7 +30,7 @@ import pyarrow.parquet as pq
 from fedsynth_client.budget.policy import Policy
 from fedsynth_client.preflight.preflight import Inspection
 from fedsynth_client.records.sources import open_source
-from fedsynth_client.vault.measure import Axis, Marginal, Measurement, measure
+from fedsynth_client.vault.measure import Axis, Marginal, Measurement, noisy_counts_of
 from fedsynth_common.errors import FedsynthError
 from fedsynth_common.privacy.randomness import Randomness
 from fedsynth_common.schema import (
@@ -40,7 +41,9 @@ from fedsynth_common.schema import (
     NumericColumn,
     Schema,
     domains,
+    history_schema,
 )
+from fedsynth_simulations.benchmarks.large_histories import blocks, of_persons, persons_and_days
 from fedsynth_simulations.benchmarks.memory import peak_megabytes
 
 GROUPS = 24  # codes of a column in a study
@@ -54,6 +57,8 @@ class Figures:
 
     rows: int
     columns: int
+    events: int
+    blocks: int
     megabytes: float
     encode_seconds: float
     encode_peak_megabytes: float
@@ -68,17 +73,20 @@ class Figures:
     @property
     def line(self) -> str:
         """All figures for a person."""
-        pairs = self.columns * (self.columns - 1) // 2
+        people = f", {self.events} events a person" if self.events else ""
         return (
-            f"{self.rows:,} x {self.columns} ({self.megabytes:,.0f} MB): "
+            f"{self.rows:,} x {self.columns}{people} ({self.megabytes:,.0f} MB): "
             f"check and encode {self.encode_seconds:,.1f} s, {self.rows_per_second:,.0f} rows/s, "
-            f"peak {self.encode_peak_megabytes:,.0f} MB; all {pairs:,} pairs "
+            f"peak {self.encode_peak_megabytes:,.0f} MB; all {self.blocks:,} pairs "
             f"{self.measure_seconds:,.1f} s, peak {self.measure_peak_megabytes:,.0f} MB"
         )
 
 
-def schema_of(columns: int) -> Schema:
-    """Half numbers with decimals, a quarter labels, a fifth integers, the rest booleans."""
+def schema_of(columns: int, events: int = 0) -> Schema:
+    """Half numbers with decimals, a quarter labels, a fifth integers, the rest booleans.
+
+    With `events`, a row is an event of a person who has as many on average.
+    """
     kinds: list[ModelledColumn] = []
     for number in range(columns):
         name = f"column {number}"
@@ -94,13 +102,13 @@ def schema_of(columns: int) -> Schema:
             case _:
                 column = BooleanColumn(name=name)
         kinds.append(column)
-    return Schema(name="large", columns=tuple(kinds))
+    return of_persons(kinds, events) if events else Schema(name="large", columns=tuple(kinds))
 
 
-def write_table(path: Path, schema: Schema, rows: int) -> None:
+def write_table(path: Path, schema: Schema, rows: int, events: int = 0) -> None:
     """Random records; Parquet or CSV by the path's suffix."""
     writer: Any = None
-    for piece in pieces(schema, rows):
+    for piece in pieces(schema, rows, events):
         if writer is None:
             kind = pq.ParquetWriter if path.suffix == ".parquet" else pc.CSVWriter
             writer = kind(path, piece.schema)
@@ -108,7 +116,9 @@ def write_table(path: Path, schema: Schema, rows: int) -> None:
     writer.close()
 
 
-def run(rows: int, columns: int, suffix: str, folder: Path | None = None) -> Figures:
+def run(
+    rows: int, columns: int, suffix: str, folder: Path | None = None, events: int = 0
+) -> Figures:
     """Write a table, have a fresh process serve it, and remove it.
 
     Raises:
@@ -116,13 +126,13 @@ def run(rows: int, columns: int, suffix: str, folder: Path | None = None) -> Fig
     """
     with tempfile.TemporaryDirectory(dir=folder) as scratch:
         table = Path(scratch, f"large{suffix}")
-        write_table(table, schema_of(columns), rows)
+        write_table(table, schema_of(columns, events), rows, events)
         size = table.stat().st_size / (1 << 20)
-        command = [sys.executable, "-m", __name__, str(table), scratch, str(columns)]
+        command = [sys.executable, "-m", __name__, str(table), scratch, str(columns), str(events)]
         ended = subprocess.run(command, capture_output=True, text=True, check=False)
         if ended.returncode:
             raise FedsynthError(f"large: the site's process failed: {ended.stderr.strip()[-300:]}")
-        return Figures(columns=columns, megabytes=size, **json.loads(ended.stdout))
+        return Figures(columns=columns, events=events, megabytes=size, **json.loads(ended.stdout))
 
 
 def serve(table: Path, scratch: Path, schema: Schema) -> dict[str, float]:
@@ -136,9 +146,11 @@ def serve(table: Path, scratch: Path, schema: Schema) -> dict[str, float]:
     inspection.result().require_fit()
     records = inspection.records.finish(Randomness())
     encoded, peak = time.process_time(), peak_megabytes()
-    measure(records, all_pairs(schema), Randomness())
+    request = all_pairs(schema)
+    noisy_counts_of(records, request, Randomness())
     return {
         "rows": len(records),
+        "blocks": len(request.marginals),
         "encode_seconds": encoded - start,
         "encode_peak_megabytes": peak,
         "measure_seconds": time.process_time() - encoded,
@@ -148,22 +160,26 @@ def serve(table: Path, scratch: Path, schema: Schema) -> dict[str, float]:
 
 def all_pairs(schema: Schema) -> Measurement:
     """Every pair of columns, each seen through at most `GROUPS` groups."""
-    widths = [domain.width for domain in domains(schema)]
+    widths = [domain.width for domain in domains(history_schema(schema))]
     groups = [min(width, GROUPS) for width in widths]
     views = tuple(
         (np.arange(width) * group // width).astype(np.uint16)
         for width, group in zip(widths, groups, strict=True)
     )
     axes = [Axis(column, group, column) for column, group in enumerate(groups)]
+    if schema.histories is not None:
+        return Measurement(views, tuple(blocks(schema, axes)))
     return Measurement(views, tuple(Marginal(pair, 100) for pair in combinations(axes, 2)))
 
 
-def pieces(schema: Schema, rows: int) -> Iterator[pa.Table]:
+def pieces(schema: Schema, rows: int, events: int = 0) -> Iterator[pa.Table]:
     """Random records of a schema, some at a time."""
     rng = np.random.default_rng(0)
     for start in range(0, rows, _PIECE):
         count = min(_PIECE, rows - start)
         columns = {c.name: _cells(c, count, rng) for c in schema.modelled}
+        if events:
+            columns |= persons_and_days(count, max(1, rows // events), rng)
         yield pa.table(columns)
 
 
@@ -180,5 +196,5 @@ def _cells(column: ModelledColumn, count: int, rng: np.random.Generator) -> pa.A
 
 
 if __name__ == "__main__":
-    figures = serve(Path(sys.argv[1]), Path(sys.argv[2]), schema_of(int(sys.argv[3])))
+    figures = serve(Path(sys.argv[1]), Path(sys.argv[2]), schema_of(*map(int, sys.argv[3:])))
     json.dump(figures, sys.stdout)

@@ -15,7 +15,7 @@ import torch
 from fedsynth_server.training.probe import Probe
 from fedsynth_server.training.settings import TrainingSettings
 from fedsynth_simulations.benchmarks.speed_discriminator import ROWS as STEP_ROWS
-from fedsynth_simulations.benchmarks.speed_discriminator import discriminator_steps
+from fedsynth_simulations.benchmarks.speed_discriminator import discriminator_steps, site_messages
 from fedsynth_simulations.benchmarks.speed_tables import tables
 from fedsynth_simulations.benchmarks.timing import Step, Timing, beside
 
@@ -28,6 +28,7 @@ def timings(widths: Sequence[int], rows: Sequence[int], repeats: int) -> Iterato
     """All parts, the quick ones first."""
     yield from commands(repeats)
     yield from private_steps(repeats)
+    yield from site_messages(repeats)
     for width in widths:
         yield from training(width, repeats)
     for width in widths:

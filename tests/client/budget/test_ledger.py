@@ -9,8 +9,9 @@ import time
 
 import pytest
 
-from fedsynth_client.budget.ledger import Ledger, read_charges
-from fedsynth_client.budget.spending import read_account
+from fedsynth_client.budget.charge_chain import read_charges
+from fedsynth_client.budget.ledger import Ledger
+from fedsynth_client.budget.spending import read_ledger
 from fedsynth_common.errors import ErrorCode, RefusalError
 from fedsynth_common.privacy.events import CountsEvent, DpSgdEvent, GaussianEvent
 
@@ -222,9 +223,9 @@ def test_a_ledger_of_an_older_version_blocks_and_is_not_touched(tmp_path):
     database.close()
     with refusal(ErrorCode.LEDGER):
         Ledger(path, "people")
-    account = read_account(path, "people")
-    assert "older version" in account.fault
-    assert not account.charges
+    ledger = read_ledger(path, "people")
+    assert "older version" in ledger.fault
+    assert not ledger.charges
     assert len(read_charges(path)) == 2
 
 
@@ -254,8 +255,9 @@ def test_a_charge_that_cannot_be_written_is_refused(tmp_path):
 
 KILLED = """
 import sys
-from fedsynth_client.budget.spending import read_account
-from fedsynth_client.budget.ledger import Ledger, read_charges
+from fedsynth_client.budget.spending import read_ledger
+from fedsynth_client.budget.charge_chain import read_charges
+from fedsynth_client.budget.ledger import Ledger
 from fedsynth_common.privacy.events import GaussianEvent
 ledger = Ledger(sys.argv[1], "people")
 for step in range(ledger.head()[0] + 1, 100000):

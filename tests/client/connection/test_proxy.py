@@ -11,7 +11,7 @@ from command import fedsynth
 from fedsynth_client.connection import flower_processes
 from fedsynth_client.connection.approved_bundle import install
 from fedsynth_client.connection.flower_processes import keep_running
-from fedsynth_client.connection.untrusted_certificate import Distrust
+from fedsynth_client.connection.untrusted_certificate import CertificateFault
 from fedsynth_client.settings.site_config import CourierConfig
 from fedsynth_common.errors import InputError
 from fedsynth_server.superlink.app_bundle import bundle
@@ -70,7 +70,7 @@ def test_the_real_supernode_uses_the_named_proxy_alone(
         stopper = threading.Timer(60, lambda: handlers[flower_processes.signal.SIGTERM]())
         stopper.start()
         try:
-            assert keep_running(started) is Distrust.EXPIRED
+            assert keep_running(started) is CertificateFault.EXPIRED
         finally:
             stopper.cancel()
     assert set(asked) == ({f"CONNECT 127.0.0.1:{port} HTTP/1.1"} if named else set())

@@ -13,7 +13,7 @@ from command import fedsynth
 from fedsynth_client.connection import flower_processes
 from fedsynth_client.connection.approved_bundle import install
 from fedsynth_client.connection.flower_processes import keep_running
-from fedsynth_client.connection.untrusted_certificate import Distrust, distrust
+from fedsynth_client.connection.untrusted_certificate import CertificateFault, certificate_fault
 from fedsynth_server.superlink.app_bundle import bundle
 
 
@@ -29,7 +29,7 @@ def test_the_real_supernode_stops_at_once(tmp_path, handlers, courier_to, fault)
             why = keep_running(courier_to(port, authority))
         finally:
             stopper.cancel()
-    assert why is (Distrust.EXPIRED if fault == "expired" else Distrust.AUTHORITY)
+    assert why is (CertificateFault.EXPIRED if fault == "expired" else CertificateFault.AUTHORITY)
 
 
 @pytest.mark.parametrize("coordinator", ["away", "breaks off"])
@@ -54,9 +54,9 @@ def test_a_coordinator_that_is_merely_away_is_tried_again(
     ("made", "verdict"),
     [
         ({}, None),
-        ({"ends": -1}, Distrust.EXPIRED),
-        ({"begins": 1}, Distrust.NOT_YET_VALID),
-        ({"host": "192.0.2.7"}, Distrust.HOST),
+        ({"ends": -1}, CertificateFault.EXPIRED),
+        ({"begins": 1}, CertificateFault.NOT_YET_VALID),
+        ({"host": "192.0.2.7"}, CertificateFault.HOST),
         (None, None),
     ],
     ids=["valid", "expired", "not yet valid", "another host", "broken off"],
@@ -78,17 +78,17 @@ def test_the_verdict_is_openssls(tmp_path, made, verdict):
         except SystemExit as ended:
             error = ended
     assert error is not None
-    assert distrust(error) is verdict
+    assert certificate_fault(error) is verdict
 
 
 def test_an_error_that_is_its_own_cause_ends_the_search():
     one, two = ValueError(), ValueError()
     one.__cause__, two.__cause__ = two, one
-    assert distrust(one) is None
-    assert distrust(None) is None
+    assert certificate_fault(one) is None
+    assert certificate_fault(None) is None
 
 
-@pytest.mark.parametrize("why", list(Distrust))
+@pytest.mark.parametrize("why", list(CertificateFault))
 def test_the_command_ends_with_one_line_and_its_own_exit_code(tmp_path, monkeypatch, why):
     place = tmp_path / "s"
     fedsynth("site", "init", place, "--dataset=d", "--site=north", "--superlink=fed.example.org:1")

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 from command import fedsynth
 
-from fedsynth_client.budget.ledger import read_charges
+from fedsynth_client.budget.charge_chain import read_charges
 from fedsynth_common.encoding import encode
 from fedsynth_release.generator import Generator
 

@@ -12,7 +12,7 @@ import pytest
 from killed_study import grid_of, make_folder
 from small_study import SITES, make_small_plan
 
-from fedsynth_client.budget.ledger import read_charges
+from fedsynth_client.budget.charge_chain import read_charges
 from fedsynth_common.errors import FedsynthError
 from fedsynth_release.generator import Generator
 from fedsynth_release.report import StudyHistory

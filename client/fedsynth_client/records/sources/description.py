@@ -11,6 +11,12 @@ which database to ask. Exactly one of two forms:
     url_file = "database.url"      # a file that is closed to others (chmod 600); or
     url_variable = "FEDSYNTH_DB"   # an environment variable; these two may hold a password
     table = "registry.patients"    # or: query = "SELECT ... "
+
+Where rows are events of persons and the columns of persons are in a table of their own, either form may
+also say
+
+    persons = "persons.csv"        # a file, a folder of parts or another description
+    person_key = "person"          # the column by which both tables are joined
 """
 
 import os
@@ -22,6 +28,7 @@ from pydantic import BaseModel, ConfigDict, model_validator
 
 from fedsynth_client.records.sources.database import DatabaseSource, has_password
 from fedsynth_client.records.sources.files import FileSource, FolderSource
+from fedsynth_client.records.sources.joined import JoinedSource
 from fedsynth_client.records.sources.source import Source
 from fedsynth_common.errors import InputError
 from fedsynth_common.tables import Delimiter, Dialect, Encoding
@@ -43,6 +50,8 @@ class Description(BaseModel):
     url_variable: str | None = None
     table: str | None = None
     query: str | None = None
+    persons: Path | None = None
+    person_key: str | None = None
 
     @model_validator(mode="after")
     def _one_form(self) -> Self:
@@ -55,6 +64,8 @@ class Description(BaseModel):
         asked = (self.table is not None) + (self.query is not None)
         if asked != (self.file is None):
             raise ValueError("a database needs one of table and query, a file neither")
+        if (self.persons is None) != (self.person_key is None):
+            raise ValueError("persons and person_key: give both, or neither")
         return self
 
     def source(self, folder: Path) -> Source:
@@ -63,6 +74,13 @@ class Description(BaseModel):
         Raises:
             InputError: no address, or one whose password is where others could read it.
         """
+        source = self._table(folder)
+        if self.persons is None or self.person_key is None:
+            return source
+        persons = open_source(folder / self.persons.expanduser(), one_table=True)
+        return JoinedSource(source, persons, self.person_key)
+
+    def _table(self, folder: Path) -> Source:
         if self.file is not None:
             dialect = Dialect(delimiter=self.delimiter, encoding=self.encoding)
             return FileSource(folder / self.file.expanduser(), dialect)
@@ -82,14 +100,16 @@ class Description(BaseModel):
         return _secret(folder / (self.url_file or Path()).expanduser())
 
 
-def open_source(path: Path) -> Source:
+def open_source(path: Path, *, one_table: bool = False) -> Source:
     """The source that a path names. Nothing is read but a description.
 
     Raises:
-        InputError: a faulty description.
+        InputError: a faulty description, or one of two tables where `one_table` is expected.
     """
     if path.suffix == ".toml":
         described = read_settings(path, Description, f"{WHAT} {path}")
+        if one_table and described.persons is not None:
+            raise InputError(f"{WHAT} {path}: persons: expected one table here, not two")
         try:
             return described.source(path.absolute().parent)
         except InputError as error:

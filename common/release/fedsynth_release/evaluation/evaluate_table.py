@@ -31,9 +31,11 @@ from fedsynth_release.evaluation.results import (
     Attack,
     CopyRow,
     Evaluation,
+    Fidelity,
     Settings,
     Sizes,
     TableRole,
+    Utility,
 )
 from fedsynth_release.evaluation.table_fidelity import table_fidelity
 from fedsynth_release.evaluation.utility import Learner
@@ -110,21 +112,64 @@ def evaluate_table(
         InputError: a table lacks a column of the schema or has too few rows.
     """
     start = time.monotonic()
-    _check(train, holdout, synthetic, schema)
-    for name in quasi_identifiers:
-        if name not in {column.name for column in schema.modelled}:
-            raise InputError(
-                f"quasi-identifier {name!r}: not a modelled column of the schema; name one of those"
-            )
+    _check(train, holdout, synthetic, schema, quasi_identifiers)
     effort = QUICK if quick else FULL
+    settings = Settings(
+        seed=seed,
+        quick=quick,
+        max_rows=effort.rows,
+        max_attacks=effort.attempts,
+        quasi_identifiers=tuple(quasi_identifiers),
+        epsilon=epsilon,
+        delta=delta,
+    )
     rng = np.random.default_rng(seed)
+    fidelity, utility = _fidelity_and_utility(train, holdout, synthetic, schema, effort, rng, say)
+    attack_results: tuple[Attack, ...] = ()
+    copies: tuple[CopyRow, ...] = ()
+    if attacks:
+        frames = {"synthetic": synthetic, **_references(train, schema, settings, rng, say)}
+        attack_results, copies = _attacks(train, holdout, schema, settings, frames, say)
+    return Evaluation(
+        table=schema.name,
+        target=schema.target,
+        sizes=_sizes(train, holdout, synthetic, schema),
+        settings=settings,
+        seconds=round(time.monotonic() - start, 1),
+        fidelity=fidelity,
+        utility=utility,
+        attacks=attack_results,
+        copies=copies,
+        notes=_notes(attack_results, train, holdout),
+    )
+
+
+def _sizes(
+    train: pd.DataFrame, holdout: pd.DataFrame, synthetic: pd.DataFrame, schema: Schema
+) -> Sizes:
+    return Sizes(
+        train=len(train),
+        holdout=len(holdout),
+        synthetic=len(synthetic),
+        columns=len(schema.modelled),
+    )
+
+
+def _fidelity_and_utility(
+    train: pd.DataFrame,
+    holdout: pd.DataFrame,
+    synthetic: pd.DataFrame,
+    schema: Schema,
+    effort: Effort,
+    rng: np.random.Generator,
+    say: Say,
+) -> tuple[Fidelity, Utility]:
+    """Compare the synthetic rows, the hold-out and independent columns with the training rows."""
     small_train, small_test, small_synthetic = (
         _at_most(frame, effort.rows, rng) for frame in (train, holdout, synthetic)
     )
     floor = independent_columns(small_train, len(small_train), rng)
     tables: Frames = {"synthetic": small_synthetic, "hold-out": small_test, "independent": floor}
-    attack_results: tuple[Attack, ...] = ()
-    copies: tuple[CopyRow, ...] = ()
     fidelity = table_fidelity(small_train, tables, schema, say, effort.detection_rows)
     utility = table_utility(
         small_train,
@@ -136,52 +181,13 @@ def evaluate_table(
         regressions=effort.regressions,
         learners=effort.learners,
     )
-    if attacks:
-        setup = AttackSetup.of(
-            train,
-            holdout,
-            schema,
-            attempts=effort.attempts,
-            seed=seed,
-            epsilon=epsilon,
-            delta=delta,
-        )
-        frames: Frames = {
-            "synthetic": synthetic,
-            **_references(train, schema, quasi_identifiers, rng, say),
-        }
-        attack_results, copies = _attacks(setup, frames, say)
-    return Evaluation(
-        table=schema.name,
-        target=schema.target,
-        sizes=Sizes(
-            train=len(train),
-            holdout=len(holdout),
-            synthetic=len(synthetic),
-            columns=len(schema.modelled),
-        ),
-        settings=Settings(
-            seed=seed,
-            quick=quick,
-            max_rows=effort.rows,
-            max_attacks=effort.attempts,
-            quasi_identifiers=tuple(quasi_identifiers),
-            epsilon=epsilon,
-            delta=delta,
-        ),
-        seconds=round(time.monotonic() - start, 1),
-        fidelity=fidelity,
-        utility=utility,
-        attacks=attack_results,
-        copies=copies,
-        notes=_notes(attack_results, train, holdout),
-    )
+    return fidelity, utility
 
 
 def _references(
     train: pd.DataFrame,
     schema: Schema,
-    quasi_identifiers: Sequence[str],
+    settings: Settings,
     rng: np.random.Generator,
     say: Say,
 ) -> Frames:
@@ -190,7 +196,7 @@ def _references(
     return {
         "pseudonymised": pseudonymised(train, schema),
         "k-anonymised": k_anonymised(
-            train, schema, rng, quasi_identifiers=tuple(quasi_identifiers) or None
+            train, schema, rng, quasi_identifiers=settings.quasi_identifiers or None
         ),
         "independent": independent_columns(train, len(train), rng),
         "leaky": leaky_table(train, len(train), rng),
@@ -198,9 +204,23 @@ def _references(
 
 
 def _attacks(
-    setup: AttackSetup, frames: Frames, say: Say
+    train: pd.DataFrame,
+    holdout: pd.DataFrame,
+    schema: Schema,
+    settings: Settings,
+    frames: Frames,
+    say: Say,
 ) -> tuple[tuple[Attack, ...], tuple[CopyRow, ...]]:
     """Run all attacks and the copy check on all tables."""
+    setup = AttackSetup.of(
+        train,
+        holdout,
+        schema,
+        attempts=settings.max_attacks,
+        seed=settings.seed,
+        epsilon=settings.epsilon,
+        delta=settings.delta,
+    )
     cells = {role: setup.features.cells(frame) for role, frame in frames.items()}
     attacks = run_attacks(cells, setup, say)
     say("copy check")
@@ -214,7 +234,11 @@ def _at_most(frame: pd.DataFrame, rows: int | None, rng: np.random.Generator) ->
 
 
 def _check(
-    train: pd.DataFrame, holdout: pd.DataFrame, synthetic: pd.DataFrame, schema: Schema
+    train: pd.DataFrame,
+    holdout: pd.DataFrame,
+    synthetic: pd.DataFrame,
+    schema: Schema,
+    quasi_identifiers: Sequence[str],
 ) -> None:
     named = {"training": train, "held-out": holdout, "synthetic": synthetic}
     for name, frame in named.items():
@@ -226,6 +250,11 @@ def _check(
             if column.name not in frame.columns:
                 fault = f"has no column {column.name!r} although the schema does"
                 raise InputError(f"evaluation: the {name} table {fault}")
+    for name in quasi_identifiers:
+        if name not in {column.name for column in schema.modelled}:
+            raise InputError(
+                f"quasi-identifier {name!r}: not a modelled column of the schema; name one of those"
+            )
 
 
 def _notes(

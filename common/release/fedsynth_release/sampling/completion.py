@@ -39,7 +39,7 @@ from fedsynth_common.schema import (
     Schema,
     domain_of,
 )
-from fedsynth_common.schema.compiled_rules import compile_rules
+from fedsynth_common.schema.rule_compiler import compile_rules
 from fedsynth_common.tables import as_number, as_text, factorise
 from fedsynth_release.generator_network import GeneratorNetwork
 from fedsynth_release.sampling.combinations import JointColumns, cells_of_values

@@ -27,7 +27,7 @@ import pandas as pd
 from fedsynth_common.array_types import Float32Array, Float64Array, Int64Array, UInt16Array
 from fedsynth_common.errors import InputError
 from fedsynth_common.schema import Schema, domain_of
-from fedsynth_common.schema.compiled_rules import compile_rules
+from fedsynth_common.schema.rule_compiler import compile_rules
 from fedsynth_common.schema.tick_set import TickSet, leaf_values
 from fedsynth_release.decoding import Codebook
 from fedsynth_release.decoding.codebook import group_totals

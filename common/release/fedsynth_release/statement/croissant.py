@@ -72,12 +72,7 @@ def croissant(
     shape = FORMATS.get("".join(table.suffixes[-2:]).lower()) or FORMATS.get(table.suffix.lower())
     if shape is None:
         raise InputError(f"{table}: expected a table of the kind {', '.join(FORMATS)}")
-    epsilon = statement.epsilon_if_people_are_at_one_site_only
-    guarantee = (
-        f"({epsilon:.4f}, {statement.delta:g})-differential privacy for {statement.unit} at one site"
-        if statement.private
-        else "; ".join(statement.caveats)
-    )
+    guarantee = _guarantee(statement)
     return {
         "@context": context(),
         "@type": "sc:Dataset",
@@ -104,17 +99,7 @@ def croissant(
         "rai:dataUseCases": "The records can be used to develop software, to explore the table, to "
         "teach, and to try out first models. Findings that matter have to be checked against real "
         "records.",
-        "distribution": [
-            {
-                "@type": "cr:FileObject",
-                "@id": "table",
-                "name": table.name,
-                "contentUrl": quote(table.name),
-                "contentSize": f"{table.stat().st_size} B",
-                "encodingFormat": shape,
-                "sha256": sha256_of(table),
-            }
-        ],
+        "distribution": [_file_object(table, shape)],
         "recordSet": [
             {
                 "@type": "cr:RecordSet",
@@ -124,6 +109,25 @@ def croissant(
                 "field": [_field(name, schema) for name in columns],
             }
         ],
+    }
+
+
+def _guarantee(statement: PrivacyStatement) -> str:
+    if not statement.private:
+        return "; ".join(statement.caveats)
+    epsilon = statement.epsilon_if_people_are_at_one_site_only
+    return f"({epsilon:.4f}, {statement.delta:g})-differential privacy for {statement.unit} at one site"
+
+
+def _file_object(table: Path, encoding: str) -> dict[str, Any]:
+    return {
+        "@type": "cr:FileObject",
+        "@id": "table",
+        "name": table.name,
+        "contentUrl": quote(table.name),
+        "contentSize": f"{table.stat().st_size} B",
+        "encodingFormat": encoding,
+        "sha256": sha256_of(table),
     }
 
 

@@ -1,0 +1,330 @@
+"""The secure sum as a protocol: the sum is exact, and nothing else can be read from what parties send.
+
+What vaults do with it, and in which order they write it down, is in `test_secure_vault.py`.
+"""
+
+import itertools
+
+import numpy as np
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from scipy.stats import chisquare
+from secure_parties import Parties, make_counts
+
+from fedsynth_common.errors import ErrorCode, FedsynthError, RefusalError
+from fedsynth_common.secure_sum import agreement, masks, opening, shamir, shares
+from fedsynth_common.secure_sum.keys import PartyKeys, StepKeys, sign_keys
+from fedsynth_common.secure_sum.roster import roster_of
+
+pytestmark = pytest.mark.privacy
+
+
+def refused(code, call, *arguments):
+    with pytest.raises(RefusalError) as caught:
+        call(*arguments)
+    assert caught.value.code is code
+
+
+@pytest.mark.parametrize("word_bytes", [4, 8])
+@pytest.mark.parametrize(("count", "colluders"), [(3, 1), (5, 1), (7, 2)])
+def test_the_sum_is_the_plain_sum_for_every_set_of_survivors(count, colluders, word_bytes):
+    everybody = Parties(count, colluders, word_bytes)
+    threshold = everybody.roster.threshold
+    counts = make_counts(everybody.present)
+    for size in range(threshold, count + 1):
+        for inside in itertools.combinations(everybody.present, size):
+            holders = inside[-threshold:]  # those of the set that still answer
+            expected = sum(counts[party] for party in inside)
+            opened = everybody.opened(counts, inside, holders)
+            assert opened.dtype == np.int64
+            assert (opened == expected).all()
+
+
+def test_sites_that_were_never_there_are_no_hindrance():
+    four = Parties(5, 1, present=(0, 2, 3, 4))
+    counts = make_counts(four.present)
+    opened = four.opened(counts, four.present, four.present)
+    assert (opened == sum(counts.values())).all()
+
+
+def test_extreme_counts_wrap_and_come_back():
+    for word_bytes, most in ((4, 2**31 - 1), (8, 2**63 - 1)):
+        three = Parties(3, 1, word_bytes)
+        counts = {0: np.array([most, -most]), 1: np.array([-most, 1]), 2: np.array([5, -1])}
+        assert three.opened(counts, (0, 1, 2), (0, 1, 2)).tolist() == [5, -most]
+
+
+@pytest.mark.parametrize("value", [0, 1, 2**31 - 1, -5])
+@pytest.mark.parametrize("word_bytes", [4, 8])
+def test_a_masked_input_is_uniform_whatever_the_counts(value, word_bytes):
+    three = Parties(3, 1, word_bytes)
+    sent = three.masked(np.full(40_000, value), 0, three.at())
+    for byte in range(word_bytes):
+        seen = np.bincount(sent.view(np.uint8)[byte::word_bytes], minlength=256)
+        assert chisquare(seen).pvalue > 1e-6
+
+
+def test_without_one_share_of_the_self_mask_the_sum_stays_closed():
+    five = Parties(5, 1)
+    counts = make_counts(five.present)
+    with pytest.raises(FedsynthError, match="only 3 of the 4 sites"):
+        five.opened(counts, five.present, (0, 1, 2))
+
+
+def test_a_masked_input_without_its_self_mask_is_still_uniform():
+    """The pair masks alone hide it: from whoever learned the seed, and nothing of other parties."""
+    three = Parties(3, 1)
+    at = three.at()
+    sent = three.masked(np.zeros(40_000, np.int64), 0, at)
+    masks.add_self_mask(sent, three.own[0].steps[1].seed, at, remove=True)
+    assert chisquare(np.bincount(sent.view(np.uint8), minlength=256)).pvalue > 1e-6
+
+
+def test_a_masked_input_without_its_pair_masks_is_still_uniform():
+    """The self-mask alone hides the input of a party that was late, whose mask key was put together."""
+    three = Parties(3, 1)
+    at = three.at()
+    sent = three.masked(np.zeros(40_000, np.int64), 0, at)
+    for other in (1, 2):
+        secret = masks.agreed(three.own[0].steps[1].mask, three.own[other].public.steps[1].mask)
+        masks.add_pair_mask(sent, secret, 0, other, at, remove=True)
+    assert chisquare(np.bincount(sent.view(np.uint8), minlength=256)).pvalue > 1e-6
+
+
+def differ_everywhere(one, other):
+    """Of words that agree by chance in 2^-64 of the places."""
+    return (one != other).all()
+
+
+def test_inputs_to_different_requests_steps_sets_and_rosters_do_not_cancel():
+    """The difference of a party's inputs is never that of its counts, whatever was asked twice."""
+    four = Parties(4, 1)
+    zero = np.zeros(200, np.int64)
+    first = four.masked(zero, 0, four.at())
+    other_roster = masks.SumStep(
+        1,
+        four.present,
+        bytes(range(32)),
+        roster_of(four.terms, {p: four.shown(p) for p in (0, 1, 2)}),
+    )
+    others = [
+        four.at(request=bytes(32)),
+        four.at(step=2),
+        four.at(parties=(0, 1, 2)),
+        masks.SumStep(1, (0, 1, 2), bytes(range(32)), other_roster.roster),
+    ]
+    for at in others:
+        assert differ_everywhere(first, four.masked(zero, 0, at))
+        # nor do the self-masks or the masks of a pair agree when taken by themselves
+        for add in (
+            lambda words, at: masks.add_self_mask(words, four.own[0].steps[1].seed, at),
+            lambda words, at: masks.add_pair_mask(words, bytes(32), 0, 1, at),
+        ):
+            one, other = np.zeros(200, np.uint64), np.zeros(200, np.uint64)
+            add(one, four.at())
+            add(other, at)
+            assert differ_everywhere(one, other)
+
+
+def test_self_mask_and_pair_mask_of_one_secret_differ():
+    three = Parties(3, 1)
+    one, other = np.zeros(200, np.uint64), np.zeros(200, np.uint64)
+    masks.add_self_mask(one, bytes(32), three.at())
+    masks.add_pair_mask(other, bytes(32), 0, 1, three.at())
+    assert differ_everywhere(one, other)
+
+
+def test_what_opens_one_step_says_nothing_about_another():
+    two = PartyKeys.new(Parties(3, 1).terms)
+    secrets = [
+        two.channel,
+        *(part for keys in two.steps.values() for part in (keys.mask, keys.seed)),
+    ]
+    assert len(set(secrets)) == 5
+    assert all(len(secret) == 32 for secret in secrets)
+    assert PartyKeys.new(Parties(3, 1).terms) != two
+
+
+# who is who
+
+
+def test_keys_that_the_planned_site_did_not_sign_are_refused():
+    five = Parties(5, 1)
+    shown = {party: five.shown(party) for party in five.present}
+    roster_of(five.terms, shown)
+    swapped = shown | {0: shown[1]}
+    stranger = Ed25519PrivateKey.generate()
+    public = five.own[0].public.to_bytes()
+    invented = shown | {0: (public, sign_keys(five.terms, 0, public, stranger))}
+    replaced = shown | {0: (PartyKeys.new(five.terms).public.to_bytes(), shown[0][1])}
+    for forged in (swapped, invented, replaced):
+        refused(ErrorCode.PAYLOAD, roster_of, five.terms, forged)
+
+
+def test_keys_of_another_study_are_refused():
+    one = Parties(3, 1)
+    other = Parties(3, 1, digest=b"\x01" * 32, signing=one.signing)
+    shown = {party: one.shown(party) for party in one.present}
+    refused(ErrorCode.PAYLOAD, roster_of, other.terms, shown)
+
+
+def test_keys_of_one_site_do_not_pass_for_another_with_the_same_receipt_key():
+    """Should a plan name one key twice, a vault must not be made to be two parties."""
+    key = Ed25519PrivateKey.generate()
+    three = Parties(3, 1, signing=[key, key, Ed25519PrivateKey.generate()])
+    shown = {0: three.shown(0), 1: three.shown(0), 2: three.shown(2)}
+    refused(ErrorCode.PAYLOAD, roster_of, three.terms, shown)
+
+
+def test_keys_that_give_everybody_the_same_secret_are_refused():
+    three = Parties(3, 1)
+    shown = {party: three.shown(party) for party in three.present}
+    honest = three.own[0].public
+    for weak in (
+        PartyKeys(bytes(32), honest.steps),
+        PartyKeys(honest.channel, honest.steps | {2: StepKeys(bytes(32), bytes(32))}),
+    ):
+        public = weak.to_bytes()
+        forged = shown | {0: (public, sign_keys(three.terms, 0, public, three.signing[0]))}
+        refused(ErrorCode.PAYLOAD, roster_of, three.terms, forged)
+
+
+def test_too_few_or_unknown_parties_are_no_roster():
+    five = Parties(5, 1)
+    shown = {party: five.shown(party) for party in five.present}
+    few = {party: shown[party] for party in (0, 1, 2)}
+    refused(ErrorCode.POLICY, roster_of, five.terms, few)
+    refused(ErrorCode.PAYLOAD, roster_of, five.terms, {**shown, 5: shown[0]})
+    refused(ErrorCode.PAYLOAD, roster_of, five.terms, shown | {0: (b"", b"")})
+
+
+def test_shares_can_be_read_by_their_receiver_alone():
+    four = Parties(4, 1)
+    content = shares.make_shares(four.own[0], four.roster)[1]
+    box = shares.seal(four.own[0], 0, 1, four.roster, content)
+    assert len(box) == shares.box_bytes(2)
+    assert content not in box
+    assert shares.unseal(four.own[1], 1, 0, four.roster, box) == content
+    nothing = shamir.NO_SHARE * 4
+    assert shares.unseal(four.own[2], 2, 0, four.roster, box) == nothing  # another party
+    assert shares.unseal(four.own[1], 1, 2, four.roster, box) == nothing  # another sender
+    changed = bytes([*box[:-1], box[-1] ^ 1])
+    assert shares.unseal(four.own[1], 1, 0, four.roster, changed) == nothing
+    assert shares.unseal(four.own[1], 1, 0, four.roster, b"") == nothing
+    assert shares.unseal(four.own[0], 0, 1, four.roster, box) == nothing  # sent back to its sender
+
+
+def test_shares_sealed_under_another_roster_cannot_be_read():
+    """A split roster: the coordinator showed two parties different lists."""
+    four = Parties(4, 1)
+    smaller = roster_of(four.terms, {party: four.shown(party) for party in (0, 1, 2)})
+    content = shares.make_shares(four.own[0], smaller)[1]
+    box = shares.seal(four.own[0], 0, 1, smaller, content)
+    assert shares.unseal(four.own[1], 1, 0, four.roster, box) == shamir.NO_SHARE * 4
+
+
+def test_each_party_shows_one_of_the_two_shares():
+    five = Parties(5, 1)
+    at, inside = five.at(), (0, 1, 2, 3)
+    own, boxes = five.own[0], five.boxes[0]
+    shown = shares.revealed(own, 1, {p: boxes[p] for p in at.parties}, inside)
+    for party, share in shown.items():
+        of_mask = shares.mask_share(own, boxes[party], 1)
+        of_seed = shares.seed_share(own, boxes[party], 1)
+        assert share == (of_seed if party in inside else of_mask)
+        assert of_mask != of_seed
+        assert len(share) == shamir.SHARE_BYTES
+
+
+# which set is opened
+
+
+def test_sets_that_a_party_must_not_open():
+    five = Parties(5, 1)
+    at = five.at(parties=(0, 1, 2, 3))
+    agreement.check_set(five.terms, at, (0, 1, 2, 3), 0)
+    for code, inside, party in (
+        (ErrorCode.PAYLOAD, (0, 1, 2, 3, 4), 0),  # not all of them have masks in the sum
+        (ErrorCode.PAYLOAD, (0, 1, 2, 3), 4),  # it is not in it itself
+        (ErrorCode.POLICY, (0, 1, 2), 0),  # fewer than K - c
+    ):
+        refused(code, agreement.check_set, five.terms, at, inside, party)
+
+
+def test_a_set_must_be_as_large_as_it_takes_to_open_it():
+    three = Parties(3, 1)
+    refused(ErrorCode.POLICY, agreement.check_set, three.terms, three.at(), (0, 1), 0)
+
+
+def test_a_set_is_opened_at_t_signatures_of_its_parties():
+    five = Parties(5, 1)
+    at, inside = five.at(), (0, 1, 2, 3)
+    signed = [(p, agreement.sign_set(at, inside, five.signing[p])) for p in five.present]
+    agreement.check_signatures(five.terms, at, inside, signed[:4])
+    check = agreement.check_signatures
+    refused(ErrorCode.POLICY, check, five.terms, at, inside, signed[:3])
+    refused(ErrorCode.POLICY, check, five.terms, at, inside, [*signed[:3], signed[0]])
+    refused(ErrorCode.PAYLOAD, check, five.terms, at, inside, signed)  # 4 is not in the set
+    swapped = [(1, signed[0][1]), *signed[1:4]]
+    refused(ErrorCode.PAYLOAD, check, five.terms, at, inside, swapped)
+
+
+def test_a_signature_is_for_one_set_of_one_sum():
+    five = Parties(5, 1)
+    at, inside = five.at(), (0, 1, 2, 3)
+    signed = [(p, agreement.sign_set(at, inside, five.signing[p])) for p in inside]
+    for other_at, other_set in (
+        (at, (0, 1, 2, 3, 4)),
+        (five.at(step=2), inside),
+        (five.at(request=bytes(32)), inside),
+        (five.at(parties=inside), inside),
+    ):
+        check = agreement.check_signatures
+        refused(ErrorCode.PAYLOAD, check, five.terms, other_at, other_set, signed)
+
+
+@pytest.mark.parametrize(("count", "colluders"), [(3, 1), (4, 1), (5, 1), (6, 2), (7, 2)])
+def test_two_sets_are_never_both_opened_whatever_is_shown_to_whom(count, colluders):
+    """Every way to show the honest parties one of two sets; colluders show everything they hold.
+
+    Whoever could put together both secrets of one honest party would read that party's input.
+    """
+    terms = Parties(count, colluders).terms
+    for present in range(terms.least, count + 1):
+        t = terms.threshold(present)
+        if t > present:
+            continue
+        honest = present - colluders
+        for shown_first in range(honest + 1):
+            seeds, mask_keys = shown_first + colluders, honest - shown_first + colluders
+            assert not (seeds >= t and mask_keys >= t)
+
+
+# what the coordinator notices
+
+
+def test_wrong_shares_are_noticed_and_not_summed():
+    four = Parties(4, 1)
+    at, inside = four.at(), (0, 1, 2)
+    counts = make_counts(four.present)
+    inputs = {party: four.masked(counts[party], party, at) for party in inside}
+    for target in (1, 3):  # a seed, and the mask key of the party that vanished
+        shown = four.shown_shares(inside, at, inside)
+        shown[0][target] = shares.mask_share(four.own[0], four.boxes[0][2], 2)
+        with pytest.raises(FedsynthError, match=f"shares of site {target} do not give"):
+            opening.opened_sum(four.terms, at, inputs, shown)
+    shown = four.shown_shares(inside, at, inside)
+    shown[0][1] = shamir.NO_SHARE
+    with pytest.raises(FedsynthError, match="only 2 of the 3 sites"):
+        opening.opened_sum(four.terms, at, inputs, shown)
+
+
+def test_a_sum_over_another_set_than_was_opened_is_noise():
+    """Shares for one set applied to the inputs of another: the masks stay on."""
+    five = Parties(5, 1)
+    counts = {party: np.zeros(200, np.int64) for party in five.present}
+    at = five.at()
+    inputs = {party: five.masked(counts[party], party, at) for party in (0, 1, 2, 3)}
+    shown = five.shown_shares(five.present, at, five.present)
+    with pytest.raises(FedsynthError, match="site 4 do not give"):
+        opening.opened_sum(five.terms, at, inputs, shown)
