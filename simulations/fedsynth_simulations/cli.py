@@ -236,7 +236,7 @@ def _run(tables: "Tables", simulation: "Simulation", wanted: "Wanted", as_json: 
 
     console = Console(stderr=True)
     show_notes(tables.notes, console)
-    if not as_json:
+    if not as_json and (tables.schema.unmodelled or tables.notes):
         console.print(counted(tables.schema), highlight=False, soft_wrap=True, markup=False)
 
     def say(plan: "Plan") -> None:

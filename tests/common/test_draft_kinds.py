@@ -261,3 +261,22 @@ def test_a_table_in_pieces_is_drafted_like_a_whole_one():
 def test_a_wrong_type_gets_a_sentence():
     with pytest.raises(InputError, match="expected a pandas DataFrame, got str"):
         draft("patients.csv", "t")
+
+
+def test_rules_that_hold_in_every_row_are_proposed():
+    days = cells(lambda k: np.datetime64("2015-01-01") + CHANCE.randint(0, 900))
+    codes = cells(lambda k: "ABCD"[k % 4])
+    frame = pd.DataFrame(
+        {
+            "begun": [str(day) for day in days],
+            "ended": [str(day + CHANCE.randint(0, 9)) for day in days],
+            "code": codes,
+            "label": [{"A": "ant", "B": "bee", "C": "cat", "D": "dog"}[code] for code in codes],
+            "other": cells(lambda k: str(CHANCE.randint(0, 900))),
+        }
+    )
+    pair, order = draft(frame, "t").schema.rules
+    assert (pair.columns, len(pair.combinations)) == (("code", "label"), 4)
+    assert (order.low, order.high) == ("begun", "ended")
+    frame.loc[ROWS - 1, "ended"] = "2014-12-31"  # one row breaks it
+    assert [rule.rule for rule in draft(frame, "t").schema.rules] == ["fixed_combinations"]

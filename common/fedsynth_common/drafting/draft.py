@@ -38,6 +38,7 @@ from fedsynth_common.drafting.moments import ORDERS, Order, draft_moments
 from fedsynth_common.drafting.notes import Note
 from fedsynth_common.drafting.numbers import Numbers, amount, read_numbers
 from fedsynth_common.drafting.persons import ID_NAME, Named, named, rows_of_a_person, running_number
+from fedsynth_common.drafting.rules import with_rules
 from fedsynth_common.drafting.tally import Tally, Values
 from fedsynth_common.errors import InputError
 from fedsynth_common.identifiers.headings import names_a_person
@@ -48,6 +49,7 @@ from fedsynth_common.validated import first_fault
 
 Decimal = Literal[".", ","]
 Chunks = Callable[[], Iterable[pd.DataFrame]]
+FIRST_ROWS = 5_000  # among which rules are looked for
 ROWS = 1 << 16  # of a table in memory that are looked at in one go
 
 
@@ -75,6 +77,7 @@ class Wishes:
         decimal: The decimal mark.
         person_key: The column that names the person, if a row is an event of a person: an id.
         order: The column that orders a person's events: a number or a moment, whatever it looks like.
+        rules: Whether rules that hold in every row are proposed.
     """
 
     target: str | None = None
@@ -83,6 +86,7 @@ class Wishes:
     decimal: Decimal | None = None
     person_key: str | None = None
     order: str | None = None
+    rules: bool = True
 
 
 def wishes_of(
@@ -124,7 +128,7 @@ def draft_schema(
     Raises:
         InputError: as `draft`.
     """
-    wishes = Wishes(target, max_categories, person_key=person_key, order=order)
+    wishes = Wishes(target, max_categories, person_key=person_key, order=order, rules=False)
     return draft(frame, name, wishes).schema
 
 
@@ -144,7 +148,8 @@ def draft(table: pd.DataFrame | Chunks, name: str, wishes: Wishes | None = None)
     _check_type(table)
     if wishes.max_categories < 1:
         raise InputError("max_categories must be at least 1")
-    tallies = _tallies(_pieces(table) if isinstance(table, pd.DataFrame) else table())
+    chunks = (lambda: _pieces(table)) if isinstance(table, pd.DataFrame) else table
+    tallies, first = _tallies(chunks())
     if not tallies or not (tallies[0].present or tallies[0].missing):
         raise InputError("cannot draft a schema from a table without rows")
     if wishes.target is not None and wishes.target not in {tally.name for tally in tallies}:
@@ -161,6 +166,9 @@ def draft(table: pd.DataFrame | Chunks, name: str, wishes: Wishes | None = None)
         )
     except ValidationError as error:
         raise InputError(f"cannot draft a schema: {first_fault(error, Schema)}") from None
+    if wishes.rules and wishes.person_key is None:
+        schema = with_rules(schema, first, chunks)
+        notes += [Note(None, f"rule {r.name!r} holds in every row: {r.rule}") for r in schema.rules]
     return Draft(schema, tuple(notes))
 
 
@@ -190,14 +198,17 @@ def _pieces(frame: pd.DataFrame) -> Iterator[pd.DataFrame]:
         yield piece.set_axis(names, axis=1)
 
 
-def _tallies(chunks: Iterable[pd.DataFrame]) -> list[Tally]:
-    """The cells of every column, counted."""
+def _tallies(chunks: Iterable[pd.DataFrame]) -> tuple[list[Tally], pd.DataFrame]:
+    """The cells of every column, counted; and the first rows."""
     tallies: list[Tally] = []
+    first: list[pd.DataFrame] = []
     for chunk in chunks:
         tallies = tallies or [Tally(str(name)) for name in chunk.columns]
         for place, tally in enumerate(tallies):
             tally.add(chunk.iloc[:, place])
-    return tallies
+        left = FIRST_ROWS - sum(map(len, first))
+        first += [chunk.iloc[:left]] if left > 0 else []
+    return tallies, pd.concat(first, ignore_index=True) if first else pd.DataFrame()
 
 
 def _column(values: Values, wishes: Wishes) -> tuple[Column, list[Note]]:
