@@ -11,7 +11,8 @@ from small_study import make_small_plan
 
 from fedsynth_common.errors import InputError
 from fedsynth_common.privacy.events import DpSgdEvent, GaussianEvent, merged
-from fedsynth_common.protocol.plan import DiscriminatorPlan, Plan, noise_multiplier
+from fedsynth_common.protocol.counting import noise_multiplier
+from fedsynth_common.protocol.plan import DiscriminatorPlan, Plan
 
 
 @pytest.fixture(scope="module")

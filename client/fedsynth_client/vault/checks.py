@@ -31,8 +31,8 @@ from fedsynth_common.protocol.codec import (
     unpack_floats,
     unpack_view,
 )
-from fedsynth_common.protocol.counting import Over, sensitivity
-from fedsynth_common.protocol.plan import DiscriminatorPlan, Plan, noise_multiplier
+from fedsynth_common.protocol.counting import Over, noise_multiplier, sensitivity
+from fedsynth_common.protocol.plan import DiscriminatorPlan, Plan
 from fedsynth_common.schema import Schema, domains, history_schema
 
 _log = logging.getLogger("fedsynth.vault")

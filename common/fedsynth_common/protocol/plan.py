@@ -14,8 +14,6 @@ plan in seconds.
 
 import hashlib
 import json
-import math
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Annotated, Literal, Self
@@ -296,18 +294,3 @@ class Plan(_Frozen):
         if len(data) > MAX_PLAN_BYTES:
             raise InputError(f"plan: longer than the {MAX_PLAN_BYTES:,} bytes that a plan may have")
         return validated(cls, data, "plan")
-
-
-def noise_multiplier(variances: Sequence[int], sensitivities: Sequence[int]) -> float:
-    """Noise multiplier of a list of noisy marginals taken together.
-
-    A privacy unit moves the counts of marginal k by at most `sensitivities[k]` in L2 norm, so the
-    list is a Gaussian mechanism of multiplier 1 / sqrt(sum_k sensitivity_k^2 / variance_k).
-
-    >>> noise_multiplier([100, 100, 100, 100], [1, 1, 1, 1])
-    5.0
-    >>> noise_multiplier([100, 900], [1, 3])
-    7.0710678118654755
-    """
-    pairs = zip(sensitivities, variances, strict=True)
-    return 1.0 / math.sqrt(sum(moved**2 / variance for moved, variance in pairs))
