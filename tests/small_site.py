@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from fedsynth_client.budget.ledger import Ledger
 from fedsynth_client.budget.policy import Policy
@@ -15,7 +16,7 @@ from fedsynth_common.privacy.randomness import Randomness
 from fedsynth_common.protocol import PROTOCOL_VERSION
 from fedsynth_common.protocol import vault_pb2 as pb
 from fedsynth_common.protocol.codec import pack, pack_views
-from fedsynth_common.protocol.plan import DiscriminatorPlan, MeasureStep, Plan
+from fedsynth_common.protocol.plan import DiscriminatorPlan, MeasureStep, Plan, SecureSum
 from fedsynth_common.schema import BooleanColumn, CategoricalColumn, Schema
 
 SCHEMA = Schema(
@@ -58,6 +59,24 @@ def make_plan(**changes: Any) -> Plan:
     return Plan(**(fields | changes))
 
 
+def make_secure_plan(key: Ed25519PrivateKey, sites: int = 3, **changes: Any) -> Plan:
+    """A plan of a secure sum; `key` is that of the first site, "north"."""
+    names = ("north", *(f"site-{i}" for i in range(1, sites)))
+    keys = [key, *(new_key() for _ in names[1:])]
+    public = [key.public_key().public_bytes_raw().hex() for key in keys]
+    fields = {
+        "format_version": 3,
+        "trust": "secure-sum",
+        "sites": names,
+        "secure_sum": SecureSum(
+            colluders=changes.pop("colluders", 1),
+            receipt_keys=changes.pop("receipt_keys", dict(zip(names, public, strict=True))),
+        ),
+        "discriminator": None,
+    }
+    return make_plan(**(fields | changes))
+
+
 def make_policy(**changes: Any) -> Policy:
     fields = {
         "dataset": "people",
@@ -85,9 +104,9 @@ class Site:
     ledger: Ledger = field(default_factory=lambda: Ledger(":memory:", "people"))
     randomness: Randomness = field(default_factory=Randomness)
     schema: Schema = SCHEMA
+    key: Ed25519PrivateKey = field(default_factory=new_key)
 
     def __post_init__(self) -> None:
-        self.key = new_key()
         self.vault = Vault(
             self.records, self.schema, self.policy, self.ledger, self.randomness, self.key
         )

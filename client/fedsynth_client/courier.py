@@ -15,33 +15,27 @@ import grpc
 from flwr.app import ConfigRecord, Context, Message, RecordDict
 from flwr.clientapp import ClientApp
 
-from fedsynth_client.vault.callers import SocketVault, VaultCaller, refusal
+from fedsynth_client.vault.callers import REPLIES, SocketVault, VaultCaller, refusal
 from fedsynth_common.errors import ErrorCode
 
 Connect = Callable[[Context], VaultCaller]
 
 
 def make_courier(connect: Connect) -> ClientApp:
-    """A ClientApp that forwards the four messages of a study to the vault of `connect`."""
+    """A ClientApp that forwards the messages of a study to the vault of `connect`."""
     app = ClientApp()
 
-    @app.query("enroll")
-    def enroll(message: Message, context: Context) -> Message:
-        return _carry("enroll", connect, message, context)
-
-    @app.query("measure")
-    def measure(message: Message, context: Context) -> Message:
-        return _carry("measure", connect, message, context)
-
-    @app.train("discriminate")
-    def discriminate(message: Message, context: Context) -> Message:
-        return _carry("discriminate", connect, message, context)
-
-    @app.query("receipt")
-    def receipt(message: Message, context: Context) -> Message:
-        return _carry("receipt", connect, message, context)
-
+    for method in REPLIES:
+        register = app.train if method == "discriminate" else app.query
+        register(method)(_carrier(method, connect))
     return app
+
+
+def _carrier(method: str, connect: Connect) -> Callable[[Message, Context], Message]:
+    def carry(message: Message, context: Context) -> Message:
+        return _carry(method, connect, message, context)
+
+    return carry
 
 
 def _carry(method: str, connect: Connect, message: Message, context: Context) -> Message:

@@ -24,6 +24,10 @@ MAX_LINE = KIB
 """The most bytes of a line in a TOML file that somebody else may have written."""
 MAX_RECEIPT_BYTES = 4 * MIB
 
+MAX_REPAIRED = 0.2
+"""The largest share of a column's cells that may say something else after the encoding: `site check`,
+`schema check` and `simulate` refuse a table with more."""
+
 MAX_CELLS = 16_000_000
 """Counts of a measure request: four bytes each, they fit into a reply."""
 MAX_MARGINALS = 1 << 17
@@ -56,6 +60,10 @@ REQUEST_BYTES = {
     "measure": 16 * MIB,
     "discriminate": MAX_MESSAGE_BYTES,
     "receipt": KIB,
+    "keys": KIB,
+    "shares": MIB,
+    "agree": 4 * KIB,
+    "unmask": MIB,
 }
 """The longest request of each method that a vault reads."""
 REPLY_BYTES = {
@@ -63,6 +71,10 @@ REPLY_BYTES = {
     "measure": MAX_MESSAGE_BYTES,
     "discriminate": MAX_MESSAGE_BYTES,
     "receipt": MAX_RECEIPT_BYTES + KIB,
+    "keys": KIB,
+    "shares": MIB,
+    "agree": KIB,
+    "unmask": 64 * KIB,
 }
 """The longest reply of each method that a coordinator reads."""
 

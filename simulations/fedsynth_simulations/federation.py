@@ -4,7 +4,7 @@ Nothing here is a mock. Each site has its own records, policy, ledger, randomnes
 and answers through the production courier. Only the socket between courier and vault is left out.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +19,14 @@ from fedsynth_client.courier import make_courier
 from fedsynth_client.records.records import load_records
 from fedsynth_client.vault.callers import LocalVault
 from fedsynth_client.vault.service import Vault
+from fedsynth_common.privacy.accounting import epsilon
 from fedsynth_common.privacy.randomness import Randomness, SeededRandomness
+from fedsynth_common.privacy.secure_noise import alone
 from fedsynth_common.protocol.plan import Plan
 from fedsynth_simulations.grid import InProcessGrid
+
+SigningKeys = Mapping[str, Ed25519PrivateKey]
+"""The key that each site signs with, by site."""
 
 
 def make_vault(
@@ -65,17 +70,41 @@ def _policy(site: str, plan: Plan) -> Policy:
         max_epsilon=plan.epsilon,
         max_epsilon_per_study=plan.epsilon,
         max_delta=plan.delta,
+        max_epsilon_alone=max(plan.epsilon, epsilon(alone(plan.planned_events()), plan.delta)),
         min_records=1,
         approved_plans=(plan.digest,),
         **training,
     )
 
 
-def in_process(frames: Mapping[str, pd.DataFrame], plan: Plan, seed: int | None) -> InProcessGrid:
-    """A grid whose nodes are the sites of the plan, in its order."""
+def new_keys(sites: Iterable[str]) -> SigningKeys:
+    """A new receipt key for each site."""
+    return {site: new_key() for site in sites}
+
+
+def public_hex(key: Ed25519PrivateKey) -> str:
+    """The public half as a plan names it."""
+    return key.public_key().public_bytes_raw().hex()
+
+
+def in_process(
+    frames: Mapping[str, pd.DataFrame],
+    plan: Plan,
+    seed: int | None,
+    keys: SigningKeys | None = None,
+) -> InProcessGrid:
+    """A grid whose nodes are the sites of the plan, in its order; `keys` are new by default."""
+    keys = keys or new_keys(plan.sites)
     vaults = {
         site: LocalVault(
-            make_vault(site, frames[site], plan, None, None if seed is None else seed * 1000 + i)
+            make_vault(
+                site,
+                frames[site],
+                plan,
+                None,
+                None if seed is None else seed * 1000 + i,
+                keys[site],
+            )
         )
         for i, site in enumerate(plan.sites)
     }

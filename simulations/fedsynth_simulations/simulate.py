@@ -9,7 +9,7 @@ from typing import Literal
 import pandas as pd
 
 from fedsynth_common.errors import InputError
-from fedsynth_common.protocol.plan import Plan
+from fedsynth_common.protocol.plan import Plan, Trust
 from fedsynth_common.schema import Schema
 from fedsynth_release.generator import Generator
 from fedsynth_release.report import StudyHistory
@@ -19,9 +19,10 @@ from fedsynth_server.progress import StudyProgress
 from fedsynth_server.study.export import export
 from fedsynth_server.study.planning import Choice, Rounds, make_plan
 from fedsynth_server.study.result import StudyResult
+from fedsynth_server.study.roster import make_secure_sum
 from fedsynth_server.study.study import Study
 from fedsynth_server.training.settings import TrainingSettings
-from fedsynth_simulations.federation import in_process
+from fedsynth_simulations.federation import SigningKeys, in_process, new_keys, public_hex
 
 Backend = Literal["inprocess", "ray"]
 
@@ -32,7 +33,8 @@ class Simulation:
 
     `records_per_site` is the public size that the plan declares; without one it is taken from the
     records. `pooled` says that the sites, or which site a record is at, were taken from the records
-    too. Either makes the result a rehearsal, which its statement says.
+    too. Either makes the result a rehearsal, which its statement says. With `trust` "secure-sum" the
+    sites make one noise together; `colluders` is the plan's c, by default a fifth of the sites.
     """
 
     epsilon: float = 1.0
@@ -45,6 +47,8 @@ class Simulation:
     study: str = "simulation"
     records_per_site: int | None = None
     pooled: bool = False
+    trust: Trust = "local"
+    colluders: int | None = None
 
     @property
     def caveats(self) -> tuple[str, ...]:
@@ -97,12 +101,18 @@ def _units(frame: pd.DataFrame, schema: Schema) -> int:
 
 
 def simulation_plan(
-    frames: Mapping[str, pd.DataFrame], schema: Schema, simulation: Simulation
+    frames: Mapping[str, pd.DataFrame],
+    schema: Schema,
+    simulation: Simulation,
+    keys: SigningKeys | None = None,
 ) -> Plan:
     """The plan of a simulated study, of the declared size or else of one near the true count.
 
+    `keys` are the sites' receipt keys, which the plan of a secure sum names; by default new ones.
+
     Raises:
-        InputError: for a site with less than two records, or an unusable ε or δ.
+        InputError: for a site with less than two records, an unusable ε or δ, or a secure sum of
+            fewer than three sites.
     """
     for site, frame in frames.items():
         if len(frame) < 2:
@@ -110,6 +120,10 @@ def simulation_plan(
     size = simulation.records_per_site
     if size is None:
         size = declared_size(sum(_units(frame, schema) for frame in frames.values()) // len(frames))
+    secure_sum = None
+    if simulation.trust == "secure-sum":
+        public = {site: public_hex(key) for site, key in (keys or new_keys(frames)).items()}
+        secure_sum = make_secure_sum(list(frames), public, simulation.colluders)
     return make_plan(
         study=simulation.study,
         table=schema,
@@ -119,6 +133,7 @@ def simulation_plan(
         delta=simulation.delta,
         variant=simulation.variant,
         rounds=simulation.rounds,
+        secure_sum=secure_sum,
     )
 
 
@@ -142,7 +157,10 @@ def simulate(
         InputError: for unusable tables or options, before anything is written.
         FedsynthError: when the study fails.
     """
-    plan = simulation_plan(frames, schema, simulation)
+    if simulation.trust == "secure-sum" and simulation.backend == "ray":
+        raise InputError("--backend ray: runs no secure sum; take inprocess")
+    keys = new_keys(frames)
+    plan = simulation_plan(frames, schema, simulation, keys)
     start = time.monotonic()
     if simulation.backend == "ray":
         from fedsynth_simulations.ray_backend import run_on_ray  # takes seconds to import
@@ -150,7 +168,7 @@ def simulate(
         before(plan)
         outcome = run_on_ray(frames, plan, simulation.settings, simulation.seed)
     else:
-        grid = in_process(frames, plan, simulation.seed)
+        grid = in_process(frames, plan, simulation.seed, keys)
         before(plan)
         with StudyProgress() as progress:
             outcome = Study(plan, simulation.settings, grid, progress).run()

@@ -27,10 +27,15 @@ def summary_of(result: Any, frames: dict[str, pd.DataFrame], out: Path) -> dict[
             for cost in statement.sites
         },
         "epsilon": statement.epsilon_if_people_are_at_one_site_only,
+        "epsilon_if_all_others_work_together": statement.epsilon_if_all_others_work_together,
         "delta": statement.delta,
         "variant": _variant(result.plan),
         "seconds": round(result.seconds, 1),
         "bytes_per_site": result.outcome.bytes_per_site,
+        "not_modelled": {
+            column.name: column.description or column.kind
+            for column in result.plan.table.unmodelled
+        },
         "notes": result.outcome.notes,
     }
 
@@ -108,6 +113,8 @@ def show_summary(summary: dict[str, Any], evaluation: Any, as_json: bool) -> Non
     console = Console()
     for caveat in summary["caveats"]:
         console.print(escape(caveat), style="bold red", highlight=False, soft_wrap=True)
+    if (alone := summary["epsilon_if_all_others_work_together"]) is not None:
+        console.print(f"secure sum: ε = {alone:.4f} if all other sites work together against one")
     sites = Table("site", "records", "ε", title=f"δ = {summary['delta']:g}")
     for site, cost in summary["sites"].items():
         sites.add_row(escape(site), f"{cost['records']:,}", f"{cost['epsilon']:.4f}")

@@ -25,6 +25,7 @@ from fedsynth_common.schema import (
     history_schema,
     layout_of,
 )
+from fedsynth_common.schema.difference import differences
 
 PLAN = "67d9338052816f42a35f9a9c23399958fb9cfba48c681935bf49e783f87742f0"
 TABLE = "78665237d7e9f3603cab14f3af660b10c1dceff613210e43577a37c88d609939"
@@ -166,6 +167,19 @@ def test_a_site_column_belongs_to_the_person():
         )
 
 
+def test_a_reviewer_sees_what_differs_in_histories():
+    flat = HISTORIES.model_copy(update={"histories": None})
+    assert [d.place for d in differences(flat, HISTORIES)] == ["histories"]
+    assert [d.place for d in differences(HISTORIES, flat)] == ["histories"]
+    other = history_schema_of(max_events=2, largest_gap=9)
+    assert [str(d) for d in differences(HISTORIES, other)] == [
+        "rows_per_person: 3 -> 2",
+        "histories: max_events: 3 -> 2",
+        "histories: largest_gap: 5 -> 9",
+    ]
+    assert differences(HISTORIES, history_schema_of()) == []
+
+
 def test_sensitivities():
     assert sensitivity(HISTORIES, Over.PERSONS) == 1
     assert sensitivity(HISTORIES, Over.EVENTS) == L
@@ -241,8 +255,8 @@ def test_drafts_of_histories_that_cannot_be(arguments, message, tmp_path, monkey
 
 
 def test_a_draft_refuses_events_that_have_no_order(tmp_path, monkeypatch):
+    from fedsynth_common.drafting.draft import draft_schema
     from fedsynth_common.encoding.draft_histories import with_histories
-    from fedsynth_common.schema.draft import draft_schema
 
     frame = table().astype({"when": float})
     frame.loc[3, "when"] = None

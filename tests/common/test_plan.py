@@ -3,13 +3,16 @@
 import json
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given
 from hypothesis import strategies as st
+from small_site import make_secure_plan
 from small_study import make_small_plan
 
 from fedsynth_common.errors import InputError
 from fedsynth_common.privacy.events import DpSgdEvent, GaussianEvent, merged
-from fedsynth_common.protocol.plan import DiscriminatorPlan, Plan, noise_multiplier
+from fedsynth_common.protocol.counting import noise_multiplier
+from fedsynth_common.protocol.plan import DiscriminatorPlan, Plan
 
 
 @pytest.fixture(scope="module")
@@ -148,3 +151,71 @@ def test_more_marginals_are_less_noise(variances, rows):
     whole = noise_multiplier(variances, moved)
     assert whole <= min(variances) ** 0.5 / rows * (1 + 1e-9)
     assert noise_multiplier(variances * 4, moved * 4) == pytest.approx(whole / 2)
+
+
+@pytest.fixture(scope="module")
+def secure():
+    return make_secure_plan(Ed25519PrivateKey.generate(), sites=5)
+
+
+def test_a_local_plan_does_not_name_the_secure_sum(plan):
+    assert json.loads(plan.to_json())["format_version"] == 2
+    assert b"secure_sum" not in plan.to_json()
+    assert plan.noise_shares == 1
+
+
+def test_a_secure_plan_comes_back_with_its_digest(secure):
+    again = Plan.from_json(secure.to_json())
+    assert again == secure
+    assert again.digest == secure.digest
+
+
+def test_the_noise_is_that_of_all_but_the_colluders(secure):
+    assert secure.noise_shares == 4
+    assert {event.shares for event in secure.planned_events()} == {4}
+    two = Plan.from_json(changed(secure, "secure_sum.colluders", 2))
+    assert two.noise_shares == 3
+    assert two.digest != secure.digest
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "why"),
+    [
+        ("trust", "local", "goes with trust"),
+        ("secure_sum", None, "goes with trust"),
+        ("format_version", 2, "is 3 for a secure sum"),
+        ("secure_sum.colluders", 0, "colluders"),
+        ("secure_sum.colluders", 3, "at most 2 of 5 sites"),
+        ("secure_sum.receipt_keys.north", "ab", "receipt_keys"),
+        ("secure_sum.receipt_keys.stranger", "a" * 64, "the key of every site, no others"),
+        ("secure_sum.surprise", 1, "surprise"),
+    ],
+)
+def test_secure_plans_that_are_none(secure, path, value, why):
+    assert why in refusal(changed(secure, path, value))
+
+
+def test_two_sites_with_one_key_are_none(secure):
+    keys = dict.fromkeys(secure.sites, "0" * 64)
+    assert "two sites have the same key" in refusal(
+        changed(secure, "secure_sum.receipt_keys", keys)
+    )
+
+
+def test_two_sites_can_sum_nothing_securely(secure):
+    fields = json.loads(secure.to_json())
+    fields["sites"] = fields["sites"][:2]
+    keys = fields["secure_sum"]["receipt_keys"]
+    fields["secure_sum"]["receipt_keys"] = {site: keys[site] for site in fields["sites"]}
+    assert "at least 3" in refusal(json.dumps(fields))
+
+
+def test_a_secure_plan_trains_no_discriminators(secure, plan):
+    training = json.loads(plan.to_json())["discriminator"]
+    assert "trains nothing" in refusal(changed(secure, "discriminator", training))
+
+
+def refusal(text):
+    with pytest.raises(InputError) as refused:
+        Plan.from_json(text)
+    return str(refused.value)

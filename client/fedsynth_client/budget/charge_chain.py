@@ -9,7 +9,7 @@ import sqlite3
 from contextlib import closing
 from functools import lru_cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from fedsynth_common.errors import ErrorCode, InputError, RefusalError
 from fedsynth_common.privacy import PrivacyError
@@ -26,6 +26,11 @@ CREATE TABLE IF NOT EXISTS outbox (study TEXT, step INTEGER, reply BLOB NOT NULL
   seal TEXT NOT NULL, PRIMARY KEY (study, step));
 CREATE TABLE IF NOT EXISTS studies (study TEXT PRIMARY KEY, digest TEXT NOT NULL UNIQUE,
   plan_json BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS commitments (seq INTEGER PRIMARY KEY, study TEXT NOT NULL, step INTEGER
+  NOT NULL, name TEXT NOT NULL, content TEXT NOT NULL, prev_hash TEXT NOT NULL, hash TEXT NOT NULL,
+  UNIQUE (study, step, name));
+CREATE TABLE IF NOT EXISTS kept (study TEXT, name TEXT, content BLOB NOT NULL, seal TEXT NOT NULL,
+  PRIMARY KEY (study, name));
 """
 
 
@@ -47,9 +52,22 @@ def genesis(dataset: str) -> str:
 
 
 def link_of(previous: str, seq: int, study: str, step: int, request: str, events: str) -> str:
-    """The hash of a charge, which also covers the hash of the charge before it (`previous`)."""
+    """The hash of an entry, which also covers the hash of the entry before it (`previous`)."""
     entry = json.dumps([previous, seq, study, step, request, events])
     return hashlib.sha256(entry.encode()).hexdigest()
+
+
+def _entries(database: sqlite3.Connection) -> list[tuple[Any, ...]]:
+    """All entries of the chain in order: number, four fields, the hash before and its own.
+
+    The name and content of a commitment stand where a charge has the hash of its request and its
+    events. A ledger without the table of commitments was written before there were any.
+    """
+    entries = list(database.execute("SELECT * FROM charges"))
+    query = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'commitments'"
+    if database.execute(query).fetchone():
+        entries += database.execute("SELECT * FROM commitments")
+    return sorted(entries, key=lambda entry: int(entry[0]))
 
 
 def unsealed(reply: object, seal: object) -> bytes:
@@ -109,14 +127,14 @@ def read_charges(path: Path) -> list[Charge]:
 
 
 def verified_links(database: sqlite3.Connection, start: str) -> dict[int, str]:
-    """Number and hash of every charge of a sound ledger; 0 is the start of the chain.
+    """Number and hash of every entry of a sound ledger; 0 is the start of the chain.
 
     Raises:
         RefusalError: ERR_LEDGER if the file is damaged or a link does not fit.
     """
     sound = database.execute("PRAGMA integrity_check").fetchone() == ("ok",)
     links, previous = {0: start}, start
-    for row in database.execute("SELECT * FROM charges ORDER BY seq"):
+    for row in _entries(database):
         seq, study, step, request, events, before, link = row
         if any(isinstance(value, bytes) for value in row):  # damage can turn text into bytes
             raise RefusalError(ErrorCode.LEDGER)

@@ -12,6 +12,11 @@ charge. If the ledger is missing or is an older copy, the witness shows it, and 
 request (ERR_LEDGER) instead of starting a new budget. Keep the witness on another volume where you
 can. If a site loses or restores the ledger and the witness together, no file can show it.
 
+In a secure sum, a site commits itself to the parties whose masks it carries and to the set that it
+opens. Commitments are entries of the same chain (`commit`), so an older copy of the ledger, with which
+the site could sign a second set, blocks as well. Its keys and shares are stored beside the chain
+(`keep`), since they must never change.
+
 One process owns a ledger. `shared=True` is for simulations whose actors take turns.
 """
 
@@ -180,6 +185,64 @@ class Ledger:
         with self._transaction():
             self._db.execute("INSERT INTO outbox VALUES (?, ?, ?, ?)", values)
 
+    def commit(self, study: str, step: int, name: str, content: bytes) -> None:
+        """Record what the site binds itself to at a step; durable when this returns, for good.
+
+        Raises:
+            RefusalError: ERR_CONFLICT if it bound itself to something else under this name.
+        """
+        with self._exclusive():
+            if (bound := self.commitment(study, step, name)) is not None:
+                if bound != content:
+                    raise RefusalError(ErrorCode.CONFLICT)
+                return
+            with self._transaction():
+                seq, previous = self.head()
+                text = content.hex()
+                link = link_of(previous, seq + 1, study, step, name, text)
+                self._db.execute(
+                    "INSERT INTO commitments VALUES (?, ?, ?, ?, ?, ?, ?)",
+                    (seq + 1, study, step, name, text, previous, link),
+                )
+            if self._witness:
+                self._witness.write(*self.head())
+
+    def commitment(self, study: str, step: int, name: str) -> bytes | None:
+        """What the site bound itself to, if it did."""
+        query = "SELECT content FROM commitments WHERE study = ? AND step = ? AND name = ?"
+        with self._fail_closed():
+            row = self._one(query, study, step, name)
+        return bytes.fromhex(row[0]) if row else None
+
+    def kept(self, study: str, name: str) -> bytes | None:
+        """What was kept for a study under this name, if anything.
+
+        Raises:
+            RefusalError: ERR_LEDGER if it was damaged on disk.
+        """
+        with self._fail_closed():
+            query = "SELECT content, seal FROM kept WHERE study = ? AND name = ?"
+            row = self._one(query, study, name)
+        return unsealed(*row) if row else None
+
+    def keep(self, study: str, name: str, make: Callable[[], bytes]) -> bytes:
+        """What was kept under this name; made and kept now if nothing was. Durable."""
+        with self._exclusive():
+            content = self.kept(study, name)
+            if content is None:
+                content = make()
+                values = (study, name, content, hashlib.sha256(content).hexdigest())
+                with self._transaction():
+                    self._db.execute("INSERT INTO kept VALUES (?, ?, ?, ?)", values)
+        return content
+
+    def request_hash(self, study: str, step: int) -> str | None:
+        """The hash of the request that a step was charged for, if it was."""
+        with self._fail_closed():
+            query = "SELECT request_hash FROM charges WHERE study = ? AND step = ?"
+            row = self._one(query, study, step)
+        return str(row[0]) if row else None
+
     def charged(self) -> list[Charge]:
         """All charges of all studies, in order."""
         with self._fail_closed():
@@ -191,9 +254,12 @@ class Ledger:
         return [event for charge in charges for event in charge.events]
 
     def head(self) -> Head:
-        """Number and hash of the last charge."""
+        """Number and hash of the last entry: a charge or a commitment."""
         with self._fail_closed():
-            row = self._one("SELECT seq, hash FROM charges ORDER BY seq DESC LIMIT 1")
+            row = self._one(
+                "SELECT seq, hash FROM charges UNION ALL SELECT seq, hash FROM commitments"
+                " ORDER BY seq DESC LIMIT 1"
+            )
         return (int(row[0]), str(row[1])) if row else (0, self._genesis)
 
     def _charged(self) -> list[Charge]:

@@ -24,6 +24,9 @@ class Policy(BaseModel):
 
     `max_epsilon` is the cap on everything ever charged to `dataset`, at `max_delta`.
     `max_epsilon_per_study` is the most that one study may cost (default: the whole cap).
+    In a secure sum the sites make one noise together. `max_epsilon_alone` then caps what everything
+    ever charged would cost, at `max_delta`, if all other sites and the coordinator worked together
+    against this one. Without it the site takes part in no secure sum.
     `approved_plans` lists the digests of the plans that a person at the site has read, or is "any"
     to accept every plan that stays within the limits.
     If `site` is given, a plan must name it among its participants.
@@ -36,6 +39,7 @@ class Policy(BaseModel):
     max_epsilon: Positive
     max_delta: float = Field(gt=0, lt=1)
     max_epsilon_per_study: Positive | None = None
+    max_epsilon_alone: Positive | None = None
     min_noise_multiplier: Positive = 0.3
     max_sampling_rate: float = Field(default=0.5, gt=0, le=1)
     max_steps: int = Field(default=20_000, ge=1)
@@ -46,12 +50,19 @@ class Policy(BaseModel):
     def _study_within_cap(self) -> Self:
         if self.max_epsilon_per_study is not None and self.max_epsilon_per_study > self.max_epsilon:
             raise ValueError("max_epsilon_per_study must not exceed max_epsilon")
+        if self.max_epsilon_alone is not None and self.max_epsilon_alone < self.max_epsilon:
+            raise ValueError("max_epsilon_alone must not be below max_epsilon")
         return self
 
     @property
     def study_limit(self) -> float:
         """The epsilon that one study may cost."""
         return self.max_epsilon_per_study or self.max_epsilon
+
+    @property
+    def alone_limit(self) -> float:
+        """The cap if all others work together; that against outsiders where no other is stated."""
+        return self.max_epsilon_alone or self.max_epsilon
 
     def approves(self, digest: str) -> bool:
         """Whether a plan with this digest may run here."""

@@ -27,6 +27,7 @@ from fedsynth_common.errors import RefusalError
 from fedsynth_common.privacy.accounting import ROUNDING, epsilon, epsilon_rdp, share_of_cap
 from fedsynth_common.privacy.events import Event
 from fedsynth_common.privacy.renyi import filter_order
+from fedsynth_common.privacy.secure_noise import alone, shared
 
 DELETED = "missing although its witness exists: it was moved or deleted; put the latest one back"
 DAMAGED = "damaged, changed by hand, or of another data set than the policy's"
@@ -89,16 +90,18 @@ def _verified(
 
 @dataclass(frozen=True, kw_only=True)
 class Total:
-    """What events cost together under a policy's cap, at its δ.
+    """What events cost together under one of a policy's caps, at its δ.
 
     Attributes:
+        cap: that they are held against.
         epsilon: by PLD for one study, whose plan was fixed beforehand; by Rényi DP for several.
         pld: by PLD, that is, if all plans had been fixed before the first answer.
-        share: the share of the cap's Rényi budget that is used (`vault.admission`); with more than
-            1, no further study fits.
+        share: the share of the cap's Rényi budget that is used (`vault.caps`); with more than 1, no
+            further study fits.
         order: the order of that Rényi filter.
     """
 
+    cap: float
     epsilon: float
     pld: float
     share: float
@@ -106,14 +109,26 @@ class Total:
 
     @classmethod
     def of(cls, events: Sequence[Event], policy: Policy, *, several: bool) -> "Total":
-        """The cost of `events`, which were charged by one study, or by `several`."""
-        pld = epsilon(events, policy.max_delta)
-        rdp = math.ceil(epsilon_rdp(events, policy.max_delta) / ROUNDING) * ROUNDING
+        """Sum up `events`, which are charges of `several` studies or of one, against outsiders."""
+        return cls._of(events, policy.max_epsilon, policy.max_delta, several)
+
+    @classmethod
+    def alone(cls, events: Sequence[Event], policy: Policy, *, several: bool) -> "Total | None":
+        """The same if all others work together against this site; None if no noise was shared."""
+        if not shared(events):
+            return None
+        return cls._of(alone(events), policy.alone_limit, policy.max_delta, several)
+
+    @classmethod
+    def _of(cls, events: Sequence[Event], cap: float, delta: float, several: bool) -> "Total":
+        pld = epsilon(events, delta)
+        rdp = math.ceil(epsilon_rdp(events, delta) / ROUNDING) * ROUNDING
         return cls(
+            cap=cap,
             epsilon=round(rdp, 4) if several else pld,
             pld=pld,
-            share=share_of_cap(events, policy.max_epsilon, policy.max_delta),
-            order=filter_order(policy.max_epsilon, policy.max_delta),
+            share=share_of_cap(events, cap, delta),
+            order=filter_order(cap, delta),
         )
 
 
@@ -123,12 +138,15 @@ class Spending:
 
     `left` is the cap less what was spent. A plan takes less of it than its own ε, because the ε of
     several studies is less than their sum; `fedsynth site check --plan` shows how much it takes.
+    `alone` is the running total if all others work together against this site, once it took part in
+    a secure sum.
     """
 
     studies: dict[str, float]
     steps: dict[str, int]
     total: Total
     left: float
+    alone: Total | None = None
 
     @property
     def spent(self) -> float:
@@ -148,4 +166,5 @@ def spending(charges: Sequence[Charge], policy: Policy) -> Spending:
         steps=dict(Counter(charge.study for charge in charges)),
         total=total,
         left=max(0.0, round(policy.max_epsilon - total.epsilon, 4)),
+        alone=Total.alone(everything, policy, several=len(events) > 1),
     )

@@ -32,6 +32,7 @@ def approve(
       fedsynth site approve plan.json --config dayton/site.toml
     """
     from fedsynth_client.budget.policy import Policy
+    from fedsynth_client.budget.receipts import load_or_create_key
     from fedsynth_client.budget.spending import read_ledger
     from fedsynth_client.plans.approvals import add_approval
     from fedsynth_client.plans.review import review
@@ -44,7 +45,8 @@ def approve(
     ledger = read_ledger(site.ledger, policy.dataset, site.witness)
     if ledger.fault:
         raise FedsynthError(f"ledger {site.ledger}: {ledger.fault}")
-    reviewed = review(plan, policy, schema, ledger.charges)
+    key = load_or_create_key(site.key).public_key().public_bytes_raw()
+    reviewed = review(plan, policy, schema, ledger.charges, key)
     show_plan(plan, policy, reviewed)
     if reviewed.refusals:
         reasons = "; ".join(reviewed.refusals)
@@ -88,7 +90,21 @@ def show_plan(plan: "Plan", policy: "Policy", reviewed: "Review") -> None:
         table.add_row(line.step, line.what, noise, alone)
     Console(markup=False, highlight=False).print(table)
     typer.echo(f"whole plan       epsilon {reviewed.cost:.4f}, and it says {plan.epsilon:g}")
+    _show_sum(plan, reviewed)
     _show_cap(policy, reviewed)
+
+
+def _show_sum(plan: "Plan", reviewed: "Review") -> None:
+    """Print what a secure sum promises against whom."""
+    if plan.secure_sum is None or reviewed.cost_alone is None:
+        return
+    sites, most = len(plan.sites), plan.secure_sum.colluders
+    typer.echo(
+        f"secure sum       the {sites} sites make one noise together. This epsilon holds against the\n"
+        f"                 coordinator and all readers, while at most {most} of the sites work with\n"
+        f"                 them or are missing. If all others work together against this site,\n"
+        f"                 epsilon {reviewed.cost_alone:.4f} holds"
+    )
 
 
 def _show_cap(policy: "Policy", reviewed: "Review") -> None:
@@ -96,6 +112,11 @@ def _show_cap(policy: "Policy", reviewed: "Review") -> None:
     before, after, cap = reviewed.spent, reviewed.after, policy.max_epsilon
     typer.echo(f"other studies    epsilon {before.epsilon:.4f} at delta {policy.max_delta:g}")
     typer.echo(f"with this plan   epsilon {after.epsilon:.4f} of {cap:g}")
+    if total := reviewed.after_alone:
+        typer.echo(
+            f"if all others    epsilon {total.epsilon:.4f} of {total.cap:g} (max_epsilon_alone), with "
+            "this plan\nwork together"
+        )
     if not reviewed.several:
         typer.echo(f"left of the cap  epsilon {max(0.0, cap - after.epsilon):.4f}")
         return

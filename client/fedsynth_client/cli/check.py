@@ -47,11 +47,13 @@ def check(
     problems += [f"ledger {site.ledger}: {ledger.fault}"] if ledger.fault else []
     _show(result)
     if asked and not ledger.fault:
+        from fedsynth_client.budget.receipts import load_or_create_key
         from fedsynth_client.cli.approve import show_plan
         from fedsynth_client.plans.review import review
 
         try:
-            reviewed = review(asked, policy, schema, ledger.charges)
+            key = load_or_create_key(site.key).public_key().public_bytes_raw()
+            reviewed = review(asked, policy, schema, ledger.charges, key)
         except FedsynthError as error:
             problems.append(f"plan {plan}: {error}")
         else:

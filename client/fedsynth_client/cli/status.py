@@ -11,7 +11,7 @@ from fedsynth_common.errors import FedsynthError
 
 if TYPE_CHECKING:
     from fedsynth_client.budget.policy import Policy
-    from fedsynth_client.budget.spending import LedgerState, Spending
+    from fedsynth_client.budget.spending import LedgerState, Spending, Total
 
 
 def status(config: ConfigPath, as_json: AsJson = False) -> None:
@@ -49,6 +49,7 @@ def _fields(policy: "Policy", ledger: "LedgerState", spent: "Spending | None") -
         "left": spent.left if spent else None,
         "share_used": _finite(spent.total.share) if spent else None,
         "filter_order": spent.total.order if spent else None,
+        "alone": _alone_fields(policy, spent),
         "studies": {
             name: {"epsilon": cost, "steps": spent.steps[name]}
             for name, cost in spent.studies.items()
@@ -60,6 +61,16 @@ def _fields(policy: "Policy", ledger: "LedgerState", spent: "Spending | None") -
     return {**fields, "ledger": {**sound, "seq": head[0], "head": head[1]}}
 
 
+def _alone_fields(policy: "Policy", spent: "Spending | None") -> dict[str, object]:
+    """The second running total: if all others work together against this site."""
+    total = spent.alone if spent else None
+    return {
+        "cap": policy.max_epsilon_alone,
+        "spent": total.epsilon if total else spent.spent if spent else None,
+        "share_used": _finite(total.share) if total else None,
+    }
+
+
 def _print(policy: "Policy", ledger: "LedgerState", spent: "Spending") -> None:
     typer.echo(f"data set  {policy.dataset}")
     typer.echo(f"cap       epsilon {policy.max_epsilon:8.4f} at delta {policy.max_delta:g}")
@@ -69,7 +80,13 @@ def _print(policy: "Policy", ledger: "LedgerState", spent: "Spending") -> None:
             f"          epsilon {spent.total.pld:8.4f} if all plans had been fixed beforehand"
         )
     typer.echo(f"left      epsilon {spent.left:8.4f}")
-    typer.echo(f"used      {_used(spent)}")
+    typer.echo(f"used      {_used(spent.total)}")
+    if spent.alone:
+        total = spent.alone
+        typer.echo(
+            f"alone     epsilon {total.epsilon:8.4f} of {total.cap:g}, if all others work together"
+        )
+        typer.echo(f"          {_used(total)}")
     for name, cost in spent.studies.items():
         typer.echo(f"  study {name:<32} epsilon {cost:8.4f} in {spent.steps[name]} steps")
     seq, link = ledger.head or (0, "")
@@ -80,10 +97,10 @@ def _print(policy: "Policy", ledger: "LedgerState", spent: "Spending") -> None:
     typer.echo(f"approved plans: {plans}")
 
 
-def _used(spent: "Spending") -> str:
+def _used(total: "Total") -> str:
     """How much of the cap the filter has used, which decides on every further study."""
-    used = f"{spent.total.share:.1%} of the cap (Rényi filter of order {spent.total.order:g})"
-    return f"{used}: no other study fits" if spent.total.share > 1 else used
+    used = f"{total.share:.1%} of the cap (Rényi filter of order {total.order:g})"
+    return f"{used}: no other study fits" if total.share > 1 else used
 
 
 def _finite(share: float) -> float | None:

@@ -15,6 +15,7 @@ from fedsynth_common.errors import FedsynthError
 from fedsynth_common.privacy import PrivacyError
 from fedsynth_common.privacy.accounting import epsilon
 from fedsynth_common.privacy.events import DpSgdEvent, Event
+from fedsynth_common.privacy.secure_noise import alone, shared
 from fedsynth_common.protocol.plan import Plan
 from fedsynth_common.schema import Schema
 
@@ -36,33 +37,49 @@ class Review:
     Attributes:
         steps: The cost table.
         cost: ε of the whole plan at its own δ.
+        cost_alone: The same if all others work together against this site; None where this site
+            makes all of its noise by itself and `cost` holds against everybody.
         spent: The cost of everything charged before, without this study.
         after: The same together with this plan.
+        after_alone: With this plan, if all others work together; None where no noise was shared.
         several: Whether other studies were charged, so that the Rényi filter decides.
         refusals: Why the vault would refuse the plan; empty if it would accept it.
     """
 
     steps: tuple[StepCost, ...]
     cost: float
+    cost_alone: float | None
     spent: Total
     after: Total
+    after_alone: Total | None
     several: bool
     refusals: tuple[str, ...]
 
 
-def review(plan: Plan, policy: Policy, schema: Schema, charges: Sequence[Charge]) -> Review:
+def review(
+    plan: Plan, policy: Policy, schema: Schema, charges: Sequence[Charge], receipt_key: bytes
+) -> Review:
     """The costs of a plan, and the reasons for which the vault would refuse it if it were approved.
+
+    Args:
+        plan: that somebody proposes.
+        policy: of this site.
+        schema: of this site's table.
+        charges: that the ledger holds.
+        receipt_key: public half of the key that this site signs with.
 
     Raises:
         FedsynthError: the costs of the plan, or of what was charged before, cannot be computed.
     """
     try:
-        return _review(plan, policy, schema, charges)
+        return _review(plan, policy, schema, charges, receipt_key)
     except PrivacyError as error:
         raise FedsynthError(f"the cost of the plan cannot be computed: {error}") from None
 
 
-def _review(plan: Plan, policy: Policy, schema: Schema, charges: Sequence[Charge]) -> Review:
+def _review(
+    plan: Plan, policy: Policy, schema: Schema, charges: Sequence[Charge], receipt_key: bytes
+) -> Review:
     planned = plan.planned_events()
     others = [charge for charge in charges if charge.study != plan.study]
     before = [event for charge in others for event in charge.events]
@@ -70,14 +87,16 @@ def _review(plan: Plan, policy: Policy, schema: Schema, charges: Sequence[Charge
     after = Total.of([*planned, *before], policy, several=bool(others))
     approving = policy.model_copy(update={"approved_plans": (plan.digest,)})
     reasons = [
-        *reasons_against_terms(plan, approving, schema),
+        *reasons_against_terms(plan, approving, schema, receipt_key),
         *reasons_against_cost(plan, approving, charges),
     ]
     return Review(
         steps=tuple(_steps(plan)),
         cost=cost,
+        cost_alone=epsilon(alone(planned), plan.delta) if shared(planned) else None,
         spent=Total.of(before, policy, several=len({charge.study for charge in others}) > 1),
         after=after,
+        after_alone=Total.alone([*planned, *before], policy, several=bool(others)),
         several=bool(others),
         refusals=tuple(reason.words for reason in reasons),
     )

@@ -13,43 +13,34 @@ charges, the step that is asked for, and the plan's remaining steps.
    A plan is fixed before its first answer. So the composition of its privacy loss distributions is a
    bound, whatever the coordinator leaves out or ends early and in whatever order it asks (Zhu, Dong
    and Wang 2022, Theorem 10).
-2. Over everything ever charged to the data set: (policy.max_epsilon, policy.max_delta). Later plans
-   are chosen after results were seen, which needs a filter: `share_of_cap` (Feldman and Zrnic 2021).
-   As long as no other study was charged, no plan was chosen after results, and the tighter condition
-   epsilon(this study, policy.max_delta) <= policy.max_epsilon decides. The two rules fit together
-   because the first study is counted with its *whole plan*, whether it ran or not. If the whole plan
-   is within the filter, so is everything from the first charge on. If it is not, no second study is
-   ever charged.
+2. Over everything ever charged to the data set: the policy's caps (`vault.caps`).
 """
 
 from collections.abc import Iterable, Iterator, Sequence, Set
-from dataclasses import dataclass
 
 from fedsynth_client.budget.charge_chain import Charge
 from fedsynth_client.budget.policy import Policy
+from fedsynth_client.vault.caps import Reason, reasons_of_caps
 from fedsynth_common.errors import ErrorCode, RefusalError
-from fedsynth_common.privacy.accounting import epsilon, share_of_cap
+from fedsynth_common.privacy.accounting import epsilon
 from fedsynth_common.privacy.events import Event
-from fedsynth_common.privacy.renyi import filter_order
-from fedsynth_common.protocol.plan import Plan
+from fedsynth_common.protocol.plan import Plan, SecureSum
 from fedsynth_common.schema import Schema
 
 
-@dataclass(frozen=True)
-class Reason:
-    """Why a plan may not run: a code, which leaves the site, and words for the site's steward."""
-
-    code: ErrorCode
-    words: str
-
-
-def admit_plan(plan: Plan, policy: Policy, schema: Schema) -> None:
+def admit_plan(plan: Plan, policy: Policy, schema: Schema, receipt_key: bytes) -> None:
     """Refuse a plan for another table or site, without approval, or weaker than the policy.
+
+    Args:
+        plan: as it was sent.
+        policy: of this site.
+        schema: of this site's table.
+        receipt_key: public half of the key that this site signs with.
 
     Raises:
         RefusalError: ERR_PLAN or ERR_POLICY, of the first of `reasons_against_terms`.
     """
-    _refuse(reasons_against_terms(plan, policy, schema))
+    _refuse(reasons_against_terms(plan, policy, schema, receipt_key))
 
 
 def admit_cost(plan: Plan, policy: Policy, charges: Sequence[Charge]) -> None:
@@ -76,11 +67,13 @@ def admit_step(
     study += _remaining(plan, done)
     if epsilon(study, plan.delta) > min(plan.epsilon, policy.study_limit):
         raise RefusalError(ErrorCode.BUDGET)
-    _refuse(_reasons_of_cap(plan, policy, charges, study))
+    _refuse(reasons_of_caps(plan, policy, charges, study))
 
 
-def reasons_against_terms(plan: Plan, policy: Policy, schema: Schema) -> Iterator[Reason]:
-    """The terms of the plan that the site's schema or policy does not allow."""
+def reasons_against_terms(
+    plan: Plan, policy: Policy, schema: Schema, receipt_key: bytes
+) -> Iterator[Reason]:
+    """The terms of the plan that the site's schema, policy or key does not allow."""
     if plan.table != schema:
         yield Reason(ErrorCode.PLAN, "its schema is not this site's: compare the two files")
     if policy.site is not None and policy.site not in plan.sites:
@@ -91,6 +84,8 @@ def reasons_against_terms(plan: Plan, policy: Policy, schema: Schema) -> Iterato
     if plan.delta > policy.max_delta:
         words = f"its delta {plan.delta:g} is above the policy's {policy.max_delta:g}"
         yield Reason(ErrorCode.POLICY, words)
+    if plan.secure_sum:
+        yield from _reasons_against_sum(plan.secure_sum, policy, receipt_key)
     if training := plan.discriminator:
         steps = training.messages * training.steps_per_message
         if training.noise_multiplier < policy.min_noise_multiplier:
@@ -103,6 +98,23 @@ def reasons_against_terms(plan: Plan, policy: Policy, schema: Schema) -> Iterato
             yield Reason(ErrorCode.POLICY, words)
 
 
+def _reasons_against_sum(summed: SecureSum, policy: Policy, receipt_key: bytes) -> Iterator[Reason]:
+    """Why this site does not add its counts to those of others under one noise."""
+    if policy.max_epsilon_alone is None:
+        words = (
+            "it is a secure sum, and the policy has no max_epsilon_alone: what may be spent if all "
+            "other sites work together against this one"
+        )
+        yield Reason(ErrorCode.POLICY, words)
+    named = summed.receipt_keys.get(policy.site or "")
+    if named != receipt_key.hex():
+        words = (
+            "it does not name this site with this site's own receipt key: compare the policy's "
+            "site, and what fedsynth site key prints, with the plan"
+        )
+        yield Reason(ErrorCode.PLAN, words)
+
+
 def reasons_against_cost(plan: Plan, policy: Policy, charges: Sequence[Charge]) -> Iterator[Reason]:
     """The limits on its ε that the whole plan breaks: its own, that of one study, the cap."""
     planned = plan.planned_events()
@@ -113,52 +125,13 @@ def reasons_against_cost(plan: Plan, policy: Policy, charges: Sequence[Charge]) 
     if cost > policy.study_limit:
         words = f"it costs {cost:.4f}; one study may cost {policy.study_limit:g}"
         yield Reason(ErrorCode.POLICY, words)
-    yield from _reasons_of_cap(plan, policy, charges, planned)
+    yield from reasons_of_caps(plan, policy, charges, planned)
 
 
 def _refuse(reasons: Iterable[Reason]) -> None:
     """Raise the code of the first reason, if there is one. The words do not leave the site."""
     for reason in reasons:
         raise RefusalError(reason.code)
-
-
-def _reasons_of_cap(
-    plan: Plan, policy: Policy, charges: Sequence[Charge], study: Sequence[Event]
-) -> Iterator[Reason]:
-    """Condition 2: why `study`, the whole cost of the plan's study, does not fit under the cap."""
-    others = [event for c in charges if c.study != plan.study for event in c.events]
-    cap = policy.max_epsilon
-    if not others:
-        spent = epsilon(study, policy.max_delta)
-        if spent > cap:
-            words = f"with it {spent:.4f} would be spent of the cap {cap:g}"
-            yield Reason(ErrorCode.BUDGET, words)
-    elif not _first_study_leaves_room(policy, charges):
-        words = (
-            f"the whole plan of {charges[0].study}, the first study charged here, takes all of the "
-            f"cap {cap:g} by itself, run or not, so that no other study fits beside it"
-        )
-        yield Reason(ErrorCode.BUDGET, words)
-    else:
-        share = share_of_cap([*study, *others], cap, policy.max_delta)
-        if share > 1:
-            order = filter_order(cap, policy.max_delta)
-            words = (
-                f"with it {share:.1%} of what the cap {cap:g} allows several studies would be used "
-                f"(Rényi filter of order {order:g})"
-            )
-            yield Reason(ErrorCode.BUDGET, words)
-
-
-def _first_study_leaves_room(policy: Policy, charges: Sequence[Charge]) -> bool:
-    """Whether the whole plan of the study that was charged first is within the filter.
-
-    If the ledger has no plan of it that can be read, it is not.
-    """
-    whole = charges[0].planned
-    if whole is None:
-        return False
-    return share_of_cap(whole, policy.max_epsilon, policy.max_delta) <= 1
 
 
 def _remaining(plan: Plan, done: Set[int]) -> Iterator[Event]:

@@ -23,11 +23,15 @@ REPLIES: dict[str, Any] = {
     "measure": pb.MeasureReply,
     "discriminate": pb.DiscriminateReply,
     "receipt": pb.ReceiptReply,
+    "keys": pb.KeysReply,
+    "shares": pb.SharesReply,
+    "agree": pb.AgreeReply,
+    "unmask": pb.UnmaskReply,
 }
 
 
 class VaultCaller(Protocol):
-    """What answers the four methods of a vault."""
+    """What answers the methods of a vault."""
 
     def call(self, method: str, request: bytes) -> bytes:
         """Send a serialised request of `method`, return the serialised reply."""

@@ -31,8 +31,8 @@ from fedsynth_common.protocol.codec import (
     unpack_floats,
     unpack_view,
 )
-from fedsynth_common.protocol.counting import Over, sensitivity
-from fedsynth_common.protocol.plan import DiscriminatorPlan, Plan, noise_multiplier
+from fedsynth_common.protocol.counting import Over, noise_multiplier, sensitivity
+from fedsynth_common.protocol.plan import DiscriminatorPlan, Plan
 from fedsynth_common.schema import Schema, domains, history_schema
 
 _log = logging.getLogger("fedsynth.vault")
@@ -73,6 +73,8 @@ def measurement_of(request: pb.MeasureRequest, plan: Plan, schema: Schema) -> Me
     step = plan.measure_step(request.step)
     if step is None:
         raise RefusalError(ErrorCode.PLAN)
+    if bool(request.parties) != bool(plan.secure_sum):
+        raise RefusalError(ErrorCode.PAYLOAD)
     widths = [domain.width for domain in domains(history_schema(schema))]
     _bound_marginals(request.marginals, len(widths))
     views = _views(request, widths)

@@ -8,8 +8,7 @@ noise is added, and the noise is an exact discrete Gaussian (Canonne, Kamath & S
 rounding of floating-point numbers can weaken the guarantee.
 
 The length of the reply and the memory that is used depend on the request alone, and not on the number
-of records. Values beyond int32 are clamped after the noise. A marginal that is listed twice is counted
-and charged twice, each time with its own noise.
+of records. A marginal that is listed twice is counted and charged twice, each time with its own noise.
 """
 
 import math
@@ -27,7 +26,7 @@ from fedsynth_common.array_types import Int64Array, UInt16Array
 from fedsynth_common.privacy.events import CountsEvent
 from fedsynth_common.privacy.noise import noisy_counts
 from fedsynth_common.privacy.randomness import Randomness
-from fedsynth_common.protocol.codec import pack_counts
+from fedsynth_common.privacy.secure_noise import made_variance, share_variance
 from fedsynth_common.protocol.counting import Over, sensitivity
 from fedsynth_common.schema import Schema
 from fedsynth_common.schema.histories import MAX_EVENTS
@@ -74,27 +73,50 @@ class Measurement:
     views: tuple[UInt16Array, ...]
     marginals: tuple[Marginal, ...]
 
-    def events(self, schema: Schema) -> tuple[CountsEvent, ...]:
-        """The events that are charged: one for all marginals of one variance and one sensitivity."""
-        alike = Counter((m.variance, sensitivity(schema, m.over, m.lag)) for m in self.marginals)
+    @property
+    def cells(self) -> int:
+        """Number of counts of all marginals."""
+        return sum(marginal.cells for marginal in self.marginals)
+
+    def events(self, schema: Schema, shares: int = 1) -> tuple[CountsEvent, ...]:
+        """What it costs: one event for all marginals of one variance and one sensitivity.
+
+        Args:
+            schema: the site's.
+            shares: of how many sites the noise is made (`Plan.noise_shares`).
+        """
+        alike = Counter(
+            (made_variance(m.variance, shares), sensitivity(schema, m.over, m.lag))
+            for m in self.marginals
+        )
         return tuple(
-            CountsEvent(scale=math.sqrt(variance), sensitivity=moved, blocks=blocks)
-            for (variance, moved), blocks in sorted(alike.items())
+            CountsEvent(scale=math.sqrt(made), sensitivity=moved, blocks=blocks, shares=shares)
+            for (made, moved), blocks in sorted(alike.items())
         )
 
 
-def measure(records: Records, request: Measurement, randomness: Randomness) -> bytes:
-    """Noisy counts of every marginal, packed in the request's order."""
-    counts = np.zeros(sum(marginal.cells for marginal in request.marginals), np.int64)
+def noisy_counts_of(
+    records: Records, request: Measurement, randomness: Randomness, shares: int = 1
+) -> Int64Array:
+    """Noisy counts of every marginal, one after the other in the request's order.
+
+    Args:
+        records: the site's.
+        request: what is counted, with the variances of the noise that all shares make together.
+        randomness: where the noise comes from.
+        shares: of how many sites the noise is made; this one adds one share of it.
+    """
+    counts = np.zeros(request.cells, np.int64)
     _count(counts, records.codes, request.views, request.marginals, records.person)
     start = 0
     for variance, same in groupby(request.marginals, key=lambda marginal: marginal.variance):
         end = start + sum(marginal.cells for marginal in same)
+        scale = math.sqrt(share_variance(variance, shares))
         for first in range(start, end, _NOISED):
             flat = counts[first : min(first + _NOISED, end)]
-            flat[:] = noisy_counts(flat, math.sqrt(variance), randomness)
+            flat[:] = noisy_counts(flat, scale, randomness)
         start = end
-    return pack_counts(counts)
+    return counts
 
 
 def contingency(

@@ -12,6 +12,7 @@ import hashlib
 import logging
 import traceback
 from collections.abc import Callable, Sequence
+from functools import partial
 from threading import RLock
 from typing import Any, TypeVar
 
@@ -26,7 +27,9 @@ from fedsynth_client.vault.admission import admit_cost, admit_plan, admit_step
 from fedsynth_client.vault.callers import refusal
 from fedsynth_client.vault.checks import assignment_of, measurement_of, plan_of
 from fedsynth_client.vault.discriminate import discriminate
-from fedsynth_client.vault.measure import measure
+from fedsynth_client.vault.measure import noisy_counts_of
+from fedsynth_client.vault.secure_sum import ANSWERS, SumParty, begin, masked_reply
+from fedsynth_common.array_types import Int64Array
 from fedsynth_common.errors import ErrorCode, RefusalError
 from fedsynth_common.limits import REQUEST_BYTES
 from fedsynth_common.privacy import PrivacyError
@@ -34,7 +37,8 @@ from fedsynth_common.privacy.events import Event
 from fedsynth_common.privacy.randomness import Randomness
 from fedsynth_common.protocol import enrolment_text
 from fedsynth_common.protocol import vault_pb2 as pb
-from fedsynth_common.protocol.codec import pack
+from fedsynth_common.protocol.codec import pack, pack_counts
+from fedsynth_common.protocol.content import request_hash
 from fedsynth_common.protocol.plan import Plan
 from fedsynth_common.schema import Schema
 
@@ -44,7 +48,7 @@ _log = logging.getLogger("fedsynth.vault")
 
 
 class Vault:
-    """Holds the records of a site and answers the four requests, one at a time."""
+    """Holds the records of a site and answers requests, one at a time."""
 
     def __init__(
         self,
@@ -57,6 +61,7 @@ class Vault:
     ) -> None:
         self._records, self._schema, self._policy = records, schema, policy
         self._ledger, self._randomness, self._key = ledger, randomness, signing_key
+        self._receipt_key = signing_key.public_key().public_bytes_raw()
         self._turn = RLock()
 
     def call(self, method: str, request: bytes) -> bytes:
@@ -66,6 +71,7 @@ class Vault:
             "measure": (pb.MeasureRequest, self.measure),
             "discriminate": (pb.DiscriminateRequest, self.discriminate),
             "receipt": (pb.ReceiptRequest, self.receipt),
+            **{name: (ANSWERS[name][0], partial(self.summed, name)) for name in ANSWERS},
         }
         kind, answer = methods[method]
         if len(request) > REQUEST_BYTES[method]:
@@ -94,9 +100,19 @@ class Vault:
         """The signed list of what this study was charged."""
         return self._guarded(pb.ReceiptReply, lambda: self._receipt(request))
 
+    def summed(self, method: str, request: Any) -> Any:
+        """Any request that only a plan with a secure sum knows (`vault.secure_sum`)."""
+        _, kind, answer = ANSWERS[method]
+
+        def answered() -> Any:
+            plan = self._plan(request.plan_digest)
+            return answer(SumParty.of(plan, self._ledger, self._key), request)
+
+        return self._guarded(kind, answered)
+
     def _enroll(self, request: pb.EnrollRequest) -> pb.EnrollReply:
         plan = plan_of(request, self._policy)
-        admit_plan(plan, self._policy, self._schema)
+        self._admit(plan)
         admit_cost(plan, self._policy, self._ledger.charged())
         if self._records.units < self._policy.min_records:
             raise RefusalError(ErrorCode.RECORDS)
@@ -105,7 +121,7 @@ class Vault:
         return pb.EnrollReply(
             status=OK,
             package_version=package_version(),
-            receipt_key=self._key.public_key().public_bytes_raw(),
+            receipt_key=self._receipt_key,
             site=site,
             signature=self._key.sign(enrolment_text(bytes.fromhex(plan.digest), site)),
         )
@@ -113,12 +129,22 @@ class Vault:
     def _measure(self, request: pb.MeasureRequest) -> pb.MeasureReply:
         plan = self._plan(request.plan_digest)
         checked = measurement_of(request, plan, self._schema)
+        events = checked.events(self._schema, plan.noise_shares)
 
-        def compute() -> pb.MeasureReply:
-            counts = measure(self._records, checked, self._randomness)
-            return pb.MeasureReply(status=OK, counts=counts)
+        def counts() -> Int64Array:
+            return noisy_counts_of(self._records, checked, self._randomness, plan.noise_shares)
 
-        events = checked.events(self._schema)
+        if plan.secure_sum:  # its share of the noise does not protect a site's counts by themselves
+            site = SumParty.of(plan, self._ledger, self._key)
+            at = begin(site, request, checked.cells)
+
+            def compute() -> pb.MeasureReply:
+                return masked_reply(site, at, counts())
+        else:
+
+            def compute() -> pb.MeasureReply:
+                return pb.MeasureReply(status=OK, counts=pack_counts(counts()))
+
         return self._release(pb.MeasureReply, plan, request, events, compute)
 
     def _discriminate(self, request: pb.DiscriminateRequest) -> pb.DiscriminateReply:
@@ -154,8 +180,11 @@ class Vault:
         if hashlib.sha256(accepted).digest() != digest:  # damage must not weaken an approved plan
             raise RefusalError(ErrorCode.LEDGER)
         plan = Plan.from_json(accepted)
-        admit_plan(plan, self._policy, self._schema)
+        self._admit(plan)
         return plan
+
+    def _admit(self, plan: Plan) -> None:
+        admit_plan(plan, self._policy, self._schema, self._receipt_key)
 
     def _release(
         self,
@@ -166,8 +195,7 @@ class Vault:
         compute: Callable[[], Reply],
     ) -> Reply:
         """Charge, then compute, then store the reply; or return the reply that is stored already."""
-        content = request.SerializeToString(deterministic=True)
-        key = (plan.study, request.step, hashlib.sha256(content).hexdigest())
+        key = (plan.study, request.step, request_hash(request).hex())
         stored = self._ledger.stored_reply(*key)
         if stored is not None:
             return kind.FromString(stored)

@@ -73,7 +73,7 @@ def serve(vault: VaultCaller, socket: Path, mode: int = 0o660) -> None:
 
 
 def _handlers(vault: VaultCaller) -> "grpc.GenericRpcHandler[bytes, bytes]":
-    """The four methods on raw bytes, so that a malformed message also gets one of our codes.
+    """The methods on raw bytes, so that a malformed message also gets one of our codes.
 
     They are declared as streams of requests, and a courier sends a stream of one. The reason is that
     gRPC reads a single request before it calls us, but reads a stream only when we ask for the next.

@@ -13,6 +13,10 @@ from typing import Any, ClassVar
 from fedsynth_common.privacy import PrivacyError
 from fedsynth_common.privacy.noise import MAX_SCALE, MIN_SCALE
 
+LEAST_SHARE = 8
+"""The least variance of one of several shares of noise (`secure_noise`)."""
+MAX_SHARES = 1_000
+
 
 def _real(name: str, value: float, low: float, high: float) -> None:
     """Refuse anything but a finite number in [low, high]; NaN fails every comparison."""
@@ -30,29 +34,41 @@ class CountsEvent:
     """Discrete Gaussian noise of parameter `scale` on every cell of `blocks` marginals.
 
     One privacy unit moves the cells of each marginal by at most `sensitivity` in total (1 for a
-    record; `rows_per_person` for a person): L2 sensitivity `sensitivity` sqrt(`blocks`).
+    record; `rows_per_person` for a person): L2 sensitivity `sensitivity` sqrt(`blocks`). With
+    `shares` above 1 only the sum of that many sites' noise has this scale, and each of them added
+    noise of variance scale² / shares (`secure_noise`).
     """
 
     kind: ClassVar[str] = "counts"
     scale: float
     sensitivity: int
     blocks: int
+    shares: int = 1
 
     def __post_init__(self) -> None:
         _real("scale", self.scale, MIN_SCALE, MAX_SCALE)
-        _whole("sensitivity", self.sensitivity, 1_000)
+        _whole("shares", self.shares, MAX_SHARES)
+        most = 1_000 if self.shares == 1 else 1_000_000  # of one person, at all of the summed sites
+        _whole("sensitivity", self.sensitivity, most)
         _whole("blocks", self.blocks, 1_000_000)
+        if self.shares > 1 and self.scale**2 < LEAST_SHARE * self.shares * (1 - 1e-9):
+            raise PrivacyError(f"scale: {self.scale!r} is too little for {self.shares} shares")
 
 
 @dataclass(frozen=True, kw_only=True, order=True)
 class GaussianEvent:
-    """Gaussian noise with std = `noise_multiplier` x L2 sensitivity, once, on all records."""
+    """Gaussian noise with std = `noise_multiplier` x L2 sensitivity, once, on all records.
+
+    `shares` as in `CountsEvent`: a plan's step before its counts are known.
+    """
 
     kind: ClassVar[str] = "gaussian"
     noise_multiplier: float
+    shares: int = 1
 
     def __post_init__(self) -> None:
-        _real("noise_multiplier", self.noise_multiplier, 0.1, 1e6)
+        _real("noise_multiplier", self.noise_multiplier, 1e-4, 1e6)
+        _whole("shares", self.shares, MAX_SHARES)
 
 
 @dataclass(frozen=True, kw_only=True, order=True)
@@ -81,12 +97,15 @@ def _known(event: Event) -> Event:
 
 
 def to_dict(event: Event) -> dict[str, Any]:
-    """Return the event as JSON-ready values.
+    """Return the event as JSON-ready values; a single share is not named.
 
     >>> to_dict(CountsEvent(scale=40.0, sensitivity=1, blocks=120))
     {'kind': 'counts', 'scale': 40.0, 'sensitivity': 1, 'blocks': 120}
     """
-    return {"kind": _known(event).kind, **asdict(event)}
+    values = {"kind": _known(event).kind, **asdict(event)}
+    if values.get("shares") == 1:
+        del values["shares"]
+    return values
 
 
 def from_dict(values: Mapping[str, Any]) -> Event:
@@ -99,7 +118,7 @@ def from_dict(values: Mapping[str, Any]) -> Event:
     if kind is None:
         raise PrivacyError(f"kind: {values.get('kind')!r} is not one of {sorted(_KINDS)}")
     expected = {"kind", *(f.name for f in fields(kind))}
-    if set(values) != expected:
+    if expected - set(values) - {"shares"} or set(values) - expected:
         raise PrivacyError(f"{kind.kind} event: expected exactly the fields {sorted(expected)}")
     return kind(**{name: value for name, value in values.items() if name != "kind"})
 
@@ -114,23 +133,23 @@ def merged(events: Iterable[Event]) -> tuple[Event, ...]:
     >>> merged([step, step])
     (DpSgdEvent(sampling_rate=0.1, noise_multiplier=4.0, steps=20),)
     """
-    blocks: defaultdict[tuple[float, int], int] = defaultdict(int)
+    blocks: defaultdict[tuple[float, int, int], int] = defaultdict(int)
     steps: defaultdict[tuple[float, float], int] = defaultdict(int)
-    precisions: list[float] = []
+    precisions: defaultdict[int, list[float]] = defaultdict(list)
     for event in events:
         _known(event)
         match event:
             case CountsEvent():
-                blocks[event.scale, event.sensitivity] += event.blocks
+                blocks[event.scale, event.sensitivity, event.shares] += event.blocks
             case DpSgdEvent():
                 steps[event.sampling_rate, event.noise_multiplier] += event.steps
             case GaussianEvent():
-                precisions.append(event.noise_multiplier**-2)
+                precisions[event.shares].append(event.noise_multiplier**-2)
     result: list[Event] = []
-    for (scale, moved), n in sorted(blocks.items()):
-        result.append(CountsEvent(scale=scale, sensitivity=moved, blocks=n))
-    if precisions:
-        result.append(GaussianEvent(noise_multiplier=math.fsum(precisions) ** -0.5))
+    for (scale, moved, shares), n in sorted(blocks.items()):
+        result.append(CountsEvent(scale=scale, sensitivity=moved, blocks=n, shares=shares))
+    for shares, parts in sorted(precisions.items()):
+        result.append(GaussianEvent(noise_multiplier=math.fsum(parts) ** -0.5, shares=shares))
     for (rate, multiplier), n in sorted(steps.items()):
         result.append(DpSgdEvent(sampling_rate=rate, noise_multiplier=multiplier, steps=n))
     return tuple(result)

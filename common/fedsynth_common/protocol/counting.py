@@ -12,6 +12,8 @@ is a person whose counts all fall into one cell.
 | NEXT | event that has a successor at distance `lag` | L - lag |
 """
 
+import math
+from collections.abc import Sequence
 from enum import IntEnum
 
 from fedsynth_common.limits import MAX_LAG
@@ -43,3 +45,18 @@ def sensitivity(schema: Schema, over: Over, lag: int = 0) -> int:
     elif over is Over.NEXT and 1 <= lag <= min(MAX_LAG, histories.max_events - 1):
         return histories.max_events - lag
     raise ValueError(f"schema {schema.name!r} has no marginals over {over.name} at lag {lag}")
+
+
+def noise_multiplier(variances: Sequence[int], sensitivities: Sequence[int]) -> float:
+    """Noise multiplier of a list of noisy marginals taken together.
+
+    A privacy unit moves the counts of marginal k by at most `sensitivities[k]` in L2 norm, so the
+    list is a Gaussian mechanism of multiplier 1 / sqrt(sum_k sensitivity_k^2 / variance_k).
+
+    >>> noise_multiplier([100, 100, 100, 100], [1, 1, 1, 1])
+    5.0
+    >>> noise_multiplier([100, 900], [1, 3])
+    7.0710678118654755
+    """
+    pairs = zip(sensitivities, variances, strict=True)
+    return 1.0 / math.sqrt(sum(moved**2 / variance for moved, variance in pairs))

@@ -14,8 +14,6 @@ plan in seconds.
 
 import hashlib
 import json
-import math
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Annotated, Literal, Self
@@ -34,6 +32,7 @@ from fedsynth_common.schema import Schema
 from fedsynth_common.validated import validated
 
 Purpose = Literal["histograms", "marginals"]
+Trust = Literal["local", "secure-sum"]
 LEAST_NOISE = 0.1
 Multiplier = Annotated[float, Field(ge=LEAST_NOISE, le=1e6)]
 """A noise multiplier, within what the accountant composes (`privacy.events`)."""
@@ -155,22 +154,54 @@ class MessageRun:
         return self.event
 
 
+LEAST_SITES = 3
+"""Of a secure sum: of two sites, each could subtract its own counts from the sum."""
+ReceiptKey = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+"""An Ed25519 public key, 32 bytes in hexadecimal."""
+
+
+class SecureSum(_Frozen):
+    """The sites add their counts up under masks, so that the coordinator learns the sum alone.
+
+    `colluders` is c: of the plan's K sites, so many may work together with the coordinator or be
+    missing, *together*, and the sum still holds the noise of K - c honest sites, which is what the
+    plan's ε counts on. `receipt_keys` names every site's receipt key, so that a site which approves
+    the plan approves whom it sums with, and the coordinator can invent nobody.
+    """
+
+    colluders: int = Field(ge=1, le=MAX_SITES)
+    receipt_keys: dict[SiteName, ReceiptKey] = Field(max_length=MAX_SITES)
+
+
+def default_colluders(sites: int) -> int:
+    """How many of `sites` may collude or be missing unless somebody decides otherwise: a fifth.
+
+    >>> [default_colluders(sites) for sites in (3, 5, 7, 20, 50)]
+    [1, 1, 2, 4, 10]
+    """
+    return max(1, -(-sites // 5))
+
+
 class Plan(_Frozen):
     """A study as a site approves it.
 
     `records_per_site` is a public order of magnitude, declared by hand and never counted. With
     `epsilon` and `delta` the coordinator states what the whole plan may cost one site's records;
     each vault recomputes it and refuses a plan that costs more.
+
+    With `trust` "local" every site adds all noise to what it sends. With "secure-sum" the sites make
+    one noise together, and `secure_sum` says which sites these are. Such a plan has format 3.
     """
 
-    format_version: Literal[2] = 2
+    format_version: Literal[2, 3] = 2
     study: str = Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
     table: Schema
     sites: tuple[SiteName, ...] = Field(min_length=1, max_length=MAX_SITES)
     records_per_site: Records
     epsilon: float = Field(gt=0, le=1e6)
     delta: float = Field(ge=1e-12, lt=1)
-    trust: Literal["local"] = "local"
+    trust: Trust = "local"
+    secure_sum: SecureSum | None = None
     measure: tuple[MeasureStep, ...] = Field(max_length=MAX_MEASURES)
     discriminator: DiscriminatorPlan | None = None
 
@@ -190,6 +221,33 @@ class Plan(_Frozen):
             raise ValueError("plan: two sites have the same name")
         return self
 
+    @model_validator(mode="after")
+    def _sum_is_secure(self) -> Self:
+        summed = self.secure_sum
+        if (self.trust == "secure-sum") != (summed is not None):
+            raise ValueError('secure_sum: goes with trust "secure-sum", and only with it')
+        if self.format_version != (2 if summed is None else 3):
+            raise ValueError("format_version: is 3 for a secure sum, else 2")
+        if summed is None:
+            return self
+        sites, most = len(self.sites), (len(self.sites) - 1) // 2
+        if sites < LEAST_SITES:
+            raise ValueError(f"sites: a secure sum takes at least {LEAST_SITES}")
+        if summed.colluders > most:  # no honest majority, and so no set that all agree on
+            raise ValueError(f"secure_sum.colluders: at most {most} of {sites} sites")
+        if set(summed.receipt_keys) != set(self.sites):
+            raise ValueError("secure_sum.receipt_keys: expected the key of every site, no others")
+        if len(set(summed.receipt_keys.values())) != sites:
+            raise ValueError("secure_sum.receipt_keys: two sites have the same key")
+        if self.discriminator:
+            raise ValueError("discriminator: a secure sum measures counts and trains nothing yet")
+        return self
+
+    @property
+    def noise_shares(self) -> int:
+        """Of how many sites the noise is made that the ε counts on: 1 where each adds all of it."""
+        return len(self.sites) - self.secure_sum.colluders if self.secure_sum else 1
+
     @property
     def message_runs(self) -> tuple[MessageRun, ...]:
         """What the plan asks of a site, in order: the one place where a plan becomes events."""
@@ -197,7 +255,7 @@ class Plan(_Frozen):
             MessageRun(
                 range(measure.step, measure.step + 1),
                 measure.purpose,
-                GaussianEvent(noise_multiplier=measure.noise_multiplier),
+                GaussianEvent(noise_multiplier=measure.noise_multiplier, shares=self.noise_shares),
             )
             for measure in self.measure
         ]
@@ -214,8 +272,11 @@ class Plan(_Frozen):
         return next((m for m in self.measure if m.step == step), None)
 
     def to_json(self) -> bytes:
-        """Canonical JSON: the bytes that are sent, hashed and approved."""
-        fields = self.model_dump(mode="json")
+        """Canonical JSON: the bytes that are sent, hashed and approved.
+
+        A plan without a secure sum does not name it: its bytes are those of format 2.
+        """
+        fields = self.model_dump(mode="json", exclude=None if self.secure_sum else {"secure_sum"})
         return json.dumps(fields, sort_keys=True, separators=(",", ":")).encode()
 
     @property
@@ -233,18 +294,3 @@ class Plan(_Frozen):
         if len(data) > MAX_PLAN_BYTES:
             raise InputError(f"plan: longer than the {MAX_PLAN_BYTES:,} bytes that a plan may have")
         return validated(cls, data, "plan")
-
-
-def noise_multiplier(variances: Sequence[int], sensitivities: Sequence[int]) -> float:
-    """Noise multiplier of a list of noisy marginals taken together.
-
-    A privacy unit moves the counts of marginal k by at most `sensitivities[k]` in L2 norm, so the
-    list is a Gaussian mechanism of multiplier 1 / sqrt(sum_k sensitivity_k^2 / variance_k).
-
-    >>> noise_multiplier([100, 100, 100, 100], [1, 1, 1, 1])
-    5.0
-    >>> noise_multiplier([100, 900], [1, 3])
-    7.0710678118654755
-    """
-    pairs = zip(sensitivities, variances, strict=True)
-    return 1.0 / math.sqrt(sum(moved**2 / variance for moved, variance in pairs))

@@ -69,24 +69,28 @@ class Marginal(_message.Message):
     def __init__(self, axes: _Optional[_Iterable[_Union[Axis, _Mapping]]] = ..., noise_variance: _Optional[int] = ..., over: _Optional[_Union[Over, str]] = ..., lag: _Optional[int] = ...) -> None: ...
 
 class MeasureRequest(_message.Message):
-    __slots__ = ("plan_digest", "step", "views", "marginals")
+    __slots__ = ("plan_digest", "step", "views", "marginals", "parties")
     PLAN_DIGEST_FIELD_NUMBER: _ClassVar[int]
     STEP_FIELD_NUMBER: _ClassVar[int]
     VIEWS_FIELD_NUMBER: _ClassVar[int]
     MARGINALS_FIELD_NUMBER: _ClassVar[int]
+    PARTIES_FIELD_NUMBER: _ClassVar[int]
     plan_digest: bytes
     step: int
     views: _containers.RepeatedCompositeFieldContainer[View]
     marginals: _containers.RepeatedCompositeFieldContainer[Marginal]
-    def __init__(self, plan_digest: _Optional[bytes] = ..., step: _Optional[int] = ..., views: _Optional[_Iterable[_Union[View, _Mapping]]] = ..., marginals: _Optional[_Iterable[_Union[Marginal, _Mapping]]] = ...) -> None: ...
+    parties: bytes
+    def __init__(self, plan_digest: _Optional[bytes] = ..., step: _Optional[int] = ..., views: _Optional[_Iterable[_Union[View, _Mapping]]] = ..., marginals: _Optional[_Iterable[_Union[Marginal, _Mapping]]] = ..., parties: _Optional[bytes] = ...) -> None: ...
 
 class MeasureReply(_message.Message):
-    __slots__ = ("status", "counts")
+    __slots__ = ("status", "counts", "signature")
     STATUS_FIELD_NUMBER: _ClassVar[int]
     COUNTS_FIELD_NUMBER: _ClassVar[int]
+    SIGNATURE_FIELD_NUMBER: _ClassVar[int]
     status: str
     counts: bytes
-    def __init__(self, status: _Optional[str] = ..., counts: _Optional[bytes] = ...) -> None: ...
+    signature: bytes
+    def __init__(self, status: _Optional[str] = ..., counts: _Optional[bytes] = ..., signature: _Optional[bytes] = ...) -> None: ...
 
 class DiscriminateRequest(_message.Message):
     __slots__ = ("plan_digest", "step", "views", "weights", "moments")
@@ -111,6 +115,96 @@ class DiscriminateReply(_message.Message):
     weights: bytes
     moments: bytes
     def __init__(self, status: _Optional[str] = ..., weights: _Optional[bytes] = ..., moments: _Optional[bytes] = ...) -> None: ...
+
+class KeysRequest(_message.Message):
+    __slots__ = ("plan_digest",)
+    PLAN_DIGEST_FIELD_NUMBER: _ClassVar[int]
+    plan_digest: bytes
+    def __init__(self, plan_digest: _Optional[bytes] = ...) -> None: ...
+
+class KeysReply(_message.Message):
+    __slots__ = ("status", "keys", "signature")
+    STATUS_FIELD_NUMBER: _ClassVar[int]
+    KEYS_FIELD_NUMBER: _ClassVar[int]
+    SIGNATURE_FIELD_NUMBER: _ClassVar[int]
+    status: str
+    keys: bytes
+    signature: bytes
+    def __init__(self, status: _Optional[str] = ..., keys: _Optional[bytes] = ..., signature: _Optional[bytes] = ...) -> None: ...
+
+class PartyKeys(_message.Message):
+    __slots__ = ("party", "keys", "signature")
+    PARTY_FIELD_NUMBER: _ClassVar[int]
+    KEYS_FIELD_NUMBER: _ClassVar[int]
+    SIGNATURE_FIELD_NUMBER: _ClassVar[int]
+    party: int
+    keys: bytes
+    signature: bytes
+    def __init__(self, party: _Optional[int] = ..., keys: _Optional[bytes] = ..., signature: _Optional[bytes] = ...) -> None: ...
+
+class SharesRequest(_message.Message):
+    __slots__ = ("plan_digest", "roster")
+    PLAN_DIGEST_FIELD_NUMBER: _ClassVar[int]
+    ROSTER_FIELD_NUMBER: _ClassVar[int]
+    plan_digest: bytes
+    roster: _containers.RepeatedCompositeFieldContainer[PartyKeys]
+    def __init__(self, plan_digest: _Optional[bytes] = ..., roster: _Optional[_Iterable[_Union[PartyKeys, _Mapping]]] = ...) -> None: ...
+
+class SharesReply(_message.Message):
+    __slots__ = ("status", "sealed")
+    STATUS_FIELD_NUMBER: _ClassVar[int]
+    SEALED_FIELD_NUMBER: _ClassVar[int]
+    status: str
+    sealed: bytes
+    def __init__(self, status: _Optional[str] = ..., sealed: _Optional[bytes] = ...) -> None: ...
+
+class AgreeRequest(_message.Message):
+    __slots__ = ("plan_digest", "step", "parties")
+    PLAN_DIGEST_FIELD_NUMBER: _ClassVar[int]
+    STEP_FIELD_NUMBER: _ClassVar[int]
+    PARTIES_FIELD_NUMBER: _ClassVar[int]
+    plan_digest: bytes
+    step: int
+    parties: bytes
+    def __init__(self, plan_digest: _Optional[bytes] = ..., step: _Optional[int] = ..., parties: _Optional[bytes] = ...) -> None: ...
+
+class AgreeReply(_message.Message):
+    __slots__ = ("status", "signature")
+    STATUS_FIELD_NUMBER: _ClassVar[int]
+    SIGNATURE_FIELD_NUMBER: _ClassVar[int]
+    status: str
+    signature: bytes
+    def __init__(self, status: _Optional[str] = ..., signature: _Optional[bytes] = ...) -> None: ...
+
+class SetSignature(_message.Message):
+    __slots__ = ("party", "signature")
+    PARTY_FIELD_NUMBER: _ClassVar[int]
+    SIGNATURE_FIELD_NUMBER: _ClassVar[int]
+    party: int
+    signature: bytes
+    def __init__(self, party: _Optional[int] = ..., signature: _Optional[bytes] = ...) -> None: ...
+
+class UnmaskRequest(_message.Message):
+    __slots__ = ("plan_digest", "step", "parties", "signatures", "sealed")
+    PLAN_DIGEST_FIELD_NUMBER: _ClassVar[int]
+    STEP_FIELD_NUMBER: _ClassVar[int]
+    PARTIES_FIELD_NUMBER: _ClassVar[int]
+    SIGNATURES_FIELD_NUMBER: _ClassVar[int]
+    SEALED_FIELD_NUMBER: _ClassVar[int]
+    plan_digest: bytes
+    step: int
+    parties: bytes
+    signatures: _containers.RepeatedCompositeFieldContainer[SetSignature]
+    sealed: bytes
+    def __init__(self, plan_digest: _Optional[bytes] = ..., step: _Optional[int] = ..., parties: _Optional[bytes] = ..., signatures: _Optional[_Iterable[_Union[SetSignature, _Mapping]]] = ..., sealed: _Optional[bytes] = ...) -> None: ...
+
+class UnmaskReply(_message.Message):
+    __slots__ = ("status", "shares")
+    STATUS_FIELD_NUMBER: _ClassVar[int]
+    SHARES_FIELD_NUMBER: _ClassVar[int]
+    status: str
+    shares: bytes
+    def __init__(self, status: _Optional[str] = ..., shares: _Optional[bytes] = ...) -> None: ...
 
 class ReceiptRequest(_message.Message):
     __slots__ = ("plan_digest",)

@@ -54,6 +54,26 @@ class VaultStub:
                 request_serializer=fedsynth__common_dot_protocol_dot_vault__pb2.ReceiptRequest.SerializeToString,
                 response_deserializer=fedsynth__common_dot_protocol_dot_vault__pb2.ReceiptReply.FromString,
                 _registered_method=True)
+        self.Keys = channel.unary_unary(
+                '/fedsynth.vault.v1.Vault/Keys',
+                request_serializer=fedsynth__common_dot_protocol_dot_vault__pb2.KeysRequest.SerializeToString,
+                response_deserializer=fedsynth__common_dot_protocol_dot_vault__pb2.KeysReply.FromString,
+                _registered_method=True)
+        self.Shares = channel.unary_unary(
+                '/fedsynth.vault.v1.Vault/Shares',
+                request_serializer=fedsynth__common_dot_protocol_dot_vault__pb2.SharesRequest.SerializeToString,
+                response_deserializer=fedsynth__common_dot_protocol_dot_vault__pb2.SharesReply.FromString,
+                _registered_method=True)
+        self.Agree = channel.unary_unary(
+                '/fedsynth.vault.v1.Vault/Agree',
+                request_serializer=fedsynth__common_dot_protocol_dot_vault__pb2.AgreeRequest.SerializeToString,
+                response_deserializer=fedsynth__common_dot_protocol_dot_vault__pb2.AgreeReply.FromString,
+                _registered_method=True)
+        self.Unmask = channel.unary_unary(
+                '/fedsynth.vault.v1.Vault/Unmask',
+                request_serializer=fedsynth__common_dot_protocol_dot_vault__pb2.UnmaskRequest.SerializeToString,
+                response_deserializer=fedsynth__common_dot_protocol_dot_vault__pb2.UnmaskReply.FromString,
+                _registered_method=True)
 
 
 class VaultServicer:
@@ -87,6 +107,36 @@ class VaultServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Keys(self, request, context):
+        """The four below are for plans with a secure sum (fedsynth_common.secure_sum). They touch no record.
+
+        The site's public keys for all steps of the plan.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Shares(self, request, context):
+        """Its secrets, shared among the sites of the request and sealed to them. One roster for a study.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Agree(self, request, context):
+        """Its signature on a smaller set than that of its masks, if one of those did not answer.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Unmask(self, request, context):
+        """For each site, one of the two shares that this one holds, if enough sites signed the set.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_VaultServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -109,6 +159,26 @@ def add_VaultServicer_to_server(servicer, server):
                     servicer.Receipt,
                     request_deserializer=fedsynth__common_dot_protocol_dot_vault__pb2.ReceiptRequest.FromString,
                     response_serializer=fedsynth__common_dot_protocol_dot_vault__pb2.ReceiptReply.SerializeToString,
+            ),
+            'Keys': grpc.unary_unary_rpc_method_handler(
+                    servicer.Keys,
+                    request_deserializer=fedsynth__common_dot_protocol_dot_vault__pb2.KeysRequest.FromString,
+                    response_serializer=fedsynth__common_dot_protocol_dot_vault__pb2.KeysReply.SerializeToString,
+            ),
+            'Shares': grpc.unary_unary_rpc_method_handler(
+                    servicer.Shares,
+                    request_deserializer=fedsynth__common_dot_protocol_dot_vault__pb2.SharesRequest.FromString,
+                    response_serializer=fedsynth__common_dot_protocol_dot_vault__pb2.SharesReply.SerializeToString,
+            ),
+            'Agree': grpc.unary_unary_rpc_method_handler(
+                    servicer.Agree,
+                    request_deserializer=fedsynth__common_dot_protocol_dot_vault__pb2.AgreeRequest.FromString,
+                    response_serializer=fedsynth__common_dot_protocol_dot_vault__pb2.AgreeReply.SerializeToString,
+            ),
+            'Unmask': grpc.unary_unary_rpc_method_handler(
+                    servicer.Unmask,
+                    request_deserializer=fedsynth__common_dot_protocol_dot_vault__pb2.UnmaskRequest.FromString,
+                    response_serializer=fedsynth__common_dot_protocol_dot_vault__pb2.UnmaskReply.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -219,6 +289,114 @@ class Vault:
             '/fedsynth.vault.v1.Vault/Receipt',
             fedsynth__common_dot_protocol_dot_vault__pb2.ReceiptRequest.SerializeToString,
             fedsynth__common_dot_protocol_dot_vault__pb2.ReceiptReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Keys(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/fedsynth.vault.v1.Vault/Keys',
+            fedsynth__common_dot_protocol_dot_vault__pb2.KeysRequest.SerializeToString,
+            fedsynth__common_dot_protocol_dot_vault__pb2.KeysReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Shares(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/fedsynth.vault.v1.Vault/Shares',
+            fedsynth__common_dot_protocol_dot_vault__pb2.SharesRequest.SerializeToString,
+            fedsynth__common_dot_protocol_dot_vault__pb2.SharesReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Agree(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/fedsynth.vault.v1.Vault/Agree',
+            fedsynth__common_dot_protocol_dot_vault__pb2.AgreeRequest.SerializeToString,
+            fedsynth__common_dot_protocol_dot_vault__pb2.AgreeReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Unmask(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/fedsynth.vault.v1.Vault/Unmask',
+            fedsynth__common_dot_protocol_dot_vault__pb2.UnmaskRequest.SerializeToString,
+            fedsynth__common_dot_protocol_dot_vault__pb2.UnmaskReply.FromString,
             options,
             channel_credentials,
             insecure,

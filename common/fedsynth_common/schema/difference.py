@@ -30,7 +30,13 @@ class Difference:
 def differences(first: Schema, second: Schema) -> list[Difference]:
     """All differences, in the order of the schemas; empty where they are equal."""
     one, two = first.model_dump(mode="json"), second.model_dump(mode="json")
-    listed = _fields("", {k: v for k, v in one.items() if k not in ("columns", "rules")}, two)
+    apart = ("columns", "rules", "histories")
+    whole = ({k: v for k, v in fields.items() if k not in apart} for fields in (one, two))
+    listed = _fields("", *whole)
+    if "histories" in one and "histories" in two:
+        listed += _fields("histories: ", one["histories"], two["histories"])
+    elif "histories" in one or "histories" in two:
+        listed.append(Difference("histories", one.get("histories"), two.get("histories")))
     for part in ("columns", "rules"):
         what = part.removesuffix("s")
         here = {entry["name"]: entry for entry in one[part]}
@@ -54,7 +60,7 @@ def differences(first: Schema, second: Schema) -> list[Difference]:
 
 
 def _fields(prefix: str, one: Mapping[str, Any], two: Mapping[str, Any]) -> list[Difference]:
-    names = [*one, *(name for name in two if name not in one and prefix)]
+    names = [*one, *(name for name in two if name not in one)]
     return [
         Difference(prefix + name, one.get(name), two.get(name))
         for name in names

@@ -30,7 +30,16 @@ def box_bytes(steps: int) -> int:
     >>> box_bytes(2)
     160
     """
-    return _NONCE + _STEP * steps + _TAG
+    return _NONCE + content_bytes(steps) + _TAG
+
+
+def content_bytes(steps: int) -> int:
+    """Length of an open box.
+
+    >>> content_bytes(2)
+    132
+    """
+    return _STEP * steps
 
 
 def make_shares(own: PartyKeys, roster: Roster) -> dict[int, bytes]:
@@ -61,7 +70,7 @@ def unseal(own: PartyKeys, party: int, sender: int, roster: Roster, box: bytes) 
         content = cipher.decrypt(box[:_NONCE], box[_NONCE:], None)
     except (InvalidTag, ValueError):
         content = b""
-    length = _STEP * len(own.steps)
+    length = content_bytes(len(own.steps))
     return content if len(content) == length else NO_SHARE * (2 * len(own.steps))
 
 

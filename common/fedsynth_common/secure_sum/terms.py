@@ -18,6 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fedsynth_common.errors import ErrorCode, RefusalError
+from fedsynth_common.protocol.plan import Plan
 
 Parties = tuple[int, ...]
 """Positions of sites in the plan, ascending and different."""
@@ -42,6 +43,30 @@ class SumTerms:
     colluders: int
     steps: tuple[int, ...]
     word_bytes: int = 8
+
+    @classmethod
+    def of(cls, plan: Plan) -> "SumTerms":
+        """The terms of a plan with a secure sum.
+
+        Words have 4 bytes where 64 times the records that the plan declares, of all sites together, are
+        within 2^30, and 8 bytes elsewhere; a table with histories counts events, whose number it does
+        not declare.
+
+        Raises:
+            RefusalError: ERR_PLAN if the plan has none.
+        """
+        if plan.secure_sum is None:
+            raise RefusalError(ErrorCode.PLAN)
+        few = plan.table.histories is None and 64 * len(plan.sites) * plan.records_per_site < 2**30
+        keys = plan.secure_sum.receipt_keys
+        return cls(
+            digest=bytes.fromhex(plan.digest),
+            sites=plan.sites,
+            receipt_keys=tuple(bytes.fromhex(keys[site]) for site in plan.sites),
+            colluders=plan.secure_sum.colluders,
+            steps=tuple(measure.step for measure in plan.measure),
+            word_bytes=4 if few else 8,
+        )
 
     @property
     def least(self) -> int:

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fedsynth_common.array_types import Float64Array, UInt16Array
 from fedsynth_common.protocol import vault_pb2 as pb
@@ -76,9 +77,17 @@ class MarginalQueries:
         Raises:
             RefusalError: ERR_PAYLOAD for another number of counts than was asked for.
         """
+        return self.tables(unpack_counts(counts, self.cells))
+
+    @property
+    def cells(self) -> int:
+        """Number of counts of all queries."""
+        return sum(math.prod(query.shape) for query in self.marginals)
+
+    def tables(self, counts: NDArray[np.integer]) -> list[Float64Array]:
+        """All counts, one query after the other, as an array per query."""
         sizes = [math.prod(query.shape) for query in self.marginals]
-        flat = unpack_counts(counts, sum(sizes)).astype(np.float64)
-        parts = np.split(flat, np.cumsum(sizes)[:-1])
+        parts = np.split(counts.astype(np.float64), np.cumsum(sizes)[:-1])
         return [
             part.reshape(query.shape) for part, query in zip(parts, self.marginals, strict=True)
         ]

@@ -42,5 +42,32 @@ VARIANT_HELP = (
     "are enough records for this ε that discriminators are worth it, else on marginals."
 )
 Variant = Annotated[VariantName, typer.Option("--variant", help=VARIANT_HELP)]
+
+
+class TrustName(StrEnum):
+    """Who makes the noise."""
+
+    LOCAL = "local"
+    SECURE_SUM = "secure-sum"
+
+
+TRUST_HELP = (
+    "local: every site adds all noise to what it sends. secure-sum: the sites add their counts up "
+    "under masks and make one noise together, so that the result is more accurate; every site's "
+    "policy must allow it (docs/SECURE_SUM.md)."
+)
+COLLUDERS_HELP = (
+    "With secure-sum: how many sites may work together with the coordinator or be missing, together. "
+    "By default a fifth of them, at least one."
+)
+Trust = Annotated[TrustName, typer.Option("--trust", help=TRUST_HELP)]
+Colluders = Annotated[int | None, typer.Option("--colluders", min=1, help=COLLUDERS_HELP)]
+ReceiptKeys = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--receipt-key",
+        help="With secure-sum, once per site: SITE=HEX, as `fedsynth site key` prints it there.",
+    ),
+]
 Force = Annotated[bool, typer.Option("--force", help="Overwrite what exists.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print as JSON.")]

@@ -15,19 +15,23 @@ from fedsynth_common.errors import InputError
 from fedsynth_common.limits import MAX_PLAN_BYTES, read_limited
 from fedsynth_server.cli.options import (
     AsJson,
+    Colluders,
     Delta,
     Epsilon,
     Folder,
     Force,
+    ReceiptKeys,
     RecordsPerSite,
     SchemaFile,
     SiteNames,
+    Trust,
+    TrustName,
     Variant,
     VariantName,
 )
 
 if TYPE_CHECKING:
-    from fedsynth_common.protocol.plan import Plan
+    from fedsynth_common.protocol.plan import Plan, SecureSum
 
 NEXT = """\
 Next:
@@ -44,6 +48,9 @@ def init(
     epsilon: Epsilon = 1.0,
     delta: Delta = 1e-5,
     variant: Variant = VariantName.AUTO,
+    trust: Trust = TrustName.LOCAL,
+    colluders: Colluders = None,
+    receipt_key: ReceiptKeys = None,
     study: Annotated[
         str | None, typer.Option(help="Name of the study; default: the folder's.")
     ] = None,
@@ -70,7 +77,8 @@ def init(
     if quorum is not None and quorum > len(site):
         raise InputError(f"--quorum {quorum}: the study has {len(site)} sites")
     name = study or target.path.name
-    made = _make(name, schema, site, records_per_site, epsilon, delta, variant)
+    secure_sum = _secure_sum(trust, site, receipt_key, colluders)
+    made = _make(name, schema, site, records_per_site, epsilon, delta, variant, secure_sum)
     folder.mkdir(parents=True, exist_ok=True)
     target.plan_file.write_bytes(made.to_json())
     certificate = root_certificate.absolute() if root_certificate else None
@@ -91,13 +99,17 @@ def plan(
     epsilon: Epsilon = 1.0,
     delta: Delta = 1e-5,
     variant: Variant = VariantName.AUTO,
+    trust: Trust = TrustName.LOCAL,
+    colluders: Colluders = None,
+    receipt_key: ReceiptKeys = None,
     study: Annotated[str, typer.Option(help="Name of the study.")] = "study",
     force: Force = False,
 ) -> None:
     """Write a plan alone, to see what it would cost; `init` makes a whole study."""
     if out.exists() and not force:
         raise InputError(f"{out}: exists; choose another name or pass --force")
-    made = _make(study, schema, site, records_per_site, epsilon, delta, variant)
+    secure_sum = _secure_sum(trust, site, receipt_key, colluders)
+    made = _make(study, schema, site, records_per_site, epsilon, delta, variant, secure_sum)
     out.write_bytes(made.to_json() + b"\n")
     typer.echo(f"{out}: digest {made.digest}")
 
@@ -118,7 +130,7 @@ def explain(
         raise InputError(f"{plan_file}: no such file")
     made = Plan.from_json(read_limited(plan_file, MAX_PLAN_BYTES))
     lines = explained(made)
-    total = _total(made)
+    total, lone = _totals(made)
     if as_json:
         costs = [cost.model_dump() for cost in lines]
         duration = estimated(made, TrainingSettings())
@@ -126,6 +138,8 @@ def explain(
             "digest": made.digest,
             "epsilon": total,
             "delta": made.delta,
+            "trust": made.trust,
+            "epsilon_if_all_others_work_together": lone,
             "steps": costs,
             "method": method_of(made),
             "seconds": {"coordinator": duration.here(), "site": duration.site},
@@ -142,7 +156,26 @@ def explain(
         f"composed: ε = {total:.4f} at δ = {made.delta:g}; the plan allows {made.epsilon:g} "
         f"({total / made.epsilon:.1%} used)"
     )
+    if made.secure_sum:
+        console.print(
+            f"if all other sites and the coordinator work together against one site: ε = {lone:.4f} "
+            "(each site's policy caps this by max_epsilon_alone)"
+        )
     _say_method(made)
+
+
+def _secure_sum(
+    trust: TrustName, sites: list[str], receipt_keys: list[str] | None, colluders: int | None
+) -> "SecureSum | None":
+    """What the options say of a secure sum; None without one."""
+    from fedsynth_server.study.roster import make_secure_sum
+
+    if trust is TrustName.LOCAL:
+        if receipt_keys or colluders:
+            raise InputError("--receipt-key and --colluders go with --trust secure-sum only")
+        return None
+    keys = dict(text.rpartition("=")[::2] for text in receipt_keys or [])
+    return make_secure_sum(sites, keys, colluders)
 
 
 def _make(
@@ -153,6 +186,7 @@ def _make(
     epsilon: float,
     delta: float,
     variant: VariantName,
+    secure_sum: "SecureSum | None",
 ) -> "Plan":
     from fedsynth_common.schema import Schema
     from fedsynth_server.study.planning import make_plan  # loads the accountant: not for --help
@@ -165,6 +199,7 @@ def _make(
         epsilon=epsilon,
         delta=delta,
         variant=variant.value,
+        secure_sum=secure_sum,
     )
 
 
@@ -178,7 +213,11 @@ def _say_method(made: "Plan") -> None:
         typer.echo(line)
 
 
-def _total(made: "Plan") -> float:
+def _totals(made: "Plan") -> tuple[float, float | None]:
+    """The ε of the plan and, of a secure sum, the ε if all others work together against a site."""
     from fedsynth_common.privacy.accounting import epsilon
+    from fedsynth_common.privacy.secure_noise import alone
 
-    return epsilon(made.planned_events(), made.delta)
+    planned = made.planned_events()
+    lone = epsilon(alone(planned), made.delta) if made.secure_sum else None
+    return epsilon(planned, made.delta), lone

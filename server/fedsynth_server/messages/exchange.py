@@ -30,6 +30,10 @@ KINDS = {
     "measure": "query.measure",
     "discriminate": "train.discriminate",
     "receipt": "query.receipt",
+    "keys": "query.keys",
+    "shares": "query.shares",
+    "agree": "query.agree",
+    "unmask": "query.unmask",
 }
 NO_REPLY = "no reply before the deadline"
 NOT_CONNECTED = "not connected"

@@ -22,6 +22,7 @@ from fedsynth_server.aggregation.marginal_queries import MarginalQueries
 from fedsynth_server.messages.enrolment import Enrolment
 from fedsynth_server.messages.exchange import Answers, Exchange, T, Timing, answered, require_quorum
 from fedsynth_server.messages.journal import Closed, NoJournal
+from fedsynth_server.messages.secure_session import OpenedSum
 from fedsynth_server.progress import StudyProgress
 
 LONGEST_RECEIPT = 600.0
@@ -218,6 +219,14 @@ class Session:
             return queries.read(answered(pb.MeasureReply, reply).counts)
 
         return self.ask("measure", step.step, queries.request(self.plan, step), counts)
+
+    def measure_sum(self, queries: MarginalQueries, index: int) -> OpenedSum:
+        """The noisy counts of all sites together, in a secure sum.
+
+        Raises:
+            FedsynthError: this version cannot run one.
+        """
+        raise FedsynthError("this version of fedsynth cannot run a secure sum yet; plan without it")
 
     def discriminate(self, request: pb.DiscriminateRequest) -> dict[str, pb.DiscriminateReply]:
         """Each site's discriminator after the steps of this message."""

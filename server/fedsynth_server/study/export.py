@@ -73,6 +73,7 @@ def privacy_statement(
         caveats=[*([DRAFTED] if drafted else []), *caveats],
         seeded=any(seeded for _, seeded in costs),
         mechanisms=mechanisms_of(plan),
+        secure_sum=plan.secure_sum,
         contact=contact,
         expires=expires,
     )

@@ -198,18 +198,26 @@ class StudyFolder:
         return config.model_copy(update={"superlink": superlink})
 
     def receipt_keys(self) -> dict[str, bytes]:
-        """The receipt keys that `study.toml` names, by site of the plan.
+        """The receipt keys that the plan of a secure sum or `study.toml` names, by site.
 
         Raises:
-            InputError: one is named for a site that the plan does not have.
+            InputError: `study.toml` names one for a site that the plan does not have, or another
+                than the plan.
         """
-        named, sites = self.config().receipt_keys, self.plan().sites
+        named, plan = self.config().receipt_keys, self.plan()
+        sites = plan.sites
         if strange := sorted(set(named) - set(sites)):
             raise InputError(
                 f"{self.config_file}: receipt_keys: {', '.join(strange)}: not a site of plan.json "
                 f"({', '.join(sites)})"
             )
-        return {site: bytes.fromhex(key) for site, key in named.items()}
+        planned = plan.secure_sum.receipt_keys if plan.secure_sum else {}
+        if other := [site for site in named if planned.get(site, named[site]) != named[site]]:
+            raise InputError(
+                f"{self.config_file}: receipt_keys: {', '.join(other)}: another key than plan.json "
+                "names, which the sites approved; take it out here"
+            )
+        return {site: bytes.fromhex(key) for site, key in {**named, **planned}.items()}
 
     def begun(self) -> bool:
         """Whether a run has asked the sites for anything: then there is something to resume."""

@@ -18,7 +18,7 @@ from fedsynth_common.privacy.accounting import epsilon as epsilon_of
 from fedsynth_common.privacy.calibration import calibrate
 from fedsynth_common.privacy.events import DpSgdEvent, Event, GaussianEvent
 from fedsynth_common.privacy.gaussian_dp import dpsgd_noise_multiplier, mu_of, total_mu
-from fedsynth_common.protocol.plan import DiscriminatorPlan, MeasureStep, Plan
+from fedsynth_common.protocol.plan import DiscriminatorPlan, MeasureStep, Plan, SecureSum
 from fedsynth_common.schema import Schema
 
 Variant = Literal["both", "marginals", "gan"]
@@ -74,22 +74,34 @@ def make_plan(
     delta: float,
     variant: Choice = "auto",
     rounds: Rounds | None = None,
+    secure_sum: SecureSum | None = None,
 ) -> Plan:
     """A plan whose composed ε at `delta` is between 0.992 and 0.995 of `epsilon`.
 
+    With `secure_sum` (`roster.make_secure_sum`) the sites make one noise together, and ε is that against
+    the coordinator and all readers.
+
     Raises:
-        InputError: for an ε or δ outside (0.01..100) and (1e-12..0.1), or an ε without a plan.
+        InputError: for an ε or δ outside (0.01..100) and (1e-12..0.1), an ε without a plan, or a
+            variant with discriminators in a secure sum.
     """
     if not 0.01 <= epsilon <= 100:
         raise InputError(f"--epsilon {epsilon:g}: expected a number from 0.01 to 100")
     if not 1e-12 <= delta <= 0.1:
         raise InputError(f"--delta {delta:g}: expected a number from 1e-12 to 0.1")
     rounds = rounds or Rounds()
+    if secure_sum and variant not in ("auto", "marginals"):
+        raise InputError(f"--variant {variant}: a secure sum measures marginals; leave it out")
+    if secure_sum:
+        variant = "marginals"
     variant = chosen(variant, sites=len(sites), records_per_site=records_per_site, epsilon=epsilon)
     shares = _measure_shares(variant)
     _refuse_huge_noise(epsilon, table)
     measures, sigma = _noise_multipliers(variant, rounds, epsilon, delta)
     return Plan(
+        format_version=3 if secure_sum else 2,
+        trust="secure-sum" if secure_sum else "local",
+        secure_sum=secure_sum,
         study=study,
         table=table,
         sites=tuple(sites),

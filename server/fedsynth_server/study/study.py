@@ -5,7 +5,8 @@ refit -> calibration -> receipts. Every number that comes in is already differen
 is post-processing and deterministic given the replies and the training settings' seed.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
 import torch
 from flwr.serverapp import Grid
@@ -33,6 +34,7 @@ from fedsynth_server.messages.journal import NoJournal
 from fedsynth_server.messages.session import Session
 from fedsynth_server.progress import StudyProgress
 from fedsynth_server.study.result import StudyResult
+from fedsynth_server.study.summed import SummedMeasurements
 from fedsynth_server.training.curves import FIT, REFIT, Recorder
 from fedsynth_server.training.fit import calibrate, fit, new_generator
 from fedsynth_server.training.marginal_loss import MarginalLoss
@@ -60,6 +62,7 @@ class Study:
         self.domains = domains(plan.table)
         self.recorder = Recorder()
         self._sizes: dict[str, SizeEstimate] = {}
+        self._summed = SummedMeasurements(plan, self.domains, self.session)
 
     def run(self) -> StudyResult:
         """The whole study.
@@ -131,6 +134,9 @@ class Study:
         queries = histogram_queries(
             self.domains, self.plan.measure[0], self.plan.table.rows_per_person
         )
+        if self.plan.secure_sum:
+            with self._phase(0):
+                return self._summed.histograms(queries, self._pair_variance())
         counts = self._measure(queries, 0)
         variance = float(queries.variance)
         sizes = {site: estimated_size(tables, variance) for site, tables in counts.items()}
@@ -146,7 +152,7 @@ class Study:
         )
 
     def _pair_variance(self) -> int:
-        """Variance of a site's noise in a cell of the pairs that the plan measures; 0 without."""
+        """Variance that the plan asks for in a cell of the pairs that it measures; 0 without."""
         if len(self.plan.measure) == 1 or len(self.domains) == 1:
             return 0
         pairs = len(all_pairs(len(self.domains)))
@@ -167,6 +173,9 @@ class Study:
             self.plan.measure[1],
             self.plan.table.rows_per_person,
         )
+        if self.plan.secure_sum:
+            with self._phase(1):
+                return self._summed.marginals(queries, histograms)
         counts = self._plausible(queries, self._measure(queries, 1), self._sizes)
         return _pooled_and_by_site(queries, counts, histograms)
 
@@ -184,12 +193,17 @@ class Study:
         return kept
 
     def _measure(self, queries: MarginalQueries, index: int) -> CountsBySite:
+        with self._phase(index):
+            return self.session.measure(queries, index)
+
+    @contextmanager
+    def _phase(self, index: int) -> Iterator[None]:
+        """Show that a measurement is under way, and then what was spent."""
         phase = f"measure {self.plan.measure[index].purpose}"
         self.progress.update(phase, 0, 1)
-        counts = self.session.measure(queries, index)
+        yield
         step = self.plan.measure[index].step
         self.progress.update(phase, 1, 1, self.session.spent(step) if self.progress.shown else "")
-        return counts
 
 
 def _pooled_and_by_site(

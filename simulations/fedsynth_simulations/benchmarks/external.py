@@ -32,7 +32,7 @@ import pandas as pd
 from scipy.optimize import minimize_scalar
 
 from fedsynth_client.records.records import Records
-from fedsynth_client.vault.measure import Axis, Marginal, Measurement, measure
+from fedsynth_client.vault.measure import Axis, Marginal, Measurement, noisy_counts_of
 from fedsynth_common.array_types import UInt16Array
 from fedsynth_common.encoding import encode
 from fedsynth_common.errors import FedsynthError, InputError
@@ -189,10 +189,10 @@ def _public_codes(
         )
         for query in queries.marginals
     ]
-    reply = measure(
+    counts = noisy_counts_of(
         Records(fine), Measurement(queries.views, tuple(marginals)), SeededRandomness(seed)
     )
-    tables = queries.read(reply)
+    tables = queries.tables(counts)
     size = estimated_size(tables, float(queries.variance))
     histograms = read_histograms(schema, columns, queries, {"all": tables}, {"all": size})
     first, records = histograms.one_way, histograms.records

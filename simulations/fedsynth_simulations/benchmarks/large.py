@@ -30,7 +30,7 @@ import pyarrow.parquet as pq
 from fedsynth_client.budget.policy import Policy
 from fedsynth_client.preflight.preflight import Inspection
 from fedsynth_client.records.sources import open_source
-from fedsynth_client.vault.measure import Axis, Marginal, Measurement, measure
+from fedsynth_client.vault.measure import Axis, Marginal, Measurement, noisy_counts_of
 from fedsynth_common.errors import FedsynthError
 from fedsynth_common.privacy.randomness import Randomness
 from fedsynth_common.schema import (
@@ -147,7 +147,7 @@ def serve(table: Path, scratch: Path, schema: Schema) -> dict[str, float]:
     records = inspection.records.finish(Randomness())
     encoded, peak = time.process_time(), peak_megabytes()
     request = all_pairs(schema)
-    measure(records, request, Randomness())
+    noisy_counts_of(records, request, Randomness())
     return {
         "rows": len(records),
         "blocks": len(request.marginals),

@@ -8,7 +8,8 @@ from fedsynth_client.vault.checks import measurement_of
 from fedsynth_common.protocol import PROTOCOL_VERSION
 from fedsynth_common.protocol import vault_pb2 as pb
 from fedsynth_common.protocol.codec import pack, pack_views
-from fedsynth_common.protocol.plan import Plan, noise_multiplier
+from fedsynth_common.protocol.counting import noise_multiplier
+from fedsynth_common.protocol.plan import Plan
 
 IDENTITY = [np.arange(width) for width in WIDTHS]
 

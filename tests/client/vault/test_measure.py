@@ -8,9 +8,8 @@ from hypothesis.extra.numpy import arrays
 
 from fedsynth_client.records.records import Records
 from fedsynth_client.vault import measure as module
-from fedsynth_client.vault.measure import Axis, Marginal, Measurement, contingency, measure
+from fedsynth_client.vault.measure import Axis, Marginal, Measurement, contingency, noisy_counts_of
 from fedsynth_common.privacy.randomness import Randomness
-from fedsynth_common.protocol.codec import unpack_counts
 from fedsynth_common.schema import IdColumn, IntegerColumn, Schema
 
 WIDTHS = (3, 2, 4)
@@ -56,15 +55,15 @@ def test_counts_do_not_depend_on_the_chunks(monkeypatch):
 def test_the_reply_holds_the_marginals_in_order_whatever_their_variances():
     codes = np.repeat(np.array([[1, 1, 2]], np.uint16), 100_000, axis=0)
     request = Measurement((VIEW,), tuple(MARGINALS))
-    flat = unpack_counts(measure(Records(codes), request, Randomness()), 3 + 8 + 4 + 12)
+    flat = noisy_counts_of(Records(codes), request, Randomness())
     expected = np.concatenate([by_hand(codes[:1], m) * 100_000 for m in MARGINALS])
     assert np.abs(flat - expected).max() < 60
 
 
 def test_empty_tables_give_noise_of_the_same_length():
     request = Measurement((VIEW,), tuple(MARGINALS))
-    reply = measure(Records(np.zeros((0, 3), np.uint16)), request, Randomness())
-    assert len(reply) == 4 * (3 + 8 + 4 + 12)
+    counts = noisy_counts_of(Records(np.zeros((0, 3), np.uint16)), request, Randomness())
+    assert len(counts) == 3 + 8 + 4 + 12
 
 
 def test_events_group_marginals_of_equal_variance():

@@ -15,7 +15,8 @@ from fedsynth_common.encoding import encode
 from fedsynth_common.errors import RefusalError
 from fedsynth_common.protocol import vault_pb2 as pb
 from fedsynth_common.protocol.codec import pack_counts
-from fedsynth_common.protocol.plan import MeasureStep, noise_multiplier
+from fedsynth_common.protocol.counting import noise_multiplier
+from fedsynth_common.protocol.plan import MeasureStep
 from fedsynth_common.schema import IntegerColumn, NumericColumn, Schema, domains
 from fedsynth_release.decoding import Codebook
 from fedsynth_server.aggregation.marginal_queries import (

@@ -39,7 +39,7 @@ class JoinedSource:
             InputError: a table without the key, a person twice, an event of nobody, a column that
                 both tables have; or as the sources.
         """
-        persons = pd.concat(self.persons.chunks(), ignore_index=True)
+        persons = _together(list(self.persons.chunks()))
         texts = self._keys(persons, self.persons)
         if repeated := len(texts) - len(set(texts)):
             raise InputError(
@@ -69,3 +69,14 @@ class JoinedSource:
             raise InputError(f"{source.name}: {absent:,} rows have no {self.key!r}; remove them")
         whole = [whole_number(text) for text in texts]
         return [whole[cell] for cell in cells]
+
+
+def _together(pieces: list[pd.DataFrame]) -> pd.DataFrame:
+    """One table of all pieces, in which every cell is what it was.
+
+    A column that the pieces store as different types is stored as objects: in a common type, such as
+    float, a cell of one piece could change because of what is in another.
+    """
+    kinds = {name: {piece[name].dtype for piece in pieces} for name in pieces[0].columns}
+    mixed = {name: object for name, found in kinds.items() if len(found) > 1}
+    return pd.concat([piece.astype(mixed) for piece in pieces], ignore_index=True)

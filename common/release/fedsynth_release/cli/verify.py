@@ -120,6 +120,7 @@ def _fields(result: "Verification") -> dict[str, Any]:
         "private": statement.private,
         "unit": statement.unit,
         "epsilon": statement.epsilon_if_people_are_at_one_site_only,
+        "epsilon_if_all_others_work_together": statement.epsilon_if_all_others_work_together,
         "delta": statement.delta,
         "release_id": statement.release_id,
         "release_id_matches": result.release_id_matches,
@@ -133,14 +134,17 @@ def _fields(result: "Verification") -> dict[str, Any]:
 def _table(result: "Verification") -> Table:
     from fedsynth_common.limits import printable
 
-    table = Table("site", "status", "ε stated", "ε recomputed", "δ", "receipt")
+    secure = result.statement.epsilon_if_all_others_work_together is not None
+    lone = ["ε if all others work together"] if secure else []
+    table = Table("site", "status", "ε stated", "ε recomputed", *lone, "δ", "receipt")
     for site in result.sites:
-        again = site.epsilon_recomputed
+        again, alone = site.epsilon_recomputed, site.epsilon_if_all_others_work_together
         table.add_row(
             Text(printable(site.site)),  # rich must not read the name as markup
             site.status,
             f"{site.epsilon_stated:.4f}",
             "-" if again is None else f"{again:.4f}",
+            *(["-" if alone is None else f"{alone:.4f}"] if secure else []),
             f"{site.delta:g}",
             site.receipt,
         )

@@ -64,19 +64,26 @@ class Bound:
 
 
 def bounds(statement: PrivacyStatement) -> list[Bound]:
-    """The bounds for a person at one site, and for a person at every site."""
+    """The bounds for a person at one site, and for a person at every site.
+
+    For a secure sum also those for a person at one site if all other sites work together.
+    """
     one = statement.epsilon_if_people_are_at_one_site_only, statement.delta
     every = (
         statement.epsilon_if_people_may_be_at_every_site,
         statement.delta_if_people_may_be_at_every_site,
     )
+    cases = [("a person at one site", one), ("a person at every site", every)]
+    if (alone := statement.epsilon_if_all_others_work_together) is not None:
+        who = "a person at one site, if all other sites work together"
+        cases.append((who, (alone, statement.delta)))
     return [
         Bound(
-            who=f"a person at {where}",
+            who=who,
             epsilon=epsilon,
             accuracy=meaning.best_accuracy(epsilon, delta),
             rate=meaning.best_rate(epsilon, delta, 0.01),
             beliefs=tuple(meaning.highest_posterior(epsilon, prior) for prior in PRIORS),
         )
-        for where, (epsilon, delta) in (("one site", one), ("every site", every))
+        for who, (epsilon, delta) in cases
     ]

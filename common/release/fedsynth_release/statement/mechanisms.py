@@ -8,15 +8,18 @@ this noise cannot be told from 0.
 """
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from fedsynth_common.privacy.events import DpSgdEvent, GaussianEvent
+from fedsynth_common.privacy import PrivacyError
+from fedsynth_common.privacy.events import CountsEvent, DpSgdEvent, GaussianEvent, from_dict
+from fedsynth_common.privacy.secure_noise import alone
 from fedsynth_common.protocol.plan import DiscriminatorPlan, MessageRun, Plan
 
 COUNTS = "discrete Gaussian noise on the counts of marginals"
+SUMMED = "discrete Gaussian noise of several sites together on the sums of their counts"
 TRAINING = "DP-SGD with Poisson sampling, flat clipping per privacy unit and Gaussian noise"
 
 
@@ -29,6 +32,7 @@ class Mechanism(BaseModel):
         clipping_norm: the clipping norm C; None if nothing is clipped.
         expected_batch: the public number L that sums of gradients are divided by.
         sgd_steps: the number of DP-SGD steps of all these steps together.
+        shares: of how many sites the noise is made; with 1 each site makes all of its own.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -42,12 +46,13 @@ class Mechanism(BaseModel):
     clipping_norm: float | None = None
     expected_batch: int | None = None
     sgd_steps: int | None = None
+    shares: int = 1
 
     @property
     def event(self) -> GaussianEvent | DpSgdEvent:
         """The privacy event of the step at a site, computed from the constants above."""
         if self.sampling_rate is None or self.sgd_steps is None:
-            return GaussianEvent(noise_multiplier=self.noise_multiplier)
+            return GaussianEvent(noise_multiplier=self.noise_multiplier, shares=self.shares)
         return DpSgdEvent(
             sampling_rate=self.sampling_rate,
             noise_multiplier=self.noise_multiplier,
@@ -64,7 +69,14 @@ def _mechanism(run: MessageRun, training: DiscriminatorPlan | None) -> Mechanism
     steps = {"first_step": run.numbers[0], "last_step": run.numbers[-1]}
     noise = run.event.noise_multiplier
     if training is None or run.purpose != "discriminator":
-        return Mechanism(**steps, purpose=run.purpose, mechanism=COUNTS, noise_multiplier=noise)
+        shares = run.event.shares if isinstance(run.event, GaussianEvent) else 1
+        return Mechanism(
+            **steps,
+            purpose=run.purpose,
+            mechanism=COUNTS if shares == 1 else SUMMED,
+            noise_multiplier=noise,
+            shares=shares,
+        )
     return Mechanism(
         **steps,
         purpose=run.purpose,
@@ -80,6 +92,8 @@ def _mechanism(run: MessageRun, training: DiscriminatorPlan | None) -> Mechanism
 def smallest_group(sites: Iterable[Iterable[Mapping[str, Any]]]) -> int | None:
     """The number of records, over all sites, below which a count cannot be told from noise.
 
+    Where sites make one noise together, a site counts with its own share of it.
+
     Args:
         sites: for each site the events it was charged, as the statement lists them. The list of a
             lost site has no scale; the site is taken to be as noisy as the noisiest other site.
@@ -88,19 +102,28 @@ def smallest_group(sites: Iterable[Iterable[Mapping[str, Any]]]) -> int | None:
         Twice the standard deviation of the noisiest counts, pooled over the sites, rounded up. None
         if no site lists a scale.
 
-    >>> smallest_group([[{"kind": "counts", "scale": 30.0}], [{"kind": "counts", "scale": 40.0}]])
+    >>> pairs = {"kind": "counts", "sensitivity": 1, "blocks": 10}
+    >>> smallest_group([[pairs | {"scale": 30.0}], [pairs | {"scale": 40.0}]])
     100
     """
-    scales = [
-        [float(event["scale"]) for event in events if event.get("kind") == "counts"]
-        for events in sites
-    ]
+    scales = [list(_own_scales(events)) for events in sites]
     known = [max(site) for site in scales if site]
     if not known:
         return None
     noisiest = max(known)
     pooled = math.hypot(*(max(site, default=noisiest) for site in scales))
     return math.ceil(2 * pooled)
+
+
+def _own_scales(events: Iterable[Mapping[str, Any]]) -> Iterator[float]:
+    """The scales of the noise that a site added to counts; what is no event says nothing."""
+    for fields in events:
+        try:
+            (event,) = alone([from_dict(fields)])
+        except PrivacyError:
+            continue
+        if isinstance(event, CountsEvent):
+            yield event.scale
 
 
 def limits_of(group: int | None) -> tuple[str, ...]:

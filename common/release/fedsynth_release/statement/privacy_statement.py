@@ -13,6 +13,7 @@ checked. A date would make the files of equal studies differ.
 
 import hashlib
 import json
+import math
 import platform
 from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
@@ -25,7 +26,8 @@ from fedsynth_common.limits import MAX_STATEMENT_BYTES
 from fedsynth_common.privacy import PrivacyError
 from fedsynth_common.privacy.accounting import ROUNDING, epsilon, epsilon_rdp
 from fedsynth_common.privacy.events import from_dict, merged, to_dict
-from fedsynth_common.protocol.plan import MAX_MECHANISMS, MAX_SITES
+from fedsynth_common.privacy.secure_noise import alone, at_sites, shared
+from fedsynth_common.protocol.plan import MAX_MECHANISMS, MAX_SITES, SecureSum
 from fedsynth_common.validated import read_model
 from fedsynth_release.statement import promises
 from fedsynth_release.statement.mechanisms import Mechanism, limits_of, smallest_group
@@ -53,6 +55,8 @@ class Accountant(_Statement):
 class SiteCost(_Statement):
     """What the records of one site were charged.
 
+    `epsilon_if_all_others_work_together` is that of the site's own share of the noise; null where the
+    site makes all of its noise by itself, so that `epsilon` holds against everybody.
     `receipt` is the signed receipt in hexadecimal. `dataset`, `ledger_entries`, `ledger_head` and
     `package_version` repeat fields of the receipt so that people can read them.
     """
@@ -60,6 +64,7 @@ class SiteCost(_Statement):
     site: str
     epsilon: float
     epsilon_rdp_upper_bound: float
+    epsilon_if_all_others_work_together: float | None = None
     delta: float
     events: tuple[dict[str, Any], ...]
     dataset: str = ""
@@ -89,6 +94,9 @@ class SiteCost(_Statement):
             site=site,
             epsilon=epsilon(charged, delta),
             epsilon_rdp_upper_bound=epsilon_rdp(charged, delta),
+            epsilon_if_all_others_work_together=(
+                epsilon(alone(charged), delta) if shared(charged) else None
+            ),
             delta=delta,
             events=tuple(to_dict(event) for event in charged),
             **more,
@@ -115,6 +123,10 @@ class PrivacyStatement(_Statement):
     sites: Annotated[tuple[SiteCost, ...], Field(max_length=MAX_SITES)]
     epsilon_if_people_are_at_one_site_only: float
     epsilon_if_people_may_be_at_every_site: float
+    epsilon_if_all_others_work_together: float | None = Field(
+        default=None,
+        description="of a secure sum: the largest of the sites; null where epsilon holds against all",
+    )
     delta: float
     delta_if_people_may_be_at_every_site: float
     overlap: str = promises.OVERLAP
@@ -150,6 +162,7 @@ class PrivacyStatement(_Statement):
         caveats: Sequence[str],
         seeded: bool,
         mechanisms: Sequence[Mechanism] = (),
+        secure_sum: SecureSum | None = None,
         contact: str = "",
         expires: str = "",
     ) -> "PrivacyStatement":
@@ -157,11 +170,17 @@ class PrivacyStatement(_Statement):
 
         A person at one site is protected by the (ε, δ) of that site, so the statement gives the
         largest. For a person at every site, both ε and δ add up over the sites (basic composition:
-        Dwork & Roth 2014, Theorem 3.16).
+        Dwork & Roth 2014, Theorem 3.16). In a secure sum the person's records add up before the
+        noise instead (`secure_noise.at_sites`), and δ stays what it is.
         """
         if seeded:
             caveats = [promises.SEEDED, *caveats]
         costs = [site.epsilon for site in sites]
+        everywhere = round(sum(costs), 4), min(1.0, delta * len(sites))
+        if secure_sum:
+            everywhere = _at_every_site(sites, delta), delta
+        lone = [site.epsilon_if_all_others_work_together or site.epsilon for site in sites]
+        trust = promises.trust_of(secure_sum, len(sites))
         group = smallest_group(site.events for site in sites)
         return cls(
             study=study,
@@ -170,11 +189,16 @@ class PrivacyStatement(_Statement):
             caveats=tuple(caveats),
             unit=_unit(rows_per_person),
             rows_per_person=rows_per_person,
+            trust=trust.trust,
             sites=tuple(sites),
             epsilon_if_people_are_at_one_site_only=max(costs, default=0.0),
-            epsilon_if_people_may_be_at_every_site=round(sum(costs), 4),
+            epsilon_if_people_may_be_at_every_site=everywhere[0],
+            epsilon_if_all_others_work_together=max(lone) if secure_sum else None,
             delta=delta,
-            delta_if_people_may_be_at_every_site=min(1.0, delta * len(sites)),
+            delta_if_people_may_be_at_every_site=everywhere[1],
+            overlap=trust.overlap,
+            charged=trust.charged,
+            adversary=trust.adversary,
             accountant=Accountant(),
             mechanisms=tuple(mechanisms),
             randomness=promises.SEEDED_RANDOMNESS if seeded else promises.RANDOMNESS,
@@ -207,6 +231,18 @@ class PrivacyStatement(_Statement):
         return read_model(
             path, cls, MAX_STATEMENT_BYTES, "damaged, or of another version of fedsynth"
         )
+
+
+def _at_every_site(sites: Sequence[SiteCost], delta: float) -> float:
+    """The ε of a person whose records are at all sites of a secure sum, against outsiders.
+
+    It is infinite if a line holds anything but shared noise, as a forged statement may.
+    """
+    try:
+        charged = [merged(map(from_dict, site.events)) for site in sites]
+        return max(epsilon(at_sites(events, len(sites)), delta) for events in charged)
+    except PrivacyError:
+        return math.inf
 
 
 def _unit(rows_per_person: int | None) -> str:

@@ -6,6 +6,9 @@ must also change the texts here and the spec version in `privacy_statement.py`.
 """
 
 from collections.abc import Iterable
+from typing import NamedTuple
+
+from fedsynth_common.protocol.plan import SecureSum
 
 DEFINITION = (
     "(epsilon, delta)-differential privacy for adding or removing one privacy unit at one site"
@@ -21,6 +24,14 @@ ADVERSARY = (
     "the coordinator, all other sites and everybody who sees the traffic, the generator or the "
     "synthetic records, even if all of them work together; it does not hold against someone who has "
     "access to the site's own computers"
+)
+SECURE_OVERLAP = (
+    "the person's records at all sites add up before the noise that the sites share, so epsilon grows "
+    "about in proportion to the number of these sites; the software does not check who is at several "
+    "sites, because it would have to compare people across sites"
+)
+SECURE_CHARGED = (
+    "sums over the sites of the histograms of all columns and the marginals of pairs",
 )
 CHARGED = (
     "histograms of all columns",
@@ -60,6 +71,34 @@ REHEARSAL = (
     "not private: a rehearsal on pooled data (the size that its plan declares, the names of its sites, "
     "or which records were at which site or held out, was taken from the records)"
 )
+
+
+class Trust(NamedTuple):
+    """The texts that depend on who makes the noise."""
+
+    trust: str
+    overlap: str
+    adversary: str
+    charged: tuple[str, ...]
+
+
+def trust_of(secure_sum: SecureSum | None, sites: int) -> Trust:
+    """The texts for a plan of so many sites: local noise, or one noise under a secure sum."""
+    if secure_sum is None:
+        return Trust(TRUST, OVERLAP, ADVERSARY, CHARGED)
+    most = secure_sum.colluders
+    trust = (
+        f"secure sum: the {sites} sites add their counts up under masks, so that only the sum is "
+        f"opened, and make its noise together; each adds discrete Gaussian noise of 1 / {sites - most} "
+        "of the variance that epsilon counts on"
+    )
+    adversary = (
+        "the coordinator and everybody who sees the traffic, the generator or the synthetic records, "
+        f"as long as at most {most} of the {sites} sites work together with them or are missing; if "
+        "all other sites work together against one, epsilon_if_all_others_work_together holds; "
+        "neither holds against someone who has access to the site's own computers"
+    )
+    return Trust(trust, SECURE_OVERLAP, adversary, SECURE_CHARGED)
 
 
 def is_private(caveats: Iterable[str]) -> bool:

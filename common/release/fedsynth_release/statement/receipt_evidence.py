@@ -14,7 +14,7 @@ site itself can prove this (`known_key`).
 """
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -25,6 +25,7 @@ from fedsynth_common.limits import printable
 from fedsynth_common.privacy import PrivacyError
 from fedsynth_common.privacy.events import DpSgdEvent, Event, from_dict, merged
 from fedsynth_common.privacy.gaussian_dp import total_mu
+from fedsynth_common.privacy.secure_noise import alone
 from fedsynth_common.protocol.plan import Plan
 from fedsynth_common.protocol.receipt import Receipt
 from fedsynth_common.validated import dotted, faults_of
@@ -142,7 +143,8 @@ def beyond(events: Iterable[Event], plan: Plan) -> bool:
     """Whether the events cost more than the plan allows one site.
 
     Counts are compared by their squared μ of Gaussian differential privacy. DP-SGD is compared by
-    its number of steps, and only at exactly the planned sampling rate and noise multiplier.
+    its number of steps, and only at exactly the planned sampling rate and noise multiplier. In a
+    secure sum neither the noise of all shares nor a site's own share may be less than planned.
     """
     planned, spent = merged(plan.planned_events()), merged(events)
     allowed = {e: e.steps for e in planned if isinstance(e, DpSgdEvent)}
@@ -151,5 +153,10 @@ def beyond(events: Iterable[Event], plan: Plan) -> bool:
     if any(e.steps > limits.get((e.sampling_rate, e.noise_multiplier), 0) for e in training):
         return True
     counted = [[e for e in side if not isinstance(e, DpSgdEvent)] for side in (planned, spent)]
-    allowed_mu, spent_mu = (total_mu(side) if side else 0.0 for side in counted)
+    return _more(*counted) or _more(*map(alone, counted))
+
+
+def _more(planned: Sequence[Event], spent: Sequence[Event]) -> bool:
+    """Whether the counts spent cost more than those planned."""
+    allowed_mu, spent_mu = (total_mu(side) if side else 0.0 for side in (planned, spent))
     return not (spent_mu <= allowed_mu or math.isclose(spent_mu, allowed_mu, rel_tol=1e-6))

@@ -21,9 +21,11 @@ from fedsynth_release.statement.promises import is_private
 from fedsynth_release.statement.receipt_evidence import Evidence
 from fedsynth_release.verification.verdict import Finding
 
+ALONE = "epsilon_if_all_others_work_together"
 FIGURES = (
     "epsilon_if_people_are_at_one_site_only",
     "epsilon_if_people_may_be_at_every_site",
+    ALONE,
     "delta",
     "delta_if_people_may_be_at_every_site",
 )
@@ -53,7 +55,8 @@ def site_findings(
         source = "the whole plan, which a lost site is charged"
         problem = source if cost.status == "lost" else "those of the signed receipt"
         yield Finding(file=STATEMENT, field=f"{place}.events", problem=f"are not {problem}")
-    for field, slack in (("epsilon", ROUNDING), ("epsilon_rdp_upper_bound", 0.0), ("delta", 0.0)):
+    slacks = {"epsilon": ROUNDING, ALONE: ROUNDING, "epsilon_rdp_upper_bound": 0.0, "delta": 0.0}
+    for field, slack in slacks.items():
         if not _close(getattr(cost, field), getattr(again, field), slack):
             yield _differs(f"{place}.{field}", getattr(cost, field), getattr(again, field))
     for field, signed in evidence.facts.items():
@@ -116,8 +119,10 @@ def release_findings(stated: PrivacyStatement, known: str | None) -> Iterator[Fi
         yield Finding(file=STATEMENT, field="release_id", problem=problem)
 
 
-def _close(stated: float, again: float, slack: float = 0.0) -> bool:
-    """Whether two figures are equal up to `slack`; NaN never is."""
+def _close(stated: float | None, again: float | None, slack: float = 0.0) -> bool:
+    """Whether two figures are equal up to `slack`, or both are none; NaN never is."""
+    if stated is None or again is None:
+        return stated is again
     return math.isclose(stated, again, rel_tol=1e-6, abs_tol=1.01 * slack)
 
 

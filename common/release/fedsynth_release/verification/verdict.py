@@ -53,6 +53,7 @@ class SiteVerification:
 
     Attributes:
         epsilon_recomputed: None if the accountant cannot compute the ε of the events.
+        epsilon_if_all_others_work_together: recomputed, of a secure sum; else None.
         receipt: "signed", "signed, key known", "none" (a lost site) or "refused".
     """
 
@@ -62,6 +63,7 @@ class SiteVerification:
     epsilon_stated: float
     epsilon_recomputed: float | None
     receipt: str
+    epsilon_if_all_others_work_together: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,6 +131,8 @@ class Verification:
         unit = stated.unit.split(",")[0].removeprefix("one ")
         cost = f"ε = {stated.epsilon_if_people_are_at_one_site_only:.4f} at δ = {stated.delta:g}"
         figure = f"{cost} per {unit} at one site"
+        if (alone := stated.epsilon_if_all_others_work_together) is not None:
+            figure += f", and ε = {alone:.4f} if all other sites work together against one"
         if not stated.private:
             figure = f"{_joined(stated.caveats)}; without that {figure}"
         return f"consistent: {figure}"

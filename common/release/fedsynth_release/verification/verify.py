@@ -138,6 +138,7 @@ def _expected(plan: Plan, lines: Sequence[Line], drafted: bool) -> PrivacyStatem
         caveats=[DRAFTED] if drafted else [],
         seeded=any(evidence.seeded for _, evidence, _ in lines),
         mechanisms=mechanisms_of(plan),
+        secure_sum=plan.secure_sum,
     )
 
 
@@ -151,5 +152,8 @@ def _site_verification(
         delta=cost.delta,
         epsilon_stated=cost.epsilon,
         epsilon_recomputed=None if isinstance(again, PrivacyError) else again.epsilon,
+        epsilon_if_all_others_work_together=(
+            None if isinstance(again, PrivacyError) else again.epsilon_if_all_others_work_together
+        ),
         receipt=f"{receipt}, key known" if receipt == "signed" and cost.site in keys else receipt,
     )

@@ -6,7 +6,7 @@ import pytest
 from small_histories import HISTORIES, events_of
 
 from fedsynth_client.records.records import load_records
-from fedsynth_client.records.sources import FrameSource, open_source
+from fedsynth_client.records.sources import FolderSource, FrameSource, open_source
 from fedsynth_client.records.sources.joined import JoinedSource
 from fedsynth_common.errors import InputError
 from fedsynth_common.privacy.randomness import SeededRandomness
@@ -63,6 +63,17 @@ def test_another_person_changes_no_event_of_the_others():
     rest = events[events["id"] != "p3"]
     without = pd.concat(JoinedSource(FrameSource(rest), FrameSource(fewer), "id").chunks())
     pd.testing.assert_frame_equal(whole[whole["id"] != "p3"], without)
+
+
+def test_a_part_of_another_type_changes_no_cell_of_the_others(tmp_path):
+    """As a floating-point number 2**53 + 1 would be another code."""
+    code = 2**53 + 1
+    events = pd.DataFrame({"id": [1, 2], "day": [1, 2]})
+    parts = [pd.DataFrame({"id": [1], "code": [code]}), pd.DataFrame({"id": [2], "code": [0.5]})]
+    for k, part in enumerate(parts):
+        part.to_parquet(tmp_path / f"{k}.parquet")
+    source = JoinedSource(FrameSource(events), FolderSource(tmp_path), "id")
+    assert pd.concat(source.chunks())["code"].tolist() == [code, 0.5]
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,103 @@
+"""The papers of a secure sum say both epsilon, and nothing else passes for them."""
+
+import math
+
+import pytest
+from small_site import make_secure_plan
+
+from fedsynth_client.budget.receipts import new_key
+from fedsynth_common.privacy.accounting import epsilon
+from fedsynth_common.privacy.events import CountsEvent, to_dict
+from fedsynth_common.privacy.secure_noise import alone, at_sites
+from fedsynth_release.report.budget import bounds, budget_rows
+from fedsynth_release.statement import PrivacyStatement, SiteCost
+from fedsynth_release.statement.mechanisms import mechanisms_of, smallest_group
+from fedsynth_release.statement.model_card import model_card
+from fedsynth_release.statement.receipt_evidence import beyond
+from fedsynth_release.verification.statement_findings import statement_findings
+
+DELTA = 1e-5
+PLAN = make_secure_plan(new_key(), sites=5)
+EVENTS = (CountsEvent(scale=40.0, sensitivity=1, blocks=100, shares=4),)
+ALONE = "epsilon_if_all_others_work_together"
+
+
+def make_statement(events=EVENTS, **changes):
+    charged = [to_dict(event) for event in events]
+    fields = {
+        "study": PLAN.study,
+        "plan_digest": PLAN.digest,
+        "rows_per_person": None,
+        "delta": DELTA,
+        "sites": [SiteCost.from_events(site, charged, DELTA) for site in PLAN.sites],
+        "caveats": [],
+        "seeded": False,
+        "mechanisms": mechanisms_of(PLAN),
+        "secure_sum": PLAN.secure_sum,
+    }
+    return PrivacyStatement.of(**(fields | changes))
+
+
+def test_the_statement_has_both_epsilon():
+    statement = make_statement()
+    assert statement.epsilon_if_people_are_at_one_site_only == epsilon(EVENTS, DELTA)
+    assert statement.epsilon_if_all_others_work_together == epsilon(alone(EVENTS), DELTA)
+    assert "at most 1 of the 5 sites" in statement.adversary
+    assert statement.trust.startswith("secure sum")
+
+
+def test_a_person_at_every_site_is_not_a_sum_over_the_sites():
+    statement = make_statement()
+    everywhere = epsilon(at_sites(EVENTS, 5), DELTA)
+    assert statement.epsilon_if_people_may_be_at_every_site == everywhere
+    assert everywhere > 5 * statement.epsilon_if_people_are_at_one_site_only
+    assert statement.delta_if_people_may_be_at_every_site == DELTA
+
+
+def test_a_local_statement_says_nothing_of_it():
+    whole = [CountsEvent(scale=40.0, sensitivity=1, blocks=100)]
+    statement = make_statement(whole, secure_sum=None, mechanisms=())
+    assert statement.epsilon_if_all_others_work_together is None
+    assert statement.trust.startswith("local")
+    assert {site.epsilon_if_all_others_work_together for site in statement.sites} == {None}
+
+
+def test_card_and_report_say_both():
+    statement = make_statement()
+    card = model_card(PLAN.table, statement)
+    assert f"ε = {epsilon(alone(EVENTS), DELTA):.4f}" in card
+    assert any(
+        "all other sites work together" in bound.who
+        and bound.epsilon == epsilon(alone(EVENTS), DELTA)
+        for bound in bounds(statement)
+    )
+    assert all(row.mechanism.shares == 4 for row in budget_rows(statement))
+
+
+@pytest.mark.parametrize("field", [ALONE, "trust", "adversary", "overlap"])
+def test_a_milder_statement_is_found(field):
+    true = make_statement()
+    milder = {ALONE: 0.5}.get(field, "local: nothing to see")
+    forged = true.model_copy(update={field: milder})
+    assert any(finding.field == field for finding in statement_findings(forged, true))
+    silent = true.model_copy(update={ALONE: None})
+    assert any(finding.field == ALONE for finding in statement_findings(silent, true))
+
+
+def test_a_receipt_of_less_noise_alone_is_more_than_the_plan_allows():
+    planned = PLAN.planned_events()
+    (step,) = {event.noise_multiplier for event in planned}
+    scale = step * math.sqrt(100)
+    of = [CountsEvent(scale=scale, sensitivity=1, blocks=100, shares=shares) for shares in (4, 5)]
+    assert not beyond([of[0], of[0]], PLAN)
+    assert beyond([of[1], of[1]], PLAN)  # as little for outsiders, but a smaller share alone
+
+
+def test_forged_events_are_no_crash():
+    """A site's line may claim noise of its own in a secure sum: no figure follows from it."""
+    own = [CountsEvent(scale=40.0, sensitivity=1, blocks=100)]
+    assert make_statement(own).epsilon_if_people_may_be_at_every_site == math.inf
+
+
+def test_the_smallest_group_counts_every_sites_share():
+    assert smallest_group([[to_dict(EVENTS[0])]] * 5) == math.ceil(2 * 40.0 * math.sqrt(5 / 4))
