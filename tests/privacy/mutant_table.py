@@ -1530,6 +1530,17 @@ MUTANTS = (
         "return len(self.sites) if",
         ("tests/common/test_plan.py::test_the_noise_is_that_of_all_but_the_colluders",),
     ),
+    Mutant(
+        "a receipt may claim a smaller share than was planned",
+        19,
+        "common/release/fedsynth_release/statement/receipt_evidence.py",
+        "return _more(*counted) or _more(*map(alone, counted))",
+        "return _more(*counted)",
+        (
+            "tests/release/test_secure_statement.py"
+            "::test_a_receipt_of_less_noise_alone_is_more_than_the_plan_allows",
+        ),
+    ),
     # 20: what a site lets into a secure sum
     Mutant(
         "a secure sum without a second cap",
