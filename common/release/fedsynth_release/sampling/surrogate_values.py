@@ -42,7 +42,7 @@ class Surrogates:
         """
         self.schema, self._rng = schema, rng
         named = {rule.column for rule in schema.rules if isinstance(rule, Unique)}
-        self._makers: dict[str, Callable[[int, int], list[str]]] = {
+        self._makers: dict[str, Callable[[int, int], list[str] | list[None]]] = {
             column.name: self._maker(column, rows, column.unique or column.name in named)
             for column in schema.surrogates
         }
@@ -64,11 +64,13 @@ class Surrogates:
 
     def _maker(
         self, column: IdColumn | TextColumn, rows: int, unique: bool
-    ) -> Callable[[int, int], list[str]]:
+    ) -> Callable[[int, int], list[str] | list[None]]:
         if column.provider == "sequence":
             return lambda start, count: [str(start + i + 1) for i in range(count)]
         if column.provider == "uuid":
             return lambda start, count: self._uuids(count)
+        if column.provider == "empty":
+            return lambda start, count: [None] * count
         if column.provider == "name":
             return lambda start, count: self._names(count)
         pattern = Pattern.parse(column.pattern or _PATTERNS[column.provider or ""])
