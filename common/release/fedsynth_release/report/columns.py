@@ -58,7 +58,7 @@ def column_views(
     Raises:
         InputError: the evaluation is about other columns than the generator.
     """
-    modelled = generator.schema.modelled
+    modelled = generator.model_schema.modelled
     names = [column.name for column in modelled]
     if evaluation and [c.name for c in evaluation.fidelity.columns] != names:
         raise InputError(
@@ -114,7 +114,7 @@ def _share_of_other(
 
 def generator_shares(generator: Generator) -> list[Float64Array]:
     """For each column, the exact frequencies of the generator's codes."""
-    return [table.mean(axis=0) for table in column_probabilities(generator.network)]
+    return [table.mean(axis=0) for table in column_probabilities(generator.mixture)]
 
 
 def code_labels(column: ModelledColumn, view: UInt16Array) -> list[str]:

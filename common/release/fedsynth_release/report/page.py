@@ -96,7 +96,7 @@ def render(
 
 
 def _names(generator: Generator) -> tuple[str, ...]:
-    return tuple(column.name for column in generator.schema.modelled)
+    return tuple(column.name for column in generator.model_schema.modelled)
 
 
 def _facts(sources: _Sources) -> dict[str, object]:
