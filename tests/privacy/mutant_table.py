@@ -525,9 +525,9 @@ MUTANTS = (
     Mutant(
         "a record counted twice",
         9,
-        f"{VAULT}/measure.py",
-        "minlength=end - start)",
-        "minlength=end - start) * 2",
+        f"{VAULT}/counted_rows.py",
+        "return np.bincount(cell, minlength=cells)",
+        "return np.bincount(cell, minlength=cells) * 2",
         (f"{P}vault_counts.py::test_one_record_moves_one_cell_of_each_marginal_by_one",),
     ),
     Mutant(
