@@ -525,9 +525,9 @@ MUTANTS = (
     Mutant(
         "a record counted twice",
         9,
-        f"{VAULT}/measure.py",
-        "minlength=end - start)",
-        "minlength=end - start) * 2",
+        f"{VAULT}/counted_rows.py",
+        "return np.bincount(cell, minlength=cells)",
+        "return np.bincount(cell, minlength=cells) * 2",
         (f"{P}vault_counts.py::test_one_record_moves_one_cell_of_each_marginal_by_one",),
     ),
     Mutant(
@@ -1553,6 +1553,17 @@ MUTANTS = (
         "return len(self.sites) - self.secure_sum.colluders if",
         "return len(self.sites) if",
         ("tests/common/test_plan.py::test_the_noise_is_that_of_all_but_the_colluders",),
+    ),
+    Mutant(
+        "a receipt may claim a smaller share than was planned",
+        19,
+        "common/release/fedsynth_release/statement/receipt_evidence.py",
+        "return _more(*counted) or _more(*map(alone, counted))",
+        "return _more(*counted)",
+        (
+            "tests/release/test_secure_statement.py"
+            "::test_a_receipt_of_less_noise_alone_is_more_than_the_plan_allows",
+        ),
     ),
     # 20: what a site lets into a secure sum
     Mutant(
