@@ -84,7 +84,7 @@ def read_histograms(
         runs=COARSE,
         pairs=(pair_variance * len(counts)) ** 0.5,
     )
-    records = max(1.0, estimated_size(pooled, variance).records)
+    records = max(1.0, estimated_size(queries.whole(pooled), variance).records)
     one_way = _one_way(codebook, fine, records, variance)
     return Histograms(codebook, records, _shares(sizes), one_way)
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 from fedsynth_common.protocol.plan import Plan
 from fedsynth_common.schema import FineDomain, domains
-from fedsynth_server.training.log_ratio import FIRST_STEPS, STEPS
+from fedsynth_server.training.log_ratio import STEPS
 from fedsynth_server.training.null_training import SITES
 from fedsynth_server.training.probe import Probe
 from fedsynth_server.training.settings import TrainingSettings
@@ -70,7 +70,7 @@ def estimated(plan: Plan, settings: TrainingSettings) -> Duration:
         steps += settings.refit_steps_for(plan.epsilon)
     adversarial, predictor, private = probe.round_steps(d)
     taken = d.messages * d.steps_per_message * private
-    followed = (FIRST_STEPS + STEPS * d.messages) * predictor
+    followed = (settings.predictor_steps + STEPS * d.messages) * predictor
     rounds = d.messages * settings.adversarial_steps * adversarial + followed
     rounds += taken * min(len(plan.sites), SITES)
     return Duration(steps * probe.fit_step(), rounds, counting + SITE * taken)

@@ -57,7 +57,7 @@ def adversarial_rounds(
         return network
     rng, widths = np.random.default_rng(settings.seed + 2), network.shape.widths
     source = torch.Generator().manual_seed(settings.seed + 3)
-    log_ratio = LogRatio(widths, plan.hidden, _rows(network, rng), source)
+    log_ratio = LogRatio(widths, plan.hidden, _rows(network, rng), source, settings.predictor_steps)
     start = copy.deepcopy(log_ratio.record_predictor).cpu()
     null_training = NullTraining(start, plan, len(session.plan.sites), widths, source)
     adversary = Adversary(

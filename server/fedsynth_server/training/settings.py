@@ -30,6 +30,9 @@ class TrainingSettings(BaseModel):
     fit_steps: int | None = Field(default=None, ge=1, description="default: by ε, see steps_for")
     enough: float = Field(default=0.4, ge=0, description="see target_loss_for; 0: take all steps")
     learning_rate: float = Field(default=1e-2, gt=0)
+    predictor_steps: int = Field(
+        default=600, ge=1, description="of both predictors, before the first message"
+    )
     adversarial_steps: int = Field(default=30, ge=0, description="generator steps per message")
     adversarial_batch: int = Field(default=2048, ge=2)
     adversarial_learning_rate: float = Field(default=5e-3, gt=0)
@@ -95,6 +98,7 @@ class TrainingSettings(BaseModel):
                 "fit_steps": 60,
                 "refit_steps": 10,
                 "latents": 256,
+                "predictor_steps": 60,
                 "adversarial_steps": 2,
                 "adversarial_batch": 256,
             }
