@@ -40,7 +40,7 @@ def consistent(fine: Float64Array, coarse: Float64Array, view: np.ndarray) -> Fl
 
 @dataclass(frozen=True)
 class Histograms:
-    """What the first measurement tells.
+    """What follows from the first measurement.
 
     Attributes:
         codebook: bins and merged categories of every column, with in-bin shapes.

@@ -49,9 +49,10 @@ def fit(
 ) -> float:
     """Train in place on the marginal loss alone, at most to its target; returns the final loss.
 
-    What the marginals say beyond the truth is noise, and a generator that follows them all the way
-    learns it: the discrepancy principle (Engl, Hanke & Neubauer 1996, "Regularization of inverse
-    problems", section 4.3) ends an iteration where its residual is what the noise explains.
+    The measured marginals differ from the true ones by noise, and a generator that is fitted to them
+    exactly learns this noise. The fit therefore ends at the target loss. The discrepancy principle
+    (Engl, Hanke & Neubauer 1996, "Regularization of inverse problems", section 4.3) ends an iteration
+    where its residual is what the noise explains.
     """
     return descend(
         generator.parameters(),

@@ -127,7 +127,7 @@ def _round(
 
 
 def _note_verdict(recorder: Recorder, message: int, logits: torch.Tensor) -> None:
-    """What the averaged discriminator makes of the generator's rows (n,)."""
+    """The logit of the averaged discriminator for each of the generator's rows (n,)."""
     recorder.add(OUTPUT, message, torch.sigmoid(logits).mean().item())
     recorder.add(ACCURACY, message, (logits < 0).float().mean().item())
 

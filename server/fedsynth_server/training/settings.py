@@ -81,14 +81,15 @@ class TrainingSettings(BaseModel):
         """
         return self.steps_for(epsilon) // 3 if self.refit_steps is None else self.refit_steps
 
-    def target_loss_for(self, doubt: float) -> float:
+    def target_loss_for(self, expected_loss: float) -> float:
         """Loss at which a fit ends; measured on six tables (simulations/RESULTS.md).
 
         Args:
-            doubt: expected loss of the truth (`Denoised.doubt`); 0 without pairs.
+            expected_loss: the loss that the true distribution has (`Denoised.expected_loss`); 0
+                without pairs.
         """
-        goal = self.enough * doubt
-        return max(goal, NEGLIGIBLE) if goal > 0 else 0.0
+        target = self.enough * expected_loss
+        return max(target, NEGLIGIBLE) if target > 0 else 0.0
 
     def quick(self) -> Self:
         """The same settings with few steps, for smoke tests."""
