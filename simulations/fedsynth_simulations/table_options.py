@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from fedsynth_common.drafting.draft import Wishes, draft, wishes_of
+from fedsynth_common.drafting.draft import draft
 from fedsynth_common.drafting.notes import Note
+from fedsynth_common.drafting.wishes import Wishes, wishes_of
 from fedsynth_common.encoding.column_fit import ColumnFit, misfit_problem
 from fedsynth_common.encoding.encoder import check_columns
 from fedsynth_common.errors import InputError

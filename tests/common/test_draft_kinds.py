@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from fedsynth_common.drafting.draft import Wishes, draft
+from fedsynth_common.drafting.draft import draft
+from fedsynth_common.drafting.wishes import Wishes
 from fedsynth_common.encoding import encode
 from fedsynth_common.errors import InputError
 from fedsynth_common.schema import Schema

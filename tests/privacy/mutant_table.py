@@ -975,7 +975,7 @@ MUTANTS = (
     Mutant(
         "charges may be lost with the power",
         14,
-        f"{SITE}/budget/ledger.py",
+        f"{SITE}/budget/ledger_file.py",
         "PRAGMA synchronous=FULL",
         "PRAGMA synchronous=NORMAL",
         (f"{P}gate_vault.py::test_a_charge_is_synced_to_disk_before_anything_is_computed",),
@@ -1001,7 +1001,7 @@ MUTANTS = (
     Mutant(
         "a ledger under two names spends twice",
         14,
-        f"{SITE}/budget/ledger.py",
+        f"{SITE}/budget/ledger_file.py",
         "self._locks.append(FileLock(path, hold=True))",
         "pass",
         ("tests/faults/test_ledger_damage.py::test_a_ledger_under_another_name_is_still_one",),

@@ -94,7 +94,7 @@ def draft(
     import pandas as pd  # not for --help
 
     from fedsynth_common.drafting.draft import draft as drafted
-    from fedsynth_common.drafting.draft import wishes_of
+    from fedsynth_common.drafting.wishes import wishes_of
     from fedsynth_common.encoding.draft_histories import with_histories
     from fedsynth_common.tables import dialect_of
 
