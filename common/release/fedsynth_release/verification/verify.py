@@ -114,7 +114,7 @@ def _all_rebuilt(
     for cost, proof in zip(sites, evidence, strict=True):
         try:
             events = within_a_plan(_charged(cost, proof))
-            if events not in different:
+            if left >= 0 and events not in different:
                 left -= sum(grid_points(seen, plan.delta) for seen in {events, alone(events)})
                 different.add(events)
             if left < 0:
