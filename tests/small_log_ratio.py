@@ -12,7 +12,7 @@ from fedsynth_server.training.log_ratio import LogRatio
 def log_ratio_of_second_code(widths: Sequence[int], nats: float) -> LogRatio:
     """Records, fully believed, have the first column's second code likelier by about this much."""
     rows = one_hot(np.zeros((8, len(widths)), dtype=np.uint16), widths)
-    log_ratio = LogRatio(widths, (4,), rows, torch.Generator().manual_seed(0))
+    log_ratio = LogRatio(widths, (4,), rows, torch.Generator().manual_seed(0), first_steps=1)
     for network, bias in ((log_ratio.generator_predictor, 0.0), (log_ratio.record_predictor, nats)):
         with torch.no_grad():
             for parameter in network.parameters():

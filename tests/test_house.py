@@ -80,6 +80,12 @@ def long_lines(text):
     return numbers
 
 
+def conflicts(text):
+    """Numbers of the lines that git writes around the two sides of a conflict."""
+    lines = enumerate(text.split("\n"), 1)
+    return [number for number, line in lines if re.match(r"(<{7}|>{7}) ", line)]
+
+
 def test_functions_fit_on_a_screen():
     assert len(SOURCES) > 200
     texts = {path: path.read_text() for path in SOURCES}
@@ -95,12 +101,18 @@ def test_files_are_short():
     assert {str(path): n for path, n in lines.items() if n > most(path)} == {}
 
 
+def test_no_file_holds_an_unresolved_conflict():
+    found = {path: conflicts(path.read_text()) for path in [*DOCUMENTS, *SOURCES]}
+    assert {str(path.relative_to(ROOT)): lines for path, lines in found.items() if lines} == {}
+
+
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_prose_lines_are_short(document):
     assert long_lines(document.read_text()) == []
 
 
 def test_the_rules_notice_what_breaks_them():
+    assert conflicts("a\n<<<<<<< HEAD\nb\n=======\nc\n>>>>>>> main\n") == [2, 6]
     body = "\n".join("    x = 1" for _ in range(LONGEST_FUNCTION))
     assert too_long(f"def f():\n{body}\n") == ["f: 51 lines"]
     assert too_long(f"@app.command()\ndef f():\n{body}\n") == []

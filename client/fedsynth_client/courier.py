@@ -1,4 +1,4 @@
-"""The courier: the Flower ClientApp of a site. Carries bytes to the vault and back, knows nothing.
+"""The courier: the Flower ClientApp of a site, which carries bytes to the vault and back.
 
 Flower runs code that the coordinator ships, in a new process per message, and sends exception texts
 to the coordinator. So this process holds no records, no policy and no ledger; it does not look into

@@ -24,6 +24,10 @@ MAX_LINE = KIB
 """The most bytes of a line in a TOML file that somebody else may have written."""
 MAX_RECEIPT_BYTES = 4 * MIB
 
+MAX_REPAIRED = 0.2
+"""The largest share of a column's cells that may say something else after the encoding: `site check`,
+`schema check` and `simulate` refuse a table with more."""
+
 MAX_CELLS = 16_000_000
 """Counts of a measure request: four bytes each, they fit into a reply."""
 MAX_MARGINALS = 1 << 17

@@ -5,8 +5,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.console import Console
 
+from fedsynth_common.cli.options import DateOrder, DecimalText, DelimiterText, EncodingText
+from fedsynth_common.cli.schema import counted, show_notes
 from fedsynth_common.errors import InputError
+from fedsynth_common.limits import MAX_REPAIRED
 from fedsynth_server.cli.options import (
     COLLUDERS_HELP,
     DEVICE_HELP,
@@ -124,6 +128,19 @@ def simulate(
             "target. This needs --holdout."
         ),
     ] = None,
+    delimiter: DelimiterText = None,
+    encoding: EncodingText = None,
+    decimal: DecimalText = None,
+    date_order: DateOrder = None,
+    max_repaired: Annotated[
+        float,
+        typer.Option(
+            min=0,
+            max=1,
+            help="With --schema, the largest share of a column's cells that may not fit it. More are "
+            "refused, as `site check` does.",
+        ),
+    ] = MAX_REPAIRED,
     variant: Annotated[VariantName, typer.Option(help=VARIANT_HELP)] = VariantName.AUTO,
     trust: Annotated[TrustName, typer.Option(help=TRUST_HELP)] = TrustName.LOCAL,
     colluders: Annotated[int | None, typer.Option(min=1, help=COLLUDERS_HELP)] = None,
@@ -160,7 +177,7 @@ def simulate(
     from fedsynth_server.training.settings import TrainingSettings
     from fedsynth_simulations import simulate as simulations  # torch and Flower: not for --help
     from fedsynth_simulations.result_folder import Wanted, check_out
-    from fedsynth_simulations.table_options import tables_of
+    from fedsynth_simulations.table_options import Reading, tables_of
 
     if not 0 <= holdout < 1:
         raise InputError(f"--holdout {holdout:g}: expected a share from 0 to below 1")
@@ -178,6 +195,7 @@ def simulate(
         target=target,
         holdout=holdout,
         seed=seed,
+        reading=Reading(delimiter, encoding, decimal, date_order, max_repaired),
     )
     for name in quasi_identifier or ():
         if name not in {column.name for column in tables.schema.modelled}:
@@ -215,6 +233,11 @@ def _run(tables: "Tables", simulation: "Simulation", wanted: "Wanted", as_json: 
     from fedsynth_simulations.result_folder import draft_folder, publish, write_result
     from fedsynth_simulations.simulate import simulate as run_study
     from fedsynth_simulations.summary import show_summary
+
+    console = Console(stderr=True)
+    show_notes(tables.notes, console)
+    if not as_json and (tables.schema.unmodelled or tables.notes):
+        console.print(counted(tables.schema), highlight=False, soft_wrap=True, markup=False)
 
     def say(plan: "Plan") -> None:
         if not as_json:

@@ -32,6 +32,10 @@ def summary_of(result: Any, frames: dict[str, pd.DataFrame], out: Path) -> dict[
         "variant": _variant(result.plan),
         "seconds": round(result.seconds, 1),
         "bytes_per_site": result.outcome.bytes_per_site,
+        "not_modelled": {
+            column.name: column.description or column.kind
+            for column in result.plan.table.unmodelled
+        },
         "notes": result.outcome.notes,
     }
 

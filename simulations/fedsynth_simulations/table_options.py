@@ -1,16 +1,32 @@
 """From the table on the command line of `fedsynth simulate` to the sites' tables and a schema."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from fedsynth_common.drafting.draft import Wishes, draft, wishes_of
+from fedsynth_common.drafting.notes import Note
+from fedsynth_common.encoding.column_fit import ColumnFit, misfit_problem
 from fedsynth_common.encoding.encoder import check_columns
 from fedsynth_common.errors import InputError
+from fedsynth_common.identifiers.findings import findings
+from fedsynth_common.limits import MAX_REPAIRED
 from fedsynth_common.schema import CategoricalColumn, Schema
-from fedsynth_common.schema.draft import draft_schema
-from fedsynth_common.tables import read_table
+from fedsynth_common.tables import dialect_of, read_table
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How a table is written, and what somebody has said about it; None for what is left open."""
+
+    delimiter: str | None = None
+    encoding: str | None = None
+    decimal: str | None = None
+    date_order: str | None = None
+    max_repaired: float = MAX_REPAIRED
 
 
 @dataclass(frozen=True)
@@ -21,9 +37,11 @@ class Tables:
         sites: table of each site, by name.
         pooled: the same records in one table.
         held: records that were kept from all sites, if any were.
-        schema: declared, or drafted from the pooled records.
+        schema: declared, or drafted from the records.
         public_sites: whether no record decided which sites there are and which site it is at: there
             is one site only, or a declared schema lists the sites as its site column.
+        notes: what the draft tells about its columns; or what `site check` would say of a declared
+            schema.
     """
 
     sites: dict[str, pd.DataFrame]
@@ -31,6 +49,7 @@ class Tables:
     held: pd.DataFrame | None
     schema: Schema
     public_sites: bool
+    notes: tuple[Note, ...] = ()
 
 
 def tables_of(
@@ -43,6 +62,7 @@ def tables_of(
     target: str | None,
     holdout: float,
     seed: int | None,
+    reading: Reading | None = None,
 ) -> Tables:
     """Read a table, keep a hold-out and deal the other records out to sites.
 
@@ -55,11 +75,13 @@ def tables_of(
         target: for models and for label skew; that of the schema where there is one.
         holdout: share of records kept from the sites.
         seed: of the hold-out and the partition.
+        reading: how the table is written, and what a draft should know.
 
     Raises:
         InputError: an option that does not fit the table, or a table that does not fit the schema.
     """
-    frame = read_table(table)
+    reading = reading or Reading()
+    frame = read_table(table, dialect_of(table, reading.delimiter, reading.encoding))
     declared = None if schema is None else _declared(schema, target, site_column)
     if declared is not None:
         target = declared.target
@@ -69,12 +91,18 @@ def tables_of(
     published = declared is not None and declared.site_column == site_column
     frames = _partition(train, sites, partition, site_column, published, target, seed)
     pooled = pd.concat(frames.values(), ignore_index=True)
-    public = declared or _drafted(pooled, table, target)
-    check_columns(pooled, public)
     known = (
         sites == 1 if site_column is None else set(frames) <= _listed_sites(declared, site_column)
     )
-    return Tables(frames, pooled, held, public, public_sites=known)
+    if declared is not None:
+        check_columns(pooled, declared)
+        _check_fit(frames, declared, reading.max_repaired)
+        notes = _identifiers(pooled, declared)
+        return Tables(frames, pooled, held, declared, known, notes)
+    whole = frame if site_column is None else frame.drop(columns=site_column)
+    wishes = wishes_of(target, Wishes.max_categories, reading.date_order, reading.decimal)
+    made = draft(whole, table.name.split(".")[0] or "table", wishes)
+    return Tables(frames, pooled, held, made.schema, known, made.notes)
 
 
 def _listed_sites(declared: Schema | None, site_column: str) -> set[str]:
@@ -136,6 +164,24 @@ def _declared(path: Path, target: str | None, site_column: str | None) -> Schema
     return public.without(site_column)
 
 
-def _drafted(pooled: pd.DataFrame, table: Path, target: str | None) -> Schema:
-    """A schema drafted from the data, which voids the guarantee."""
-    return draft_schema(pooled, table.name.split(".")[0] or "table", target=target)
+def _check_fit(frames: Mapping[str, pd.DataFrame], schema: Schema, max_repaired: float) -> None:
+    """Refuse what `site check` would refuse at one of the sites."""
+    problems = []
+    for site, frame in frames.items():
+        for column in schema.modelled:
+            fit = ColumnFit(column)
+            fit.add(frame[column.name])
+            problem = fit.fault or misfit_problem(column, fit.repairs, len(frame), max_repaired)
+            problems += [f"site {site}: {problem}"] if problem else []
+    if problems:
+        raise InputError("\n".join(problems))
+
+
+def _identifiers(pooled: pd.DataFrame, schema: Schema) -> tuple[Note, ...]:
+    """Columns of a declared schema that `site check` would ask to remove or to waive."""
+    remedy = "a site must declare it an id, or have somebody look at it and waive it"
+    return tuple(
+        Note(column.name, f"looks like {finding}; {remedy}", "warning")
+        for column in schema.modelled
+        for finding in findings(column, pooled[column.name])
+    )

@@ -33,15 +33,17 @@ def test_draft_writes_a_schema_and_warns(table, tmp_path):
     schema = Schema.load(tmp_path / "schema.json")
     assert (schema.name, schema.target, schema.origin) == ("ward", "smoker", "drafted from data")
     assert "NOT private" in result.stderr
-    assert "'patient_id' repeats values" in result.stderr
-    assert "2 columns to model, 1 ids" in result.stdout
+    repeats = "It repeats: 133 values with 1 to 2 rows each"
+    assert "column 'patient_id': not modelled" in result.stderr
+    assert repeats in result.stderr
+    assert "3 columns, 2 to model, 1 ids; not modelled: patient_id" in result.stdout
 
 
 def test_draft_points_at_a_modelled_column_that_is_called_like_an_identifier(table):
     """Few values, each repeated: the draft takes it for a code, its reviewer should look."""
     rows = [f"{20 + k % 60},yes,{k % 9}" for k in range(200)]
     table.write_text("age,smoker,person_id\n" + "\n".join(rows) + "\n")
-    assert "'person_id' is called like an identifier" in run("draft", table).stderr
+    assert "'person_id': is called like an identifier" in run("draft", table).stderr
 
 
 def test_a_draft_is_for_its_owner_alone_until_it_is_reviewed(table, tmp_path):

@@ -164,7 +164,6 @@ def test_a_cell_is_read_alike_in_any_company(cells):
         ({"minimum": "2020-13-01"}, "not a day of the calendar"),
         ({"minimum": "2020"}, "such as '2020-01-31'"),
         ({"minimum": "2031-01-01"}, "is after maximum"),
-        ({"atoms": ("1899-12-31",)}, "every atom"),
         ({"format": "%d.%m"}, "from the year to the day"),
         ({"format": "%d.%m.%y"}, "does not give back"),
         ({"format": "%Q"}, "does not give back"),

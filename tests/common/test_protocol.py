@@ -32,9 +32,11 @@ def test_the_stubs_are_those_of_the_proto():
     assert pb.DESCRIPTOR.package == "fedsynth.vault.v1"
 
 
-def test_the_service_has_four_methods_and_no_more():
+def test_the_service_has_eight_methods_and_no_more():
     (service,) = pb.DESCRIPTOR.services_by_name.values()
-    assert [m.name for m in service.methods] == ["Enroll", "Measure", "Discriminate", "Receipt"]
+    of_a_study = ["Enroll", "Measure", "Discriminate", "Receipt"]
+    of_a_secure_sum = ["Keys", "Shares", "Agree", "Unmask"]
+    assert [m.name for m in service.methods] == [*of_a_study, *of_a_secure_sum]
     assert not any(m.client_streaming or m.server_streaming for m in service.methods)
 
 
@@ -53,7 +55,7 @@ def test_replies_hold_a_code_and_bytes_never_a_text_or_number():
 
 
 def test_codes_are_fixed():
-    assert PROTOCOL_VERSION == 3
+    assert PROTOCOL_VERSION == 4
     assert all(code == "OK" or code.startswith("ERR_") for code in ErrorCode)
     assert len(ErrorCode) == 12
 

@@ -9,6 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from fedsynth_common.cli.schema import app
+from fedsynth_common.drafting.draft import draft_schema
 from fedsynth_common.errors import InputError
 from fedsynth_common.schema import (
     CategoricalColumn,
@@ -23,7 +24,6 @@ from fedsynth_common.schema import (
     TextColumn,
     When,
 )
-from fedsynth_common.schema.draft import draft_schema
 from fedsynth_common.schema.json_schema import json_schema
 
 SCHEMA = Schema(

@@ -39,6 +39,7 @@ patience = {patience}
 [training]
 fit_steps = 60
 latents = 256
+predictor_steps = 60
 adversarial_steps = 2
 adversarial_batch = 256
 """

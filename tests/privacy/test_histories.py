@@ -14,26 +14,29 @@ from fedsynth_common.limits import MAX_LAG, MAX_MECHANISMS_ASKED
 from fedsynth_common.privacy.events import CountsEvent
 from fedsynth_common.privacy.randomness import SeededRandomness
 from fedsynth_common.protocol import vault_pb2 as pb
-from fedsynth_common.protocol.counting import Over, sensitivity
+from fedsynth_common.protocol.counting import MAX_WEIGHT, Over, sensitivity
 from fedsynth_common.schema import domains, history_schema
 
 pytestmark = pytest.mark.privacy
 WIDTHS = [domain.width for domain in domains(history_schema(HISTORIES))]
+W = 12
 KINDS = [(Over.PERSONS, 0), (Over.EVENTS, 0), (Over.NEXT, 1), (Over.NEXT, 2)]
+SHARED = [(over, lag, W) for over, lag in KINDS[1:]]  # of which a person's events share a weight
+ROUNDED = (Over.EVENTS, 0, 10)  # that three events cannot share without a rest
 PLAN = make_plan(table=HISTORIES, discriminator=None)
 
 
 def marginals():
     """Single columns, pairs of columns at every event that they can be read at."""
-    for over, lag in KINDS:
+    for over, lag, weight in [*((*kind, 1) for kind in KINDS), *SHARED, ROUNDED]:
         reads = range(1 if over is Over.EVENTS else 2)
         for column, at in itertools.product(range(len(WIDTHS)), reads):
-            yield Marginal((Axis(column, WIDTHS[column], at=at),), 1, over, lag)
+            yield Marginal((Axis(column, WIDTHS[column], at=at),), 1, over, lag, weight)
         ends = (0, 0) if over is Over.EVENTS else (0, 1)
         for one, other in itertools.product(range(len(WIDTHS)), repeat=2):
             if (one, ends[0]) != (other, ends[1]):
                 axes = Axis(one, WIDTHS[one], at=0), Axis(other, WIDTHS[other], at=ends[1])
-                yield Marginal(axes, 1, over, lag)
+                yield Marginal(axes, 1, over, lag, weight)
 
 
 MARGINALS = list(marginals())
@@ -49,8 +52,9 @@ def slow_counts(records, marginal):
             Over.EVENTS: [(t, t) for t in range(len(own))],
             Over.NEXT: [(t, t + marginal.lag) for t in range(len(own) - marginal.lag)],
         }[marginal.over]
+        share = 1 if marginal.weight == 1 else marginal.weight // max(1, len(pairs))
         for pair in pairs:
-            counts[tuple(own[pair[axis.at], axis.column] for axis in marginal.axes)] += 1
+            counts[tuple(own[pair[axis.at], axis.column] for axis in marginal.axes)] += share
     return counts.ravel()
 
 
@@ -81,7 +85,7 @@ def test_a_person_moves_a_marginal_no_further_than_is_charged(seed):
         records = load_records(table, HISTORIES, SeededRandomness(seed))
         counts.append(contingency(records.codes, [], MARGINALS, records.person))
     for marginal, whole, without, other in zip(MARGINALS, *counts, strict=True):
-        moved = sensitivity(HISTORIES, marginal.over, marginal.lag)
+        moved = sensitivity(HISTORIES, *marginal.kind)
         assert np.linalg.norm(whole - without) <= moved
         assert np.linalg.norm(whole - other) <= moved * np.sqrt(2) + 1e-9
 
@@ -96,10 +100,10 @@ def test_the_charged_sensitivity_is_reached():
         load_records(table, HISTORIES, SeededRandomness(0))
         for table in (frame, frame[frame["id"] != last])
     )
-    for over, lag in KINDS:
-        ward = Marginal((Axis(6, 4),), 1, over, lag)
+    for kind in [*KINDS, *SHARED]:
+        ward = Marginal((Axis(6, 4),), 1, *kind)
         pair = [contingency(r.codes, [], [ward], r.person)[0] for r in (whole, without)]
-        assert np.abs(pair[0] - pair[1]).sum() == sensitivity(HISTORIES, over, lag), over
+        assert np.abs(pair[0] - pair[1]).sum() == sensitivity(HISTORIES, *kind), kind
 
 
 def history_site(persons=30):
@@ -109,9 +113,9 @@ def history_site(persons=30):
     return Site(plan=PLAN, schema=HISTORIES, records=records).enrolled()
 
 
-def asked(over, lag=0, *, variance=100, axes=((6, 0),)):
+def asked(over, lag=0, weight=0, *, variance=100, axes=((6, 0),)):
     wire = [pb.Axis(column=column, view=-1, at=at) for column, at in axes]
-    return pb.Marginal(axes=wire, noise_variance=variance, over=int(over), lag=lag)
+    return pb.Marginal(axes=wire, noise_variance=variance, over=int(over), lag=lag, weight=weight)
 
 
 def test_a_request_of_all_kinds_is_charged_for_each():
@@ -134,6 +138,16 @@ def test_noise_must_cover_the_sensitivity_of_each_kind():
             assert site.vault.measure(request).status == status, (over, lag)
 
 
+def test_noise_must_cover_the_weight_that_the_events_of_a_person_share():
+    for kind in SHARED:
+        site = history_site()
+        for variance, status in ((4 * W**2 - 1, "ERR_POLICY"), (4 * W**2, "OK")):
+            request = site.measure_request(marginals=[asked(*kind, variance=variance)])
+            assert site.vault.measure(request).status == status, kind
+        charged = CountsEvent(scale=2.0 * W, sensitivity=W, blocks=1)
+        assert site.ledger.events() == [charged]
+
+
 REFUSED = {
     "records of histories": asked(Over.RECORDS),
     "no distance": asked(Over.NEXT, 0),
@@ -144,6 +158,9 @@ REFUSED = {
     "a third event": asked(Over.NEXT, 1, axes=((6, 2),)),
     "a column twice": asked(Over.NEXT, 1, axes=((6, 1), (6, 1))),
     "an unknown kind": asked(9),
+    "a weight below the longest history": asked(Over.EVENTS, 0, L - 1),
+    "a weight without end": asked(Over.NEXT, 1, MAX_WEIGHT + 1),
+    "a weight of persons": asked(Over.PERSONS, 0, W),
 }
 
 

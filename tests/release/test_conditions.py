@@ -364,12 +364,12 @@ def test_completion_repeats_with_a_seed_and_has_a_bounded_batch(monkeypatch):
     assert not found.age.isna().any()
 
 
-def test_cells_as_text_and_texts_not_listed():
-    rows = pd.DataFrame({"age": ["42"], "chol": ["251.3"], "region": ["mars"]}, dtype="str")
+def test_cells_as_text_and_the_other_cell():
+    rows = pd.DataFrame({"age": ["42"], "chol": ["251.3"], "region": ["other"]}, dtype="str")
     found = make_generator().complete(rows, seed=1)
     assert found.age.tolist() == [42]
     assert found.chol.tolist() == [251.3]
-    assert found.region.tolist() == ["mars"]  # counts as `other`
+    assert found.region.tolist() == ["other"]
 
 
 @pytest.mark.parametrize(
@@ -380,6 +380,7 @@ def test_cells_as_text_and_texts_not_listed():
         ({"age": ["4.5"]}, "column 'age'"),
         ({"age": ["old"]}, "column 'age'"),
         ({"chol": ["much", "1.25"]}, "column 'chol': 2 given"),
+        ({"region": ["mars"]}, "column 'region': 1 given cell(s) are not among the categories"),
         ({"time in bed": ["never"]}, "column 'time in bed'"),
         ({"height": [1]}, "'height'"),
     ],

@@ -18,9 +18,17 @@ def test_equal_shares_of_everything_that_can_be_drawn():
     assert len(set(frame["ward"][:20])) > 1  # shuffled
 
 
-def test_listed_shares_are_scaled_and_counted_out_exactly():
-    frame = make_generator().sample(1000, seed=1, rebalance="ward=a:1,c:3")
+def test_listed_shares_are_counted_out_exactly():
+    frame = make_generator().sample(1000, seed=1, rebalance="ward=a:0.25,c:0.75")
     assert shares(frame, "ward") == {"a": 0.25, "c": 0.75}
+
+
+def test_the_rest_of_the_shares_is_as_drawn():
+    generator = make_generator()
+    mixed = shares(generator.sample(20_000, seed=1, rebalance="ward=a:0.3"), "ward")
+    plain = shares(generator.sample(20_000, seed=2, where="ward!=a"), "ward")
+    assert mixed["a"] == 0.3
+    assert all(abs(mixed[ward] - 0.7 * share) < 0.02 for ward, share in plain.items())
 
 
 def test_within_a_category_records_are_those_of_the_condition():
@@ -40,7 +48,18 @@ def test_it_goes_together_with_conditions():
 
 
 @pytest.mark.parametrize(
-    "text", ["age", "nothing", "ward=", "ward=a", "ward=x:1", "ward=a:0", "ward=a:1,a:2"]
+    "text",
+    [
+        "age",
+        "nothing",
+        "ward=",
+        "ward=a",
+        "ward=x:1",
+        "ward=a:0",
+        "ward=a:1,a:2",
+        "ward=a:1,c:3",
+        "outcome=died:0.3,home:0.3",
+    ],
 )
 def test_what_cannot_be_rebalanced_is_refused(text):
     with pytest.raises(InputError, match="--rebalance"):

@@ -14,7 +14,10 @@ from fedsynth_release.statement import PrivacyStatement, SiteCost
 from fedsynth_release.statement.mechanisms import mechanisms_of, smallest_group
 from fedsynth_release.statement.model_card import model_card
 from fedsynth_release.statement.receipt_evidence import beyond
-from fedsynth_release.verification.statement_findings import statement_findings
+from fedsynth_release.verification.statement_findings import (
+    site_list_findings,
+    statement_findings,
+)
 
 DELTA = 1e-5
 PLAN = make_secure_plan(new_key(), sites=5)
@@ -101,3 +104,14 @@ def test_forged_events_are_no_crash():
 
 def test_the_smallest_group_counts_every_sites_share():
     assert smallest_group([[to_dict(EVENTS[0])]] * 5) == math.ceil(2 * 40.0 * math.sqrt(5 / 4))
+
+
+def test_a_receipt_key_that_the_plan_does_not_name_is_found():
+    keys = PLAN.secure_sum.receipt_keys
+    statement = make_statement()
+    signed = [cost.model_copy(update={"receipt_key": keys[cost.site]}) for cost in statement.sites]
+    right = statement.model_copy(update={"sites": tuple(signed)})
+    assert list(site_list_findings(right, PLAN)) == []
+    signed[2] = signed[2].model_copy(update={"receipt_key": "f" * 64})
+    (finding,) = site_list_findings(right.model_copy(update={"sites": tuple(signed)}), PLAN)
+    assert "is not the one that plan.json names" in finding.problem

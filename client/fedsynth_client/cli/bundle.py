@@ -1,4 +1,4 @@
-"""`fedsynth site bundle`: look into what the coordinator ships, and lock it in."""
+"""`fedsynth site bundle`: inspects the coordinator's app bundle and installs it read-only."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""`fedsynth site check`: everything that can go wrong, found before a study starts. All local.
+"""`fedsynth site check`: finds at the site, before a study starts, what would stop the vault.
 
 Exit code 0: fit to be served. 1: problems, one a line. 2: a file that cannot be used at all.
 """
@@ -78,7 +78,7 @@ def check(
 
 @contextmanager
 def working(doing: str) -> Iterator[None]:
-    """A sign of life on a terminal, nothing elsewhere."""
+    """Shows on a terminal that the command is at work; prints nothing elsewhere."""
     console = Console(stderr=True)
     if not console.is_terminal:
         yield

@@ -1,4 +1,4 @@
-"""`fedsynth site connect`: the courier, from a safe start to a clean end."""
+"""`fedsynth site connect`: checks the courier's files, then runs the courier."""
 
 import logging
 import shlex
@@ -32,8 +32,9 @@ def connect(
 ) -> None:
     """Connect this site's courier to the coordinator until stopped (SIGTERM).
 
-    One outgoing TLS connection; no port is opened but two on the loopback interface. A coordinator
-    that is away is tried again; one whose certificate is not trusted ends this with exit code 3.
+    The courier makes one outgoing TLS connection and opens two ports, on the loopback interface only.
+    If the coordinator is away, the courier tries again. If the coordinator's certificate is not
+    trusted, the command ends with exit code 3.
 
     For example:
 

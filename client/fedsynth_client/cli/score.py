@@ -1,4 +1,4 @@
-"""`fedsynth site score`: how well a published synthetic table serves this site. For its eyes only.
+"""`fedsynth site score`: how well a published synthetic table serves this site, for the site alone.
 
 The score is computed here, from the site's records and without noise: it is not differentially
 private and must not leave the site. There is no vault method for it, nothing is sent, and the file

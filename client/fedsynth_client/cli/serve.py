@@ -1,4 +1,4 @@
-"""`fedsynth site serve`: the vault. Refuses to start on whatever `fedsynth site check` refuses."""
+"""`fedsynth site serve`: starts the vault, and refuses whatever `fedsynth site check` refuses."""
 
 import logging
 from typing import TYPE_CHECKING

@@ -1,10 +1,11 @@
 """The app bundle that a coordinator ships, and why it cannot bring code to a site.
 
 Flower executes whatever the bundle's package says, and a bundle that carries a package of our name
-would be imported instead of the installed one. Two locks, each enough alone:
+would be imported instead of the installed one. Two protections keep such code out, and each of them is
+enough by itself:
 
-* What a person installs here has been inspected: it holds a description and a licence, not one line
-  of code, and points to the packages that the site installed itself.
+* A bundle is inspected before it is installed here. It may hold a description and a licence, and no
+  code, and it must point to the packages that the site installed itself.
 * It is installed read-only into a home that the courier cannot write. Flower unpacks an unknown
   bundle below that home before it imports anything, fails, and answers with an error.
 
@@ -93,7 +94,7 @@ def install(data: bytes, home: Path) -> Path:
             taken by something else.
     """
     bundle = inspect(data)
-    from flwr.cli.install import install_from_fab  # seconds; and only here
+    from flwr.cli.install import install_from_fab  # takes seconds to import
 
     apps = home / APPS
     place = apps / bundle.folder
@@ -142,7 +143,7 @@ def _unzipped(data: bytes) -> dict[str, bytes]:
             return {name: _read(archive, name) for name in names}
     except InputError:
         raise
-    except Exception:  # zipfile raises a dozen kinds on bytes that somebody made up
+    except Exception:  # zipfile raises a dozen kinds of error on bytes that were made up
         raise InputError("bundle: not a Flower app bundle (.fab)") from None
 
 

@@ -1,19 +1,19 @@
-"""The courier's two Flower processes: how they are started, in what surroundings, kept running.
+"""Starts the courier's two Flower processes in an environment of their own and keeps them running.
 
 SuperNode holds the outgoing TLS connection; SuperExec starts `flwr-clientapp`, the courier, once per
-message. Flower leaves three things to whoever starts them, measured on 1.41:
+message. This module does three things that Flower (measured on 1.41) does not do:
 
-* SuperNode exits when the coordinator still holds its last life for alive (up to a minute after a
-  crash), and a SuperExec that died is not missed: the site stays listed and swallows messages. So
-  both are started again here, each by itself, after a growing pause. A SuperNode that gave its
-  connection up would stay as an empty shell; `supernode` makes it end. One that does not trust the
+* It starts each of the two again after a growing pause. SuperNode exits while the coordinator still
+  takes the process before it to be alive, which is up to a minute after a crash. If SuperExec dies,
+  nobody notices: the site stays listed, and messages to it are lost. A SuperNode that gave its
+  connection up would go on running without one; `supernode` makes it end. One that does not trust the
   coordinator's certificate ends the command (`untrusted_certificate`).
-* Only the two may talk over the local port: they share a secret that is new with every start.
-* SuperExec would also start agents, models and connectors that a coordinator asks for. Their
-  commands are not found: `PATH` leads to `flwr-clientapp` and nothing else.
+* It gives the two a secret that is new with every start, so that nobody else can use the local port.
+* It lets SuperExec find one command, `flwr-clientapp`, in `PATH`. Otherwise SuperExec would also start
+  agents, models and connectors that a coordinator asks for.
 
-The surroundings hold nothing of the caller's: no key, no Python path, and no proxy, through which
-what the two processes tell each other would pass as well. A proxy that is meant stands in courier.toml.
+The environment takes nothing from the caller: no key, no Python path, and no proxy, because messages
+between the two processes would pass through it too. The proxy to the outside is named in courier.toml.
 """
 
 import ctypes
@@ -54,7 +54,7 @@ _log = logging.getLogger("fedsynth.courier")
 
 
 def unsafe(config: CourierConfig) -> list[str]:
-    """Why the courier must not start like this, one line each."""
+    """The reasons why the courier must not start, one line each."""
     reasons = []
     try:
         public_line(config.node_key)
@@ -75,7 +75,7 @@ def unsafe(config: CourierConfig) -> list[str]:
 
 
 def _no_authority(path: Path) -> list[str]:
-    """Why this file cannot say whose certificate is trusted."""
+    """The reasons why this file of trusted certificates cannot be used."""
     if not path.is_file():
         return [f"root certificates {path}: no such file; ask the coordinator"]
     if path.stat().st_mode & 0o002:
@@ -88,7 +88,7 @@ def _no_authority(path: Path) -> list[str]:
 
 
 def _unlocked(home: Path) -> list[str]:
-    """What would let a bundle that nobody here approved be unpacked and imported."""
+    """The reasons why a bundle that nobody here approved could be unpacked and imported."""
     apps = home / APPS
     bundles = sorted(apps.iterdir()) if apps.is_dir() else []
     if not bundles:
@@ -186,10 +186,10 @@ def private_folder() -> Iterator[tuple[Path, Path]]:
 
 
 def keep_running(started: Commands) -> CertificateFault | None:
-    """Run both processes until SIGTERM or SIGINT; whichever ends is started again.
+    """Run both processes until SIGTERM or SIGINT; if one ends, it is started again.
 
     Returns:
-        Why trying again is of no use, if it was that which ended it.
+        Why trying again is of no use, if that is why it ended; else None.
     """
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -210,7 +210,7 @@ def keep_running(started: Commands) -> CertificateFault | None:
 
 
 class _Kept:
-    """A process that is started again after it ended, later and later while it does not stay."""
+    """A process that is started again when it ends, after a pause that grows if it ends at once."""
 
     def __init__(self, name: str, command: list[str], environment: Mapping[str, str]) -> None:
         self._name, self._command, self._environment = name, command, environment
@@ -255,5 +255,5 @@ class _Kept:
 
 
 def _end_with_parent() -> None:
-    """No courier outlives the command that started it, even if that was killed (Linux)."""
+    """End the process when the command that started it ends, even if that was killed (Linux)."""
     ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG

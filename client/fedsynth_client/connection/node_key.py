@@ -2,8 +2,8 @@
 
 It is made at the site and its private half never leaves; the coordinator registers the public half
 (`flwr supernode register`). It authenticates the courier and protects no record: whoever steals it
-can take the courier's place, and the vault answers them no more than it answers the courier. It is
-another key than the one that signs receipts, which only the vault holds.
+can take the courier's place and receives from the vault what the courier would receive. Receipts are
+signed with another key, which only the vault holds.
 """
 
 import os

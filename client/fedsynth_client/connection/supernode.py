@@ -3,10 +3,10 @@
     python -P -m fedsynth_client.connection.supernode [options of flower-supernode]
 
 When Flower 1.41 gives a connection up (a TLS handshake that times out during a silent network does it,
-after thirty seconds), its main thread ends with a traceback, but its other threads keep the process:
-the site looks alive, is not connected, and whoever restarts processes that end waits for ever. Here
-the process ends when its main thread ends, so that `flower_processes` starts it again. The exit code
-says when starting again is of no use (`untrusted_certificate`).
+after thirty seconds), its main thread ends with a traceback, but its other threads keep the process
+alive: the site looks alive and is not connected, and nothing starts it again because nothing ended.
+Here the process ends when its main thread ends, so that `flower_processes` starts it again. The exit
+code says when starting again is of no use (`untrusted_certificate`).
 """
 
 import os

@@ -1,9 +1,10 @@
-"""When the courier stops instead of trying again: the coordinator's certificate is not trusted.
+"""Tells whether the coordinator's certificate is not trusted, so that the courier stops.
 
-A coordinator that is away comes back: a refused connection, a time-out, a handshake that broke off are
-tried again for ever. A certificate that is expired, of another authority or of another host stays so
-until a person acts, and may be the mark of somebody who stands in between; trying again hides it in a
-log. The two look alike from outside: Flower 1.41 gives up on every error with "ssl", "tls" or
+If the coordinator is away, it will come back. After a refused connection, a time-out or a handshake
+that broke off the courier therefore tries again without end. A certificate that has expired, or is of
+another authority or another host, stays so until a person acts. It may be a sign that somebody reads
+the connection, and a courier that went on trying would hide this sign in a log. Flower does not
+separate the two cases: Flower 1.41 gives up on every error with "ssl", "tls" or
 "certificate" in its text, always with exit code 1. What tells them apart is the exception underneath:
 `ssl.SSLCertVerificationError` is OpenSSL's verdict on the certificate itself and nothing else.
 
@@ -46,7 +47,7 @@ _REASONS = {
 
 
 class UntrustedError(FedsynthError):
-    """Nobody is trusted at the coordinator's address until a person has acted."""
+    """The certificate at the coordinator's address is not trusted, until a person has acted."""
 
     exit_code = 3
 
@@ -56,7 +57,7 @@ class UntrustedError(FedsynthError):
 
 
 def certificate_fault(error: BaseException | None) -> CertificateFault | None:
-    """The verdict on the certificate that `error` comes from, if one does lie beneath it."""
+    """The verdict on the certificate that caused `error`; None if another cause did."""
     for cause in _causes(error):
         if isinstance(cause, ssl.SSLCertVerificationError):
             return _VERDICTS.get(cause.verify_code, CertificateFault.AUTHORITY)

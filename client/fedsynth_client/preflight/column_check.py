@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from fedsynth_client.identifiers.findings import Finding, Watch
-from fedsynth_common.encoding.column_fit import ColumnFit
+from fedsynth_common.encoding.column_fit import ColumnFit, misfit_problem, misfits
 from fedsynth_common.encoding.encoder import RepairCounts
+from fedsynth_common.identifiers.findings import Finding, Watch
 from fedsynth_common.schema.columns import ModelledColumn
 from fedsynth_common.schema.domain import domain_of
 
@@ -29,20 +29,11 @@ class ColumnReport:
         """Number of cells of its fine domain."""
         return domain_of(self.column).width
 
-    @property
-    def _misfits(self) -> int:
-        """The number of cells whose meaning a repair changed, which is all but the rounded ones."""
-        return self.repairs.total - self.repairs.rounded
-
     def problems(self, rows: int) -> list[str]:
         """Why this column must not be served."""
         problems = [self.fault] if self.fault else []
-        if self._misfits > self.max_repaired * rows:
-            problems.append(
-                f"column {self.column.name!r}: {self._misfits / rows:.0%} of its cells do not fit the "
-                f"schema, more than max_repaired ({self.max_repaired:.0%}); correct the export, agree "
-                "on another schema, or allow it in the configuration"
-            )
+        if problem := misfit_problem(self.column, self.repairs, rows, self.max_repaired):
+            problems.append(problem)
         if not self.waived:
             problems += [
                 f"column {self.column.name!r}: looks like {finding}; remove it, declare it an id, "
@@ -58,7 +49,8 @@ class ColumnReport:
         notes = waived if self.waived else []
         if self.waived and not self.findings:
             notes.append(f"column {name}: waived, but nothing was found; the waiver can go")
-        if self.repairs.total > MANY_REPAIRS * rows and self._misfits <= self.max_repaired * rows:
+        many = self.repairs.total > MANY_REPAIRS * rows
+        if many and misfits(self.repairs) <= self.max_repaired * rows:
             share = self.repairs.total / rows
             notes.append(f"column {name}: {share:.0%} of its cells do not fit the schema")
         return notes

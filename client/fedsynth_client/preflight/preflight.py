@@ -28,10 +28,9 @@ from fedsynth_client.records.sources import FrameSource, Source
 from fedsynth_common.encoding import EncodedTable
 from fedsynth_common.encoding.violations import violations_within_records
 from fedsynth_common.errors import FedsynthError, InputError
+from fedsynth_common.limits import MAX_REPAIRED
 from fedsynth_common.privacy.randomness import Randomness
 from fedsynth_common.schema import Schema, Unique
-
-MAX_REPAIRED = 0.2
 
 
 @dataclass(frozen=True, kw_only=True)

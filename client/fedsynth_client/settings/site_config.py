@@ -18,6 +18,7 @@ from typing import Annotated, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from fedsynth_common.limits import MAX_REPAIRED
 from fedsynth_common.validated import read_settings
 
 LONGEST_SOCKET = 107  # bytes in a unix socket's address, on Linux
@@ -71,7 +72,7 @@ class SiteConfig(_Places):
     witness: Path | None = None
     waived: tuple[str, ...] = ()
     ignored: tuple[str, ...] = ()
-    max_repaired: float = Field(default=0.2, ge=0, le=1)
+    max_repaired: float = Field(default=MAX_REPAIRED, ge=0, le=1)
     courier: Path | None = None
 
 

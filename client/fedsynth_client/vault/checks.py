@@ -93,7 +93,7 @@ def measurement_of(request: pb.MeasureRequest, plan: Plan, schema: Schema) -> Me
 
 def _sensitivity(schema: Schema, marginal: Marginal) -> int:
     try:
-        return sensitivity(schema, marginal.over, marginal.lag)
+        return sensitivity(schema, marginal.over, marginal.lag, marginal.weight)
     except ValueError:  # the table has no such marginals
         raise RefusalError(ErrorCode.PAYLOAD) from None
 
@@ -140,7 +140,7 @@ def _marginal(
         else Axis(axis.column, _groups(views[axis.view]), axis.view, axis.at)
         for axis in marginal.axes
     )
-    return Marginal(axes, marginal.noise_variance, over, marginal.lag)
+    return Marginal(axes, marginal.noise_variance, over, marginal.lag, marginal.weight or 1)
 
 
 def _groups(view: UInt16Array) -> int:

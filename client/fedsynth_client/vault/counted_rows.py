@@ -17,12 +17,15 @@ _AXES = 3  # of a marginal, at most
 class CountedRows:
     """The rows of a piece that marginals of one kind count, and where their columns are read."""
 
-    def __init__(self, over: Over, lag: int, most: int) -> None:
-        """`most` is the largest number of rows of a piece."""
-        self._over, self._lag = over, lag
+    def __init__(self, over: Over, lag: int, weight: int, most: int) -> None:
+        """`most` is the largest number of rows of a piece; `weight` see `protocol.counting`."""
+        self._over, self._lag, self._weight = over, lag, weight
+        shared = most if weight > 1 else 0
+        self._begin, self._end, self._share = (np.full(shared, 0, np.int64) for _ in range(3))
+        self._shares = np.full(shared, 0, np.float64)
         self._all = over in (Over.RECORDS, Over.EVENTS)
         size = 0 if self._all else most
-        self._numbers = np.arange(size)
+        self._numbers = np.arange(max(size, shared))
         self._chosen = np.full((2, size), 1, np.bool_)
         self._rows = np.full((2, size), 0, np.int64)
         self._read = np.full((_AXES, size), 0, np.uint16)
@@ -37,10 +40,15 @@ class CountedRows:
             ValueError: no persons are given, but the counts are about them.
         """
         self.count = rows
-        if self._all:
+        if not self.needs_persons:
             return
         if person is None:
             raise ValueError(f"marginals over {self._over.name} need the person of each row")
+        if self._weight > 1:
+            self._share_out(person, rows)
+        if self._all:
+            self._shares[:rows] = self._share[:rows]
+            return
         first, last = self._chosen[:, :rows]
         if self._over is Over.PERSONS:
             first[:1], last[-1:] = True, True
@@ -54,6 +62,41 @@ class CountedRows:
         self.count = int(np.count_nonzero(first))
         for chosen, found in zip((first, last), self._rows, strict=True):
             np.compress(chosen, self._numbers[:rows], out=found[: self.count])
+        if self._weight > 1:
+            counted = self._rows[0, : self.count]
+            np.take(self._share, counted, out=self._end[: self.count], mode="clip")
+            self._shares[: self.count] = self._end[: self.count]
+
+    def _share_out(self, person: Int64Array, rows: int) -> None:
+        """Write W // m for each row, m being how many events (or pairs) its person has."""
+        begin, end, share = (a[:rows] for a in (self._begin, self._end, self._share))
+        begin[:1], end[-1:] = 0, rows
+        for row_of, ends in ((begin[1:], 0), (end[:-1], rows)):
+            np.equal(person[1:], person[:-1], out=share[1:], casting="unsafe")
+            np.subtract(ends, self._numbers[1:rows], out=row_of)
+            row_of *= share[1:]
+            row_of += self._numbers[1:rows]
+        np.maximum.accumulate(begin, out=begin)
+        np.minimum.accumulate(end[::-1], out=end[::-1])
+        np.subtract(end, begin, out=share)
+        share -= self._lag
+        np.maximum(share, 1, out=share)
+        np.floor_divide(self._weight, share, out=share)
+
+    @property
+    def needs_persons(self) -> bool:
+        """Whether it matters whose event a row is."""
+        return not self._all or self._weight > 1
+
+    def totals(self, cell: Int64Array, cells: int) -> Int64Array:
+        """What the rows add to each of `cells` cells; `cell` is that of each counted row.
+
+        Sums of shares are whole numbers below 2**53, so double precision has them exactly.
+        """
+        if self._weight == 1:
+            return np.bincount(cell, minlength=cells)
+        sums = np.bincount(cell, weights=self._shares[: self.count], minlength=cells)
+        return sums.astype(np.int64)
 
     def read(self, groups: UInt16Array, at: int, axis: int) -> UInt16Array:
         """The groups of a column that axis number `axis` counts, at the first or the second event."""

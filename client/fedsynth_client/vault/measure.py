@@ -59,6 +59,12 @@ class Marginal:
     variance: int
     over: Over = Over.RECORDS
     lag: int = 0
+    weight: int = 1
+
+    @property
+    def kind(self) -> tuple[Over, int, int]:
+        """What is counted: over what, at which lag and with which weight."""
+        return self.over, self.lag, self.weight
 
     @property
     def cells(self) -> int:
@@ -86,7 +92,7 @@ class Measurement:
             shares: of how many sites the noise is made (`Plan.noise_shares`).
         """
         alike = Counter(
-            (made_variance(m.variance, shares), sensitivity(schema, m.over, m.lag))
+            (made_variance(m.variance, shares), sensitivity(schema, *m.kind))
             for m in self.marginals
         )
         return tuple(
@@ -161,8 +167,8 @@ def _count(
     place = {axis: k for k, axis in enumerate(axes)}
     rows = max(MAX_EVENTS, min(_ROWS, _LOOKED_UP // len(place)))
     groups, index = np.full((len(place), rows), 0, np.uint16), np.full(rows, 0, np.int64)
-    counted = {kind: CountedRows(*kind, rows) for kind in {(m.over, m.lag) for m in marginals}}
-    if all(over in (Over.RECORDS, Over.EVENTS) for over, _ in counted):
+    counted = {kind: CountedRows(*kind, rows) for kind in {m.kind for m in marginals}}
+    if not any(of_kind.needs_persons for of_kind in counted.values()):
         person = None  # it does not matter whose a row is
     for piece in person_slices(len(codes), person, rows):
         chunk, present = codes[piece], slice(piece.stop - piece.start)
@@ -172,14 +178,14 @@ def _count(
             counted_rows.find(None if person is None else person[piece], len(chunk))
         start = 0
         for marginal in marginals:
-            of_kind = counted[marginal.over, marginal.lag]
+            of_kind = counted[marginal.kind]
             seen = [
                 of_kind.read(groups[place[axis.column, axis.view]], axis.at, k)
                 for k, axis in enumerate(marginal.axes)
             ]
             cell = _cell_index(seen, marginal.axes, index[: of_kind.count])
             end = start + marginal.cells
-            counts[start:end] += np.bincount(cell, minlength=end - start)
+            counts[start:end] += of_kind.totals(cell, end - start)
             start = end
         release(codes)
 

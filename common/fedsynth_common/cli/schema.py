@@ -11,16 +11,21 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.panel import Panel
 from rich.table import Table
 
-from fedsynth_common.cli.options import Force
-from fedsynth_common.cli.schema_tools import read_private, tools
+from fedsynth_common.cli.options import DateOrder, DecimalText, DelimiterText, EncodingText, Force
+from fedsynth_common.cli.schema_tools import chunks_private, read_private, tools
 from fedsynth_common.errors import InputError
+from fedsynth_common.limits import MAX_REPAIRED
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import pandas as pd
 
+    from fedsynth_common.drafting.notes import Note
     from fedsynth_common.schema import Schema
 
 WARNING = (
@@ -58,6 +63,10 @@ def draft(
     max_categories: Annotated[
         int, typer.Option(min=1, help="Most categories to list; rarer ones become 'other'.")
     ] = 64,
+    delimiter: DelimiterText = None,
+    encoding: EncodingText = None,
+    decimal: DecimalText = None,
+    date_order: DateOrder = None,
     person_key: Annotated[
         str | None,
         typer.Option(help="The column that names the person, if a row is an event of a person."),
@@ -70,54 +79,98 @@ def draft(
 ) -> None:
     """Write a first schema for a person to review. A draft from data is NOT private.
 
+    The table is read in pieces and may be larger than memory. What is lost, withheld or guessed is
+    told for each column.
     With --person-key and --order the draft is of persons with histories (docs/HISTORIES.md).
 
     For example:
 
       fedsynth schema draft patients.csv --target died
 
+      fedsynth schema draft export.csv --delimiter ';' --decimal , --date-order dmy
+
       fedsynth schema draft visits.parquet --person-key person_id --order admitted
     """
+    import pandas as pd  # not for --help
+
+    from fedsynth_common.drafting.draft import draft as drafted
+    from fedsynth_common.drafting.draft import wishes_of
     from fedsynth_common.encoding.draft_histories import with_histories
-    from fedsynth_common.schema.draft import draft_schema  # pandas: not for --help
+    from fedsynth_common.tables import dialect_of
 
     if (person_key is None) != (order is None):
         raise InputError("--person-key and --order: give both, or neither")
 
     if out.exists() and not force:
         raise InputError(f"{out}: already exists; choose another --out, or --force to replace it")
-    frame = read_private(table)
-    name = name or _stem(table)
-    schema = draft_schema(frame, name, target, max_categories, person_key=person_key, order=order)
+    wishes = wishes_of(target, max_categories, date_order, decimal, person_key, order)
+    dialect = dialect_of(table, delimiter, encoding)
+    found = drafted(lambda: chunks_private(table, dialect), name or _stem(table), wishes)
+    schema, frame = found.schema, pd.DataFrame()
     if person_key is not None and order is not None:
+        frame = read_private(table, dialect)
         schema = with_histories(schema, frame, person_key, order)
     schema.save(out, private=True)  # bounds and categories of real records
     errors = Console(stderr=True)
     errors.print(Panel(WARNING, title="REVIEW BEFORE USE", border_style="red"))
-    for hint in _hints(schema, frame):
+    show_notes(found.notes, errors)
+    if schema.target is None:
+        hint = "no target was named; add --target if analysts will predict a column"
         errors.print(f"[yellow]hint:[/yellow] {hint}", soft_wrap=True, highlight=False)
-    typer.echo(f"wrote {out}: {len(schema.modelled)} columns to model, {len(schema.ids)} ids")
+    typer.echo(f"wrote {out}: {counted(schema)}")
     _show_histories(schema, frame)
+
+
+def counted(schema: "Schema") -> str:
+    """How many columns a schema has of which sort."""
+    modelled, all_columns = len(schema.modelled), len(schema.columns)
+    rest = schema.unmodelled
+    left = ", ".join(f"{column.name} ({column.in_drawn_tables})" for column in rest)
+    text = f"{all_columns} columns, {modelled} to model, {len(schema.ids)} ids"
+    return f"{text}; not modelled: {left}" if rest else text
+
+
+def show_notes(notes: "Sequence[Note]", console: Console) -> None:
+    """Print what a draft tells its reader, warnings first."""
+    colours = {"warning": "bold red", "hint": "yellow"}
+    for weight, colour in colours.items():
+        for note in notes:
+            if note.weight == weight:
+                line = f"[{colour}]{weight}:[/{colour}] {escape(str(note))}"
+                console.print(line, soft_wrap=True, highlight=False)
 
 
 @app.command()
 def check(
     table: TableArgument,
     schema: Annotated[Path, typer.Option(help="The schema file.")],
+    max_repaired: Annotated[
+        float,
+        typer.Option(
+            min=0,
+            max=1,
+            help="The largest share of a column's cells that may not fit, as in site.toml.",
+        ),
+    ] = MAX_REPAIRED,
+    delimiter: DelimiterText = None,
+    encoding: EncodingText = None,
 ) -> None:
     """Encode a table on this machine and list what the schema does to each column.
+
+    A table that `site check` would refuse because of its cells is refused here too.
 
     For example:
 
       fedsynth schema check patients.csv --schema schema.json
     """
     from fedsynth_common.cli.repairs_table import add_column, repairs_table
-    from fedsynth_common.encoding.column_fit import ColumnFit
+    from fedsynth_common.encoding.column_fit import ColumnFit, misfit_problem
     from fedsynth_common.encoding.encoder import check_columns
     from fedsynth_common.schema import Schema
+    from fedsynth_common.tables import dialect_of
 
     declared = Schema.load(schema)
-    frame = read_private(table)
+    frame = read_private(table, dialect_of(table, delimiter, encoding))
     if not {c.name for c in declared.columns} & {str(name) for name in frame.columns}:
         fault = "none of its headings is a column of the schema; is the heading row missing?"
         raise InputError(f"{table}: {fault}")
@@ -127,7 +180,8 @@ def check(
         fit = ColumnFit(column)
         fit.add(frame[column.name])
         add_column(report, column, fit.repairs, fit.fault)
-        faults.append(fit.fault)
+        problem = misfit_problem(column, fit.repairs, len(frame), max_repaired)
+        faults.append(fit.fault or problem)
     Console(markup=False, highlight=False).print(report)
     if declared.origin != "declared":
         typer.echo("warning: this schema is a draft from data; review it before a study", err=True)
@@ -182,26 +236,6 @@ def _show_histories(schema: "Schema", frame: "pd.DataFrame") -> None:
         f"cap      max_events {most} cuts {events.cut(most):,} of {persons:,} persons; {fewer} would "
         f"cut {events.cut(fewer):,}. Noise on counts of events grows in proportion to the cap"
     )
-
-
-def _hints(schema: "Schema", frame: "pd.DataFrame") -> list[str]:
-    """What a draft cannot know and its reviewer should decide."""
-    from fedsynth_common.schema.draft import ID_NAME
-
-    hints = [
-        f"column {name!r} repeats values; if it names a person, set person_key and rows_per_person"
-        for name in schema.ids
-        if name != schema.person_key and frame[name].nunique() < frame[name].notna().sum()
-    ]
-    hints += [
-        f"column {column.name!r} is called like an identifier and would be modelled; if it names "
-        'persons or records, declare its kind "id"'
-        for column in schema.modelled
-        if ID_NAME.fullmatch(column.name)
-    ]
-    if schema.target is None:
-        hints.append("no target was named; add --target if analysts will predict a column")
-    return hints
 
 
 def _stem(table: Path) -> str:

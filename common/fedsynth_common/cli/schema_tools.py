@@ -5,7 +5,7 @@ and says so.
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -20,6 +20,8 @@ from fedsynth_common.limits import MAX_SCHEMA_BYTES, read_limited
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from fedsynth_common.tables import Dialect
 
 
 class Origin(StrEnum):
@@ -60,7 +62,7 @@ def import_schema(
     force: Force = False,
 ) -> None:
     """Write a schema from SDV metadata or a Frictionless table schema, for a person to review."""
-    from fedsynth_common.schema.foreign import from_frictionless, from_sdv
+    from fedsynth_common.drafting.foreign import from_frictionless, from_sdv
 
     _check_free(out, force)
     document = _json(file)
@@ -140,16 +142,27 @@ tools = (
 )
 
 
-def read_private(table: Path) -> "pd.DataFrame":
+def read_private(table: Path, dialect: "Dialect | None" = None) -> "pd.DataFrame":
     """The table.
 
     Raises:
         InputError: it cannot be used; a repeated heading is not quoted, it could be a cell.
     """
-    from fedsynth_common.tables import read_table
+    import pandas as pd
+
+    return pd.concat(list(chunks_private(table, dialect)), ignore_index=True)
+
+
+def chunks_private(table: Path, dialect: "Dialect | None" = None) -> "Iterator[pd.DataFrame]":
+    """The table in pieces of a few megabytes.
+
+    Raises:
+        InputError: as `read_private`.
+    """
+    from fedsynth_common.tables import read_chunks
 
     try:
-        return read_table(table)
+        yield from read_chunks(table, dialect)
     except InputError as error:
         if "occurs more than once" not in str(error):
             raise

@@ -11,7 +11,27 @@ import pandas as pd
 
 from fedsynth_common.encoding.encoder import RepairCounts, encode_column
 from fedsynth_common.errors import InputError
+from fedsynth_common.limits import MAX_REPAIRED
 from fedsynth_common.schema.columns import ModelledColumn
+
+
+def misfits(repairs: RepairCounts) -> int:
+    """Cells that say something else after the repair: all but those with fewer digits now."""
+    return repairs.total - repairs.rounded
+
+
+def misfit_problem(
+    column: ModelledColumn, repairs: RepairCounts, rows: int, max_repaired: float = MAX_REPAIRED
+) -> str:
+    """Why a column's cells do not fit its declaration; empty if enough of them do."""
+    if misfits(repairs) <= max_repaired * rows:
+        return ""
+    share = misfits(repairs) / rows
+    return (
+        f"column {column.name!r}: {share:.0%} of its cells do not fit the schema, more than "
+        f"max_repaired ({max_repaired:.0%}); correct the export, agree on another schema, or allow it "
+        "in the configuration (max_repaired in site.toml, --max-repaired)"
+    )
 
 
 class ColumnFit:

@@ -16,6 +16,7 @@ from fedsynth_common.encoding.values import as_ordinal, scaled
 from fedsynth_common.errors import InputError
 from fedsynth_common.schema.columns import ModelledColumn, NumericColumn, OrderedColumn
 from fedsynth_common.schema.histories import MAX_EVENTS, Histories
+from fedsynth_common.schema.rules import columns_of
 from fedsynth_common.schema.schema import Schema
 from fedsynth_common.tables import factorise
 from fedsynth_common.validated import first_fault
@@ -89,6 +90,10 @@ def with_histories(schema: Schema, frame: pd.DataFrame, key: str, order: str) ->
     ]
     gaps = np.diff(ticks[events.rows], prepend=0.0)[events.later]
     unit = 10**when.decimals if isinstance(when, NumericColumn) else 1
+    grows = tuple(
+        c.name for c in schema.modelled if c.name in changing and _grows(frame, c, order, events)
+    )
+    restored = {order, *grows}  # no rule can be kept about these
     try:
         return Schema(
             name=schema.name,
@@ -96,16 +101,13 @@ def with_histories(schema: Schema, frame: pd.DataFrame, key: str, order: str) ->
             target=schema.target,
             origin=schema.origin,
             person_key=key,
+            rules=tuple(r for r in schema.rules if not restored.intersection(columns_of(r))),
             histories=Histories(
                 order=order,
                 max_events=_cap(events),
                 events=tuple(changing),
                 largest_gap=_round_up(float(gaps.max(initial=1.0)) / unit),
-                grows=tuple(
-                    c.name
-                    for c in schema.modelled
-                    if c.name in changing and _grows(frame, c, order, events)
-                ),
+                grows=grows,
             ),
         )
     except ValidationError as error:

@@ -12,7 +12,7 @@ site.
 | text for a number, a date or a duration | missing if nullable, else refused |
 | unknown category | `other` if declared, else refused |
 | unknown boolean | refused |
-| missing | missing if nullable, else refused |
+| missing, or one of the column's `missing_marks` | missing if nullable, else refused |
 
 A cell's code depends on that cell alone, and not on the type in which its table stores it. 1, 1.0,
 1.00 and true are the same number, and so is the text `1`. A whole number is the category of its
@@ -30,6 +30,7 @@ import pandas as pd
 
 from fedsynth_common.array_types import BoolArray, Float64Array, Int64Array, UInt16Array
 from fedsynth_common.encoding.values import scaled
+from fedsynth_common.encoding.written import without_marks
 from fedsynth_common.errors import InputError
 from fedsynth_common.schema.columns import (
     BooleanColumn,
@@ -138,7 +139,7 @@ def _listed(names: Sequence[str], most: int = 8) -> str:
 def _encode_labels(
     series: pd.Series, column: CategoricalColumn | BooleanColumn, domain: FineDomain
 ) -> tuple[UInt16Array, RepairCounts]:
-    cells, texts = factorise(series)
+    cells, texts = factorise(without_marks(series, column))
     code_of = _codes_of_texts(column, domain)
     read = (code_of.get(text, code_of.get(whole_number(text), -1)) for text in texts)
     lookup = np.array([*read, -1], dtype=np.int64)
@@ -167,8 +168,8 @@ def _codes_of_texts(
     codes = {whole_number(label): code for code, label in enumerate(domain.labels)}
     if isinstance(column, BooleanColumn):
         codes |= {"false": 0, "true": 1}
-        if domain.labels == ("false", "true"):
-            codes |= {"0": 0, "1": 1}
+        if domain.labels == ("false", "true"):  # and so they are in CSV files of pandas and of R
+            codes |= {"0": 0, "1": 1, "False": 0, "True": 1, "FALSE": 0, "TRUE": 1}
     return codes | {label: code for code, label in enumerate(domain.labels)}
 
 
@@ -202,9 +203,12 @@ def _to_ticks(scaled: Float64Array, domain: FineDomain) -> tuple[Int64Array, Boo
     low, high = int(domain.ticks[0]), int(domain.ticks[-1]) - 1
     nearest = np.rint(scaled)
     clamped = (nearest < low) | (nearest > high)
+    if domain.atoms:  # an atom may lie out of the bounds: 9999-12-31 for "no end"
+        clamped &= ~np.isin(nearest, domain.atom_ticks)
     # a decimal fraction times a power of ten misses its tick by a few units in the last place
     rounded = ~clamped & (np.abs(scaled - nearest) > 1e-9 * np.maximum(1.0, np.abs(scaled)))
-    return np.clip(nearest, low, high).astype(np.int64), clamped, rounded
+    within = np.where(clamped, np.clip(nearest, low, high), nearest)
+    return within.astype(np.int64), clamped, rounded
 
 
 def codes_of_ticks(ticks: Int64Array, domain: FineDomain) -> Int64Array:

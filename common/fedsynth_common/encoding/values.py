@@ -19,19 +19,36 @@ import numpy.typing as npt
 import pandas as pd
 
 from fedsynth_common.array_types import BoolArray, Float64Array, Int64Array
-from fedsynth_common.schema.columns import ModelledColumn, NumericColumn, OrderedColumn
+from fedsynth_common.encoding.written import (
+    is_written,
+    without_marks,
+    written_numbers,
+    written_ticks,
+)
+from fedsynth_common.schema.columns import (
+    BooleanColumn,
+    CategoricalColumn,
+    IntegerColumn,
+    ModelledColumn,
+    NumericColumn,
+    OrderedColumn,
+)
 from fedsynth_common.schema.temporal import (
+    EPOCHS,
     NUMPY_UNIT,
     SECONDS,
     DateColumn,
     DatetimeColumn,
     DurationColumn,
+    padded,
 )
 from fedsynth_common.tables import as_number, factorise, in_calendar, moments_of, seconds_of
 
 _SHORTEST = {"year": 4, "month": 7, "day": 10, "hour": 13, "minute": 16, "second": 19}
 _NANOSECONDS = r"([.,][0-9]{6})[0-9]+"  # finer than any granularity
 _CLOCK = ("now", "today")  # which pandas would read off the clock
+_LONGEST = 3e11  # seconds: beyond the year 9999, and exact as microseconds
+_CLOCK_TIME = re.compile(r"([0-9]{1,3}):([0-5][0-9])(?::([0-5][0-9]))?")
 _COUNT = r"([+-]?[0-9]{1,18})"
 _ISO_DURATION = re.compile(
     rf"P(?:{_COUNT}W)?(?:{_COUNT}D)?"
@@ -53,14 +70,14 @@ class Scaled:
 
 
 def scaled(series: pd.Series, column: OrderedColumn) -> Scaled:
-    """Every cell in (fractional) ticks."""
+    """Every cell in (fractional) ticks; a declared mark of a missing cell is one."""
+    series = without_marks(series, column)
     if isinstance(column, DateColumn | DatetimeColumn):
         ticks = _moments(series, column)
     elif isinstance(column, DurationColumn):
         ticks = _durations(series, column)
     else:
-        decimals = column.decimals if isinstance(column, NumericColumn) else 0
-        ticks = as_number(series) * 10.0**decimals
+        ticks = written_ticks(series, column)
     absent = np.isnan(ticks)
     if not absent.any():
         return Scaled(ticks, 0)
@@ -73,23 +90,49 @@ def as_ordinal(series: pd.Series, column: ModelledColumn) -> Float64Array:
     """Cells as numbers that keep order and distance; NaN where missing or not readable.
 
     Numbers are themselves (so are texts that read as numbers), dates and durations counts of their
-    granularity.
+    granularity or unit.
     """
-    if isinstance(column, DateColumn | DatetimeColumn | DurationColumn):
-        return scaled(series, column).ticks
-    return as_number(series)
+    if isinstance(column, CategoricalColumn | BooleanColumn):
+        return as_number(series)
+    ticks = scaled(series, column).ticks
+    return ticks / 10.0**column.decimals if isinstance(column, NumericColumn) else ticks
 
 
 def series_of(ticks: Int64Array, missing: BoolArray, column: OrderedColumn) -> pd.Series:
     """Ticks as the table writes them; <NA> where missing."""
+    if isinstance(column, NumericColumn | IntegerColumn) and is_written(column):
+        return written_numbers(ticks, missing, column)
     if isinstance(column, NumericColumn):
         # an exact tick over an exact power of ten rounds to the double that prints with these decimals
         return pd.Series(np.where(missing, np.nan, ticks / 10.0**column.decimals))
+    if column.stored_as is not None and not isinstance(column, IntegerColumn):
+        return typed_series(ticks, missing, column)
+    if isinstance(column, DateColumn | DatetimeColumn) and column.format in EPOCHS:
+        seconds = _moment(ticks, column.granularity).astype("datetime64[s]").astype(np.int64)
+        return pd.Series(pd.arrays.IntegerArray(seconds * EPOCHS[column.format], missing))
     if isinstance(column, DateColumn | DatetimeColumn):
         return _texts(ticks, missing, column)
-    if isinstance(column, DurationColumn) and column.format == "iso8601":
+    if isinstance(column, DurationColumn) and column.format != "number":
         return _texts(ticks, missing, column)
+    if not column.nullable:
+        return pd.Series(ticks)
     return pd.Series(pd.arrays.IntegerArray(ticks, missing))
+
+
+def typed_series(
+    ticks: Int64Array, missing: BoolArray, column: DateColumn | DatetimeColumn | DurationColumn
+) -> pd.Series:
+    """Moments or lengths of time in pandas' own type; NaT where missing."""
+    if isinstance(column, DurationColumn):
+        lengths = (ticks * SECONDS[column.unit]).astype("timedelta64[s]")
+        return pd.Series(np.where(missing, np.timedelta64("NaT", "s"), lengths)).astype(
+            "timedelta64[us]"
+        )
+    moments = _moment(ticks, column.granularity).astype("datetime64[us]")
+    series: pd.Series = pd.Series(np.where(missing, np.datetime64("NaT", "us"), moments))
+    if isinstance(column, DatetimeColumn) and column.zone is not None:
+        return pd.Series(pd.DatetimeIndex(series).tz_localize("UTC").tz_convert(column.zone))
+    return series
 
 
 def text_of(tick: int, column: OrderedColumn) -> str:
@@ -106,6 +149,9 @@ def _moments(series: pd.Series, column: DateColumn | DatetimeColumn) -> Float64A
     ticks = _in_ticks(moments, column.granularity)
     if typed.all():
         return ticks
+    if column.format in EPOCHS:
+        counted = _counted(as_number(series) / EPOCHS[column.format])
+        return np.where(typed, ticks, _in_ticks(in_calendar(counted), column.granularity))
     cells, texts = factorise(series)
     written = pd.Series(texts, dtype="str")
     if column.format is None:
@@ -132,7 +178,15 @@ def _stamps(written: pd.Series, pattern: str | None) -> pd.Series:
 
 
 def _parsed(written: pd.Series, pattern: str | None) -> pd.Series:
-    return pd.to_datetime(written, format=pattern or "ISO8601", errors="coerce", utc=True)
+    form = "ISO8601" if pattern is None else padded(pattern)
+    return pd.to_datetime(written, format=form, errors="coerce", utc=True)
+
+
+def _counted(seconds: Float64Array) -> npt.NDArray[np.datetime64]:
+    """Moments of seconds since 1970; NaT where there are none, or beyond the calendar."""
+    absent = np.isnan(seconds) | (np.abs(seconds) > _LONGEST)
+    whole = np.rint(np.where(absent, 0.0, seconds) * 1e6).astype(np.int64)
+    return np.where(absent, np.datetime64("NaT", "us"), whole.astype("datetime64[us]"))
 
 
 def _in_ticks(moments: npt.NDArray[np.datetime64], granularity: str) -> Float64Array:
@@ -153,7 +207,8 @@ def _durations(series: pd.Series, column: DurationColumn) -> Float64Array:
     rest = ~typed & np.isnan(lengths)
     if rest.any():
         cells, texts = factorise(series[rest])
-        read = np.array([*map(_seconds, texts), np.nan], dtype=np.float64)
+        reader = _clock if column.format == "clock" else _seconds
+        read = np.array([*map(reader, texts), np.nan], dtype=np.float64)
         lengths[rest] = read[cells] / SECONDS[column.unit]
     return lengths
 
@@ -175,6 +230,19 @@ def _seconds(text: str) -> float:
     return whole + float(f"{sign}0{fraction}")
 
 
+def _clock(text: str) -> float:
+    """The seconds of hours, minutes and, if they are there, seconds; NaN where it is no such text.
+
+    >>> _clock("08:15"), _clock("8:15:30"), _clock("08:75")
+    (29700.0, 29730.0, nan)
+    """
+    match = _CLOCK_TIME.fullmatch(text)
+    if not match:
+        return float("nan")
+    hours, minutes, seconds = (int(part or 0) for part in match.groups())
+    return 3600.0 * hours + 60.0 * minutes + seconds
+
+
 def _texts(
     ticks: Int64Array,
     missing: BoolArray,
@@ -189,6 +257,8 @@ def _texts(
 def _written(
     ticks: Int64Array, column: DateColumn | DatetimeColumn | DurationColumn
 ) -> npt.NDArray[np.object_]:
+    if isinstance(column, DurationColumn) and column.format == "clock":
+        return np.array([_clock_text(tick, column.unit) for tick in ticks.tolist()], dtype=object)
     if isinstance(column, DurationColumn):
         mark = {
             "week": "P{}W",
@@ -202,6 +272,12 @@ def _written(
         return np.asarray(_iso(ticks, column.granularity), dtype=object)
     stamps = _moment(ticks, column.granularity).astype("datetime64[s]")
     return np.asarray(pd.Series(stamps).dt.strftime(column.format), dtype=object)
+
+
+def _clock_text(tick: int, unit: str) -> str:
+    minutes, seconds = divmod(tick, 60) if unit == "second" else (tick, 0)
+    text = f"{minutes // 60:02d}:{minutes % 60:02d}"
+    return f"{text}:{seconds:02d}" if unit == "second" else text
 
 
 def _iso(ticks: Int64Array, granularity: str) -> npt.NDArray[np.str_]:

@@ -1,13 +1,14 @@
 """The discriminator: a small MLP that predicts a row's columns from its others, trained with DP-SGD.
 
-Auxiliary heads (Odena, Olah & Shlens 2017), one per column, take the place of a single output that
-says real or synthetic. What they learn from records, log p(column | the others), beside a twin that
-learned the same from the generator's rows, is a discriminator: the difference is the log ratio of the
-two, column by column (pseudo-likelihood: Besag 1975; why there must be a twin: Gong et al. 2019,
-"Twin auxiliary classifiers GAN"). For two reasons it teaches more than a single output does at the
-same privacy. Its training starts from the generator's rows, which costs no privacy and teaches it
-everything that the generator already knows. And the gradient of a head is the difference between a
-record's value and what its other columns predict, without the noise of a synthetic row beside it.
+Instead of a single output that says real or synthetic, the network has one auxiliary head per column
+(Odena, Olah & Shlens 2017). A site trains it on records, so that it estimates log p(column | the
+others). The coordinator trains a second network of the same form on the generator's rows. The
+difference of the two estimates is the log ratio of a column, and this log ratio is the discriminator
+(pseudo-likelihood: Besag 1975; why a second network is needed: Gong et al. 2019, "Twin auxiliary
+classifiers GAN"). For two reasons it teaches more than a single output does at the same privacy. Its
+training starts from the generator's rows, which costs no privacy and teaches it everything that the
+generator already knows. And the gradient of a head is the difference between a record's value and what
+its other columns predict, without the noise of a synthetic row beside it.
 
 The network is small on purpose, because the norm of the noise in a DP-SGD step grows like sqrt(p)
 with the number p of parameters while the clipped gradient's norm stays at most C. It has no
@@ -27,7 +28,7 @@ from torch.nn import functional as F  # noqa: N812 - torch's own name for it
 
 
 class Discriminator(nn.Module):
-    """MLP: one-hot rows (..., D) with a column blanked -> logits (..., D), one block per column."""
+    """MLP: one-hot rows (..., D) with a masked column -> logits (..., D), one block per column."""
 
     def __init__(self, width: int, hidden: Sequence[int] = (64,)) -> None:
         super().__init__()

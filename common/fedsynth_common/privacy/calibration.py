@@ -45,7 +45,7 @@ def calibrate(
     floor = min(cap - _WINDOW * target_epsilon, cap - 2 * ROUNDING)
     if not make_events(1.0):
         raise PrivacyError("there are no events to calibrate")
-    search = _Search(goal=math.log((cap + floor) / 2))
+    search = _Search(target=math.log((cap + floor) / 2))
     # Under Gaussian DP μ is about proportional to 1 / factor.
     factor = total_mu(make_events(1.0)) / mu_of_epsilon((cap + floor) / 2, delta)
     for _ in range(_ATTEMPTS):
@@ -63,7 +63,7 @@ def calibrate(
 class _Search:
     """Secant search on log ε over log factor, kept inside a bracket that only shrinks."""
 
-    goal: float
+    target: float
     low: float = -math.inf  # greatest log factor known to cost too much
     high: float = math.inf  # least log factor known to be under the cap
     last: tuple[float, float] | None = None
@@ -81,8 +81,8 @@ class _Search:
 
     def next(self) -> float:
         """Return the next log factor to try."""
-        x, y = self.last or (0.0, self.goal)
-        guess = x + max(-_STEP, min(_STEP, (self.goal - y) / self.slope))
+        x, y = self.last or (0.0, self.target)
+        guess = x + max(-_STEP, min(_STEP, (self.target - y) / self.slope))
         if self.low < guess < self.high:
             return guess
         return (self.low + self.high) / 2

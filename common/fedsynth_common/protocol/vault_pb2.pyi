@@ -57,16 +57,18 @@ class Axis(_message.Message):
     def __init__(self, column: _Optional[int] = ..., view: _Optional[int] = ..., at: _Optional[int] = ...) -> None: ...
 
 class Marginal(_message.Message):
-    __slots__ = ("axes", "noise_variance", "over", "lag")
+    __slots__ = ("axes", "noise_variance", "over", "lag", "weight")
     AXES_FIELD_NUMBER: _ClassVar[int]
     NOISE_VARIANCE_FIELD_NUMBER: _ClassVar[int]
     OVER_FIELD_NUMBER: _ClassVar[int]
     LAG_FIELD_NUMBER: _ClassVar[int]
+    WEIGHT_FIELD_NUMBER: _ClassVar[int]
     axes: _containers.RepeatedCompositeFieldContainer[Axis]
     noise_variance: int
     over: Over
     lag: int
-    def __init__(self, axes: _Optional[_Iterable[_Union[Axis, _Mapping]]] = ..., noise_variance: _Optional[int] = ..., over: _Optional[_Union[Over, str]] = ..., lag: _Optional[int] = ...) -> None: ...
+    weight: int
+    def __init__(self, axes: _Optional[_Iterable[_Union[Axis, _Mapping]]] = ..., noise_variance: _Optional[int] = ..., over: _Optional[_Union[Over, str]] = ..., lag: _Optional[int] = ..., weight: _Optional[int] = ...) -> None: ...
 
 class MeasureRequest(_message.Message):
     __slots__ = ("plan_digest", "step", "views", "marginals", "parties")

@@ -1,6 +1,6 @@
 """The public schema: what every site and the coordinator agree on before any record is read.
 
-`draft_schema` is in `fedsynth_common.schema.draft`.
+`draft_schema` is in `fedsynth_common.drafting.draft`.
 """
 
 from fedsynth_common.schema.columns import (

@@ -13,23 +13,40 @@ ranges, atoms out of bounds, and repeated or blank categories are refused, and e
 column.
 """
 
-from typing import Annotated, Literal, Self
+from collections.abc import Sequence
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
-from fedsynth_common.schema.column_base import MAX_ATOMS, MAX_TICKS, BaseColumn, Name, Scale, Text
+from fedsynth_common.schema.column_base import (
+    MAX_ATOMS,
+    MAX_TICKS,
+    BaseColumn,
+    Name,
+    ReadColumn,
+    Scale,
+    Storage,
+    Text,
+)
+from fedsynth_common.schema.number_format import NumberFormat
 from fedsynth_common.schema.surrogates import Pattern, Provider
 from fedsynth_common.schema.temporal import DateColumn, DatetimeColumn, DurationColumn
 
-__all__ = ["MAX_ATOMS", "MAX_TICKS", "Name", "Scale"]
+__all__ = ["MAX_ATOMS", "MAX_TICKS", "Name", "NumberFormat", "Scale", "Storage"]
 
 MAX_CATEGORIES = 10_000  # with atoms and leaves far below 65,536: fine codes are uint16
 OTHER = "other"  # what a decoded `other` cell reads
 
+
+def other_among(labels: Sequence[str]) -> str | None:
+    """The listed category that reads "other", in small or capital letters; None if none does."""
+    return next((label for label in labels if label.lower() == OTHER), None)
+
+
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 
 
-class NumericColumn(BaseColumn):
+class NumericColumn(ReadColumn):
     """A number with `decimals` digits after the point, within declared bounds.
 
     `atoms` are values with a mass of their own (a laboratory's detection limit, 0 for "none").
@@ -38,6 +55,7 @@ class NumericColumn(BaseColumn):
     'numeric'
     """
 
+    later: ClassVar[tuple[str, ...]] = ("missing_marks", "stored_as", "format")
     kind: Literal["numeric"] = "numeric"
     minimum: Finite
     maximum: Finite
@@ -45,6 +63,7 @@ class NumericColumn(BaseColumn):
     atoms: Annotated[tuple[Finite, ...], Field(max_length=MAX_ATOMS)] = ()
     scale: Scale = "linear"
     nullable: bool = False
+    format: NumberFormat | None = None
 
     @model_validator(mode="after")
     def _valid_numbers(self) -> Self:
@@ -54,31 +73,47 @@ class NumericColumn(BaseColumn):
             self._refuse("the range holds too many distinct values; declare fewer decimals")
         if any(round(number, self.decimals) != number for number in numbers):
             self._refuse(f"minimum, maximum and atoms may have at most {self.decimals} decimals")
+        _check_limits(self, self.decimals)
         return self
 
 
-class IntegerColumn(BaseColumn):
+class IntegerColumn(ReadColumn):
     """A whole number (count, age, code with an order) within declared bounds."""
 
+    later: ClassVar[tuple[str, ...]] = ("missing_marks", "stored_as", "format")
     kind: Literal["integer"] = "integer"
     minimum: int
     maximum: int
     atoms: Annotated[tuple[int, ...], Field(max_length=MAX_ATOMS)] = ()
     scale: Scale = "linear"
     nullable: bool = False
+    format: NumberFormat | None = None
 
     @model_validator(mode="after")
     def _valid_numbers(self) -> Self:
         self._check_numbers(self.minimum, self.maximum, self.atoms)
         if max(abs(self.minimum), abs(self.maximum)) >= MAX_TICKS:
             self._refuse(f"bounds must be below {MAX_TICKS} in size")
+        _check_limits(self, 0)
         return self
 
 
-class CategoricalColumn(BaseColumn):
+def _check_limits(column: "NumericColumn | IntegerColumn", decimals: int) -> None:
+    """Refuse a detection limit that is no atom of its column."""
+    unit = 10**decimals
+    atoms = {round(atom * unit) for atom in column.atoms}
+    limits = column.format.limit_ticks(decimals) if column.format else {}
+    for limit, tick in limits.items():
+        if tick not in atoms:
+            wanted = "" if tick is None else f"; declare the atom {tick / unit:g}"
+            column._refuse(f"limit {limit!r}: expected a text such as '<5' with an atom{wanted}")
+
+
+class CategoricalColumn(ReadColumn):
     """One of the listed texts; `other` adds a cell that takes every text not listed.
 
-    Where a listed category itself reads "other", it is that cell: texts not listed join it.
+    Where a listed category itself reads "other", in small or capital letters, it is that cell: texts
+    not listed join it.
 
     `ordered` says that the order of the list means something: it allows `<` in conditions and rules.
     `parents` names, for each category, the group of a public code list that it belongs to (the
@@ -87,6 +122,7 @@ class CategoricalColumn(BaseColumn):
     """
 
     kind: Literal["categorical"] = "categorical"
+    stores: ClassVar[tuple[str, ...]] = ("integer", "number", "category")
     categories: Annotated[tuple[Text, ...], Field(min_length=1, max_length=MAX_CATEGORIES)]
     other: bool = True
     nullable: bool = False
@@ -103,13 +139,30 @@ class CategoricalColumn(BaseColumn):
             self._refuse("parents must name one group for every category")
         if any(not text or text != text.strip() for text in self.parents):
             self._refuse("parents must be texts that are not empty and have no blanks around")
+        if self.stored_as in ("integer", "number"):
+            self._check_stored_numbers()
         return self
 
+    def _check_stored_numbers(self) -> None:
+        """Refuse to store as numbers what is none."""
+        read = int if self.stored_as == "integer" else float
+        try:
+            written = [
+                str(read(text)) == text or self.stored_as == "number" for text in self.categories
+            ]
+        except ValueError:
+            written = [False]
+        if self.other or not all(written):
+            self._refuse(
+                f"stored_as {self.stored_as!r} needs categories that are such numbers, no other"
+            )
 
-class BooleanColumn(BaseColumn):
+
+class BooleanColumn(ReadColumn):
     """Yes or no, under the two texts the table uses for it."""
 
     kind: Literal["boolean"] = "boolean"
+    stores: ClassVar[tuple[str, ...]] = ("boolean",)
     true: Text = "true"
     false: Text = "false"
     nullable: bool = False
@@ -135,7 +188,7 @@ class _Unmodelled(BaseColumn):
             self._refuse("declare a pattern or a provider, not both")
         if self.unique and not self.has_surrogate:
             self._refuse("unique needs a pattern or a provider that makes the values")
-        if self.unique and self.provider == "name":
+        if self.unique and self.provider in ("name", "empty"):
             self._refuse(f"provider {self.provider!r} repeats values; use sequence, uuid or email")
         if self.pattern is not None:
             try:
@@ -148,6 +201,13 @@ class _Unmodelled(BaseColumn):
     def has_surrogate(self) -> bool:
         """Whether drawn records have this column."""
         return self.pattern is not None or self.provider is not None
+
+    @property
+    def in_drawn_tables(self) -> str:
+        """What drawn records hold in its place, in words."""
+        if not self.has_surrogate:
+            return "left out"
+        return "empty" if self.provider == "empty" else "made up at random"
 
 
 class IdColumn(_Unmodelled):

@@ -30,6 +30,7 @@ from fedsynth_common.schema.columns import (
     NumericColumn,
     OrderedColumn,
     Scale,
+    other_among,
 )
 from fedsynth_common.schema.temporal import DateColumn, DatetimeColumn, iso_tick
 
@@ -74,6 +75,16 @@ class FineDomain:
         return np.asarray(self.ticks / 10.0**self.decimals, dtype=np.float64)
 
     @property
+    def reach(self) -> tuple[int, int]:
+        """The first tick of any cell, and the one after the last; atoms may lie out of the bounds."""
+        if not self.ordered:
+            return 0, len(self.labels)
+        first, last = int(self.ticks[0]), int(self.ticks[-1])
+        if self.atoms:
+            return min(first, int(self.atom_ticks[0])), max(last, int(self.atom_ticks[-1]) + 1)
+        return first, last
+
+    @property
     def in_order(self) -> Int64Array:
         """The cells of a number by position: every atom before the leaf that it would fall into."""
         leaf = np.searchsorted(self.ticks, self.atom_ticks, side="right") - 1
@@ -99,10 +110,11 @@ def domain_of(column: ModelledColumn) -> FineDomain:
 def _categorical(column: CategoricalColumn) -> FineDomain:
     labels, other = column.categories, None
     if column.other:
-        # a listed category that reads "other" is the cell: two cells with one text could not
-        # be told apart after decoding
-        labels = labels if OTHER in labels else (*labels, OTHER)
-        other = labels.index(OTHER)
+        # a listed category that reads "other" or "Other" is the cell: two such cells side by side
+        # could not be told apart after decoding
+        label = other_among(labels)
+        labels = labels if label else (*labels, OTHER)
+        other = labels.index(label or OTHER)
     return _labelled(column.name, labels, other, column.nullable)
 
 

@@ -151,8 +151,7 @@ def _order(
     decimals = [c.decimals if isinstance(c, NumericColumn) else 0 for c in columns]
     units = (10 ** (max(decimals) - decimals[0]), 10 ** (max(decimals) - decimals[1]))
     for column, unit in zip(columns, units, strict=True):
-        ticks = domain_of(column).ticks
-        if len(ticks) and max(abs(int(ticks[0])), abs(int(ticks[-1]))) * unit >= 2**61:
+        if max(map(abs, domain_of(column).reach)) * unit >= 2**61:
             _refuse(rule, "the columns' decimals are too far apart")
     return CompiledInequality(rule.name, places[0], places[1], int(rule.strict), units)
 
@@ -195,8 +194,7 @@ def _membership(rule: Rule, when: When, place: int, looked_up: _Column) -> Membe
     if when.values:
         members = TickSet.of(_value(rule, text, looked_up) for text in when.values)
     else:
-        low = int(domain.ticks[0]) if domain.ordered else 0
-        high = int(domain.ticks[-1]) if domain.ordered else len(domain.labels)
+        low, high = domain.reach
         if isinstance(column, BooleanColumn) or _grid(column) is None:
             _refuse(rule, f"column {column.name!r} has no order: give values, not bounds")
         if when.minimum is not None:
@@ -225,11 +223,12 @@ def _value(rule: Rule, text: str, looked_up: _Column) -> int:
     """One declared value of a column."""
     if text in looked_up.values:
         return looked_up.values[text]
-    column, ticks = looked_up.declared, looked_up.domain.ticks
+    column, domain = looked_up.declared, looked_up.domain
     if isinstance(column, CategoricalColumn | BooleanColumn):
         _refuse(rule, f"{text!r} is not declared in column {column.name!r}")
     tick = tick_of(text, column)
-    inside = tick is not None and ticks[0] <= tick < ticks[-1]
+    first, last = map(int, domain.ticks[[0, -1]])
+    inside = tick is not None and (first <= tick < last or int(tick) in domain.atom_ticks)
     if tick is None or tick.denominator > 1 or not inside:
         _refuse(rule, f"{text!r} is not a value of column {column.name!r}, a {column.kind}")
     looked_up.values[text] = int(tick)

@@ -34,6 +34,7 @@ from fedsynth_common.schema.columns import (
     IdColumn,
     ModelledColumn,
     Name,
+    NumberFormat,
     TextColumn,
 )
 from fedsynth_common.schema.domain import FineDomain, domain_of
@@ -140,6 +141,11 @@ class Schema(BaseModel):
         return tuple(c for c in self.columns if not isinstance(c, IdColumn | TextColumn))
 
     @property
+    def unmodelled(self) -> tuple[IdColumn | TextColumn, ...]:
+        """The ids and free texts: no cell of them is read for modelling."""
+        return tuple(c for c in self.columns if isinstance(c, IdColumn | TextColumn))
+
+    @property
     def ids(self) -> tuple[str, ...]:
         """The names of the id columns."""
         return tuple(c.name for c in self.columns if isinstance(c, IdColumn))
@@ -147,8 +153,7 @@ class Schema(BaseModel):
     @property
     def surrogates(self) -> tuple[IdColumn | TextColumn, ...]:
         """The columns that are made up when records are drawn."""
-        unmodelled = (c for c in self.columns if isinstance(c, IdColumn | TextColumn))
-        return tuple(c for c in unmodelled if c.has_surrogate)
+        return tuple(c for c in self.unmodelled if c.has_surrogate)
 
     @property
     def target_index(self) -> int | None:
@@ -245,12 +250,18 @@ _DEFAULTS: dict[str, Any] = {
     "unique": False,
     "only": False,
     "strict": False,
+    "missing_marks": [],
+    "stored_as": None,
+    "zone": None,
 }
 
 
 def _line(entry: dict[str, Any]) -> str:
     """One column or rule as JSON, its name first, unused fields left out."""
     kept = {k: v for k, v in entry.items() if not (k in _DEFAULTS and v == _DEFAULTS[k])}
+    if isinstance(kept.get("format"), dict):
+        usual = NumberFormat().model_dump(mode="json")
+        kept["format"] = {k: v for k, v in kept["format"].items() if v != usual[k]}
     kind = "kind" if "kind" in kept else "rule"
     for part in ("when", "then"):
         if part in kept:

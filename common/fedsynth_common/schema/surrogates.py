@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from math import prod
 from typing import Literal, Self
 
-Provider = Literal["sequence", "uuid", "name", "phone", "email"]
+Provider = Literal["sequence", "uuid", "name", "phone", "email", "empty"]
 MAX_LENGTH = 200
 _SPECIAL = set("\\[]{}()*+?|^$.")
 

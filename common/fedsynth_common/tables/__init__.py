@@ -7,7 +7,7 @@ CSV cells are read as text and nothing is guessed: an empty cell is missing, "NA
 from fedsynth_common.tables.arrow import frame_of
 from fedsynth_common.tables.cell_text import text_of, whole_number
 from fedsynth_common.tables.cells import as_number, as_text, factorise, numbers_of
-from fedsynth_common.tables.csv_stream import Delimiter, Dialect, Encoding, check_names
+from fedsynth_common.tables.csv_stream import UNNAMED, Delimiter, Dialect, Encoding, check_names
 from fedsynth_common.tables.files import (
     SUFFIXES,
     chunks_of,
@@ -17,10 +17,12 @@ from fedsynth_common.tables.files import (
     suffix_of,
 )
 from fedsynth_common.tables.moments import in_calendar, moments_of, seconds_of
+from fedsynth_common.tables.sniffing import dialect_of
 from fedsynth_common.tables.storage import stored
 
 __all__ = [
     "SUFFIXES",
+    "UNNAMED",
     "Delimiter",
     "Dialect",
     "Encoding",
@@ -28,6 +30,7 @@ __all__ = [
     "as_text",
     "check_names",
     "chunks_of",
+    "dialect_of",
     "factorise",
     "frame_of",
     "in_calendar",

@@ -30,6 +30,8 @@ Delimiter = Literal[",", ";", "\t", "|"]
 DELIMITER_NAMES = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
 BLOCK = 1 << 22  # bytes read at once: bounds memory, changes nothing else
 LONGEST_ROW = 1 << 24
+UNNAMED = "Unnamed: "
+LONGEST_NAME = 200  # as long as a schema takes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,7 +114,8 @@ class CsvStream:
 
     def _not_text(self, place: int) -> str:
         name = self._dialect.encoding.upper()
-        return f"byte {place} is not {name} text; save the table as UTF-8, or declare its encoding"
+        remedy = "declare its encoding (Excel often writes cp1252), or save it as UTF-8"
+        return f"byte {place} is not {name} text; {remedy}"
 
     def _check_quotes(self, rows: bytes) -> None:
         """Refuse NUL bytes, and quotes where RFC 4180 allows none."""
@@ -136,8 +139,8 @@ class CsvStream:
         ):
             wanted, seen = DELIMITER_NAMES[delimiter], DELIMITER_NAMES[other[0]]
             fault = f"columns must be separated by {wanted}; it looks like {seen}"
-            raise InputError(f"{self._source}: {fault}: save it again, or declare the delimiter")
-        self.names = [name.strip() for name in header]
+            raise InputError(f"{self._source}: {fault}: declare the delimiter, or save it again")
+        self.names = with_unnamed([name.strip() for name in header])
         check_names(self.names, self._source)
         self._line += line_ends(rows[:end])
         return rows[end:]
@@ -183,7 +186,9 @@ class CsvStream:
             for row in reader:
                 if row and len(row) != width:
                     self._line += start
-                    self._refuse(f"{len(row)} cells, the header has {width}")
+                    extra = len(row) == width + 1 and not row[-1]
+                    hint = "; the line ends with a delimiter that the header lacks" if extra else ""
+                    self._refuse(f"{len(row)} cells, the header has {width}{hint}")
                 start = reader.line_num
         except csv.Error:
             self._line += start
@@ -199,6 +204,20 @@ class CsvStream:
         raise InputError(f"{self._source}: line {self._line}: {fault}")
 
 
+def with_unnamed(names: list[str]) -> list[str]:
+    """The headings, with `Unnamed: K` for an empty one at place K from 0, as pandas calls it.
+
+    Programs write a running number without a heading, and a delimiter at the end of each line makes a
+    column of nothing. A schema can then declare such a column, and a site can ignore it.
+
+    >>> with_unnamed(["", "age", ""])
+    ['Unnamed: 0', 'age', 'Unnamed: 2']
+    """
+    if not any(names):
+        return names
+    return [name or f"{UNNAMED}{place}" for place, name in enumerate(names)]
+
+
 def check_names(names: list[str], source: str) -> None:
     """Refuse headings that are missing or occur twice.
 
@@ -211,6 +230,9 @@ def check_names(names: list[str], source: str) -> None:
     for place, name in enumerate(names, start=1):
         if not name:
             raise InputError(f"{source}: column number {place} has no name")
+        if len(name) > LONGEST_NAME:
+            fault = f"its heading is longer than {LONGEST_NAME} characters; shorten it"
+            raise InputError(f"{source}: column number {place}: {fault}")
         if name in seen:
             raise InputError(f"{source}: the column name {name!r} occurs more than once")
         seen.add(name)

@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 
 from fedsynth_common.errors import InputError
 from fedsynth_common.tables.arrow import frame_of
-from fedsynth_common.tables.csv_stream import CsvStream, Dialect, check_names
+from fedsynth_common.tables.csv_stream import CsvStream, Dialect, check_names, with_unnamed
 
 SUFFIXES = (".csv", ".csv.gz", ".parquet")
 _CELLS = 1 << 21  # of a Parquet chunk
@@ -121,7 +121,7 @@ def _parquet(file: BinaryIO, source: str) -> Iterator[pd.DataFrame]:
     try:
         # columns are read one buffer after the other: a row group need not fit into memory
         table = pq.ParquetFile(file, pre_buffer=False, buffer_size=1 << 16)
-        names = [str(name).strip() for name in table.schema_arrow.names]
+        names = with_unnamed([str(name).strip() for name in table.schema_arrow.names])
         rows = max(1, _CELLS // max(1, len(names)))
         kept = [k for k, name in enumerate(names) if not name.startswith("__index_level_")]
         check_names([names[k] for k in kept], source)

@@ -7,7 +7,7 @@ finiteness of every array are checked before memory of its size is used, so a da
 file leads to one clear error.
 
 `sampling/sampler.py` draws records, with or without conditions. `sampling/completion.py` completes
-rows.
+rows. Where persons have histories, `histories/history_sampler.py` draws persons with their events.
 """
 
 import json
@@ -23,7 +23,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from fedsynth_common.errors import InputError
-from fedsynth_common.schema import Schema, domains
+from fedsynth_common.schema import Schema, domains, history_schema
 from fedsynth_release.decoding import Codebook
 from fedsynth_release.generator_files import (
     DIGESTED,
@@ -34,13 +34,21 @@ from fedsynth_release.generator_files import (
     sha256_of,
 )
 from fedsynth_release.generator_network import GeneratorNetwork, GeneratorShape
+from fedsynth_release.histories.expected import persons_and_events
+from fedsynth_release.histories.history_sampler import HistorySampler
+from fedsynth_release.histories.history_tables import history_frames
+from fedsynth_release.histories.network import HistoryNetwork, HistoryShape
+from fedsynth_release.histories.shape import fits
 from fedsynth_release.sampling.completion import complete_rows
+from fedsynth_release.sampling.latents import SoftNetwork
 from fedsynth_release.sampling.rebalance import Draw, Rebalance
 from fedsynth_release.sampling.sampler import Sampler, Where
 from fedsynth_release.sampling.surrogate_values import Surrogates
 from fedsynth_release.statement.privacy_statement import PrivacyStatement
 
-FORMAT = "fedsynth-generator-1"
+FORMAT, HISTORIES = "fedsynth-generator-1", "fedsynth-histories-1"
+Network = GeneratorNetwork | HistoryNetwork
+Shape = GeneratorShape | HistoryShape
 MAX_BYTES = 1 << 30
 CHUNK = 50_000
 """Number of records that are drawn at a time, so that any number of records fits into memory."""
@@ -51,7 +59,7 @@ class Generator:
 
     def __init__(
         self,
-        network: GeneratorNetwork,
+        network: Network,
         codebook: Codebook,
         schema: Schema,
         statement: PrivacyStatement,
@@ -60,7 +68,11 @@ class Generator:
         self.codebook = codebook
         self.schema = schema
         self.statement = statement
-        self._sampler = Sampler.of(network, codebook, schema)
+        self._sampler = (
+            HistorySampler.of(network, codebook, schema)
+            if isinstance(network, HistoryNetwork)
+            else Sampler.of(network, codebook, schema)
+        )
 
     def stream(
         self,
@@ -69,15 +81,23 @@ class Generator:
         where: Where = (),
         rebalance: Rebalance | str | None = None,
     ) -> Iterator[pd.DataFrame]:
-        """Draw `rows` records in frames of at most 50,000, with constant memory."""
+        """Draw `rows` records in frames of at most 50,000, with constant memory.
+
+        Where persons have histories, `rows` is a number of persons. They come with all their events.
+        """
         rng = _rng(seed)
+        if isinstance(self._sampler, HistorySampler):
+            if rebalance is not None:
+                raise InputError("--rebalance: cannot be used with histories; use --where instead")
+            yield from history_frames(self._sampler.conditioned(where), rows, rng)
+            return
         if isinstance(rebalance, str):
             rebalance = Rebalance.parse(rebalance, self.schema)
         surrogates = Surrogates(self.schema, rows, rng)
         if rebalance is None:
-            draw: Draw = self._sampler.conditioned(self.network, where).frame
+            draw: Draw = self._sampler.conditioned(self._flat, where).frame
         else:
-            draw = rebalance.drawer(self._sampler, self.network, where)
+            draw = rebalance.drawer(self._sampler, self._flat, where)
         for start in range(0, rows, CHUNK):
             yield surrogates.added(draw(min(CHUNK, rows - start), rng), start)
 
@@ -87,7 +107,28 @@ class Generator:
         Raises:
             InputError: a condition cannot be read, or the share is below 1e-9.
         """
-        return self._sampler.conditioned(self.network, where).probability
+        if isinstance(self._sampler, HistorySampler):
+            return self._sampler.conditioned(where).probability
+        return self._sampler.conditioned(self._flat, where).probability
+
+    @property
+    def model_schema(self) -> Schema:
+        """The schema of the columns that are modelled: of events where persons have histories."""
+        return history_schema(self.schema)
+
+    @property
+    def mixture(self) -> SoftNetwork:
+        """P(code | z) of every model column; of histories on average over a person's events."""
+        if isinstance(self.network, HistoryNetwork):
+            return persons_and_events(self.network)
+        return self.network
+
+    @property
+    def _flat(self) -> GeneratorNetwork:
+        """The network of a generator of records without histories."""
+        if not isinstance(self.network, GeneratorNetwork):
+            raise InputError("this generator draws persons with histories; it cannot complete rows")
+        return self.network
 
     def complete(self, frame: pd.DataFrame, seed: int | None = None) -> pd.DataFrame:
         """Complete rows: absent columns and empty cells are drawn to go with the given cells.
@@ -95,13 +136,13 @@ class Generator:
         Raises:
             InputError: there are no rows, or a column or cell does not fit the schema.
         """
+        network, sampler = self._flat, self._sampler
+        assert isinstance(sampler, Sampler)  # noqa: S101 - the network above is flat
         rng = _rng(seed)
         surrogates = Surrogates(self.schema, len(frame), rng)
         starts = range(0, max(1, len(frame)), CHUNK)
         done = [
-            surrogates.added(
-                complete_rows(self._sampler, self.network, frame.iloc[i : i + CHUNK], rng), i
-            )
+            surrogates.added(complete_rows(sampler, network, frame.iloc[i : i + CHUNK], rng), i)
             for i in starts
         ]
         return pd.concat(done, ignore_index=True)
@@ -116,7 +157,7 @@ class Generator:
         """Draw records as one frame.
 
         Args:
-            rows: the number of records, at least 1.
+            rows: the number of records, at least 1; with histories, of persons.
             seed: the same seed draws the same records again. Without one, every call draws other
                 records. Sampling is post-processing, so a seed does not weaken the guarantee.
             where: conditions that every record must meet, such as `("age>=65", "sex=F")`.
@@ -139,7 +180,8 @@ class Generator:
             tensors[name] = torch.from_numpy(stored.copy())
         # one entry only: safetensors writes several entries in random order, but equal studies must
         # give equal files
-        header = {"format": FORMAT, "shape": self.network.shape.model_dump()}
+        kind = HISTORIES if isinstance(self.network, HistoryNetwork) else FORMAT
+        header = {"format": kind, "shape": self.network.shape.model_dump()}
         save_file(tensors, folder / WEIGHTS, metadata={"fedsynth": json.dumps(header)})
         self.schema.save(folder / SCHEMA)
         self.statement = self.statement.sealed(digests_of(folder))
@@ -161,10 +203,10 @@ class Generator:
         path = folder / WEIGHTS
         tensors, shape = _read_file(path)
         try:
-            network, codebook = _network(tensors, shape), _codebook(tensors, schema)
+            network, codebook = _network(tensors, shape), _codebook(tensors, history_schema(schema))
         except (ValueError, KeyError, RuntimeError, TypeError, InputError):
             raise _damaged(path) from None
-        if tuple(codebook.widths) != shape.widths:
+        if tuple(codebook.widths) != shape.widths or not fits(shape, schema, codebook):
             raise InputError(f"{path}: does not belong to the schema beside it")
         loaded = cls(network, codebook, schema, statement)
         if not all(np.isfinite(table).all() for table in loaded._sampler.tables):
@@ -190,7 +232,7 @@ def _damaged(path: Path) -> InputError:
     return InputError(f"{path}: damaged, or not a generator of this version of fedsynth")
 
 
-def _read_file(path: Path) -> tuple[dict[str, torch.Tensor], GeneratorShape]:
+def _read_file(path: Path) -> tuple[dict[str, torch.Tensor], Shape]:
     """Read all tensors (together no larger than the file) and the architecture in the header."""
     if path.stat().st_size > MAX_BYTES:
         raise InputError(f"{path}: larger than {MAX_BYTES >> 20} MiB; not a generator of fedsynth")
@@ -198,15 +240,14 @@ def _read_file(path: Path) -> tuple[dict[str, torch.Tensor], GeneratorShape]:
         with safe_open(path, framework="pt") as file:
             header = json.loads((file.metadata() or {})["fedsynth"])
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no iterator
-        if header["format"] != FORMAT:
-            raise _damaged(path)
-        shape = GeneratorShape.model_validate(header["shape"])
+        shapes: dict[str, type[Shape]] = {FORMAT: GeneratorShape, HISTORIES: HistoryShape}
+        shape = shapes[header["format"]].model_validate(header["shape"])
     except (SafetensorError, OSError, ValueError, KeyError, RuntimeError, TypeError):
         raise _damaged(path) from None
     return tensors, shape
 
 
-def _network(tensors: dict[str, torch.Tensor], shape: GeneratorShape) -> GeneratorNetwork:
+def _network(tensors: dict[str, torch.Tensor], shape: Shape) -> Network:
     """Build the network; memory for its weights is used only after all shapes were checked."""
     weights = {
         name.removeprefix("network."): tensor
@@ -217,7 +258,9 @@ def _network(tensors: dict[str, torch.Tensor], shape: GeneratorShape) -> Generat
         raise ValueError("the weights are not those of the header's architecture")
     if not all(tensor.is_floating_point() for tensor in weights.values()):
         raise ValueError("weights must be floating-point numbers")
-    network = GeneratorNetwork(shape)
+    network: Network = (
+        HistoryNetwork(shape) if isinstance(shape, HistoryShape) else GeneratorNetwork(shape)
+    )
     network.load_state_dict(weights)
     if not all(bool(torch.isfinite(parameter).all()) for parameter in network.parameters()):
         raise ValueError("a weight is not finite")

@@ -1,23 +1,25 @@
 """Codes of a study chosen from noisy histograms of the fine cells. Post-processing: costs nothing.
 
-What is modelled must be narrow (noise grows with the number of codes) and must not smear values
-that matter. So, per column:
+A column should have few codes, because noise grows with their number, and values that matter must keep
+a code of their own. The rules for each kind of column are:
 
 - missing and `other` always keep a code of their own;
 - numbers with more cells (atoms and leaves, in their order) than `max_bins`: the eight most frequent
   atoms that stand out from the noise keep a code of their own; a heavy cell (above its fair share and
   beyond 4 standard deviations of noise) is a bin by itself; the others, in order, form bins of near
   equal mass, each also large enough that its noise is at most a third of it (at least two bins). In a
-  wide table the pairs to come will be noisier than the histograms: then bins are judged by their noise;
-- categorical columns beyond 32 codes: categories that drown in noise (below 4 sigma) become one
-  code, drawn from by their mass. Where the schema names groups of a public code list, each group's rare
-  categories become one code, and groups that drown together become one. No column gets more than 256
-  codes, so that pairs stay small however long its list: the most frequent keep theirs.
+  wide table the pairs, which are measured later, will be noisier than the histograms; bins are then
+  judged by the noise of the pairs;
+- categorical columns beyond 32 codes: categories that cannot be told from noise (below 4 sigma)
+  share one code; when a value is drawn from it, they are drawn in proportion to their mass. Where the
+  schema names groups of a public code list, each group's rare categories become one code, and groups
+  that cannot be told from noise share one code. No column gets more than 256 codes, so that pairs stay
+  small however long its list: the most frequent keep theirs.
 
 Where the mass of the cells lies, for choosing bins and for drawing inside them, is the posterior mean of
 `histogram_tree.tree_mass`; without noise it is the counts themselves.
 
-Guarantees: deterministic; a function of the arguments alone, which are public.
+The result is deterministic and depends on the arguments alone, which are public.
 """
 
 from collections.abc import Sequence
@@ -34,9 +36,9 @@ from fedsynth_release.decoding.codebook import Codebook
 from fedsynth_server.aggregation.histogram_tree import sum_noise, tree_mass
 
 ATOMS_APART = 8  # of a number that get a code of their own whatever their share
-SIGNIFICANT = 4.0  # standard deviations of noise beyond which a single cell is believed
-BIN_NOISE = 1 / 3  # the most noise a bin may have, as a share of its mass
-PAIR_NOISE = 1.3  # what the noise of a pair's cell counts in that rule, beside a histogram's
+SIGNIFICANT = 4.0  # a single cell counts as more than noise beyond so many standard deviations
+BIN_NOISE = 1 / 3  # largest noise of a bin, as a share of its mass
+PAIR_NOISE = 1.3  # weight of the noise of a pair's cell in that rule; a histogram's has weight 1
 MAX_CATEGORY_CODES = 32
 MOST_CODES = 256  # of one categorical column: a pair of them then has 65,536 cells
 
@@ -123,7 +125,7 @@ def _column(
 def _rolled_up(
     parents: Sequence[str], rare: Int64Array, counts: Float64Array, sigma: float
 ) -> tuple[Int64Array, Float64Array]:
-    """Rare categories by their group; groups that drown in noise with them, as one."""
+    """Rare categories by their group; rare groups that cannot be told from noise, as one."""
     width = len(counts)
     groups, shape = np.arange(width, dtype=np.int64), np.ones(width)
     number = {name: index for index, name in enumerate(dict.fromkeys(parents))}
@@ -195,7 +197,7 @@ def _equal_mass(
         parts[cell] = part
         size, inside, seen, left = size + 1, inside + here, seen + counts[cell], left - here
     if part and min(inside, seen) < needed[size]:
-        parts[parts == part] = part - 1  # the tail drowns in noise: join it to its neighbour
+        parts[parts == part] = part - 1  # too noisy a tail joins its neighbour
     return parts
 
 

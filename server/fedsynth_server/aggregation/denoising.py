@@ -40,7 +40,7 @@ from fedsynth_server.aggregation.marginals import (
     one_way_marginals,
     project_to_simplex,
 )
-from fedsynth_server.aggregation.pairs_by_site import PairsBySite, single_site
+from fedsynth_server.aggregation.pairs_by_site import BySite, single_site
 
 
 def denoised_one_way(
@@ -97,44 +97,49 @@ def posterior(
     return kept * (basis.T @ matrix @ other), kept
 
 
-def first_prior(pairs: Pairs, widths: Sequence[int]) -> Prior:
-    """All pairs alike; each column's covariance is what its pairs show beyond the noise."""
-    spread = []
+def first_prior(pairs: Pairs, widths: Sequence[int], of: Sequence[int] = ()) -> Prior:
+    """All pairs alike; each column's covariance is what its pairs show beyond the noise.
+
+    `widths` are by covariance; `of` says which covariance each column has, by default its own.
+    """
+    of, spread = of or range(len(widths)), []
     for column, width in enumerate(widths):
-        own = [matrix for (a, _), matrix in pairs.items() if a == column]
-        own += [matrix.T for (_, b), matrix in pairs.items() if b == column]
+        own = [matrix for (a, _), matrix in pairs.items() if of[a] == column]
+        own += [matrix.T for (_, b), matrix in pairs.items() if of[b] == column]
         beside = np.concatenate(own, axis=1) if own else np.zeros((width, 1))
         values, vectors = np.linalg.eigh(beside @ beside.T / beside.shape[1])
         spread.append((vectors * np.maximum(values - 1.0, 1e-2)) @ vectors.T)
     return Prior(dict.fromkeys(pairs, 1.0), spread)
 
 
-def improved(prior: Prior, pairs: Pairs, widths: Sequence[int]) -> Prior:
-    """One round of expectation and maximisation.
+def improved(prior: Prior, pairs: Pairs, widths: Sequence[int], of: Sequence[int] = ()) -> Prior:
+    """One round of expectation and maximisation; `widths` and `of` as in `first_prior`.
 
     A change of a pair's scale can be put into its strength or into the covariance of either column. If
     all three take it in full, the round's step is three times as long. Where noise dominates, this makes
     ten rounds enough; where there is almost no noise, the estimates would swing ever wider. So the
     part of the covariances is weighted by the share of the pair that is noise.
     """
-    eigen = prior.eigen()
+    eigen, of = prior.eigen(), of or range(len(widths))
     sums, counts = [np.zeros((w, w)) for w in widths], np.zeros(len(widths))
     strength, noise = {}, {}
-    for (a, b), matrix in pairs.items():
-        (left, basis), (right, other), t = eigen[a], eigen[b], prior.strength[a, b]
+    for pair, matrix in pairs.items():
+        a, b = of[pair[0]], of[pair[1]]
+        (left, basis), (right, other), t = eigen[a], eigen[b], prior.strength[pair]
         left_unit, right_unit = np.sqrt(left)[:, None], np.sqrt(right)[None, :]
         mean, kept = posterior(matrix, t, eigen[a], eigen[b])
         sums[a] += basis @ _second_moment(mean / right_unit, kept / right) @ basis.T / t
         sums[b] += other @ _second_moment((mean / left_unit).T, kept.T / left) @ other.T / t
-        counts[a], counts[b] = counts[a] + widths[b], counts[b] + widths[a]
-        strength[a, b] = float(((mean**2 + kept) / np.outer(left, right)).mean())
-        noise[a, b] = 1.0 - float(kept.mean())
+        counts[a] += widths[b]
+        counts[b] += widths[a]
+        strength[pair] = float(((mean**2 + kept) / np.outer(left, right)).mean())
+        noise[pair] = 1.0 - float(kept.mean())
     units = [
         float(np.trace(s) / (n * len(s))) if n else 0.0 for s, n in zip(sums, counts, strict=True)
     ]
     return Prior(
         {
-            (a, b): max(t * (units[a] * units[b]) ** noise[a, b], LEAST_EIGENVALUE)
+            (a, b): max(t * (units[of[a]] * units[of[b]]) ** noise[a, b], LEAST_EIGENVALUE)
             for (a, b), t in strength.items()
         },
         [s / (n * u) if u > 0 else s for s, n, u in zip(sums, counts, units, strict=True)],
@@ -165,7 +170,8 @@ class Denoised:
 def denoise(
     marginals: Sequence[MarginalEstimate],
     widths: Sequence[int],
-    by_site: PairsBySite | None = None,
+    by_site: BySite | None = None,
+    of: Sequence[int] = (),
 ) -> Denoised:
     """One-way marginals and pairs without most of their noise.
 
@@ -173,6 +179,8 @@ def denoise(
         marginals: one-way and two-way, pooled over the sites.
         widths: number of codes per column.
         by_site: the same pairs by site; default: they are not known.
+        of: for each column the number of the covariance that it has in common with others of the
+            same codes (a column of events, read at two places); by default each has its own.
     """
     one_way = denoised_one_way(marginals, widths)
     measured = [marginal for marginal in marginals if len(marginal.columns) == 2]
@@ -182,14 +190,19 @@ def denoise(
         a, b = pair.columns
         dependence, noise[a, b] = by_site.within(pair, one_way)
         pairs[a, b] = dependence / np.sqrt(noise[a, b])
-    prior = first_prior(pairs, widths)
+    of = of or range(len(widths))
+    spreads = [
+        next(w for w, k in zip(widths, of, strict=True) if k == g) for g in range(max(of) + 1)
+    ]
+    prior = first_prior(pairs, spreads, of)
     for _ in range(ROUNDS):
-        prior = improved(prior, pairs, widths)
+        prior = improved(prior, pairs, spreads, of)
     eigen = prior.eigen()
     cleaned, expected, cells = [], 0.0, 0
     for a, b in pairs:
-        mean, variance = posterior(pairs[a, b], prior.strength[a, b], eigen[a], eigen[b])
-        mean = eigen[a][1] @ mean @ eigen[b][1].T
+        left, right = eigen[of[a]], eigen[of[b]]
+        mean, variance = posterior(pairs[a, b], prior.strength[a, b], left, right)
+        mean = left[1] @ mean @ right[1].T
         product = np.outer(one_way[a].frequencies, one_way[b].frequencies)
         frequencies = product + by_site.between(a, b) + np.sqrt(noise[a, b]) * mean
         cleaned.append(

@@ -1,4 +1,4 @@
-"""Averages the sites' discriminators; what a single site can move is bounded and what it did is named.
+"""Averages the sites' discriminators, bounds the influence of each site, and names conspicuous sites.
 
 Weights are public (each site's noisy share of the records). In this order:
 
@@ -7,23 +7,23 @@ Weights are public (each site's noisy share of the records). In this order:
    half of Adam's moments. Noise makes most of an update's length, so honest ones are alike: at most 1.1
    times the median in a default study, 1.4 in one of discriminators alone with very unequal sites.
 3. The weighted mean.
-4. A site whose updates point *against* the others', message after message, is named (`Agreement`).
+4. A site whose updates point *against* the others' in message after message is named (`Agreement`).
 
-Step 4 names and does not exclude. When the average is near the pooled truth, an honest site with other
-patients than the rest pulls exactly against the rest; it and a liar that flips signs cannot be told
-apart without trusting somebody (Karimireddy, He & Jaggi 2022, "Byzantine-robust learning on
-heterogeneous datasets"). Measured: the largest of five honest sites, with other wards than the rest,
-scores t = -18 in one message. Leaving that hospital out would be the worse mistake. What a flipped
-update can do is bounded by step 2: one such site of five adds a tenth to the error of a study of
-discriminators alone, where they are all there is to learn from
+Step 4 names such a site and does not exclude it. When the average is near the pooled truth, an honest
+site with other patients than the rest points exactly against the rest. It cannot be told from a site
+that flips the signs of its updates unless somebody is trusted (Karimireddy, He & Jaggi 2022,
+"Byzantine-robust learning on heterogeneous datasets"). Measured: the largest of five honest sites, with
+other wards than the rest, scores t = -18 in one message. Leaving that hospital out would be the worse
+mistake. Step 2 bounds what a flipped update can do: one such site of five adds a tenth to the error of
+a study of discriminators alone, in which the generator learns from nothing else
 (`tests/server/aggregation/test_bad_sites.py`).
 
-Not used: coordinate-wise medians and trimmed means (Yin et al. 2018). An update that hides inside the DP
-noise passes them unharmed, and they discard the minority's signal as above.
+Coordinate-wise medians and trimmed means (Yin et al. 2018) are not used. They do not stop an update
+that hides inside the DP noise, and they discard the signal of sites that differ from the majority.
 
-Not contained: an update that points the right way and is no longer than the others', however it was
-made (poisoned records, a backdoor): its influence is the site's share. Sites that lie together have
-the sum of their shares. Of two sites neither can be told to be the wrong one.
+An update that points the same way as the others' and is not longer is not stopped, however it was made
+(poisoned records, a backdoor). Its influence is the site's share, and sites that work together have the
+sum of their shares. If two sites disagree, nothing shows which of the two is wrong.
 """
 
 from collections.abc import Mapping

@@ -1,17 +1,17 @@
 """Where the mass of a noisy histogram lies: the posterior mean of every split of a binary tree.
 
-The range is halved again and again. A node's mass is known from the node above it; what is asked is how
-it splits, δ = (left - right) / mass in [-1, 1]. The noisy sums of the halves give y = left - right with
-normal noise of known size, and the prior says what splits of histograms look like:
+The range is halved again and again. A node's mass is known from the node above it. What is estimated is
+how it splits, δ = (left - right) / mass in [-1, 1]. The noisy sums of the halves give y = left - right
+with normal noise of known size, and the prior says what splits of histograms look like:
 
     with weight .5   near even:          N(centre, .15²), centre = the split of a flat histogram
     with weight .3   anything:           uniform on [-1, 1]
     with weight .2   one half is empty:  δ = -1 or 1
 
 (A Pólya tree, Lavine 1992, with a prior for spikes and tails; the tree of sums is that of Hay et al.
-2010.) Its posterior mean is never negative, keeps the sum, smooths what cannot be told from noise and
-leaves what stands out. The weights are constants, not fitted: other sensible ones give the same figures
-(simulations/RESULTS.md).
+2010.) Its posterior mean is never negative and keeps the sum. It smooths what cannot be told from noise,
+and leaves what clearly exceeds the noise. The weights are constants, not fitted: other sensible ones
+give the same figures (simulations/RESULTS.md).
 """
 
 import numpy as np
@@ -22,7 +22,7 @@ EVEN, ANY, EMPTY = 0.5, 0.3, 0.2
 SPREAD = 0.15
 """Standard deviation of a near even split."""
 REACH = 6.0
-"""Standard deviations of noise beyond which a split is out of the question."""
+"""A split that is further than so many standard deviations from the measured one is not considered."""
 _STEPS = np.linspace(0.0, 1.0, 65)
 _LEAST = 1e-12
 

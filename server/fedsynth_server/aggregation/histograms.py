@@ -40,7 +40,7 @@ def consistent(fine: Float64Array, coarse: Float64Array, view: np.ndarray) -> Fl
 
 @dataclass(frozen=True)
 class Histograms:
-    """What the first measurement tells.
+    """What follows from the first measurement.
 
     Attributes:
         codebook: bins and merged categories of every column, with in-bin shapes.
@@ -84,7 +84,7 @@ def read_histograms(
         runs=COARSE,
         pairs=(pair_variance * len(counts)) ** 0.5,
     )
-    records = max(1.0, estimated_size(pooled, variance).records)
+    records = max(1.0, estimated_size(queries.whole(pooled), variance).records)
     one_way = _one_way(codebook, fine, records, variance)
     return Histograms(codebook, records, _shares(sizes), one_way)
 

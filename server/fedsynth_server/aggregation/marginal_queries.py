@@ -16,10 +16,14 @@ from numpy.typing import NDArray
 from fedsynth_common.array_types import Float64Array, UInt16Array
 from fedsynth_common.protocol import vault_pb2 as pb
 from fedsynth_common.protocol.codec import pack_views, unpack_counts
+from fedsynth_common.protocol.counting import Over
 from fedsynth_common.protocol.plan import MeasureStep, Plan
 from fedsynth_common.schema import FineDomain
 from fedsynth_release.decoding import Codebook
 from fedsynth_server.aggregation.marginals import MarginalEstimate
+
+NOWHERE = (0, 0, 0)
+"""For each axis of a marginal that is not about two events of a person."""
 
 
 @dataclass(frozen=True)
@@ -29,10 +33,20 @@ class MarginalQuery:
     Attributes:
         axes: (column, view) of each axis; view -1 stands for the column's fine codes.
         shape: number of cells along each axis.
+        over, lag, weight: what is counted (`protocol.counting`).
+        at: for each axis the event of a person at which it is read: 0 the first or earlier one, 1 the
+            last or later one. Empty where there is one event only, or none.
+        spread: standard deviation of the noise beside that of the message's other queries, in units
+            of the sensitivity.
     """
 
     axes: tuple[tuple[int, int], ...]
     shape: tuple[int, ...]
+    over: Over = Over.RECORDS
+    lag: int = 0
+    at: tuple[int, ...] = ()
+    weight: int = 1
+    spread: float = 1.0
 
     @property
     def columns(self) -> tuple[int, ...]:
@@ -47,7 +61,8 @@ class MarginalQueries:
     Attributes:
         views: arrays (fine width,) that map fine codes to codes; the queries' axes point to them.
         marginals: the queries, in the order of the answer.
-        variance: noise variance of every cell at every site.
+        variance: noise variance of every cell at every site; of histories, where a person counts as
+            one and the query's spread is one.
     """
 
     views: tuple[UInt16Array, ...]
@@ -58,8 +73,14 @@ class MarginalQueries:
         """The serialised `MeasureRequest`."""
         marginals = [
             pb.Marginal(
-                axes=[pb.Axis(column=column, view=view) for column, view in query.axes],
-                noise_variance=self.variance,
+                axes=[
+                    pb.Axis(column=column, view=view, at=at)
+                    for (column, view), at in zip(query.axes, query.at or NOWHERE, strict=False)
+                ],
+                noise_variance=math.ceil(self.variance * (query.weight * query.spread) ** 2),
+                over=pb.Over.Name(query.over),
+                lag=query.lag,
+                weight=query.weight if query.weight > 1 else 0,
             )
             for query in self.marginals
         ]
@@ -72,7 +93,7 @@ class MarginalQueries:
         return message.SerializeToString(deterministic=True)
 
     def read(self, counts: bytes) -> list[Float64Array]:
-        """One site's noisy counts, an array per query.
+        """One site's noisy counts, an array per query; a person counts as one, whatever the weight.
 
         Raises:
             RefusalError: ERR_PAYLOAD for another number of counts than was asked for.
@@ -89,8 +110,14 @@ class MarginalQueries:
         sizes = [math.prod(query.shape) for query in self.marginals]
         parts = np.split(counts.astype(np.float64), np.cumsum(sizes)[:-1])
         return [
-            part.reshape(query.shape) for part, query in zip(parts, self.marginals, strict=True)
+            part.reshape(query.shape) / query.weight
+            for part, query in zip(parts, self.marginals, strict=True)
         ]
+
+    def whole(self, tables: Sequence[Float64Array]) -> list[Float64Array]:
+        """Those of the tables in which every record, or every person, counts exactly one."""
+        kinds = (Over.RECORDS, Over.PERSONS)
+        return [t for t, q in zip(tables, self.marginals, strict=True) if q.over in kinds]
 
     def estimates(
         self, counts: Sequence[Float64Array], records: float, sites: int = 1

@@ -27,6 +27,7 @@ James & Stein 1961; the noise variance of the difference is the difference of th
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
@@ -36,6 +37,18 @@ from fedsynth_server.aggregation.marginals import MarginalEstimate, one_way_marg
 
 LEAST_SPREAD = 2e-3
 """The least p (1 - p) that is assumed of a value: p is noisy, and a site may have a rare value."""
+
+
+class BySite(Protocol):
+    """What the sites' replies say of pairs one by one."""
+
+    def between(self, a: int, b: int) -> Float64Array:
+        """Dependence of a pair that comes from differences between sites."""
+
+    def within(
+        self, pair: MarginalEstimate, one_way: Sequence[MarginalEstimate]
+    ) -> tuple[Float64Array, float]:
+        """Dependence within sites, centred, and the noise variance of one of its cells."""
 
 
 @dataclass(frozen=True)

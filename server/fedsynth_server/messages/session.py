@@ -6,9 +6,9 @@ written into the documents of the release.
 """
 
 from bisect import bisect_right
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import partial
+from functools import cached_property, partial
 from typing import Generic, NamedTuple
 
 from flwr.serverapp import Grid
@@ -22,7 +22,7 @@ from fedsynth_server.aggregation.marginal_queries import MarginalQueries
 from fedsynth_server.messages.enrolment import Enrolment
 from fedsynth_server.messages.exchange import Answers, Exchange, T, Timing, answered, require_quorum
 from fedsynth_server.messages.journal import Closed, NoJournal
-from fedsynth_server.messages.secure_session import OpenedSum
+from fedsynth_server.messages.secure_session import OpenedSum, SecureSums
 from fedsynth_server.progress import StudyProgress
 
 LONGEST_RECEIPT = 600.0
@@ -105,7 +105,15 @@ class Session:
         self.notes += self.enrolment.enroll()
 
     def ask(
-        self, method: str, step: int, request: bytes, parse: Callable[[bytes], T]
+        self,
+        method: str,
+        step: int,
+        request: bytes,
+        parse: Callable[[bytes], T],
+        *,
+        sites: Sequence[str] | None = None,
+        least: int | None = None,
+        addition: Callable[[str], bytes] = lambda site: b"",
     ) -> dict[str, T]:
         """Put the same request to every enrolled site; parsed replies in the plan's order.
 
@@ -117,9 +125,12 @@ class Session:
             step: number of the message in the plan.
             request: the serialised request.
             parse: see `Exchange`.
+            sites: those that are asked; by default every enrolled site that was not left out.
+            least: the fewest good replies that will do; by default the quorum, or all of them.
+            addition: further fields of the request for one site, serialised.
 
         Raises:
-            FedsynthError: when fewer sites than the quorum answer well.
+            FedsynthError: when fewer sites than that answer well.
         """
         self.step = step
         body = self._journaled(method, step, request)
@@ -134,12 +145,16 @@ class Session:
         }
         end = self.journal.closed(method, step)
         if end is not None:
-            self._recover(method, step, body, sized, good, end)
+            self._recover(method, step, body, sized, good, end, addition)
         else:
-            end = self._finish(method, step, body, sized, good)
+            self.enrolment.welcome_latecomers()
+            asked = [site for site in self.asked if sites is None or site in sites]
+            end = self._finish(method, step, body, sized, good, asked, least, addition)
         self.notes += [f"step {step}: {site}: {code}" for site, code in end.failed.items()]
         merged = {site: good[site] for site in end.merged}
-        self._bytes += sum(len(body) + reply.size for reply in merged.values())
+        self._bytes += sum(
+            len(body) + len(addition(site)) + reply.size for site, reply in merged.items()
+        )
         return {site: reply.content for site, reply in merged.items()}
 
     def _journaled(self, method: str, step: int, request: bytes) -> bytes:
@@ -157,16 +172,24 @@ class Session:
         return body
 
     def _finish(
-        self, method: str, step: int, body: bytes, parse: Callable[[bytes], T], good: dict[str, T]
+        self,
+        method: str,
+        step: int,
+        body: bytes,
+        parse: Callable[[bytes], T],
+        good: dict[str, T],
+        asked: Sequence[str],
+        least: int | None,
+        addition: Callable[[str], bytes],
     ) -> Closed:
         """Ask those who have not answered, add their replies to `good`, close the exchange."""
-        self.enrolment.welcome_latecomers()
-        asked = [site for site in self.plan.sites if site in {*self.asked, *good}]
+        asked = [site for site in self.plan.sites if site in {*asked, *good}]
         missing = [site for site in asked if site not in good]
-        needed = (self.timing.quorum or len(asked)) - len(good)
-        answers = self._exchange(method, step, body, parse, missing, needed)
+        timing = replace(self.timing, quorum=least or self.timing.quorum)
+        needed = (timing.quorum or len(asked)) - len(good)
+        answers = self._exchange(method, step, body, parse, missing, needed, addition)
         good.update(answers.good)
-        require_quorum(self.timing, method, len(good), len(asked), answers.failed)
+        require_quorum(timing, method, len(good), len(asked), answers.failed)
         self._reliable = set(good)
         end = Closed([site for site in asked if site in good], answers.failed)
         self.journal.close(method, step, end)
@@ -180,10 +203,11 @@ class Session:
         parse: Callable[[bytes], T],
         good: dict[str, T],
         end: Closed,
+        addition: Callable[[str], bytes],
     ) -> None:
         """Ask again for replies that were merged before and whose journal entry was damaged."""
         lost = [site for site in end.merged if site not in good]
-        answers = self._exchange(method, step, body, parse, lost, len(lost))
+        answers = self._exchange(method, step, body, parse, lost, len(lost), addition)
         if answers.failed:
             reasons = ", ".join(f"{site}: {code}" for site, code in answers.failed.items())
             raise FedsynthError(
@@ -200,12 +224,13 @@ class Session:
         parse: Callable[[bytes], T],
         sites: list[str],
         needed: int,
+        addition: Callable[[str], bytes],
     ) -> Answers[T]:
         return Exchange(
             self._grid,
             self.timing,
             method,
-            dict.fromkeys(sites, body),
+            {site: body + addition(site) for site in sites},
             self.enrolment.node_of,
             parse,
             lambda site, reply: self.journal.keep(method, step, site, reply),
@@ -221,12 +246,12 @@ class Session:
         return self.ask("measure", step.step, queries.request(self.plan, step), counts)
 
     def measure_sum(self, queries: MarginalQueries, index: int) -> OpenedSum:
-        """The noisy counts of all sites together, in a secure sum.
+        """The sum of the sites' noisy counts, of a plan with a secure sum (`secure_session`)."""
+        return self._sums.measure(queries, index)
 
-        Raises:
-            FedsynthError: this version cannot run one.
-        """
-        raise FedsynthError("this version of fedsynth cannot run a secure sum yet; plan without it")
+    @cached_property
+    def _sums(self) -> SecureSums:
+        return SecureSums(self)
 
     def discriminate(self, request: pb.DiscriminateRequest) -> dict[str, pb.DiscriminateReply]:
         """Each site's discriminator after the steps of this message."""

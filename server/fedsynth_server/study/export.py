@@ -96,19 +96,20 @@ def export(
     generator = Generator(result.network, result.codebook, plan.table, statement)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / PLAN).write_bytes(plan.to_json())  # these bytes have the digest that sites approved
-    _write_measurements(plan, result, folder / MEASUREMENTS)
+    _write_measurements(generator, result, folder / MEASUREMENTS)
     generator.save(folder)
     card = model_card(plan.table, generator.statement, result.notes)
     (folder / CARD).write_text(card, encoding="utf-8")
     return generator
 
 
-def _write_measurements(plan: Plan, result: StudyResult, path: Path) -> None:
+def _write_measurements(generator: Generator, result: StudyResult, path: Path) -> None:
     """What the generator was compared with, or nothing if it has no measurements."""
     path.unlink(missing_ok=True)  # of an earlier export
     if not result.measured:
         return
     with torch.no_grad():
-        soft = result.network.soft_rows().double().numpy()
-    measurements = Measurements.of(plan.table, result.records, result.measured, soft)
+        soft = generator.mixture.soft_rows().double().numpy()
+    schema = generator.model_schema
+    measurements = Measurements.of(schema, result.records, result.measured, soft)
     path.write_text(measurements.to_json(), encoding="utf-8")

@@ -19,7 +19,8 @@ from fedsynth_common.privacy.calibration import calibrate
 from fedsynth_common.privacy.events import DpSgdEvent, Event, GaussianEvent
 from fedsynth_common.privacy.gaussian_dp import dpsgd_noise_multiplier, mu_of, total_mu
 from fedsynth_common.protocol.plan import DiscriminatorPlan, MeasureStep, Plan, SecureSum
-from fedsynth_common.schema import Schema
+from fedsynth_common.schema import Schema, history_schema
+from fedsynth_server.histories.blocks import person_weight
 
 Variant = Literal["both", "marginals", "gan"]
 """Marginals and discriminators, marginals alone, or discriminators with one-way margins alone."""
@@ -31,6 +32,8 @@ SHARES: dict[Variant, dict[str, float]] = {
     "marginals": {"histograms": 0.10, "marginals": 0.90},
     "gan": {"histograms": 0.15, "discriminator": 0.85},
 }
+HISTORIES = {"histograms": 0.20, "marginals": 0.80}
+"""Of persons with events: codes are narrower where histograms are noisier (simulations/RESULTS.md)."""
 WORTHWHILE = 45_000
 """Records x ε / sqrt(sites) from which the discriminators' share of the budget harms pairs little.
 
@@ -90,14 +93,16 @@ def make_plan(
     if not 1e-12 <= delta <= 0.1:
         raise InputError(f"--delta {delta:g}: expected a number from 1e-12 to 0.1")
     rounds = rounds or Rounds()
+    if table.histories is not None:
+        variant = _of_histories(variant, secure_sum)
     if secure_sum and variant not in ("auto", "marginals"):
         raise InputError(f"--variant {variant}: a secure sum measures marginals; leave it out")
     if secure_sum:
         variant = "marginals"
     variant = chosen(variant, sites=len(sites), records_per_site=records_per_site, epsilon=epsilon)
-    shares = _measure_shares(variant)
+    shares = _measure_shares(variant) if table.histories is None else list(HISTORIES.items())
     _refuse_huge_noise(epsilon, table)
-    measures, sigma = _noise_multipliers(variant, rounds, epsilon, delta)
+    measures, sigma = _noise_multipliers(variant, shares, rounds, epsilon, delta)
     return Plan(
         format_version=3 if secure_sum else 2,
         trust="secure-sum" if secure_sum else "local",
@@ -117,14 +122,17 @@ def make_plan(
 
 
 def _noise_multipliers(
-    variant: Variant, rounds: Rounds, epsilon: float, delta: float
+    variant: Variant,
+    shares: Sequence[tuple[str, float]],
+    rounds: Rounds,
+    epsilon: float,
+    delta: float,
 ) -> tuple[list[float], float]:
     """The least noise multipliers under ε: of each measurement, and of training (0 without it).
 
     Raises:
         InputError: there is no such noise.
     """
-    shares = _measure_shares(variant)
     gan_share = SHARES[variant].get("discriminator", 0.0)
 
     def multipliers(factor: float) -> tuple[list[float], float]:
@@ -155,13 +163,25 @@ def _noise_multipliers(
 
 def _refuse_huge_noise(epsilon: float, table: Schema) -> None:
     """A vault draws noise up to a standard deviation of 100,000; a plan beyond is of no use."""
-    columns = len(table.modelled)
+    columns, moved = len(history_schema(table).modelled), table.rows_per_person
     pairs = max(1, columns * (columns - 1) // 2)
-    if table.rows_per_person * math.sqrt(pairs) * 6.0 / epsilon > 100_000:
+    if table.histories is not None:
+        moved = person_weight(table.histories.max_events)
+    if moved * math.sqrt(pairs) * 6.0 / epsilon > 100_000:
         raise InputError(
             f"--epsilon {epsilon:g}: {columns} columns and {table.rows_per_person} rows per person "
             "need more noise than a site can draw; raise ε or lower rows_per_person"
         )
+
+
+def _of_histories(variant: Choice, secure_sum: SecureSum | None) -> Variant:
+    if secure_sum:
+        raise InputError("--secure-sum: cannot be used for persons with events yet; leave it out")
+    if variant not in ("auto", "marginals"):
+        raise InputError(
+            f"--variant {variant}: persons with events have no discriminators; leave the option out"
+        )
+    return "marginals"
 
 
 def _measure_shares(variant: Variant) -> list[tuple[str, float]]:

@@ -14,7 +14,7 @@ from flwr.serverapp import Grid
 from fedsynth_common.array_types import Float64Array
 from fedsynth_common.errors import FedsynthError
 from fedsynth_common.protocol.plan import Plan
-from fedsynth_common.schema import domains
+from fedsynth_common.schema import domains, history_schema, layout_of
 from fedsynth_release.generator_network import GeneratorNetwork
 from fedsynth_server.aggregation.denoising import denoise
 from fedsynth_server.aggregation.histograms import Histograms, read_histograms
@@ -29,6 +29,22 @@ from fedsynth_server.aggregation.marginal_queries import (
 from fedsynth_server.aggregation.marginals import MarginalEstimate, SizeEstimate, estimated_size
 from fedsynth_server.aggregation.pairs_by_site import PairsBySite, pairs_by_site, single_site
 from fedsynth_server.aggregation.plausibility import inconsistent, oversized
+from fedsynth_server.histories.blocks import (
+    block_queries,
+    blocks_of,
+    history_histograms,
+    lags_for,
+    varieties,
+)
+from fedsynth_server.histories.cleaned import clean
+from fedsynth_server.histories.history_fit import (
+    HISTORY_STEPS,
+    calibrate_histories,
+    fit_histories,
+    measured_lengths,
+    new_history_generator,
+)
+from fedsynth_server.histories.history_loss import HistoryLoss
 from fedsynth_server.messages.exchange import Timing
 from fedsynth_server.messages.journal import NoJournal
 from fedsynth_server.messages.session import Session
@@ -59,7 +75,8 @@ class Study:
     ) -> None:
         self.plan, self.settings, self.progress = plan, settings, progress
         self.session = Session(plan, grid, timing or Timing(), journal, progress)
-        self.domains = domains(plan.table)
+        self.schema = history_schema(plan.table)
+        self.domains = domains(self.schema)
         self.recorder = Recorder()
         self._sizes: dict[str, SizeEstimate] = {}
         self._summed = SummedMeasurements(plan, self.domains, self.session)
@@ -73,6 +90,8 @@ class Study:
         torch.manual_seed(self.settings.seed)
         self.session.enroll()
         histograms = self.measure_histograms()
+        if self.plan.table.histories is not None:
+            return self._histories(histograms)
         widths = histograms.codebook.widths
         marginals, by_site = self.measure_marginals(histograms)
         cleaned = denoise(marginals, widths, by_site)
@@ -116,6 +135,46 @@ class Study:
             curves=self.recorder.curves(),
         )
 
+    def _histogram_queries(self) -> MarginalQueries:
+        plan = self.plan
+        if plan.table.histories is not None:
+            return history_histograms(self.domains, layout_of(plan.table), plan.measure[0])
+        return histogram_queries(self.domains, plan.measure[0], plan.table.rows_per_person)
+
+    def _histories(self, histograms: Histograms) -> StudyResult:
+        """The rest of a study of persons with events: marginals -> fit -> calibration -> receipts."""
+        plan, settings, codebook = self.plan, self.settings, histograms.codebook
+        layout = layout_of(plan.table)
+        varied = varieties(histograms.one_way, codebook, layout)
+        blocks = blocks_of(layout, varied, lags_for(plan.epsilon))
+        queries = block_queries(blocks, codebook, layout, plan.measure[1])
+        counts = self._plausible(queries, self._measure(queries, 1), self._sizes)
+        cleaned = clean(blocks, queries, counts, histograms, len(layout.static))
+        network = new_history_generator(cleaned, codebook, plan.table, settings)
+        target = settings.target_loss_for(cleaned.expected_loss)
+        loss = HistoryLoss(cleaned, network.shape, target)
+        last = fit_histories(
+            network,
+            loss,
+            min(settings.steps_for(plan.epsilon), HISTORY_STEPS),
+            settings.learning_rate,
+            lambda i, n: self.progress.update("fit generator", i, n),
+            lambda i, value: self.recorder.add(FIT, i, value),
+        )
+        calibrate_histories(network, loss, measured_lengths(cleaned, codebook, plan.table))
+        return StudyResult(
+            network=network,
+            codebook=codebook,
+            receipts=self.session.receipts(),
+            keys=self.session.keys,
+            marginal_losses=(last, last),
+            notes=self.session.notes,
+            bytes_per_site=self.session.bytes_per_site,
+            records=histograms.records,
+            measured=[*cleaned.one_way, *cleaned.independent_given_z()],
+            curves=self.recorder.curves(),
+        )
+
     def _refit(self, network: GeneratorNetwork, marginal_loss: MarginalLoss) -> None:
         """Fit to the marginals again, which the rounds changed; the rest stays as it was learned."""
         rounds = self.plan.discriminator.messages if self.plan.discriminator else 0
@@ -131,15 +190,15 @@ class Study:
 
     def measure_histograms(self) -> Histograms:
         """Step one: the fine histograms of every column."""
-        queries = histogram_queries(
-            self.domains, self.plan.measure[0], self.plan.table.rows_per_person
-        )
+        queries = self._histogram_queries()
         if self.plan.secure_sum:
             with self._phase(0):
                 return self._summed.histograms(queries, self._pair_variance())
         counts = self._measure(queries, 0)
         variance = float(queries.variance)
-        sizes = {site: estimated_size(tables, variance) for site, tables in counts.items()}
+        sizes = {
+            site: estimated_size(queries.whole(tables), variance) for site, tables in counts.items()
+        }
         counts = self._plausible(queries, counts, sizes)
         for site, why in oversized(sizes, self.plan.records_per_site).items():
             if counts.pop(site, None) is not None:
@@ -148,13 +207,15 @@ class Study:
             raise FedsynthError("measure: no site sent counts that can be true")
         self._sizes = {site: sizes[site] for site in counts}
         return read_histograms(
-            self.plan.table, self.domains, queries, counts, self._sizes, self._pair_variance()
+            self.schema, self.domains, queries, counts, self._sizes, self._pair_variance()
         )
 
     def _pair_variance(self) -> int:
         """Variance that the plan asks for in a cell of the pairs that it measures; 0 without."""
         if len(self.plan.measure) == 1 or len(self.domains) == 1:
             return 0
+        if self.plan.table.histories is not None:
+            return 0  # bins are judged by the histograms' own noise, see simulations/RESULTS.md
         pairs = len(all_pairs(len(self.domains)))
         return variance_for(pairs, self.plan.measure[1], self.plan.table.rows_per_person)
 
@@ -186,7 +247,9 @@ class Study:
         kept = {}
         variance = float(queries.variance)
         for site, tables in counts.items():
-            if why := inconsistent(tables, variance, sizes[site]) if site in sizes else "":
+            counted = queries.whole(tables)
+            known = site in sizes and len(counted) > 0
+            if why := inconsistent(counted, variance, sizes[site]) if known else "":
                 self.session.leave_out(site, why)
             else:
                 kept[site] = tables

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 from fedsynth_common.protocol.plan import Plan
 from fedsynth_common.schema import FineDomain, domains
-from fedsynth_server.training.log_ratio import FIRST_STEPS, STEPS
+from fedsynth_server.training.log_ratio import STEPS
 from fedsynth_server.training.null_training import SITES
 from fedsynth_server.training.probe import Probe
 from fedsynth_server.training.settings import TrainingSettings
@@ -26,7 +26,9 @@ CODES, CATEGORIES = 24, 32
 BIN_NOISE = 4.0
 """Records of a bin over the standard deviation of the noise in it, at least (`aggregation.binning`)."""
 SITE = 1.5
-"""A site's step against the coordinator's imagined one: double precision, and a draw from records.
+"""How much longer a site's step takes than a simulated one of null training.
+
+A site computes in double precision and draws a sample of its records.
 
 Measured in turn at the shapes of diabetes130, credit, exclusive_ors and Adult: 1.24, 1.40, 1.56, 1.61.
 """
@@ -68,16 +70,17 @@ def estimated(plan: Plan, settings: TrainingSettings) -> Duration:
         steps += settings.refit_steps_for(plan.epsilon)
     adversarial, predictor, private = probe.round_steps(d)
     taken = d.messages * d.steps_per_message * private
-    followed = (FIRST_STEPS + STEPS * d.messages) * predictor
+    followed = (settings.predictor_steps + STEPS * d.messages) * predictor
     rounds = d.messages * settings.adversarial_steps * adversarial + followed
     rounds += taken * min(len(plan.sites), SITES)
     return Duration(steps * probe.fit_step(), rounds, counting + SITE * taken)
 
 
 def fit_steps(plan: Plan, settings: TrainingSettings) -> int:
-    """Steps after which a fit to pairs is likely to reach its goal; without pairs it takes them all.
+    """Steps after which a fit to pairs is likely to reach its target loss; all steps without pairs.
 
-    A law of records over noise in a pair's cell, measured on adult, support2 and heart_disease.
+    The number follows from the records over the noise in a pair's cell. How it does was measured on
+    adult, support2 and heart_disease.
     """
     most, columns = settings.steps_for(plan.epsilon), len(plan.table.modelled)
     if len(plan.measure) == 1 or columns == 1 or not settings.enough:
@@ -104,7 +107,7 @@ def _codes(domain: FineDomain, apart: int) -> int:
 
 
 def spoken(seconds: float) -> str:
-    """A duration as coarse as it is known.
+    """A duration in words, rounded as coarsely as it is known.
 
     >>> spoken(3.2), spoken(70), spoken(1000), spoken(8000)
     ('a few seconds', 'about 1 minute', 'about 17 minutes', 'about 2.2 hours')

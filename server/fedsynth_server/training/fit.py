@@ -4,7 +4,7 @@ Full-batch Adam over all latents with a cosine schedule. Deterministic given the
 marginals and the library versions.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 import torch
@@ -49,17 +49,39 @@ def fit(
 ) -> float:
     """Train in place on the marginal loss alone, at most to its target; returns the final loss.
 
-    What the marginals say beyond the truth is noise, and a generator that follows them all the way
-    learns it: the discrepancy principle (Engl, Hanke & Neubauer 1996, "Regularization of inverse
-    problems", section 4.3) ends an iteration where its residual is what the noise explains.
+    The measured marginals differ from the true ones by noise, and a generator that is fitted to them
+    exactly learns this noise. The fit therefore ends at the target loss. The discrepancy principle
+    (Engl, Hanke & Neubauer 1996, "Regularization of inverse problems", section 4.3) ends an iteration
+    where its residual is what the noise explains.
     """
-    optimiser = torch.optim.Adam(generator.parameters(), lr=learning_rate)
+    return descend(
+        generator.parameters(),
+        lambda: marginal_loss.loss(generator.soft_rows()),
+        marginal_loss.target_loss,
+        steps,
+        learning_rate,
+        tick,
+        record,
+    )
+
+
+def descend(
+    parameters: Iterable[torch.nn.Parameter],
+    loss_now: Callable[[], torch.Tensor],
+    target_loss: float,
+    steps: int,
+    learning_rate: float,
+    tick: Tick | None = None,
+    record: Record | None = None,
+) -> float:
+    """Change the parameters until the loss is at its target; returns the final loss."""
+    optimiser = torch.optim.Adam(parameters, lr=learning_rate)
     schedule = CosineAnnealingLR(optimiser, steps)
     done = 0
     for step in range(steps):
         optimiser.zero_grad()
-        loss = marginal_loss.loss(generator.soft_rows())
-        if loss.item() <= marginal_loss.target_loss:
+        loss = loss_now()
+        if loss.item() <= target_loss:
             break
         loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
         optimiser.step()
@@ -72,7 +94,7 @@ def fit(
     if tick is not None and done < steps:
         tick(steps, steps)
     with torch.no_grad():
-        last = float(marginal_loss.loss(generator.soft_rows()))
+        last = float(loss_now())
     if record is not None:
         record(done, last)
     return last

@@ -19,10 +19,10 @@ import torch
 
 from fedsynth_common.networks import Discriminator, predictions
 
-FIRST_STEPS, FIRST_RATE = 600, 5e-3
-"""Adam steps on the generator's rows, and their rate, for both predictors before the first message."""
+FIRST_RATE = 5e-3
+"""Adam's rate on the generator's rows, for both predictors before the first message."""
 STEPS, RATE = 60, 2e-3
-"""The same for the generator's predictor after every message, because the generator has changed."""
+"""Adam steps of the generator's predictor after every message, because the generator has changed."""
 BATCH = 1024
 
 
@@ -49,7 +49,7 @@ class LogRatio:
         hidden: Sequence[int],
         rows: torch.Tensor,
         source: torch.Generator,
-        first_steps: int = FIRST_STEPS,
+        first_steps: int = 600,
     ) -> None:
         self.widths, self.source = list(widths), source
         self.generator_predictor = Discriminator(sum(widths), hidden)

@@ -1,4 +1,4 @@
-"""The marginal_loss: how far a generator's marginals are from the noisy ones, in units of their noise.
+"""The marginal loss: how far a generator's marginals are from the noisy ones, in units of their noise.
 
 For soft rows P (B, D) of the generator the expected pair marginals are the blocks of PᵀP / B (GEM:
 Liu, Vietri & Wu 2021). The loss is the mean over all measured cells of (expected - measured)² /
@@ -65,8 +65,9 @@ class MarginalLoss:
     def excess(self, soft: torch.Tensor) -> torch.Tensor:
         """The loss above the target in squared frequency: 1 for a residual of 1 in the pairs.
 
-        In units of the noise the loss grows with ε: at large ε its gradient would be much larger than
-        that of every other term, and an optimiser that scales by the gradient's size would hardly move.
+        In units of the noise the loss grows with ε. At large ε its gradient would therefore be much
+        larger than that of every other term. An optimiser that scales its steps by the size of the
+        gradient would then take very small steps for the other terms.
         Without pairs the one-way marginals count eightfold, because nothing else keeps the generator
         near the measured distribution then.
         """

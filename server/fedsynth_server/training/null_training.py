@@ -29,7 +29,7 @@ _ROWS = 512  # computed at once: more is no faster
 
 
 class NullTraining:
-    """Imagined sites whose records are the generator's rows."""
+    """Simulated sites whose records are the generator's rows."""
 
     def __init__(
         self,

@@ -57,7 +57,7 @@ def adversarial_rounds(
         return network
     rng, widths = np.random.default_rng(settings.seed + 2), network.shape.widths
     source = torch.Generator().manual_seed(settings.seed + 3)
-    log_ratio = LogRatio(widths, plan.hidden, _rows(network, rng), source)
+    log_ratio = LogRatio(widths, plan.hidden, _rows(network, rng), source, settings.predictor_steps)
     start = copy.deepcopy(log_ratio.record_predictor).cpu()
     null_training = NullTraining(start, plan, len(session.plan.sites), widths, source)
     adversary = Adversary(
@@ -127,7 +127,7 @@ def _round(
 
 
 def _note_verdict(recorder: Recorder, message: int, logits: torch.Tensor) -> None:
-    """What the averaged discriminator makes of the generator's rows (n,)."""
+    """The logit of the averaged discriminator for each of the generator's rows (n,)."""
     recorder.add(OUTPUT, message, torch.sigmoid(logits).mean().item())
     recorder.add(ACCURACY, message, (logits < 0).float().mean().item())
 

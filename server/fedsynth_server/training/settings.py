@@ -30,6 +30,9 @@ class TrainingSettings(BaseModel):
     fit_steps: int | None = Field(default=None, ge=1, description="default: by ε, see steps_for")
     enough: float = Field(default=0.4, ge=0, description="see target_loss_for; 0: take all steps")
     learning_rate: float = Field(default=1e-2, gt=0)
+    predictor_steps: int = Field(
+        default=600, ge=1, description="of both predictors, before the first message"
+    )
     adversarial_steps: int = Field(default=30, ge=0, description="generator steps per message")
     adversarial_batch: int = Field(default=2048, ge=2)
     adversarial_learning_rate: float = Field(default=5e-3, gt=0)
@@ -78,14 +81,15 @@ class TrainingSettings(BaseModel):
         """
         return self.steps_for(epsilon) // 3 if self.refit_steps is None else self.refit_steps
 
-    def target_loss_for(self, doubt: float) -> float:
+    def target_loss_for(self, expected_loss: float) -> float:
         """Loss at which a fit ends; measured on six tables (simulations/RESULTS.md).
 
         Args:
-            doubt: expected loss of the truth (`Denoised.doubt`); 0 without pairs.
+            expected_loss: the loss that the true distribution has (`Denoised.expected_loss`); 0
+                without pairs.
         """
-        goal = self.enough * doubt
-        return max(goal, NEGLIGIBLE) if goal > 0 else 0.0
+        target = self.enough * expected_loss
+        return max(target, NEGLIGIBLE) if target > 0 else 0.0
 
     def quick(self) -> Self:
         """The same settings with few steps, for smoke tests."""
@@ -94,6 +98,7 @@ class TrainingSettings(BaseModel):
                 "fit_steps": 60,
                 "refit_steps": 10,
                 "latents": 256,
+                "predictor_steps": 60,
                 "adversarial_steps": 2,
                 "adversarial_batch": 256,
             }

@@ -67,8 +67,8 @@ def naive_bayes(
         InputError: no target, a single column, a budget out of range, nothing to draw from, or a
             table that does not fit the schema.
     """
-    goal = schema.target_index
-    if goal is None or len(schema.modelled) < 2:
+    target = schema.target_index
+    if target is None or len(schema.modelled) < 2:
         raise InputError("naive Bayes needs a schema with a target and at least one other column")
     if sites < 1 or n < 0 or not len(train):
         raise InputError(
@@ -79,8 +79,8 @@ def naive_bayes(
     fine = encode(train, schema, extra="ignore").codes
     noise = _Noise(len(schema.modelled), epsilon, delta, sites, rng)
     book = _codebook(fine, schema, noise)
-    tables = _label_tables(book.apply(fine), book.widths, goal, noise)
-    return decode(book.to_fine(_draw(tables, goal, n, rng), rng), schema, rng)
+    tables = _label_tables(book.apply(fine), book.widths, target, noise)
+    return decode(book.to_fine(_draw(tables, target, n, rng), rng), schema, rng)
 
 
 class _Noise:
@@ -126,19 +126,19 @@ def _codebook(fine: UInt16Array, schema: Schema, noise: _Noise) -> Codebook:
 
 
 def _label_tables(
-    codes: UInt16Array, widths: tuple[int, ...], goal: int, noise: _Noise
+    codes: UInt16Array, widths: tuple[int, ...], target: int, noise: _Noise
 ) -> list[Int64Array]:
     """Noisy counts (labels x width) for every column but the target, in order."""
-    label = codes[:, goal].astype(np.int64)
+    label = codes[:, target].astype(np.int64)
     tables = []
     for j, width in enumerate(widths):
-        if j != goal:
-            flat = np.bincount(label * width + codes[:, j], minlength=widths[goal] * width)
-            tables.append(noise.add(flat, 1.0).reshape(widths[goal], width))
+        if j != target:
+            flat = np.bincount(label * width + codes[:, j], minlength=widths[target] * width)
+            tables.append(noise.add(flat, 1.0).reshape(widths[target], width))
     return tables
 
 
-def _draw(tables: list[Int64Array], goal: int, n: int, rng: np.random.Generator) -> UInt16Array:
+def _draw(tables: list[Int64Array], target: int, n: int, rng: np.random.Generator) -> UInt16Array:
     """Codes (n x d) from p(label) and p(column | label)."""
     # every table's row sums estimate the label counts; narrow tables carry the least noise
     weights = np.array([1 / table.shape[1] for table in tables])
@@ -146,7 +146,7 @@ def _draw(tables: list[Int64Array], goal: int, n: int, rng: np.random.Generator)
     totals = _norm_sub(np.average(sums, axis=0, weights=weights), None)
     labels = rng.choice(len(totals), size=n, p=totals / totals.sum())
     columns = [_given(table, totals, labels, rng) for table in tables]
-    columns.insert(goal, labels)
+    columns.insert(target, labels)
     return np.column_stack(columns).astype(np.uint16)
 
 
@@ -171,8 +171,8 @@ def _norm_sub(counts: Float64Array, total: float | None) -> Float64Array:
     >>> _norm_sub(np.array([8.0, 3.0, -1.0]), None).tolist()
     [7.5, 2.5, 0.0]
     """
-    goal = max(float(counts.sum()) if total is None else total, 1.0)
+    wanted = max(float(counts.sum()) if total is None else total, 1.0)
     ordered = np.sort(counts)[::-1]
-    surplus = (np.cumsum(ordered) - goal) / np.arange(1, len(counts) + 1)
+    surplus = (np.cumsum(ordered) - wanted) / np.arange(1, len(counts) + 1)
     kept = int(np.flatnonzero(ordered > surplus).max())
     return np.asarray(np.maximum(counts - surplus[kept], 0.0), dtype=np.float64)

@@ -7,14 +7,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from small_site import make_policy
 
-from fedsynth_client.identifiers.distinct_texts import DistinctTexts, K
-from fedsynth_client.identifiers.findings import Watch, findings
 from fedsynth_client.preflight.preflight import Inspection
 from fedsynth_client.records.person_keys import PersonKeys
 from fedsynth_client.records.records import load_records
 from fedsynth_client.records.sources import FrameSource
 from fedsynth_common.encoding import encode
 from fedsynth_common.errors import InputError
+from fedsynth_common.identifiers.distinct_texts import DistinctTexts, K
+from fedsynth_common.identifiers.findings import Watch, findings
 from fedsynth_common.privacy.randomness import SeededRandomness
 from fedsynth_common.schema import (
     BooleanColumn,

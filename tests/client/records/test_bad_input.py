@@ -97,7 +97,7 @@ FAULTS = {
     "repeated heading": (f"ward,{CANARY},{CANARY}\na,1,2\n", "two columns have the same heading"),
     "missing heading": ("ward,age\na,1\n", "column 'pulse': of the schema, but not in the table"),
     "extra heading": (f"ward,age,pulse,{CANARY}\na,1,2,3\n", "(columns number 4)"),
-    "empty heading": (f"ward,,pulse\n{CANARY},1,2\n", "column number 2 has no name"),
+    "empty heading": (f"ward,,pulse\n{CANARY},1,2\n", "not in the schema (columns number 2)"),
     "no heading": (f"{CANARY},1,2\n{GOOD}", "3 headings of the table are not in the schema"),
 }
 

@@ -36,6 +36,7 @@ patience = 0
 seed = {seed}
 fit_steps = 60
 latents = 256
+predictor_steps = 60
 adversarial_steps = 2
 adversarial_batch = 256
 """

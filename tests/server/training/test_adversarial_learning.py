@@ -48,7 +48,7 @@ def test_a_discriminator_teaches_dependence(variance):
     assert agreement(network, rng) < 0.45
     adversary = Adversary(network, marginal_loss.excess, ALONE, SETTINGS)
     source = torch.Generator().manual_seed(0)
-    log_ratio = LogRatio(WIDTHS, (32,), made(network, rng), source)
+    log_ratio = LogRatio(WIDTHS, (32,), made(network, rng), source, first_steps=200)
     log_ratio.record_predictor.requires_grad_(True)
     log_ratio.signal_share.fill_(1.0)
     optimiser = torch.optim.Adam(

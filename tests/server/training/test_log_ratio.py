@@ -18,8 +18,9 @@ def rows(agreeing, n=4_000, seed=0):
     return one_hot(np.stack([first, second, rng.integers(0, 2, n)], 1).astype(np.uint16), WIDTHS)
 
 
-def new_log_ratio(agreeing=0.0, seed=0):
-    log_ratio = LogRatio(WIDTHS, (16,), rows(agreeing), torch.Generator().manual_seed(seed))
+def new_log_ratio(agreeing=0.0, seed=0, steps=600):
+    source = torch.Generator().manual_seed(seed)
+    log_ratio = LogRatio(WIDTHS, (16,), rows(agreeing), source, steps)
     log_ratio.signal_share.fill_(1.0)
     return log_ratio
 
@@ -33,7 +34,8 @@ def test_both_start_with_what_the_generator_knows_and_no_verdict():
 
 
 def test_one_follows_the_generator_and_the_other_stays():
-    log_ratio, before = new_log_ratio(), flatten(new_log_ratio().record_predictor)
+    log_ratio = new_log_ratio()
+    before = flatten(log_ratio.record_predictor)
     for _ in range(20):
         log_ratio.follow(rows(0.9, seed=1))
     assert (flatten(log_ratio.record_predictor) == before).all()
@@ -59,11 +61,11 @@ def test_they_repeat_with_the_seed_alone():
     ends = []
     for global_seed in (1, 2):
         torch.manual_seed(global_seed)
-        log_ratio = new_log_ratio()
-        log_ratio.follow(rows(0.5))
+        log_ratio = new_log_ratio(steps=20)
+        log_ratio.follow(rows(0.5), steps=20)
         ends.append(flatten(log_ratio.generator_predictor))
     assert (ends[0] == ends[1]).all()
     assert not (
-        flatten(new_log_ratio(seed=1).generator_predictor)
-        == flatten(new_log_ratio().generator_predictor)
+        flatten(new_log_ratio(seed=1, steps=20).generator_predictor)
+        == flatten(new_log_ratio(steps=20).generator_predictor)
     ).all()

@@ -1,16 +1,16 @@
 """Records in a database: one SELECT, streamed, in a transaction that cannot write.
 
 PostgreSQL and SQLite, through SQLAlchemy (the extra `sql`, locks/sql.txt). PostgreSQL reads a
-single snapshot (REPEATABLE READ, READ ONLY) through a server-side cursor, so neither side holds the
-whole answer; SQLite opens the file in mode `ro`. A whole table is read in the order of its primary
-key: the same rows give the same codes each time.
+single snapshot (REPEATABLE READ, READ ONLY) through a server-side cursor, so that neither
+the server nor the vault holds the whole answer; SQLite opens the file in mode `ro`. A whole table is
+read in the order of its primary key: the same rows give the same codes each time.
 
-Every cell is read by itself, as its column is declared (`database_cells`): the driver turns none into
-a Python type of its own, and SQLAlchemy none into what it takes the column for.
+Every cell is read by itself, as its column is declared (`database_cells`). Neither the driver nor
+SQLAlchemy converts a cell to a Python type that it chooses.
 
-A password never stands in a configuration: the address may come from a closed file or a variable, or
-the driver finds the password itself (~/.pgpass). Errors tell what failed and the SQLSTATE, never
-the driver's text, which quotes cells.
+A password never stands in a configuration: the address may come from a file that is closed to other
+users or from a variable, or the driver finds the password itself (~/.pgpass). Errors tell what failed
+and the SQLSTATE, never the driver's text, which quotes cells.
 """
 
 from collections.abc import Iterator, Sequence
@@ -208,7 +208,7 @@ def _read_only(connection: "Connection") -> "Connection":
 
 
 def _as_printed(connection: "Connection") -> None:
-    """Have the server print cells in one way, whatever its settings, and the driver leave them so."""
+    """Make the server print cells in one way whatever its settings are; the driver converts none."""
     from psycopg.types.string import TextLoader
 
     driver: Any = connection.connection.driver_connection

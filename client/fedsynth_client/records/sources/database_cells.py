@@ -1,8 +1,8 @@
-"""What a database calls a column's cells, as cells that mean the same in every other source.
+"""Turns a database's cells into cells that mean the same as those of every other source.
 
-PostgreSQL hands over each cell as it prints it, and the column's declared type says how to read that:
-so no cell is beyond a Python type, and none can make the driver fail or change how another is read.
-SQLite has a type for every cell, whatever the column declares.
+PostgreSQL gives each cell as it prints it, and the column's declared type says how to read the text. So
+no cell is too large for a Python type, none can make the driver fail, and none changes how another is
+read. In SQLite every cell has a type of its own, whatever type the column declares.
 
 | PostgreSQL | becomes |
 |---|---|

@@ -1,8 +1,8 @@
 """Events in one table and persons in another, read as one table: each event with its person's columns.
 
 The columns of an event follow from that event and from the one row of its person. A person without
-events has nothing to say in a study of histories, and does not occur. The persons are held in memory
-as they are in their table; the events are read in pieces.
+events is left out, since a study of histories counts persons with events only. The persons are held in
+memory as they are in their table; the events are read in pieces.
 """
 
 from collections.abc import Iterator

@@ -13,7 +13,14 @@ import typer
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from fedsynth_common.cli.options import AsJson, Force, Quick, ResultFile
+from fedsynth_common.cli.options import (
+    AsJson,
+    DelimiterText,
+    EncodingText,
+    Force,
+    Quick,
+    ResultFile,
+)
 from fedsynth_common.durable import write_output
 from fedsynth_common.errors import InputError
 
@@ -54,6 +61,8 @@ def evaluate(
             "for several columns. By default these are all columns except the target."
         ),
     ] = None,
+    delimiter: DelimiterText = None,
+    encoding: EncodingText = None,
     epsilon: Annotated[
         float | None,
         typer.Option(min=0, help="The claimed ε. The membership attack tests whether it can hold."),
@@ -75,12 +84,15 @@ def evaluate(
     check_out(out, force)
     # imported here so that --help does not load pandas and scikit-learn
     from fedsynth_common.schema import Schema
-    from fedsynth_common.tables import read_table
+    from fedsynth_common.tables import dialect_of, read_table
     from fedsynth_release.evaluation import evaluate_table
     from fedsynth_release.evaluation.summary import show
 
     public = Schema.load(schema)
-    train, test, published = (read_table(path) for path in (real, holdout, synthetic))
+    train, test, published = (
+        read_table(path, dialect_of(path, delimiter if path != synthetic else None, encoding))
+        for path in (real, holdout, synthetic)
+    )
     with progress() as say:
         result = evaluate_table(
             train,

@@ -55,7 +55,8 @@ def sample(
         typer.Option(
             metavar="COLUMN[=VALUE:SHARE,...]",
             help="Change the shares of a column's categories. With COLUMN alone all categories get "
-            "equal shares.",
+            "equal shares. Shares that sum to less than 1 leave the rest to the other categories, as "
+            "they are drawn.",
         ),
     ] = None,
     seed: Annotated[

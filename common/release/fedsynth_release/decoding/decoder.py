@@ -17,13 +17,14 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from fedsynth_common.array_types import Int64Array, UInt16Array
+from fedsynth_common.array_types import BoolArray, Int64Array, UInt16Array
 from fedsynth_common.encoding.values import series_of
 from fedsynth_common.errors import InputError
 from fedsynth_common.schema.columns import BooleanColumn, CategoricalColumn, ModelledColumn
 from fedsynth_common.schema.domain import MISSING, FineDomain, domain_of
 from fedsynth_common.schema.schema import Schema
 from fedsynth_common.schema.tick_set import TickSet, leaf_values
+from fedsynth_common.tables import as_number
 from fedsynth_release.decoding.cell_ticks import CellTicks
 
 
@@ -99,5 +100,25 @@ def column_of(values: Int64Array, column: ModelledColumn) -> pd.Series:
         labels = domain_of(column).labels
         texts = pa.array([*labels, None], type=pa.large_string())
         cells = texts.take(pa.array(np.where(missing, len(labels), values)))
-        return pd.Series(pd.array(cells, dtype="str"))  # Arrow's take, not a Python text per cell
+        series = pd.Series(pd.array(cells, dtype="str"))  # Arrow's take, not a Python text per cell
+        return series if column.stored_as is None else _stored(series, values, missing, column)
     return series_of(np.where(missing, 0, values), missing, column)
+
+
+def _stored(
+    texts: pd.Series,
+    values: Int64Array,
+    missing: BoolArray,
+    column: CategoricalColumn | BooleanColumn,
+) -> pd.Series:
+    """The labels in the type that the schema names; nullable columns in pandas' nullable types."""
+    if isinstance(column, BooleanColumn):
+        flags = (values == 1) & ~missing
+        return pd.Series(pd.arrays.BooleanArray(flags, missing) if column.nullable else flags)
+    if column.stored_as == "category":
+        kind = pd.CategoricalDtype(list(domain_of(column).labels), ordered=column.ordered)
+        return texts.astype(kind)
+    if column.stored_as == "number":
+        return pd.Series(as_number(texts))
+    whole = np.where(missing, 0, as_number(texts)).astype(np.int64)
+    return pd.Series(pd.arrays.IntegerArray(whole, missing) if column.nullable else whole)

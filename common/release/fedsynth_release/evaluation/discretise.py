@@ -28,9 +28,10 @@ import pandas as pd
 
 from fedsynth_common.array_types import Float64Array, Int64Array
 from fedsynth_common.encoding.values import as_ordinal
+from fedsynth_common.encoding.written import without_marks
 from fedsynth_common.errors import InputError
 from fedsynth_common.schema import BooleanColumn, CategoricalColumn, ModelledColumn, Schema
-from fedsynth_common.schema.columns import OTHER
+from fedsynth_common.schema.columns import OTHER, other_among
 from fedsynth_common.tables import as_text
 
 
@@ -49,7 +50,7 @@ def named_levels(column: ModelledColumn) -> tuple[str, ...]:
     know.
     """
     if isinstance(column, CategoricalColumn):
-        return (*column.categories, *(() if OTHER in column.categories else (OTHER,)))
+        return (*column.categories, *(() if other_among(column.categories) else (OTHER,)))
     if isinstance(column, BooleanColumn):
         return (column.false, column.true)
     return ()
@@ -66,10 +67,11 @@ def numbers(cells: pd.Series, column: ModelledColumn) -> Float64Array:
 def level_codes(cells: pd.Series, column: ModelledColumn) -> Int64Array:
     """The index of each cell in `named_levels`; a missing cell has -1."""
     levels = named_levels(column)
-    text = as_text(cells)
+    text = as_text(without_marks(cells, column))
     codes = np.asarray(pd.Index(levels).get_indexer(pd.Index(text)), dtype=np.int64)
     if isinstance(column, CategoricalColumn):
-        codes[(codes < 0) & text.notna().to_numpy()] = levels.index(OTHER)
+        unknown = (codes < 0) & text.notna().to_numpy()
+        codes[unknown] = levels.index(other_among(levels) or OTHER)
     return codes
 
 

@@ -62,13 +62,13 @@ def evaluate(
     levels = Discretiser.fit(schema, train)
     real, other = levels.transform(train), levels.transform(synthetic)
     questions = default_targets(schema, train) if targets is None else targets
-    goal = schema.target
+    target = schema.target
     return Scorecard(
         tvd_1=tvd(real, other, ways=1),
         tvd_2=tvd(real, other, ways=2),
         tvd_3=tvd(real, other, ways=3),
         mean_auc=mean_auc(synthetic, test, schema, questions),
-        target_auc_boosting=tstr(synthetic, test, schema, goal, "boosting") if goal else None,
-        target_auc_logistic=tstr(synthetic, test, schema, goal, "logistic") if goal else None,
+        target_auc_boosting=tstr(synthetic, test, schema, target, "boosting") if target else None,
+        target_auc_logistic=tstr(synthetic, test, schema, target, "logistic") if target else None,
         detection_auc=detection_auc(test, synthetic, schema),
     )

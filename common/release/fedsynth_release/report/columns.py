@@ -24,6 +24,7 @@ from fedsynth_release.report.judgements import (
     Light,
     measured_relations,
     measured_values,
+    other_share,
     relations_of,
     values_of,
     worst,
@@ -57,7 +58,7 @@ def column_views(
     Raises:
         InputError: the evaluation is about other columns than the generator.
     """
-    modelled = generator.schema.modelled
+    modelled = generator.model_schema.modelled
     names = [column.name for column in modelled]
     if evaluation and [c.name for c in evaluation.fidelity.columns] != names:
         raise InputError(
@@ -84,6 +85,7 @@ def column_views(
                 Judgement("unknown", "there are no measurements to compare the column with"),
             )
         bars = _with_fewer_bars(bars)
+        judgements = (*judgements, other_share(_share_of_other(column, generator, j, shares[j])))
         views.append(
             ColumnView(
                 anchor=f"column-{j}",
@@ -91,7 +93,7 @@ def column_views(
                 kind=column.kind,
                 description=column.description,
                 light=worst(*judgements),
-                reasons=tuple(judgement.reason for judgement in judgements),
+                reasons=tuple(judgement.reason for judgement in judgements if judgement.reason),
                 overlay=bars,
                 plot=overlay(column.name, bars),
             )
@@ -99,9 +101,20 @@ def column_views(
     return views
 
 
+def _share_of_other(
+    column: ModelledColumn, generator: Generator, index: int, shares: Float64Array
+) -> float:
+    """The share of drawn records whose text the schema does not list; 0 where it lists all."""
+    other = domain_of(column).other
+    if other is None or len(domain_of(column).labels) == 1:
+        return 0.0
+    view = generator.codebook.views[index]
+    return float(shares[view[other]]) if (view == view[other]).sum() == 1 else 0.0
+
+
 def generator_shares(generator: Generator) -> list[Float64Array]:
     """For each column, the exact frequencies of the generator's codes."""
-    return [table.mean(axis=0) for table in column_probabilities(generator.network)]
+    return [table.mean(axis=0) for table in column_probabilities(generator.mixture)]
 
 
 def code_labels(column: ModelledColumn, view: UInt16Array) -> list[str]:

@@ -9,6 +9,7 @@ study:
 | distance of one column, or mean over columns | <= 0.05, or as other real rows | <= 0.15 | poor |
 | relations of a column: share of their strength that is kept | >= 75 % | >= 40 % | poor |
 | a figure between floor and ceiling | >= 60 % of the way | >= 25 % | poor |
+| share of `other` in a column | <= 20 % | - | poor |
 | detection AUC | <= 0.6 | <= 0.85 | poor |
 | an attack on membership or attributes | not above its control | - | poor |
 
@@ -29,6 +30,7 @@ ORDER: tuple[Light, ...] = ("unknown", "good", "fair", "poor")
 NEAR, FAR = 0.05, 0.15
 KEPT, PARTLY = 0.75, 0.40
 MOST, SOME = 0.60, 0.25
+MOST_OTHER = 0.20
 HIDDEN, VISIBLE = 0.60, 0.85
 STRONG = 0.1
 """Associations of the real table below this value are not counted as relations."""
@@ -76,6 +78,17 @@ def values_of(column: ColumnFidelity) -> Judgement:
         f"values: the distance from the real records is {column.tvd:.3f}; "
         f"other real records have {column.tvd_ceiling:.3f}",
     )
+
+
+def other_share(share: float) -> Judgement:
+    """Whether a column is more than a fifth `other`, so that drawn records say little about it."""
+    if share <= MOST_OTHER:
+        return Judgement("unknown", "")
+    reason = (
+        f"other: {share:.0%} of the records have a text that the schema does not list, so the column "
+        "says little; list more categories"
+    )
+    return Judgement("poor", reason)
 
 
 def relations_of(index: int, pairs: PairFidelity) -> Judgement:

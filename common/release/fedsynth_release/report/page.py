@@ -96,7 +96,7 @@ def render(
 
 
 def _names(generator: Generator) -> tuple[str, ...]:
-    return tuple(column.name for column in generator.schema.modelled)
+    return tuple(column.name for column in generator.model_schema.modelled)
 
 
 def _facts(sources: _Sources) -> dict[str, object]:
@@ -115,6 +115,7 @@ def _facts(sources: _Sources) -> dict[str, object]:
         "measured": measured,
         "reference": _reference(evaluation, measured),
         "columns": views,
+        "unmodelled": generator.schema.unmodelled,
         "counts": _counts(views),
         "fidelity": sections.fidelity_rows(evaluation) if evaluation else [],
         "utility": sections.utility_rows(evaluation.utility) if evaluation else [],

@@ -28,6 +28,7 @@ from fedsynth_common.array_types import BoolArray, Float64Array, Int64Array
 from fedsynth_common.encoding.encoder import check_columns, encode_column
 from fedsynth_common.encoding.values import text_of
 from fedsynth_common.encoding.violations import values_of
+from fedsynth_common.encoding.written import without_marks
 from fedsynth_common.errors import InputError
 from fedsynth_common.schema import (
     BooleanColumn,
@@ -42,6 +43,7 @@ from fedsynth_common.schema.rule_compiler import compile_rules
 from fedsynth_common.tables import as_number, as_text, factorise
 from fedsynth_release.generator_network import GeneratorNetwork
 from fedsynth_release.sampling.combinations import JointColumns, cells_of_values
+from fedsynth_release.sampling.conditions import listed_names
 from fedsynth_release.sampling.rule_repair import keep_rules
 from fedsynth_release.sampling.sampler import Sampler
 
@@ -85,12 +87,13 @@ def given_values(frame: pd.DataFrame, schema: Schema) -> tuple[list[Int64Array],
     for place, column in enumerate(schema.modelled):
         if column.name not in frame:
             continue
-        rows = np.flatnonzero(factorise(frame[column.name])[0] >= 0)
-        cells = frame[column.name].iloc[rows]
+        read = without_marks(frame[column.name], column)
+        rows = np.flatnonzero(factorise(read)[0] >= 0)
+        cells = read.iloc[rows]
         _, repairs = encode_column(cells, column)
-        wrong = repairs.clamped + repairs.rounded + repairs.unparsable
-        if wrong:
-            raise InputError(f"column {column.name!r}: {wrong} given cell(s) {_fault(column)}")
+        if repairs.total:  # a typing error is no `other`, as in a condition
+            fault = f"{repairs.total} given cell(s) {_fault(column)}"
+            raise InputError(f"column {column.name!r}: {fault}")
         given[place][rows] = values_of(cells, column)
         fixed[rows, place] = True
     return given, fixed
@@ -224,7 +227,8 @@ def draw_latents(
 def _fault(column: ModelledColumn) -> str:
     """What is wrong with a given cell that does not fit its column, and what is expected."""
     if isinstance(column, CategoricalColumn | BooleanColumn):
-        return "do not fit the schema"
+        listed = listed_names(domain_of(column).labels)
+        return f"are not among the categories of the schema; expected one of {listed}"
     domain = domain_of(column)
     ends = f"from {text_of(int(domain.ticks[0]), column)} to "
     ends += text_of(int(domain.ticks[-1]) - 1, column)

@@ -146,7 +146,7 @@ def _beyond(
 
 
 def _numbers(condition: Condition, column: OrderedColumn, domain: FineDomain) -> ConditionSet:
-    low, high = int(domain.ticks[0]), int(domain.ticks[-1])
+    low, high = domain.reach
     missing = _wants_missing(condition, domain)
     every = TickSet([low], [low if missing else high])
     values = [_in_ticks(condition, value, column) for value in condition.values]

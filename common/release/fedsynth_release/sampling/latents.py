@@ -11,7 +11,7 @@ either case.
 
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Self
+from typing import Protocol, Self
 
 import numpy as np
 import torch
@@ -24,9 +24,25 @@ from fedsynth_common.array_types import (
     UInt16Array,
     UInt64Array,
 )
-from fedsynth_release.generator_network import GeneratorNetwork
 
 BELOW_ONE = np.nextafter(np.float32(1.0), np.float32(0.0))
+
+
+class _HasWidths(Protocol):
+    @property
+    def widths(self) -> tuple[int, ...]:
+        """The codes of each column."""
+
+
+class SoftNetwork(Protocol):
+    """What is drawn from: probabilities of the codes of columns that are independent given z."""
+
+    @property
+    def shape(self) -> _HasWidths:
+        """Its `widths` are the codes of each column."""
+
+    def soft_rows(self) -> torch.Tensor:
+        """Probabilities of all codes given each latent, (latents, sum of the widths)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,7 +146,7 @@ def cumulative(weights: Float64Array) -> Float64Array:
     return np.asarray(np.where(ends > 0, sums / np.where(ends > 0, ends, 1.0), 1.0))
 
 
-def column_probabilities(network: GeneratorNetwork) -> list[Float64Array]:
+def column_probabilities(network: SoftNetwork) -> list[Float64Array]:
     """Per column the probabilities of its codes given each latent: (latents, width)."""
     with torch.no_grad():
         soft = network.soft_rows().double().cpu().numpy()
@@ -138,7 +154,7 @@ def column_probabilities(network: GeneratorNetwork) -> list[Float64Array]:
     return [soft[:, start:end] for start, end in pairwise(starts)]
 
 
-def cumulative_tables(network: GeneratorNetwork) -> list[Float32Array]:
+def cumulative_tables(network: SoftNetwork) -> list[Float32Array]:
     """Per column the cumulative probabilities of its codes given each latent: (latents, width)."""
     tables = []
     for soft in column_probabilities(network):

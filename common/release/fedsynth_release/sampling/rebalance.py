@@ -1,11 +1,13 @@
 """Draws records in which one column's categories have other shares than in the generator.
 
 `sex` gives the same share to every category that the generator can draw. `sex=F:0.7,M:0.3` sets the
-shares. They can be any positive numbers, which are scaled to sum to 1; a category that is not named
-is not drawn. The records of a category are drawn under the condition `column = category`, so their
-other columns have the generator's distribution given that category. The number of records of each
-category is exact up to one record (largest remainder), and the records are shuffled. The shares of
-other columns change too, so use such records to train and test software, and not to count anything.
+shares. If they sum to 1, a category that is not named is not drawn. If they sum to less, the rest
+is shared among the other categories as the generator draws them. More than 1 is refused, and so is
+less if no category is left for the rest. The records of a category are drawn under the condition
+`column = category`, so their other columns have the generator's distribution given it. The number
+of records of each category is exact up to one record (largest remainder), and the records are
+shuffled. The shares of other columns change too, so use such records to train and test software,
+and not to count anything.
 """
 
 import csv
@@ -23,6 +25,7 @@ from fedsynth_release.generator_network import GeneratorNetwork
 from fedsynth_release.sampling.conditions import Condition
 from fedsynth_release.sampling.sampler import Sampler, Where
 
+_EXACT = 1e-6
 Draw = Callable[[int, np.random.Generator], pd.DataFrame]
 
 
@@ -59,6 +62,7 @@ class Rebalance:
             shares[value] = _share(text, number)
         if len(text) > len(name) and not shares:
             raise InputError(f"--rebalance {text!r}: expected value:share,... after '='")
+        _check_sum(text, shares, [label for label in labels if label not in shares])
         return cls(name, shares)
 
     def drawer(self, sampler: Sampler, network: GeneratorNetwork, where: Where) -> Draw:
@@ -79,6 +83,11 @@ class Rebalance:
                     raise
                 continue  # equal shares are of what there is
             shares.append(self.shares.get(value, 1.0))
+        rest = 1 - sum(self.shares.values())
+        if self.shares and rest > _EXACT:  # the other categories as they are drawn
+            listed = Condition(self.column, "not in", tuple(self.shares))
+            samplers.append(sampler.conditioned(network, (*conditions, listed)))
+            shares.append(rest)
         if not samplers:
             raise InputError(f"--rebalance {self.column!r}: no category can be drawn")
         wanted_shares = np.array(shares) / sum(shares)
@@ -103,6 +112,19 @@ def dealt(rows: int, shares: Float64Array) -> Int64Array:
     most = np.argsort(counts - exact, kind="stable")[: rows - int(counts.sum())]
     counts[most] += 1
     return counts
+
+
+def _check_sum(text: str, shares: Mapping[str, float], others: list[str]) -> None:
+    """Refuse shares of more than 1 together, and of less where no other category is left.
+
+    Raises:
+        InputError: saying what they sum to.
+    """
+    total = sum(shares.values())
+    if shares and (total > 1 + _EXACT or (total < 1 - _EXACT and not others)):
+        fault = f"the shares sum to {total:g}; expected 1"
+        hint = ", or less: the rest is then shared as drawn" if others else ""
+        raise InputError(f"--rebalance {text!r}: {fault}{hint}")
 
 
 def _share(text: str, number: str) -> float:

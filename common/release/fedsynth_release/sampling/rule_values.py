@@ -99,7 +99,7 @@ def _interval(
     orders = [form for form in component.forms if isinstance(form, CompiledInequality)]
     low, high = {}, {}
     for other in {place, *(p for form in orders for p in form.places)}:
-        first, stop = _range(domain_of(sampler.schema.modelled[other]))
+        first, stop = domain_of(sampler.schema.modelled[other]).reach
         absent = known[other] & (here[other] == MISSING)
         low[other] = np.where(known[other], here[other], first)
         high[other] = np.where(known[other], here[other], stop - 1)
@@ -120,12 +120,6 @@ def _times(bound: Int64Array, unit: int) -> Int64Array:
     return np.where(far, bound, np.where(far, 0, bound) * unit)
 
 
-def _range(domain: FineDomain) -> tuple[int, int]:
-    if domain.ordered:
-        return int(domain.ticks[0]), int(domain.ticks[-1])
-    return 0, len(domain.labels)
-
-
 def _patterns(
     component: RuleComponent,
     place: int,
@@ -139,7 +133,7 @@ def _patterns(
         For each row a number with one bit per implication that binds it; and, for each number that
         occurs, the allowed values and whether the cell may be missing.
     """
-    first, stop = _range(domain)
+    first, stop = domain.reach
     every = (TickSet([first], [stop]), domain.missing is not None)
     binding: list[tuple[BoolArray, tuple[TickSet, bool]]] = []
     for form in component.forms:

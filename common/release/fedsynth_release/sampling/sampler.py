@@ -32,11 +32,11 @@ from fedsynth_common.schema.tick_set import TickSet, leaf_values
 from fedsynth_release.decoding import Codebook
 from fedsynth_release.decoding.codebook import group_totals
 from fedsynth_release.decoding.decoder import column_of, values_of_cells
-from fedsynth_release.generator_network import GeneratorNetwork
 from fedsynth_release.sampling.combinations import JointColumns, joint_columns_of
 from fedsynth_release.sampling.condition_sets import ConditionSet, condition_sets
 from fedsynth_release.sampling.conditions import Condition
 from fedsynth_release.sampling.latents import (
+    SoftNetwork,
     codes_given,
     column_probabilities,
     cumulative,
@@ -77,7 +77,7 @@ class Sampler:
     probability: float = 1.0
 
     @classmethod
-    def of(cls, network: GeneratorNetwork, codebook: Codebook, schema: Schema) -> Self:
+    def of(cls, network: SoftNetwork, codebook: Codebook, schema: Schema) -> Self:
         """The sampler of a generator, without conditions.
 
         Raises:
@@ -93,11 +93,15 @@ class Sampler:
 
     def frame(self, rows: int, rng: np.random.Generator) -> pd.DataFrame:
         """A table of `rows` records."""
+        return self.table(self.rows(rows, rng)[1])
+
+    def rows(self, rows: int, rng: np.random.Generator) -> tuple[Int64Array, list[Int64Array]]:
+        """Latents of `rows` records (rows,), and the values of each modelled column."""
         weights = len(self.tables[0]) if self.latents is None else self.latents
         latent = spread_latents(rows, rng, weights)
         values = self.values(latent, rng)
         keep_rules(self, values, latent, rng)
-        return self.table(values)
+        return latent, values
 
     def values(self, latent: Int64Array, rng: np.random.Generator) -> list[Int64Array]:
         """Draw values of all columns given latents.
@@ -149,7 +153,7 @@ class Sampler:
         code = mean[self.codebook.views[place]] * self.codebook.shapes[place]
         return np.asarray(code + 1e-9 * (code > 0))
 
-    def conditioned(self, network: GeneratorNetwork, where: Where) -> "Sampler":
+    def conditioned(self, network: SoftNetwork, where: Where) -> "Sampler":
         """A sampler of the records that meet all conditions.
 
         Raises:

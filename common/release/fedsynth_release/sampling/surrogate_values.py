@@ -9,7 +9,7 @@ constant memory and look random. If a pattern has more than 2**62 texts, only th
 are made unique.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from math import prod
 
 import numpy as np
@@ -34,17 +34,24 @@ _ENDS = ("bor", "den", "kin", "lan", "mar", "nek", "ris", "sen", "tov", "van", "
 class Surrogates:
     """The made-up columns of one run of drawing."""
 
-    def __init__(self, schema: Schema, rows: int, rng: np.random.Generator) -> None:
-        """Plan a run of `rows` records.
+    def __init__(
+        self,
+        schema: Schema,
+        rows: int,
+        rng: np.random.Generator,
+        names: Collection[str] | None = None,
+    ) -> None:
+        """Plan a run of `rows` records; `names` are the columns to make up, by default all.
 
         Raises:
             InputError: the pattern of a unique column allows fewer texts than there are rows.
         """
         self.schema, self._rng = schema, rng
         named = {rule.column for rule in schema.rules if isinstance(rule, Unique)}
-        self._makers: dict[str, Callable[[int, int], list[str]]] = {
+        self._makers: dict[str, Callable[[int, int], list[str] | list[None]]] = {
             column.name: self._maker(column, rows, column.unique or column.name in named)
             for column in schema.surrogates
+            if names is None or column.name in names
         }
 
     def added(self, frame: pd.DataFrame, start: int) -> pd.DataFrame:
@@ -64,11 +71,13 @@ class Surrogates:
 
     def _maker(
         self, column: IdColumn | TextColumn, rows: int, unique: bool
-    ) -> Callable[[int, int], list[str]]:
+    ) -> Callable[[int, int], list[str] | list[None]]:
         if column.provider == "sequence":
             return lambda start, count: [str(start + i + 1) for i in range(count)]
         if column.provider == "uuid":
             return lambda start, count: self._uuids(count)
+        if column.provider == "empty":
+            return lambda start, count: [None] * count
         if column.provider == "name":
             return lambda start, count: self._names(count)
         pattern = Pattern.parse(column.pattern or _PATTERNS[column.provider or ""])

@@ -13,7 +13,7 @@ from fedsynth_common.limits import MAX_PLAN_BYTES, MAX_STATEMENT_BYTES, read_lim
 from fedsynth_common.privacy import PrivacyError
 from fedsynth_common.privacy.accounting import ROUNDING, epsilon
 from fedsynth_common.protocol.plan import Plan
-from fedsynth_common.schema import Schema
+from fedsynth_common.schema import Schema, history_schema
 from fedsynth_release.generator_files import (
     CARD,
     DIGESTED,
@@ -81,7 +81,11 @@ def _measurement_fault(folder: Path, schema: Schema) -> str:
     except InputError:
         return "cannot be read as measurements"
     named = [column.name for column in measured.columns]
-    return "" if named == [c.name for c in schema.modelled] else f"not the columns of {SCHEMA}"
+    return (
+        ""
+        if named == [c.name for c in history_schema(schema).modelled]
+        else f"not the columns of {SCHEMA}"
+    )
 
 
 def _card_fault(path: Path, card: str) -> str:

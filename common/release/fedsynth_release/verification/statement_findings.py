@@ -77,6 +77,10 @@ def site_list_findings(statement: PrivacyStatement, plan: Plan) -> Iterator[Find
         if cost.receipt_key and holder != cost.site:
             field = f"sites[{cost.site}].receipt_key"
             yield Finding(file=STATEMENT, field=field, problem=f"is also the key of {holder}")
+        planned = plan.secure_sum.receipt_keys.get(cost.site) if plan.secure_sum else None
+        if planned and cost.receipt_key and cost.receipt_key.lower() != planned:
+            field = f"sites[{cost.site}].receipt_key"
+            yield Finding(file=STATEMENT, field=field, problem=f"is not the one that {PLAN} names")
 
 
 def statement_findings(stated: PrivacyStatement, again: PrivacyStatement) -> Iterator[Finding]:

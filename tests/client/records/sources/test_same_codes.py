@@ -17,10 +17,10 @@ from mixed_table import NAMES, SCHEMA, csv_text, rows
 
 from fedsynth_client.records.records import load_records
 from fedsynth_client.records.sources import DatabaseSource, FileSource, FolderSource, open_source
+from fedsynth_common.drafting.draft import draft_schema
 from fedsynth_common.encoding import encode
 from fedsynth_common.errors import FedsynthError, InputError
 from fedsynth_common.privacy.randomness import SeededRandomness
-from fedsynth_common.schema.draft import draft_schema
 from fedsynth_common.tables import Dialect, as_text, read_table
 
 sqlalchemy = pytest.importorskip("sqlalchemy", reason="the extra fedsynth-client[sql]")

@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from fedsynth_client.identifiers.check_digits import (
+from fedsynth_common.identifiers.check_digits import (
     is_ahv,
     is_card_number,
     is_codice_fiscale,

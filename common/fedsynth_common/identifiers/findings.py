@@ -21,11 +21,11 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from fedsynth_client.identifiers.check_digits import REGISTERS
-from fedsynth_client.identifiers.distinct_texts import DistinctTexts
-from fedsynth_client.identifiers.given_names import holds_given_name
-from fedsynth_client.identifiers.headings import names_a_person
-from fedsynth_client.identifiers.patterns import HAS_DIGITS, PATTERNS
+from fedsynth_common.identifiers.check_digits import REGISTERS
+from fedsynth_common.identifiers.distinct_texts import DistinctTexts
+from fedsynth_common.identifiers.given_names import holds_given_name
+from fedsynth_common.identifiers.headings import names_a_person
+from fedsynth_common.identifiers.patterns import HAS_DIGITS, PATTERNS
 from fedsynth_common.schema.columns import BooleanColumn, CategoricalColumn, ModelledColumn
 from fedsynth_common.tables import factorise
 
@@ -104,30 +104,49 @@ class Watch:
         findings += [Finding(kind, "schema", n) for kind, n in declared.items()]
         seen = _beyond_chance(self._looks, self._examined)
         findings += [Finding(kind, "table", min(n, self._texts.count)) for kind, n in seen.items()]
-        return (*findings, *self._wordy())
-
-    def _wordy(self) -> list[Finding]:
-        """Free text, or a text of its own for nearly every record."""
-        count = self._texts.count
-        if count <= FEW:
-            return []
-        if self._texts.median_length >= LONG_TEXT and count > self._present / 10:
-            return [Finding("free text", "table", count)]
-        if count > NEARLY_ALL * self._present:
-            return [Finding("a text of its own for nearly every record", "table", count)]
-        return []
+        return (*findings, *_wordy(self._texts.count, self._texts.median_length, self._present))
 
     def _registers(self) -> list[Finding]:
-        """Whole numbers of nine digits or more, nearly all distinct or with valid check digits."""
-        count = self._texts.count
-        if count <= FEW:
-            return []
-        kinds = [kind for kind, n in self._looks.items() if n > NEARLY_ALL * self._examined]
-        if kinds:
-            return [Finding(kind, "table", count) for kind in kinds]
-        if count > NEARLY_ALL**2 * self._present:
-            return [Finding("long numbers, nearly all distinct,", "table", count)]
+        return _long_numbers(self._looks, self._examined, self._texts.count, self._present)
+
+
+def texts_look_like(texts: Sequence[str], count: int, present: int) -> list[Finding]:
+    """The findings of distinct texts (or a sample of them), of which there are `count`."""
+    seen = _beyond_chance(_matches(texts), len(texts))
+    found = [Finding(kind, "table", n) for kind, n in seen.items()]
+    lengths = [len(text) for text in texts]
+    return found + _wordy(count, float(np.median(lengths)) if lengths else 0.0, present)
+
+
+def numbers_look_like(texts: Sequence[str], count: int, present: int) -> list[Finding]:
+    """The same of a column of numbers: only whole numbers of nine digits or more are looked at."""
+    long = [text for text in texts if text.isdigit() and len(text) >= REGISTER_DIGITS]
+    if 2 * len(long) < len(texts):
         return []
+    return _long_numbers(_register_matches(long), len(long), count, present)
+
+
+def _wordy(count: int, median_length: float, present: int) -> list[Finding]:
+    """Free text, or a text of its own for nearly every record."""
+    if count <= FEW:
+        return []
+    if median_length >= LONG_TEXT and count > present / 10:
+        return [Finding("free text", "table", count)]
+    if count > NEARLY_ALL * present:
+        return [Finding("a text of its own for nearly every record", "table", count)]
+    return []
+
+
+def _long_numbers(looks: Counter[str], examined: int, count: int, present: int) -> list[Finding]:
+    """Whole numbers of nine digits or more, nearly all distinct or with valid check digits."""
+    if count <= FEW:
+        return []
+    kinds = [kind for kind, n in looks.items() if n > NEARLY_ALL * examined]
+    if kinds:
+        return [Finding(kind, "table", count) for kind in kinds]
+    if count > NEARLY_ALL**2 * present:
+        return [Finding("long numbers, nearly all distinct,", "table", count)]
+    return []
 
 
 def _labels(column: CategoricalColumn | BooleanColumn) -> Sequence[str]:

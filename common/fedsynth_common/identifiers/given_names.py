@@ -1,9 +1,9 @@
 """Whether a text holds a common given name beside another name: "Mario Rossi", "MÜLLER, Anna".
 
-Names have no form, so this is a list: the given names that are most frequent in the official birth
-statistics of English, Italian, German and French speaking countries, several generations of them. A
-name by itself says nothing ("Rose", "Martin"): another capitalised word must stand beside it, and the
-text may hold no more than four words. What is not listed is not found.
+No pattern describes a name, so this module has a list: the given names that are most frequent in the
+official birth statistics of English, Italian, German and French speaking countries, several generations
+of them. A name by itself says nothing ("Rose", "Martin"): another capitalised word must stand beside
+it, and the text may hold no more than four words. A name that is not listed is not found.
 """
 
 import re

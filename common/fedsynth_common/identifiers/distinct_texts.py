@@ -1,9 +1,9 @@
 """Counts distinct texts of a column that comes in chunks, with bounded memory.
 
 The K smallest 64-bit hashes of all texts are kept (K minimum values: Bar-Yossef et al., RANDOM 2002;
-Beyer et al., SIGMOD 2007). With fewer than K texts the count is exact; beyond, the K-th smallest hash
-lies at about K / count of the range, and (K - 1) / that share estimates the count with a relative error
-of 1 / sqrt(K - 2): 0.4 percent for K = 65,536.
+Beyer et al., SIGMOD 2007). With fewer than K texts the count is exact; with more, the K-th smallest
+hash lies at a share of about K / count of the range. (K - 1) / share therefore estimates the count, with
+a relative error of 1 / sqrt(K - 2): 0.4 percent for K = 65,536.
 """
 
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ from fedsynth_common.array_types import UInt64Array
 
 K = 1 << 16
 _RANGE = 2.0**64
-_LONGEST = 200  # lengths beyond count as this
+_LONGEST = 200  # longer texts count as if they had this length
 
 
 class DistinctTexts:

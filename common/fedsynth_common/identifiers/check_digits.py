@@ -105,4 +105,4 @@ REGISTERS: tuple[tuple[str, range, Callable[[str], bool]], ...] = (
     ("French social security numbers", range(15, 16), is_nir),
     ("Swiss AHV numbers", range(13, 14), is_ahv),
 )
-"""What a column of bare numbers may be, with how many digits: by chance one number in ten or fewer."""
+"""Registers with numbers of digits alone, and their lengths; at most one random number in ten fits."""

@@ -5,9 +5,9 @@ import random
 import pandas as pd
 import pytest
 
-from fedsynth_client.identifiers.check_digits import is_german_tax_id
-from fedsynth_client.identifiers.findings import findings
-from fedsynth_client.identifiers.headings import names_a_person
+from fedsynth_common.identifiers.check_digits import is_german_tax_id
+from fedsynth_common.identifiers.findings import findings
+from fedsynth_common.identifiers.headings import names_a_person
 from fedsynth_common.schema import CategoricalColumn, IntegerColumn
 
 RNG = random.Random(0)

@@ -1,0 +1,7 @@
+"""Proposes a schema from a table. A draft is NOT private, and a person must review it.
+
+`draft.py` is the entrance. It reads a table once (`tally.py`), decides what each column is
+(`persons.py`, `moments.py`, `numbers.py`, `categories.py`), and looks for rules (`rules.py`). Every
+decision that a reader should know of becomes a note (`notes.py`). All inference happens here, and
+none when records are encoded: what was inferred stands in the schema, where people can read it.
+"""

@@ -1,0 +1,212 @@
+"""A study of persons with events, from the sites' tables to made-up histories, with real vaults."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from small_histories import GAP, HISTORIES, L
+from small_study import SETTINGS, SITES
+
+from fedsynth_client.records.records import load_records
+from fedsynth_client.vault.checks import measurement_of
+from fedsynth_client.vault.measure import contingency
+from fedsynth_common.errors import InputError
+from fedsynth_common.privacy.randomness import SeededRandomness
+from fedsynth_common.protocol import vault_pb2 as pb
+from fedsynth_common.protocol.codec import pack_counts
+from fedsynth_common.protocol.counting import Over
+from fedsynth_common.schema import Schema, domains, history_schema, layout_of
+from fedsynth_common.schema.rules import MissingIf, When
+from fedsynth_release.decoding import Codebook
+from fedsynth_release.generator import Generator
+from fedsynth_release.histories.expected import expected_marginals
+from fedsynth_release.histories.history_sampler import HistorySampler
+from fedsynth_release.histories.network import HistoryNetwork
+from fedsynth_release.histories.network import blocks_of as places_of
+from fedsynth_release.histories.shape import shape_of
+from fedsynth_server.histories.blocks import (
+    block_queries,
+    blocks_of,
+    history_histograms,
+    person_weight,
+)
+from fedsynth_server.study.planning import make_plan
+from fedsynth_simulations.simulate import Simulation, simulate
+
+LAYOUT = layout_of(HISTORIES)
+
+
+def visits(persons: int, seed: int) -> pd.DataFrame:
+    """A ward that lasts: who is in ward a stays there. Women have three events, men one."""
+    rng, rows = np.random.default_rng(seed), []
+    for k in range(persons):
+        sex = rng.choice(["f", "m"])
+        ward, day, age = rng.choice(["a", "b"]), int(rng.integers(0, 3)), rng.integers(0, 50) / 10
+        for _ in range(3 if sex == "f" else 1):
+            rows.append((f"p{k}", sex, day, age, ward))
+            day, age = day + int(rng.integers(1, 4)), round(age + 0.2, 1)
+    return pd.DataFrame(rows, columns=["id", "sex", "day", "age", "ward"])
+
+
+@pytest.fixture(scope="module")
+def result(tmp_path_factory):
+    frames = {site: visits(300, seed) for seed, site in enumerate(SITES)}
+    simulation = Simulation(
+        epsilon=50.0,
+        delta=1e-5,
+        study="visits",
+        records_per_site=300,
+        seed=1,
+        settings=SETTINGS.model_copy(update={"fit_steps": 100, "latents": 64}),
+    )
+    folder = tmp_path_factory.mktemp("histories")
+    return simulate(frames, HISTORIES, simulation, folder), folder / "generator"
+
+
+@pytest.fixture(scope="module")
+def drawn(result) -> pd.DataFrame:
+    return Generator.load(result[1]).sample(2000, seed=0)
+
+
+def test_persons_come_with_their_events_in_order(drawn) -> None:
+    by_person = drawn.groupby("id", sort=False)
+    assert by_person.ngroups == 2000
+    assert (drawn["id"] != drawn["id"].shift()).sum() == 2000  # the events of a person together
+    assert by_person.size().between(1, L).all()
+    assert (by_person["sex"].nunique(dropna=False) == 1).all()
+    gaps = by_person["day"].diff().dropna()
+    assert gaps.between(0, GAP).all()
+    assert (by_person["age"].diff().dropna() >= -1e-9).all()
+    assert drawn["day"].between(0, 20).all()
+    assert drawn["age"].between(0, 9.5).all()
+
+
+def test_lengths_and_what_lasts_are_learned(drawn) -> None:
+    lengths = drawn.groupby(["id", "sex"]).size().reset_index(name="n")
+    assert (lengths[lengths["sex"] == "f"]["n"] == 3).mean() > 0.8
+    assert (lengths[lengths["sex"] == "m"]["n"] == 1).mean() > 0.8
+    ward = drawn.groupby("id")["ward"]
+    follows = drawn["ward"][drawn["id"] == drawn["id"].shift()]
+    before = drawn["ward"].shift()[follows.index]
+    assert (follows == before).mean() > 0.75  # 0.5 if events were dealt to persons
+    assert ward.first().eq("a").mean() == pytest.approx(0.5, abs=0.1)
+
+
+def test_conditions_on_persons_hold_for_all_their_events(result) -> None:
+    generator = Generator.load(result[1])
+    women = generator.sample(200, seed=1, where=("sex=f", "number of events=3"))
+    assert (women["sex"] == "f").all()
+    assert (women.groupby("id").size() == 3).all()
+    assert generator.probability("sex=f") == pytest.approx(0.5, abs=0.1)
+    with pytest.raises(InputError, match="condition"):
+        generator.sample(10, where="ward=a")
+    with pytest.raises(InputError, match="--rebalance"):
+        generator.sample(10, rebalance="sex")
+    with pytest.raises(InputError, match="histories"):
+        generator.complete(women)
+
+
+def test_the_same_seed_draws_the_same_persons_and_the_statement_speaks_of_them(result) -> None:
+    generator = Generator.load(result[1])
+    pd.testing.assert_frame_equal(generator.sample(50, seed=3), generator.sample(50, seed=3))
+    assert generator.statement.unit == f"one person, at most {L} records"
+    charged = {event["sensitivity"] for site in generator.statement.sites for event in site.events}
+    assert charged == {1, person_weight(L)}
+
+
+def test_a_folder_of_another_kind_or_with_other_codes_is_refused(result, tmp_path) -> None:
+    generator = Generator.load(result[1])
+    shape = generator.network.shape
+    other = HistoryNetwork(shape.model_copy(update={"absent_codes": (-1,) * len(shape.events)}))
+    other.load_state_dict(generator.network.state_dict())
+    Generator(other, generator.codebook, HISTORIES, generator.statement).save(tmp_path)
+    with pytest.raises(InputError, match="does not belong to the schema"):
+        Generator.load(tmp_path)
+
+
+PLAN = make_plan(
+    study="s", table=HISTORIES, sites=SITES, records_per_site=100, epsilon=3.0, delta=1e-5
+)
+
+
+def test_no_discriminators_of_histories() -> None:
+    assert PLAN.discriminator is None
+    with pytest.raises(InputError, match="--variant both"):
+        make_plan(
+            study="s",
+            table=HISTORIES,
+            sites=SITES,
+            records_per_site=100,
+            epsilon=3.0,
+            delta=1e-5,
+            variant="both",
+        )
+
+
+@pytest.mark.parametrize("index", [0, 1])
+def test_a_site_accepts_the_requests_and_its_exact_answers_are_shares_of_persons(index) -> None:
+    """Every person counts one, in every marginal that counts all persons."""
+    records = load_records(visits(40, 0), HISTORIES, SeededRandomness(0))
+    step, flat = PLAN.measure[index], history_schema(HISTORIES)
+    codebook = Codebook.identity(flat)
+    blocks = blocks_of(LAYOUT, [1.0] * len(flat.modelled), (1, 2))
+    queries = (
+        block_queries(blocks, codebook, LAYOUT, step)
+        if index
+        else history_histograms(domains(flat), LAYOUT, step)
+    )
+    request = pb.MeasureRequest.FromString(queries.request(PLAN, step))
+    measurement = measurement_of(request, PLAN, HISTORIES)
+    exact = contingency(records.codes, measurement.views, measurement.marginals, records.person)
+    women = (pd.Series(records.person).value_counts() == 3).sum()
+    for query, counts in zip(
+        queries.marginals, queries.read(pack_counts(np.concatenate(exact))), strict=True
+    ):
+        persons = women if query.over is Over.NEXT else 40
+        assert counts.sum() == pytest.approx(persons)
+        assert counts.shape == query.shape
+
+
+def test_columns_that_do_not_vary_are_not_asked_about() -> None:
+    varied = [1.0] * len(LAYOUT.columns)
+    varied[LAYOUT.gap] = 0.01
+    asked = {place.column for block in blocks_of(LAYOUT, varied, (1,)) for place in block.places}
+    assert asked == set(range(len(varied))) - {LAYOUT.gap}
+
+
+def test_draws_have_the_exact_marginals() -> None:
+    """Of a network with random weights, pairs within an event and from one to the next."""
+    codebook = Codebook.identity(history_schema(HISTORIES))
+    shape = shape_of(HISTORIES, codebook, latents=3, regimes=2, latent_size=4, hidden=8)
+    network, source = HistoryNetwork(shape), torch.Generator().manual_seed(0)
+    network.initialise(
+        torch.rand(sum(shape.static), generator=source),
+        torch.tensor([0.3, 0.3, 0.4]),
+        torch.rand(sum(shape.events), generator=source),
+        source,
+    )
+    with torch.no_grad():
+        network.head.weight.mul_(3)
+        expected = expected_marginals(network(), shape, person_weight(L))
+    sampler = HistorySampler.of(network, codebook, HISTORIES)
+    frame, person = sampler.frame(40_000, np.random.default_rng(0))
+    ward = frame["ward"].map({"a": 0, "b": 1, "c": 2}).fillna(3).astype(int).to_numpy()
+    sizes = np.bincount(person)[person]
+    place = places_of(shape.events)[-1]
+    seen = np.bincount(ward, weights=1 / sizes, minlength=4) / 40_000
+    assert seen == pytest.approx(expected.event_margin[place].numpy(), abs=0.01)
+    follows = np.flatnonzero(person[1:] == person[:-1])
+    pairs = ward[follows] * 4 + ward[follows + 1]
+    weights = 1 / (sizes[follows] - 1) / 40_000
+    seen = np.bincount(pairs, weights=weights, minlength=16)
+    wanted = expected.following[1][place, place].numpy().ravel()
+    assert seen == pytest.approx(wanted, abs=0.01)
+
+
+def test_rules_within_an_event_hold_in_every_event(result) -> None:
+    rule = MissingIf(name="men have no ward", column="ward", when=When(column="sex", values=("m",)))
+    schema = Schema(**{**{n: getattr(HISTORIES, n) for n in Schema.model_fields}, "rules": (rule,)})
+    generator = result[0].generator
+    ruled = HistorySampler.of(generator.network, generator.codebook, schema)
+    frame, _ = ruled.frame(3000, np.random.default_rng(0))
+    assert frame["ward"][frame["sex"] == "m"].isna().all()

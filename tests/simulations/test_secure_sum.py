@@ -1,0 +1,62 @@
+"""A simulated study whose sites add up under masks: real vaults, real protocol, in this process."""
+
+import json
+
+import pandas as pd
+import pytest
+from small_study import SCHEMA, SETTINGS, make_frames
+
+from fedsynth_common.errors import InputError
+from fedsynth_common.privacy.accounting import epsilon
+from fedsynth_common.privacy.secure_noise import alone, made_variance
+from fedsynth_release.verification.verify import verify
+from fedsynth_simulations.simulate import Simulation, simulate, simulation_plan
+
+SECURE = Simulation(epsilon=3.0, settings=SETTINGS, trust="secure-sum", records_per_site=400)
+
+
+@pytest.fixture(scope="module")
+def result(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("secure")
+    return simulate(make_frames(), SCHEMA, SECURE, folder), folder
+
+
+def test_a_secure_study_comes_to_its_end_and_verifies(result):
+    made, folder = result
+    assert made.plan.trust == "secure-sum"
+    assert made.outcome.notes == []
+    audit = verify(folder / "generator")
+    assert audit.findings == ()
+    assert "if all other sites work together against one" in audit.verdict
+    assert made.outcome.records == pytest.approx(1200, rel=0.15)
+
+
+def test_receipts_say_of_how_many_shares_the_noise_is(result):
+    made, _ = result
+    for site in made.generator.statement.sites:
+        events = json.loads(bytes.fromhex(site.receipt))["events"]
+        assert {event["shares"] for event in events} == {2}
+        assert all(event["scale"] ** 2 >= made_variance(1, 2) for event in events)
+        assert site.epsilon <= 3.0
+        planned = alone(made.plan.planned_events())
+        assert site.epsilon < site.epsilon_if_all_others_work_together
+        assert site.epsilon_if_all_others_work_together <= epsilon(planned, made.plan.delta)
+
+
+def test_the_measured_pairs_are_those_of_all_records(result):
+    made, _ = result
+    everything = pd.concat(make_frames().values())
+    synthetic = made.generator.sample(2000, 0)
+    for column in ("ward", "outcome"):
+        real, drawn = (t[column].value_counts(normalize=True) for t in (everything, synthetic))
+        assert drawn[real.index].to_numpy() == pytest.approx(real.to_numpy(), abs=0.15)
+
+
+def test_two_sites_and_discriminators_are_refused_before_anything_runs():
+    two = dict(list(make_frames().items())[:2])
+    with pytest.raises(InputError, match="takes 3 or more"):
+        simulation_plan(two, SCHEMA, SECURE)
+    with pytest.raises(InputError, match="measures marginals"):
+        simulation_plan(
+            make_frames(), SCHEMA, Simulation(trust="secure-sum", variant="both", settings=SETTINGS)
+        )
