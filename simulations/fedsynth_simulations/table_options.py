@@ -1,7 +1,8 @@
 """From the table on the command line of `fedsynth simulate` to the sites' tables and a schema."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -90,7 +91,16 @@ def tables_of(
         raise InputError(f"--target {target}: no such column in {table}")
     train, held = _split(frame, holdout, seed, declared)
     published = declared is not None and declared.site_column == site_column
-    frames = _partition(train, sites, partition, site_column, published, target, seed)
+    deal = partial(
+        _partition,
+        sites=sites,
+        spec=partition,
+        site_column=site_column,
+        publish=published,
+        target=target,
+        seed=seed,
+    )
+    frames = deal(train) if site_column is not None else _dealt(train, declared, deal)
     pooled = pd.concat(frames.values(), ignore_index=True)
     known = (
         sites == 1 if site_column is None else set(frames) <= _listed_sites(declared, site_column)
@@ -120,6 +130,10 @@ def _split(
     """Rows for the sites and rows kept from them, by person where the schema names one."""
     if holdout == 0:
         return frame, None
+    if declared is not None and declared.histories is not None:
+        raise InputError(
+            "--holdout: histories cannot be compared with held-out persons yet; leave the option out"
+        )
     from fedsynth_release.evaluation.evaluate_table import MIN_ROWS
     from fedsynth_release.evaluation.split import split_rows
 
@@ -132,6 +146,23 @@ def _split(
         fault = f"leaves {len(test)} of {len(frame)} records to measure on"
         raise InputError(f"--holdout {holdout:g}: {fault}; expected at least {MIN_ROWS} per side")
     return train, test
+
+
+def _dealt(
+    train: pd.DataFrame,
+    declared: Schema | None,
+    deal: Callable[[pd.DataFrame], dict[str, pd.DataFrame]],
+) -> dict[str, pd.DataFrame]:
+    """Records of the sites; of histories each person with all events, by the row that comes first."""
+    key = None if declared is None or declared.histories is None else declared.person_key
+    if key is None:
+        return deal(train)
+    if key not in train.columns:
+        raise InputError(f"the table has no column {key!r}, the schema's person key")
+    return {
+        site: train[train[key].isin(first[key])].reset_index(drop=True)
+        for site, first in deal(train.drop_duplicates(key)).items()
+    }
 
 
 def _partition(

@@ -24,6 +24,7 @@ SIMULATIONS = "simulations/fedsynth_simulations"
 TABLES, ODD = "common/fedsynth_common/tables", "tests/client/records/sources/test_odd_cells.py"
 P, C, S = "tests/privacy/test_", "tests/client/", "tests/simulations/test_"
 
+QUICK = "test_the_quick_price_of_counts_is_that_of_dp_accounting_bit_for_bit"
 PEAK = f"{P}vault_memory.py::test_the_peak_of_a_request_is_the_same_for_any_number_of_records"
 
 MUTANTS = (
@@ -495,6 +496,22 @@ MUTANTS = (
         "mechanism.get_delta_for_epsilon(points * grid)",
         "mechanism.get_delta_for_epsilon((points + 1) * grid)",
         (f"{P}accounting.py::test_discrete_gaussian_against_exact_convolution",),
+    ),
+    Mutant(
+        "the grid of counts lacks the points below their losses",
+        7,
+        f"{CORE}/accounting.py",
+        "np.union1d(np.floor(losses), np.ceil(losses))",
+        "np.unique(np.ceil(losses))",
+        (f"{P}pricing.py::{QUICK}[40.0-1-0.0001]",),
+    ),
+    Mutant(
+        "the outcomes of counts end a little early",
+        7,
+        f"{CORE}/accounting.py",
+        "np.arange(bounds.upper_x, bounds.lower_x - 1, -1)",
+        "np.arange(bounds.upper_x, bounds.lower_x, -1)",
+        (f"{P}pricing.py::{QUICK}[40.0-1-0.0001]",),
     ),
     Mutant(
         "the cost of adding a record only",

@@ -32,9 +32,9 @@ from fedsynth_common.limits import (
 )
 from fedsynth_common.privacy import PrivacyError
 from fedsynth_common.privacy.accounting import epsilon
-from fedsynth_common.privacy.events import CountsEvent
+from fedsynth_common.privacy.events import MAX_MECHANISMS, CountsEvent
 from fedsynth_common.protocol import vault_pb2 as pb
-from fedsynth_common.protocol.plan import MAX_MECHANISMS, Plan
+from fedsynth_common.protocol.plan import Plan
 from fedsynth_common.schema import (
     BooleanColumn,
     CategoricalColumn,

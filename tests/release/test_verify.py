@@ -16,12 +16,21 @@ from small_study import DELTA, SCHEMA, SITES, make_small_plan, run_seeded
 
 from fedsynth_client.budget.receipts import receipt_json
 from fedsynth_common.errors import InputError
-from fedsynth_common.privacy.events import DpSgdEvent, GaussianEvent, from_dict, to_dict
+from fedsynth_common.privacy import PrivacyError
+from fedsynth_common.privacy.accounting import grid_points
+from fedsynth_common.privacy.events import (
+    CountsEvent,
+    DpSgdEvent,
+    GaussianEvent,
+    from_dict,
+    to_dict,
+)
 from fedsynth_common.schema import Schema
 from fedsynth_release.generator import Generator
 from fedsynth_release.statement import PrivacyStatement, SiteCost
 from fedsynth_release.statement.model_card import NOTES, model_card
-from fedsynth_release.verification.verify import verify
+from fedsynth_release.statement.receipt_evidence import Evidence
+from fedsynth_release.verification.verify import MAX_ACCOUNTED, _all_rebuilt, verify
 from fedsynth_server.study.export import export
 from fedsynth_server.study.planning import make_plan
 
@@ -361,13 +370,44 @@ def test_an_event_that_nobody_knows_is_not_composed(lost):
 
 
 def test_what_takes_too_long_to_account_for_is_a_finding(folder, monkeypatch):
-    events = len(json.loads((folder / STATEMENT).read_text())["sites"][0]["events"])
-    monkeypatch.setattr("fedsynth_release.verification.verify.MAX_ACCOUNTED", events)
+    events = json.loads((folder / STATEMENT).read_text())["sites"][0]["events"]
+    points = grid_points([from_dict(event) for event in events], DELTA)
+    monkeypatch.setattr("fedsynth_release.verification.verify.MAX_ACCOUNTED", points)
     assert found(folder) == set()  # the sites have the same events, which are accounted for once
     tamper(folder, put("sites", 0, "receipt", ""))
     tamper(folder, put("sites", 0, "events", [{"kind": "gaussian", "noise_multiplier": 2.0}]))
     for site in SITES[1:]:
         assert f"sites[{site}].events" in found(folder)
+
+
+def test_the_work_of_a_hostile_folder_is_bounded(plan, monkeypatch):
+    """A thousand sites, each with another training that takes seconds to account for."""
+    asked = []
+    monkeypatch.setattr(SiteCost, "from_events", lambda site, events, delta: asked.append(events))
+    sites = [
+        SiteCost.model_construct(site=f"s{k}", events=(to_dict(costly_training(k)),))
+        for k in range(1_000)
+    ]
+    nothing = Evidence(events=None, seeded=False, signed=False, faults=())
+    lines = _all_rebuilt(sites, [nothing] * len(sites), plan)
+    points = [grid_points(map(from_dict, events), plan.delta) for events in asked]
+    assert 0.8 * MAX_ACCOUNTED < sum(points) <= MAX_ACCOUNTED
+    assert [isinstance(line, PrivacyError) for line in lines].count(True) == 1_000 - len(asked)
+    assert "Do not rely on the stated epsilon" in str(lines[-1])
+
+
+def costly_training(k):
+    return DpSgdEvent(sampling_rate=1e-7, noise_multiplier=0.5, steps=10**6 - k)
+
+
+def test_a_study_of_ordinary_size_is_far_below_the_bound():
+    """Even where each of twenty sites stopped at a message of its own."""
+    counts = [CountsEvent(scale=s, sensitivity=1, blocks=b) for s, b in ((31.0, 15), (62.0, 300))]
+    sites = [
+        [*counts, DpSgdEvent(sampling_rate=0.0625, noise_multiplier=6.1, steps=1_000 - k)]
+        for k in range(20)
+    ]
+    assert sum(grid_points(events, DELTA) for events in sites) < MAX_ACCOUNTED / 4
 
 
 def test_a_lost_site_cannot_have_a_receipt(folder):

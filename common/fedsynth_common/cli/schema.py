@@ -234,7 +234,7 @@ def _show_histories(schema: "Schema", frame: "pd.DataFrame") -> None:
     fewer = max(1, most // 2)
     typer.echo(
         f"cap      max_events {most} cuts {events.cut(most):,} of {persons:,} persons; {fewer} would "
-        f"cut {events.cut(fewer):,}. Noise on counts of events grows in proportion to the cap"
+        f"cut {events.cut(fewer):,}. A longer cap loses fewer events and takes longer to fit"
     )
 
 

@@ -48,16 +48,26 @@ import numpy as np
 from dp_accounting.pld import privacy_loss_distribution as pld
 from dp_accounting.pld.pld_pmf import create_pmf_pessimistic_connect_dots
 from dp_accounting.pld.privacy_loss_mechanism import DiscreteGaussianPrivacyLoss
+from scipy import fft
 
 from fedsynth_common.privacy import PrivacyError, renyi
-from fedsynth_common.privacy.events import CountsEvent, DpSgdEvent, Event, GaussianEvent, merged
-from fedsynth_common.privacy.gaussian_dp import total_mu
+from fedsynth_common.privacy.events import (
+    MAX_MECHANISMS,
+    CountsEvent,
+    DpSgdEvent,
+    Event,
+    GaussianEvent,
+    merged,
+)
+from fedsynth_common.privacy.gaussian_dp import mu_of, total_mu
 from fedsynth_common.privacy.noise import exact_variance
 
 _ADD_OR_REMOVE = dp_accounting.NeighboringRelation.ADD_OR_REMOVE_ONE
 ROUNDING = 1e-4  # ε is rounded up to a multiple of this
 WIDTHS = tuple(d * 10.0**-k for k in range(4, 9) for d in (5, 2, 1))  # of the privacy loss grid
 _POINTS = 200_000
+_RENYI_POINTS = 10_000  # take about as long as the Rényi divergences of one event
+_TRAININGS = 2  # are kept: a study has one, but it is priced for two deltas
 LARGE = 100.0  # above this RDP is returned as it is: nobody needs its digits, and grids get long
 
 
@@ -94,6 +104,28 @@ def share_of_cap(events: Iterable[Event], cap: float, delta: float) -> float:
     return share if share == math.inf else _rounded_up(share)
 
 
+def grid_points(events: Iterable[Event], delta: float) -> int:
+    """Return about how many points of privacy loss `epsilon` computes on.
+
+    Its time and its memory are proportional to them. Each mechanism counts once alone and once
+    repeated, on both sides of zero, and each event counts a little for its Rényi divergence.
+
+    >>> grid_points([CountsEvent(scale=40.0, sensitivity=1, blocks=120)], delta=1e-5)
+    88490
+    """
+    charged = merged(events)
+    upper = _epsilon_rdp(charged, _checked(delta)) if charged else math.inf
+    points = _RENYI_POINTS * len(charged)
+    if upper > LARGE:  # no grid is needed
+        return points
+    grid = _grid(charged, upper)
+    for event in charged:
+        times, reach = _extent(event)
+        repeated = min(times * reach, reach + _reach(mu_of(event)))
+        points += math.ceil(2 * (reach + repeated) / grid)
+    return points
+
+
 def _checked(delta: float) -> float:
     if not 1e-12 <= delta < 1.0:  # the tails cut from the grids weigh up to 1e-14
         raise PrivacyError(f"delta: {delta!r} is not in [1e-12, 1)")
@@ -111,10 +143,22 @@ def _epsilon(events: tuple[Event, ...], delta: float) -> float:
     total = _composed(events[0], grid)
     for event in events[1:]:
         total = total.compose(_composed(event, grid))
+    _forget_transforms()
     result = float(total.get_epsilon_for_delta(delta))
     if not result <= upper * (1 + 1e-6) + 1e-3:  # also if either is no number
         raise PrivacyError(f"accountants disagree: PLD {result:.6f} above RDP {upper:.6f}")
     return _rounded_up(result)
+
+
+def _forget_transforms() -> None:
+    """Make scipy forget its tables for long Fourier transforms, which take up to 50 MB each.
+
+    It keeps the tables of the 16 lengths that it used last, with complex and with real numbers, for
+    as long as the process lives. Transforms of 16 short lengths take their places.
+    """
+    for length in range(16, 32):
+        fft.fft(np.zeros(length, complex))
+        fft.rfft(np.zeros(length))
 
 
 def _grid(events: tuple[Event, ...], upper: float) -> float:
@@ -152,21 +196,30 @@ def _rounded_up(value: float) -> float:
     return math.ceil(value / ROUNDING) / round(1 / ROUNDING)
 
 
-@lru_cache(maxsize=16)  # all of a study; up to tens of MB each
 def _composed(event: Event, grid: float) -> pld.PrivacyLossDistribution:
     """Return the privacy loss distribution of all repetitions of one event."""
     match event:
         case CountsEvent():
-            single = _discrete_gaussian(event.scale, event.sensitivity, grid)
-            return single.self_compose(event.blocks)
+            return _counted(event, grid)
         case GaussianEvent():
             return _sampled_gaussian(1.0, event.noise_multiplier, grid)
         case DpSgdEvent():
-            single = _sampled_gaussian(event.sampling_rate, event.noise_multiplier, grid)
-            return single.self_compose(event.steps)
+            return _trained(event, grid)
 
 
-@lru_cache(maxsize=16)
+@lru_cache(maxsize=MAX_MECHANISMS)  # all of a study: the next step finds most of them here
+def _counted(event: CountsEvent, grid: float) -> pld.PrivacyLossDistribution:
+    single = _discrete_gaussian(event.scale, event.sensitivity, grid)
+    return single.self_compose(event.blocks)
+
+
+@lru_cache(maxsize=_TRAININGS)
+def _trained(event: DpSgdEvent, grid: float) -> pld.PrivacyLossDistribution:
+    single = _sampled_gaussian(event.sampling_rate, event.noise_multiplier, grid)
+    return single.self_compose(event.steps)
+
+
+@lru_cache(maxsize=MAX_MECHANISMS)
 def _discrete_gaussian(scale: float, sensitivity: int, grid: float) -> pld.PrivacyLossDistribution:
     """Return what dp-accounting's `from_discrete_gaussian_mechanism` does, without its slow loop.
 
@@ -184,7 +237,7 @@ def _discrete_gaussian(scale: float, sensitivity: int, grid: float) -> pld.Priva
     return pld.PrivacyLossDistribution(create_pmf_pessimistic_connect_dots(grid, points, deltas))
 
 
-@lru_cache(maxsize=16)
+@lru_cache(maxsize=_TRAININGS)
 def _sampled_gaussian(rate: float, multiplier: float, grid: float) -> pld.PrivacyLossDistribution:
     return pld.from_gaussian_mechanism(
         multiplier,

@@ -16,6 +16,8 @@ from fedsynth_common.privacy.noise import MAX_SCALE, MIN_SCALE
 LEAST_SHARE = 8
 """The least variance of one of several shares of noise (`secure_noise`)."""
 MAX_SHARES = 1_000
+MAX_MECHANISMS = 22
+"""Different mechanisms, as `merged` tells them apart, that a site can be charged with in a study."""
 
 
 def _real(name: str, value: float, low: float, high: float) -> None:

@@ -23,7 +23,6 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from fedsynth_common.errors import InputError
 from fedsynth_common.limits import (
     MAX_MEASURES,
-    MAX_MECHANISMS_ASKED,
     MAX_PARAMETERS,
     MAX_PLAN_BYTES,
 )
@@ -43,8 +42,6 @@ SiteName = Annotated[str, Field(min_length=1, max_length=200)]
 MAX_SITES = 1_000
 MAX_STEPS = 1_000_000
 """Of DP-SGD in a study: as many as one event may hold."""
-MAX_MECHANISMS = MAX_MEASURES * MAX_MECHANISMS_ASKED + 2
-"""Different mechanisms that a site can be charged with in a study (`privacy.events.merged`)."""
 
 
 class _Frozen(BaseModel):

@@ -9,6 +9,8 @@ NAMES: dict[Variant, str] = {
     "marginals": "marginals of all pairs of columns",
     "gan": "discriminators, and marginals of single columns",
 }
+OF_HISTORIES = "marginals of pairs over persons, over events and from one event to the next"
+UNKNOWN_TIME = "not estimated for histories; the progress bar shows how much is left"
 ACCURACY = "an estimate, good to about a factor of two; other programs make it longer"
 
 
@@ -22,6 +24,8 @@ def method_of(plan: Plan) -> Variant:
 
 def reason(plan: Plan) -> str:
     """What `auto` decides for such a plan, and why."""
+    if plan.table.histories is not None:
+        return "auto takes marginals for histories: discriminators are not trained on them yet"
     sites, records = len(plan.sites), plan.records_per_site
     auto = chosen("auto", sites=sites, records_per_site=records, epsilon=plan.epsilon)
     who = f"{sites} site{'s' if sites > 1 else ''} of about {records:,} records at ε = {plan.epsilon:g}"
@@ -34,6 +38,8 @@ def reason(plan: Plan) -> str:
 
 def coordinator_lines(plan: Plan, duration: Duration) -> list[str]:
     """Method and time of a study whose sites compute elsewhere."""
+    if plan.table.histories is not None:
+        return [*_method(plan), f"time    {UNKNOWN_TIME}"]
     here, site = spoken(duration.here()), spoken(duration.site)
     times = f"{here} at the coordinator and {site} at each site, on computers like this one"
     return [*_method(plan), f"time    {times}", f"        {ACCURACY}"]
@@ -41,6 +47,8 @@ def coordinator_lines(plan: Plan, duration: Duration) -> list[str]:
 
 def simulation_lines(plan: Plan, duration: Duration) -> list[str]:
     """The same where this computer does the work of all sites too."""
+    if plan.table.histories is not None:
+        return [*_method(plan), f"time    {UNKNOWN_TIME}"]
     sites, d = len(plan.sites), duration
     times = f"{spoken(d.here(sites))} on this computer"
     if plan.discriminator is not None:
@@ -49,4 +57,5 @@ def simulation_lines(plan: Plan, duration: Duration) -> list[str]:
 
 
 def _method(plan: Plan) -> list[str]:
-    return [f"method  {NAMES[method_of(plan)]}", f"        {reason(plan)}"]
+    name = NAMES[method_of(plan)] if plan.table.histories is None else OF_HISTORIES
+    return [f"method  {name}", f"        {reason(plan)}"]

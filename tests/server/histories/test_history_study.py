@@ -32,6 +32,7 @@ from fedsynth_server.histories.blocks import (
 )
 from fedsynth_server.study.planning import make_plan
 from fedsynth_simulations.simulate import Simulation, simulate
+from fedsynth_simulations.table_options import tables_of
 
 LAYOUT = layout_of(HISTORIES)
 
@@ -210,3 +211,21 @@ def test_rules_within_an_event_hold_in_every_event(result) -> None:
     ruled = HistorySampler.of(generator.network, generator.codebook, schema)
     frame, _ = ruled.frame(3000, np.random.default_rng(0))
     assert frame["ward"][frame["sex"] == "m"].isna().all()
+
+
+def test_persons_are_dealt_out_with_all_their_events(tmp_path) -> None:
+    visits(60, seed=0).to_csv(tmp_path / "visits.csv", index=False)
+    HISTORIES.save(tmp_path / "schema.json")
+    asked = {
+        "target": None,
+        "sites": 3,
+        "partition": "iid",
+        "site_column": None,
+        "seed": None,
+    }
+    tables = tables_of(tmp_path / "visits.csv", tmp_path / "schema.json", holdout=0.0, **asked)
+    persons = [set(frame["id"]) for frame in tables.sites.values()]
+    assert [len(of) for of in persons] == [20, 20, 20]
+    assert len(set.union(*persons)) == 60
+    with pytest.raises(InputError, match="histories cannot be compared"):
+        tables_of(tmp_path / "visits.csv", tmp_path / "schema.json", holdout=0.2, **asked)

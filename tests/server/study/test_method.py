@@ -4,9 +4,11 @@ import json
 
 import pytest
 from command import fedsynth
+from small_histories import HISTORIES
 from small_study import SCHEMA, make_small_plan
 
 from fedsynth_server.study.method import coordinator_lines, method_of, reason, simulation_lines
+from fedsynth_server.study.planning import make_plan
 from fedsynth_server.training.duration import Duration, estimated, fit_steps, likely_widths
 from fedsynth_server.training.settings import TrainingSettings
 
@@ -71,3 +73,20 @@ def test_init_and_explain_say_method_and_time(tmp_path):
     found = json.loads(told.stdout)
     assert found["method"] == "marginals"
     assert set(found["seconds"]) == {"coordinator", "site"}
+
+
+def test_histories_have_a_method_of_their_own_and_no_estimate():
+    plan = make_plan(
+        study="visits",
+        table=HISTORIES,
+        sites=("a", "b"),
+        records_per_site=500,
+        epsilon=1.0,
+        delta=1e-5,
+    )
+    no_time = Duration(fit=0.0, rounds=0.0, site=0.0)
+    for said in (simulation_lines(plan, no_time), coordinator_lines(plan, no_time)):
+        text = "\n".join(said)
+        assert "from one event to the next" in text
+        assert "auto takes marginals for histories" in text
+        assert "not estimated for histories" in text

@@ -25,14 +25,25 @@ from pydantic import BaseModel, ConfigDict, Field
 from fedsynth_common.limits import MAX_STATEMENT_BYTES
 from fedsynth_common.privacy import PrivacyError
 from fedsynth_common.privacy.accounting import ROUNDING, epsilon, epsilon_rdp
-from fedsynth_common.privacy.events import from_dict, merged, to_dict
+from fedsynth_common.privacy.events import MAX_MECHANISMS, Event, from_dict, merged, to_dict
 from fedsynth_common.privacy.secure_noise import alone, at_sites, shared
-from fedsynth_common.protocol.plan import MAX_MECHANISMS, MAX_SITES, SecureSum
+from fedsynth_common.protocol.plan import MAX_SITES, SecureSum
 from fedsynth_common.validated import read_model
 from fedsynth_release.statement import promises
 from fedsynth_release.statement.mechanisms import Mechanism, limits_of, smallest_group
 
 SOFTWARE = ("fedsynth-common", "fedsynth-server", "dp-accounting", "flwr", "numpy", "torch")
+
+
+def within_a_plan(charged: tuple[Event, ...]) -> tuple[Event, ...]:
+    """The merged events as they are, if a plan allows as many; a receipt may hold any number.
+
+    Raises:
+        PrivacyError: they are more.
+    """
+    if len(charged) > MAX_MECHANISMS:
+        raise PrivacyError(f"more than {MAX_MECHANISMS} different mechanisms")
+    return charged
 
 
 class _Statement(BaseModel):
@@ -87,9 +98,7 @@ class SiteCost(_Statement):
                 plan allows. Each kind takes the accountant seconds, and a receipt may contain
                 anything that a site signs.
         """
-        charged = merged(from_dict(event) for event in events)
-        if len(charged) > MAX_MECHANISMS:
-            raise PrivacyError(f"more than {MAX_MECHANISMS} different mechanisms")
+        charged = within_a_plan(merged(from_dict(event) for event in events))
         return cls(
             site=site,
             epsilon=epsilon(charged, delta),

@@ -27,12 +27,14 @@ from pathlib import Path
 from fedsynth_common.errors import InputError
 from fedsynth_common.limits import MAX_PLAN_BYTES, read_limited
 from fedsynth_common.privacy import PrivacyError
+from fedsynth_common.privacy.accounting import grid_points
 from fedsynth_common.privacy.events import Event, from_dict, merged, to_dict
+from fedsynth_common.privacy.secure_noise import alone
 from fedsynth_common.protocol.plan import Plan
 from fedsynth_common.schema import Schema
 from fedsynth_release.generator_files import DIGESTED, PLAN, SCHEMA, STATEMENT
 from fedsynth_release.statement.mechanisms import mechanisms_of
-from fedsynth_release.statement.privacy_statement import PrivacyStatement, SiteCost
+from fedsynth_release.statement.privacy_statement import PrivacyStatement, SiteCost, within_a_plan
 from fedsynth_release.statement.promises import DRAFTED
 from fedsynth_release.statement.receipt_evidence import Evidence, evidence_of
 from fedsynth_release.verification.file_findings import file_findings, plan_findings
@@ -44,10 +46,11 @@ from fedsynth_release.verification.statement_findings import (
 )
 from fedsynth_release.verification.verdict import SiteVerification, Verification
 
-MAX_ACCOUNTED = 256
-"""Events that are accounted for, over all sites with different ones; each can take seconds.
+MAX_ACCOUNTED = 25_000_000
+"""Points of privacy loss (`grid_points`) that are computed, over all sites with different events.
 
-Sites that stopped at different messages have different ones, three or four each."""
+They take about a minute. A study of ordinary size needs a quarter of a million for all sites that ran to
+the end together, and as many again for each site that stopped at a message of its own."""
 Line = tuple[SiteCost, Evidence, SiteCost | PrivacyError]
 """A site's line as stated, what its receipt proves, and the line computed again (or the error)."""
 
@@ -107,13 +110,19 @@ def _all_rebuilt(
     """Every site's line computed again, as long as that takes a bounded time."""
     lines: list[SiteCost | PrivacyError] = []
     different: set[tuple[Event, ...]] = set()
+    left = MAX_ACCOUNTED
     for cost, proof in zip(sites, evidence, strict=True):
         try:
-            events = _charged(cost, proof)
-            different.add(events)
-            if sum(map(len, different)) > MAX_ACCOUNTED:
+            events = within_a_plan(_charged(cost, proof))
+            if left >= 0 and events not in different:
+                left -= sum(grid_points(seen, plan.delta) for seen in {events, alone(events)})
+                different.add(events)
+            if left < 0:
                 raise PrivacyError(
-                    f"the sites before it and this one name more than {MAX_ACCOUNTED} different events"
+                    "their cost was not computed again: together with the sites before this one it "
+                    f"takes more than {MAX_ACCOUNTED:,} points of privacy loss, far more than a study "
+                    "of ordinary size. Do not rely on the stated epsilon before the publisher has "
+                    "explained why the sites were charged so differently"
                 )
             listed = [to_dict(event) for event in events]
             lines.append(SiteCost.from_events(cost.site, listed, plan.delta))
