@@ -211,7 +211,7 @@ OTHERS = {
         (("--records-per-site", "100", "--site-column", "site"), {}, False),
         (("--records-per-site", "100", "--site-column", "site"), UNLISTED, False),
         (
-            ("--records-per-site", "100", "--site-column", "site"),
+            ("--records-per-site", "100", "--site-column", "site", "--max-repaired", "1"),
             OTHERS | {"site_column": "site"},
             False,
         ),

@@ -154,11 +154,13 @@ def _noise_multipliers(
         return planned
 
     try:
-        return multipliers(calibrate(events, epsilon, delta))
+        factor = calibrate(events, epsilon, delta)
     except PrivacyError:
-        raise InputError(
-            f"--epsilon {epsilon:g}: too large for this study; try 50 or less"
-        ) from None
+        factor = math.nan
+    # beyond `accounting.LARGE` the accountant is coarse, so that ε jumps over a large target
+    if math.isnan(factor) or epsilon_of(events(factor), delta) < 0.95 * epsilon:
+        raise InputError(f"--epsilon {epsilon:g}: too large for this study; try 50 or less")
+    return multipliers(factor)
 
 
 def _refuse_huge_noise(epsilon: float, table: Schema) -> None:
