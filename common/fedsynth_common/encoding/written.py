@@ -72,6 +72,8 @@ def plain_number(text: str, form: NumberFormat) -> str | None:
     if mark and re.fullmatch(rf"[0-9]{{1,3}}({re.escape(mark)}[0-9]{{3}})+([^0-9].*)?", body):
         whole, point, rest = body.partition(form.decimal)
         body = whole.replace(mark, "") + point + rest
+    if mark and mark in body:
+        return None
     if form.decimal == ",":
         if "." in body:
             return None

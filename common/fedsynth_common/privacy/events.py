@@ -114,7 +114,7 @@ def from_dict(values: Mapping[str, Any]) -> Event:
     """Rebuild and validate an event; unknown kinds, missing and extra fields are refused.
 
     >>> from_dict({"kind": "gaussian", "noise_multiplier": 2.0})
-    GaussianEvent(noise_multiplier=2.0)
+    GaussianEvent(noise_multiplier=2.0, shares=1)
     """
     kind = _KINDS.get(str(values.get("kind")))
     if kind is None:
