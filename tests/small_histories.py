@@ -37,6 +37,16 @@ def history_schema_of(**changes) -> Schema:
 
 
 HISTORIES = history_schema_of()
+REPAIRED = pd.DataFrame(
+    {
+        "id": ["a"] * 4 + ["b"] * 2 + ["c"],
+        "sex": ["f", "f", "m", "f", "m", "m", "f"],
+        "day": [0, 1, 2, 3, 0, 20, 7],
+        "age": [1.0, 2.0, 1.5, 3.0, 5.0, 4.0, 1.0],
+        "ward": "a",
+    }
+)
+"""Of whom a study cuts a, shortens a gap of b, and repairs a static column and a falling age."""
 
 
 def events_of(rng: np.random.Generator, persons: int, most: int = 6) -> pd.DataFrame:

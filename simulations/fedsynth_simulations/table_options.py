@@ -11,7 +11,7 @@ import pandas as pd
 from fedsynth_common.drafting.draft import draft
 from fedsynth_common.drafting.notes import Note
 from fedsynth_common.drafting.wishes import Wishes, wishes_of
-from fedsynth_common.encoding.column_fit import ColumnFit, misfit_problem
+from fedsynth_common.encoding.column_fit import ColumnFit
 from fedsynth_common.encoding.encoder import check_columns
 from fedsynth_common.errors import InputError
 from fedsynth_common.identifiers.findings import findings
@@ -203,7 +203,7 @@ def _check_fit(frames: Mapping[str, pd.DataFrame], schema: Schema, max_repaired:
         for column in schema.modelled:
             fit = ColumnFit(column)
             fit.add(frame[column.name])
-            problem = fit.fault or misfit_problem(column, fit.repairs, len(frame), max_repaired)
+            problem = fit.problem(len(frame), max_repaired)
             problems += [f"site {site}: {problem}"] if problem else []
     if problems:
         raise InputError("\n".join(problems))

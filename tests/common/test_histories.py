@@ -256,7 +256,7 @@ def test_drafts_of_histories_that_cannot_be(arguments, message, tmp_path, monkey
 
 def test_a_draft_refuses_events_that_have_no_order(tmp_path, monkeypatch):
     from fedsynth_common.drafting.draft import draft_schema
-    from fedsynth_common.encoding.draft_histories import with_histories
+    from fedsynth_common.drafting.histories import with_histories
 
     frame = table().astype({"when": float})
     frame.loc[3, "when"] = None

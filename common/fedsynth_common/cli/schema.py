@@ -94,8 +94,8 @@ def draft(
     import pandas as pd  # not for --help
 
     from fedsynth_common.drafting.draft import draft as drafted
+    from fedsynth_common.drafting.histories import with_histories
     from fedsynth_common.drafting.wishes import wishes_of
-    from fedsynth_common.encoding.draft_histories import with_histories
     from fedsynth_common.tables import dialect_of
 
     if (person_key is None) != (order is None):
@@ -164,7 +164,7 @@ def check(
       fedsynth schema check patients.csv --schema schema.json
     """
     from fedsynth_common.cli.repairs_table import add_column, repairs_table
-    from fedsynth_common.encoding.column_fit import ColumnFit, misfit_problem
+    from fedsynth_common.encoding.column_fit import ColumnFit
     from fedsynth_common.encoding.encoder import check_columns
     from fedsynth_common.schema import Schema
     from fedsynth_common.tables import dialect_of
@@ -180,8 +180,7 @@ def check(
         fit = ColumnFit(column)
         fit.add(frame[column.name])
         add_column(report, column, fit.repairs, fit.fault)
-        problem = misfit_problem(column, fit.repairs, len(frame), max_repaired)
-        faults.append(fit.fault or problem)
+        faults.append(fit.problem(len(frame), max_repaired))
     Console(markup=False, highlight=False).print(report)
     if declared.origin != "declared":
         typer.echo("warning: this schema is a draft from data; review it before a study", err=True)
@@ -211,7 +210,7 @@ def _check_rules(frame: "pd.DataFrame", schema: "Schema") -> int:
 
 def _show_histories(schema: "Schema", frame: "pd.DataFrame") -> None:
     """Print what belongs to persons and what to events, and whom the cap cuts."""
-    from fedsynth_common.encoding.draft_histories import EventOrder
+    from fedsynth_common.drafting.histories import EventOrder
     from fedsynth_common.encoding.values import as_ordinal
     from fedsynth_common.schema import OrderedColumn
 

@@ -54,7 +54,7 @@ def draft_schema(
     """Propose a schema that encodes `frame`. The arguments are those of `Wishes`.
 
     `person_key` becomes an id, and `order` a number or a moment, whatever they look like; what more
-    histories need is for `encoding.draft_histories`.
+    histories need is for `drafting.histories`.
 
     Raises:
         InputError: as `draft`.

@@ -66,6 +66,15 @@ class ColumnFit:
         sums = {k: n + asdict(repairs)[k] for k, n in asdict(self.repairs).items()}
         self.repairs = RepairCounts(**sums)
 
+    def problem(self, rows: int, max_repaired: float) -> str:
+        """Why the column does not fit its declaration; empty if it does.
+
+        Args:
+            rows: Number of records that were looked at.
+            max_repaired: The largest share of cells that may not fit.
+        """
+        return self.fault or misfit_problem(self.column, self.repairs, rows, max_repaired)
+
     def _first_fault(self, series: pd.Series) -> int:
         """The place of the first cell that cannot be encoded."""
         good, bad = 0, len(series)  # the first `good` cells are encoded, the first `bad` are not

@@ -65,12 +65,8 @@ class GeneratorNetwork(nn.Module):
 
     def initialise(self, frequencies: torch.Tensor, source: torch.Generator) -> None:
         """Start at independent columns with the given frequencies (D,), one block per column."""
+        draw_weights(self.latent, self.hidden, self.head, source)
         with torch.no_grad():
-            self.latent.normal_(generator=source)
-            for layer in (self.hidden, self.head):
-                bound = layer.in_features**-0.5
-                layer.weight.uniform_(-bound, bound, generator=source)
-            self.hidden.bias.zero_()
             self.head.bias.copy_(torch.log(frequencies.clamp(min=1e-5)))
 
     def forward(self, index: torch.Tensor | None = None) -> torch.Tensor:
@@ -84,6 +80,18 @@ class GeneratorNetwork(nn.Module):
     def soft_rows(self, index: torch.Tensor | None = None) -> torch.Tensor:
         """Probabilities (B, D): within each column's block a row sums to one."""
         return block_softmax(self.forward(index), self.shape.widths)
+
+
+def draw_weights(
+    latent: torch.Tensor, hidden: nn.Linear, head: nn.Linear, source: torch.Generator
+) -> None:
+    """Draw the first latents and weights in place; the bias of `head` is left to the caller."""
+    with torch.no_grad():
+        latent.normal_(generator=source)
+        for layer in (hidden, head):
+            bound = layer.in_features**-0.5
+            layer.weight.uniform_(-bound, bound, generator=source)
+        hidden.bias.zero_()
 
 
 def block_softmax(logits: torch.Tensor, widths: Sequence[int]) -> torch.Tensor:

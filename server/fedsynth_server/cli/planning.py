@@ -206,10 +206,10 @@ def _make(
 def _say_method(made: "Plan") -> None:
     """What the plan does and about how long it takes, before anybody starts it."""
     from fedsynth_server.study.method import coordinator_lines
-    from fedsynth_server.training.duration import estimated
+    from fedsynth_server.training.duration import estimated_if_known
     from fedsynth_server.training.settings import TrainingSettings
 
-    for line in coordinator_lines(made, estimated(made, TrainingSettings())):
+    for line in coordinator_lines(made, estimated_if_known(made, TrainingSettings())):
         typer.echo(line)
 
 

@@ -6,7 +6,7 @@ from fedsynth_common.array_types import Float64Array
 from fedsynth_common.schema import Schema, domain_of, layout_of
 from fedsynth_release.decoding import Codebook
 from fedsynth_release.histories.expected import Recursion
-from fedsynth_release.histories.network import HistoryNetwork
+from fedsynth_release.histories.network import HistoryNetwork, hazards
 from fedsynth_release.histories.shape import shape_of
 from fedsynth_server.histories.cleaned import CleanBlocks
 from fedsynth_server.histories.history_loss import HistoryLoss
@@ -14,7 +14,7 @@ from fedsynth_server.training.fit import Record, Tick, descend
 from fedsynth_server.training.settings import TrainingSettings
 
 LATENTS, REGIMES, HISTORY_STEPS = 512, 6, 1000
-LEAST = 1e-6
+LEAST, MARGIN = 1e-6, 1e-5
 ROUNDS = 20
 
 
@@ -79,22 +79,15 @@ def calibrate_histories(network: HistoryNetwork, loss: HistoryLoss, lengths: Flo
     """
     network.cpu()
     static, events = (torch.from_numpy(m).clamp(min=LEAST) for m in loss.margins())
-    hazard = _hazards(torch.from_numpy(lengths).float())
+    hazard = hazards(torch.from_numpy(lengths).float(), LEAST, MARGIN)
     with torch.no_grad():
         for _ in range(ROUNDS):
             chains = network()
             now = loss.expected(chains)
             lived = Recursion(chains, network.shape).lengths().sum(0)
-            shift = torch.logit(hazard) - torch.logit(_hazards(lived))
+            shift = torch.logit(hazard) - torch.logit(hazards(lived, LEAST, MARGIN))
             network.shift(
                 static=torch.log(static / now.static_margin.clamp(min=LEAST)).clamp(-1, 1),
                 stop=shift.clamp(-1, 1),
                 events=torch.log(events / now.event_margin.clamp(min=LEAST)).clamp(-1, 1),
             )
-
-
-def _hazards(lengths: torch.Tensor) -> torch.Tensor:
-    """P(n events | at least n) for n = 1..L-1, away from 0 and 1."""
-    lengths = lengths.clamp(min=LEAST)
-    later = lengths.flip(0).cumsum(0).flip(0)
-    return (lengths / later)[:-1].clamp(1e-5, 1 - 1e-5)

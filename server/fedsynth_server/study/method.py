@@ -36,18 +36,18 @@ def reason(plan: Plan) -> str:
     return f"auto takes marginals for {who}: discriminators need more records or a larger ε"
 
 
-def coordinator_lines(plan: Plan, duration: Duration) -> list[str]:
+def coordinator_lines(plan: Plan, duration: Duration | None) -> list[str]:
     """Method and time of a study whose sites compute elsewhere."""
-    if plan.table.histories is not None:
+    if duration is None:
         return [*_method(plan), f"time    {UNKNOWN_TIME}"]
     here, site = spoken(duration.here()), spoken(duration.site)
     times = f"{here} at the coordinator and {site} at each site, on computers like this one"
     return [*_method(plan), f"time    {times}", f"        {ACCURACY}"]
 
 
-def simulation_lines(plan: Plan, duration: Duration) -> list[str]:
+def simulation_lines(plan: Plan, duration: Duration | None) -> list[str]:
     """The same where this computer does the work of all sites too."""
-    if plan.table.histories is not None:
+    if duration is None:
         return [*_method(plan), f"time    {UNKNOWN_TIME}"]
     sites, d = len(plan.sites), duration
     times = f"{spoken(d.here(sites))} on this computer"

@@ -76,6 +76,11 @@ def estimated(plan: Plan, settings: TrainingSettings) -> Duration:
     return Duration(steps * probe.fit_step(), rounds, counting + SITE * taken)
 
 
+def estimated_if_known(plan: Plan, settings: TrainingSettings) -> Duration | None:
+    """The same; None without a probe for histories, whose training has other steps."""
+    return None if plan.table.histories is not None else estimated(plan, settings)
+
+
 def fit_steps(plan: Plan, settings: TrainingSettings) -> int:
     """Steps after which a fit to pairs is likely to reach its target loss; all steps without pairs.
 

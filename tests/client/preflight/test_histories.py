@@ -1,27 +1,16 @@
 """A steward is told what a study makes of the persons and events of a table."""
 
 import numpy as np
-import pandas as pd
-from small_histories import HISTORIES, events_of
+from small_histories import HISTORIES, REPAIRED, events_of
 from small_site import make_policy
 
 from fedsynth_client.preflight.preflight import Inspection, preflight
 from fedsynth_client.records.sources import FrameSource
 from fedsynth_common.privacy.randomness import Randomness
 
-FRAME = pd.DataFrame(
-    {
-        "id": ["a"] * 4 + ["b"] * 2 + ["c"],
-        "sex": ["f", "f", "m", "f", "m", "m", "f"],
-        "day": [0, 1, 2, 3, 0, 20, 7],
-        "age": [1.0, 2.0, 1.5, 3.0, 5.0, 4.0, 1.0],
-        "ward": "a",
-    }
-)
-
 
 def test_persons_events_and_whom_the_bound_cuts():
-    result = preflight(FRAME, HISTORIES, make_policy())
+    result = preflight(REPAIRED, HISTORIES, make_policy())
     assert result.problems == ()
     assert (result.units, result.histories.events, result.histories.most) == (3, 7, 4)
     told = "\n".join(result.notes)
@@ -33,17 +22,17 @@ def test_persons_events_and_whom_the_bound_cuts():
 
 
 def test_nothing_is_noted_of_a_table_that_fits():
-    good = FRAME.iloc[[0, 1, 3, 4, 6]]
+    good = REPAIRED.iloc[[0, 1, 3, 4, 6]]
     assert preflight(good, HISTORIES, make_policy()).notes == ()
 
 
 def test_the_least_number_is_of_persons():
-    found = preflight(FRAME, HISTORIES, make_policy(min_records=4)).problems
+    found = preflight(REPAIRED, HISTORIES, make_policy(min_records=4)).problems
     assert found == ("3 persons: the policy's min_records wants at least 4",)
 
 
 def test_an_event_that_has_no_place_in_the_order_is_a_problem():
-    result = preflight(FRAME.assign(day=[0, None, 1, 2, 3, 4, 5]), HISTORIES, make_policy())
+    result = preflight(REPAIRED.assign(day=[0, None, 1, 2, 3, 4, 5]), HISTORIES, make_policy())
     assert "column 'day': 1 cell is missing" in result.problems[0]
     assert result.histories is None
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from small_histories import HISTORIES, L, events_of, expected_codes, history_schema_of
+from small_histories import HISTORIES, REPAIRED, L, events_of, expected_codes, history_schema_of
 
 from fedsynth_client.records import code_store, person_events
 from fedsynth_client.records.records import RecordsBuilder, load_records
@@ -76,17 +76,8 @@ def test_a_table_in_pieces_gives_the_same_codes(rows, monkeypatch, tmp_path):
 
 
 def test_the_site_is_told_what_the_bound_cuts_and_what_was_repaired():
-    frame = pd.DataFrame(
-        {
-            "id": ["a"] * 4 + ["b"] * 2 + ["c"],
-            "sex": ["f", "f", "m", "f", "m", "m", "f"],
-            "day": [0, 1, 2, 3, 0, 20, 7],
-            "age": [1.0, 2.0, 1.5, 3.0, 5.0, 4.0, 1.0],
-            "ward": "a",
-        }
-    )
     builder = RecordsBuilder(HISTORIES)
-    builder.add(frame)
+    builder.add(REPAIRED)
     counts = builder.history_counts
     assert (counts.persons, counts.events, counts.cut, counts.left_out) == (3, 7, 1, 1)
     assert counts.most == 4

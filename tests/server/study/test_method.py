@@ -9,7 +9,13 @@ from small_study import SCHEMA, make_small_plan
 
 from fedsynth_server.study.method import coordinator_lines, method_of, reason, simulation_lines
 from fedsynth_server.study.planning import make_plan
-from fedsynth_server.training.duration import Duration, estimated, fit_steps, likely_widths
+from fedsynth_server.training.duration import (
+    Duration,
+    estimated,
+    estimated_if_known,
+    fit_steps,
+    likely_widths,
+)
 from fedsynth_server.training.settings import TrainingSettings
 
 SETTINGS = TrainingSettings().quick()
@@ -84,8 +90,8 @@ def test_histories_have_a_method_of_their_own_and_no_estimate():
         epsilon=1.0,
         delta=1e-5,
     )
-    no_time = Duration(fit=0.0, rounds=0.0, site=0.0)
-    for said in (simulation_lines(plan, no_time), coordinator_lines(plan, no_time)):
+    duration = estimated_if_known(plan, SETTINGS)
+    for said in (simulation_lines(plan, duration), coordinator_lines(plan, duration)):
         text = "\n".join(said)
         assert "from one event to the next" in text
         assert "auto takes marginals for histories" in text

@@ -26,7 +26,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from torch import nn
 from torch.nn import functional as F  # noqa: N812 - torch's own name for it
 
-from fedsynth_release.generator_network import MAX_PROBABILITIES, block_softmax
+from fedsynth_release.generator_network import MAX_PROBABILITIES, block_softmax, draw_weights
 
 MAX_EVENTS = 100
 Width = Annotated[int, Field(ge=1, le=65536)]
@@ -166,19 +166,13 @@ class HistoryNetwork(nn.Module):
             events: codes of the event columns (E,).
             source: draws the weights.
         """
+        draw_weights(self.latent, self.hidden, self.head, source)
         with torch.no_grad():
-            self.latent.normal_(generator=source)
-            for layer in (self.hidden, self.head):
-                bound = layer.in_features**-0.5
-                layer.weight.uniform_(-bound, bound, generator=source)
-            self.hidden.bias.zero_()
             bias, regimes = self._parts(self.head.bias), self.shape.regimes
             bias[0].copy_(torch.log(static.clamp(min=1e-5)))
             for part in bias[1:3]:
                 part.zero_()
-            later = lengths.clamp(min=1e-5).flip(0).cumsum(0).flip(0)
-            hazard = (lengths.clamp(min=1e-5) / later)[:-1].clamp(1e-4, 1 - 1e-4)
-            bias[3].copy_(torch.logit(hazard))
+            bias[3].copy_(torch.logit(hazards(lengths, least=1e-5, margin=1e-4)))
             bias[4].zero_()
             bias[5].copy_(torch.log(events.clamp(min=1e-5)).repeat(regimes))
 
@@ -207,6 +201,19 @@ class HistoryNetwork(nn.Module):
             stop=torch.cat([stop, torch.ones_like(by_regime)[None]]),
             emissions=block_softmax(logits, shape.events).reshape(latents, shape.regimes, -1),
         )
+
+
+def hazards(lengths: torch.Tensor, least: float, margin: float) -> torch.Tensor:
+    """P(n events | at least n) for n = 1..L-1.
+
+    Args:
+        lengths: P(n events) for n = 1..L.
+        least: of these probabilities; a smaller one counts as this.
+        margin: how far the result stays away from 0 and 1.
+    """
+    lengths = lengths.clamp(min=least)
+    later = lengths.flip(0).cumsum(0).flip(0)
+    return (lengths / later)[:-1].clamp(margin, 1 - margin)
 
 
 def starts_of(widths: tuple[int, ...]) -> list[int]:
