@@ -227,5 +227,8 @@ def test_persons_are_dealt_out_with_all_their_events(tmp_path) -> None:
     persons = [set(frame["id"]) for frame in tables.sites.values()]
     assert [len(of) for of in persons] == [20, 20, 20]
     assert len(set.union(*persons)) == 60
-    with pytest.raises(InputError, match="histories cannot be compared"):
-        tables_of(tmp_path / "visits.csv", tmp_path / "schema.json", holdout=0.2, **asked)
+    apart = tables_of(tmp_path / "visits.csv", tmp_path / "schema.json", holdout=0.4, **asked)
+    assert apart.held is not None
+    assert len(set(apart.held["id"])) == 24
+    assert len(set(apart.pooled["id"])) == 36
+    assert not set(apart.held["id"]) & set(apart.pooled["id"])

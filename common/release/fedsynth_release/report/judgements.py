@@ -7,6 +7,7 @@ study:
 | what | good | fair | else |
 |---|---|---|---|
 | distance of one column, or mean over columns | <= 0.05, or as other real rows | <= 0.15 | poor |
+| transitions of an event column | as other real rows, or >= 60 % of the way | >= 25 % | poor |
 | relations of a column: share of their strength that is kept | >= 75 % | >= 40 % | poor |
 | a figure between floor and ceiling | >= 60 % of the way | >= 25 % | poor |
 | share of `other` in a column | <= 20 % | - | poor |
@@ -22,7 +23,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from fedsynth_release.evaluation.results import AttackedTable, ColumnFidelity, PairFidelity
+from fedsynth_release.evaluation.attack_results import AttackedTable
+from fedsynth_release.evaluation.history_results import ColumnOverTime
+from fedsynth_release.evaluation.results import ColumnFidelity, PairFidelity
 from fedsynth_release.measurements import MeasuredColumn, MeasuredPairs
 
 Light = Literal["good", "fair", "poor", "unknown"]
@@ -101,6 +104,17 @@ def relations_of(index: int, pairs: PairFidelity) -> Judgement:
     lost = sum(min(abs(synthetic[j] - real[j]), abs(real[j])) for j in strong)
     kept_share = 1 - lost / sum(abs(real[j]) for j in strong)
     return _kept(kept_share, f"the strength of {_many(len(strong))}")
+
+
+def transitions_of(column: ColumnOverTime) -> Judgement:
+    """Whether a column follows from its value at the previous event as it does for real persons."""
+    reason = (
+        f"transitions: from an event to the next the distance is {column.tvd:.3f}; other real persons "
+        f"have {column.tvd_ceiling:.3f}, and events dealt to persons at random {column.tvd_floor:.3f}"
+    )
+    if column.tvd <= max(NEAR, 1.5 * column.tvd_ceiling):
+        return Judgement("good", reason)
+    return Judgement(between(column.tvd, column.tvd_floor, column.tvd_ceiling), reason)
 
 
 def measured_values(column: MeasuredColumn, generator: Sequence[float]) -> Judgement:
