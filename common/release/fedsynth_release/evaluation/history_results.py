@@ -43,8 +43,8 @@ class ColumnOverTime(Part):
         tvd, tvd_ceiling, tvd_floor: total variation distance of the column and the same column of
             the next event: of the synthetic table, of other real persons, and of events that were
             dealt to persons at random.
-        real, synthetic: the association with itself (`PairFidelity`) at lags 1, 2 and 3; None where
-            there are too few pairs of events.
+        real, synthetic: the association with itself (`PairFidelity`) at lags 1, 2 and 3, of the ranks
+            of numbers; None where there are too few pairs of events.
         within_real, within_synthetic: the share of its variance that lies within persons; None for
             categories.
     """

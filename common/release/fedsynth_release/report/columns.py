@@ -25,6 +25,7 @@ from fedsynth_release.report.judgements import (
     Light,
     measured_relations,
     measured_values,
+    memory_of,
     other_share,
     relations_of,
     transitions_of,
@@ -164,13 +165,15 @@ def _number_text(value: float) -> str:
     return f"{value:.0f}" if 1000 <= abs(value) < 1e6 else f"{value:.4g}"
 
 
-def _over_time(generator: Generator, evaluation: Evaluation | None) -> dict[int, tuple[Judgement]]:
+def _over_time(
+    generator: Generator, evaluation: Evaluation | None
+) -> dict[int, tuple[Judgement, ...]]:
     """Of columns of events, how they follow from the previous event."""
     if evaluation is None or evaluation.histories is None or generator.schema.histories is None:
         return {}
     layout = layout_of(generator.schema)
     found = by_source(evaluation.histories, layout.sources, layout.events)
-    return {place: (transitions_of(column),) for place, column in found.items()}
+    return {place: (transitions_of(column), memory_of(column)) for place, column in found.items()}
 
 
 def _judged(evaluation: Evaluation, index: int) -> tuple[Judgement, ...]:

@@ -14,7 +14,16 @@ from fedsynth_release.evaluation.history_results import (
     HistoryFidelity,
     HistoryFigures,
 )
-from fedsynth_release.report.judgements import FAR, NEAR, Light, between, graded, transitions_of
+from fedsynth_release.report.judgements import (
+    FAR,
+    NEAR,
+    Light,
+    between,
+    graded,
+    memory_of,
+    transitions_of,
+    worst,
+)
 from fedsynth_release.report.plots import Overlay, overlay
 from fedsynth_release.report.sections import Row
 
@@ -76,7 +85,7 @@ def over_time(histories: HistoryFidelity) -> list[OverTime]:
 
 
 def _view(column: ColumnOverTime) -> OverTime:
-    judgement = transitions_of(column)
+    judgements = transitions_of(column), memory_of(column)
     known = [
         (lag, abs(real), abs(made))
         for lag, (real, made) in enumerate(zip(column.real, column.synthetic, strict=True), 1)
@@ -88,7 +97,8 @@ def _view(column: ColumnOverTime) -> OverTime:
         real, made = ([row[place] for row in known] for place in (1, 2))
         bars = Overlay(labels=labels, reference=real, generator=made)
         plot = overlay(f"{column.name}, association with itself", bars)
-    return OverTime(column, judgement.light, judgement.reason, plot)
+    reason = "; ".join(judgement.reason for judgement in judgements)
+    return OverTime(column, worst(*judgements), reason, plot)
 
 
 def by_source(

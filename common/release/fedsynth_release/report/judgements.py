@@ -9,6 +9,7 @@ study:
 | distance of one column, or mean over columns | <= 0.05, or as other real rows | <= 0.15 | poor |
 | transitions of an event column | as other real rows, or >= 60 % of the way | >= 25 % | poor |
 | relations of a column: share of their strength that is kept | >= 75 % | >= 40 % | poor |
+| memory of an event column: share of its strength that is kept | >= 75 % | >= 40 % | poor |
 | a figure between floor and ceiling | >= 60 % of the way | >= 25 % | poor |
 | share of `other` in a column | <= 20 % | - | poor |
 | detection AUC | <= 0.6 | <= 0.85 | poor |
@@ -115,6 +116,21 @@ def transitions_of(column: ColumnOverTime) -> Judgement:
     if column.tvd <= max(NEAR, 1.5 * column.tvd_ceiling):
         return Judgement("good", reason)
     return Judgement(between(column.tvd, column.tvd_floor, column.tvd_ceiling), reason)
+
+
+def memory_of(column: ColumnOverTime) -> Judgement:
+    """Whether a column is associated with its earlier values as strongly as it is for real persons."""
+    known = [
+        (abs(real), abs(real - made))
+        for real, made in zip(column.real, column.synthetic, strict=True)
+        if real is not None and made is not None and abs(real) >= STRONG
+    ]
+    if not known:
+        none = f"memory: real persons have no association with earlier values above {STRONG:g}"
+        return Judgement("unknown", none)
+    share = 1 - sum(min(lost, real) for real, lost in known) / sum(real for real, _ in known)
+    kept = _kept(share, "the association with earlier values")
+    return Judgement(kept.light, kept.reason.replace("relations", "memory", 1))
 
 
 def measured_values(column: MeasuredColumn, generator: Sequence[float]) -> Judgement:

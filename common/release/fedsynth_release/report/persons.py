@@ -100,7 +100,7 @@ def _lane(
     """One column of one person: its name, a line to stand on, and a mark for each event."""
     bottom = top + _LANE - 6
     parts = [
-        svg.text(left + _NAME, bottom - 3, svg.shortened(column.name, 17), "tick", "end"),
+        svg.text(left + _NAME, bottom - 3, svg.shortened(column.name, 15), "tick", "end"),
         svg.line(left + _NAME + 4, bottom, left + _WIDE, bottom, "grid"),
     ]
     titles = [f"{column.name}: {'missing' if pd.isna(v) else v}" for v in cells.iloc[own]]
@@ -111,7 +111,7 @@ def _lane(
     y = bottom - (_LANE - 9) * _shares(values[own], low, high)
     known = np.flatnonzero(~np.isnan(y))
     for one, other in pairwise(known):
-        parts.append(svg.line(x[one], y[one], x[other], y[other], "curve k1"))
+        parts.append(svg.line(x[one], y[one], x[other], y[other], "curve k0"))
     return parts + [svg.dot(x[k], y[k], "generator-dot", 2.6, titles[k]) for k in known]
 
 

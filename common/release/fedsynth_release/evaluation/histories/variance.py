@@ -8,6 +8,7 @@ count for the means only.
 """
 
 import numpy as np
+from scipy.stats import rankdata
 
 from fedsynth_common.array_types import Float64Array
 from fedsynth_common.schema import Schema
@@ -61,13 +62,17 @@ def within_share(values: Float64Array, person: np.ndarray) -> float:
 
 
 def memory(rows: HistoryRows) -> list[tuple[float | None, ...]]:
-    """For each event column its association with itself at lags 1, 2, 3; None for under 20 pairs."""
+    """For each event column its association with itself at lags 1, 2, 3; None for under 20 pairs.
+
+    Of numbers it is the correlation of their ranks, which a few large values do not decide.
+    """
     columns = event_columns(rows.schema)
     schema = Schema(name=rows.schema.name, columns=columns)
     cells = Features.fit(schema, rows.frame).cells(rows.frame)
     found = []
     for values, column in zip(cells.T, columns, strict=True):
         levels, strengths = bool(named_levels(column)), []
+        values = values if levels else rankdata(values, nan_policy="omit")
         for lag in LAGS:
             earlier, later = (values[side] for side in rows.pairs(lag))
             enough = int((~(np.isnan(earlier) | np.isnan(later))).sum()) >= _PAIRS
