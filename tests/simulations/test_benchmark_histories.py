@@ -10,8 +10,9 @@ import pytest
 from rich.console import Console
 
 from fedsynth_common.errors import InputError
+from fedsynth_simulations.benchmarks.external import External
 from fedsynth_simulations.benchmarks.histories import results
-from fedsynth_simulations.benchmarks.histories.figures import HistoryCell, Judge, make
+from fedsynth_simulations.benchmarks.histories.figures import HistoryCell, Judge, Options, make
 from fedsynth_simulations.benchmarks.histories.tables import HistoryTable, by_month, load
 
 pytest.importorskip("statsmodels", reason="the demonstration table comes with statsmodels")
@@ -83,7 +84,8 @@ def test_figures_of_a_study_stand_between_real_persons_and_dealt_events(rand, tm
     ]
     said: list[str] = []
     found = results.HistoryResults.read(tmp_path / "out.json")
-    results.compute(small, cells, found, False, said.append)
+    options = Options()
+    results.compute(small, cells, found, options, said.append)
     assert len(said) == 3
     real, floor, study = (found.figures[cell] for cell in cells)
     assert floor["within_event"] == 0
@@ -93,7 +95,7 @@ def test_figures_of_a_study_stand_between_real_persons_and_dealt_events(rand, tm
     assert study["next_auc"] > floor["next_auc"]
     assert study["epsilon_spent"] <= 50
     again = results.HistoryResults.read(tmp_path / "out.json")
-    results.compute(small, cells, again, False, said.append)
+    results.compute(small, cells, again, Options(), said.append)
     assert len(said) == 3  # nothing is computed twice
     assert again.figures == found.figures
     stream = io.StringIO()
@@ -113,6 +115,18 @@ def test_the_printed_figure_is_the_median_with_its_range():
     table = results.shown("RAND", cells, results.HistoryResults(None, figures))
     Console(file=stream, width=200).print(table)
     assert "0.400 (0.100-0.600) 50.0 %" in stream.getvalue()
+
+
+def test_peers_have_seeds_and_need_their_environment(rand, tmp_path):
+    cells = results.cells_of("RAND", ["real", "par"], [1.0, 3.0], 1e-5, 2)
+    assert [(cell.row, cell.epsilon, cell.seed) for cell in cells] == [
+        ("real", None, 0),
+        ("par", None, 0),
+        ("par", None, 1),
+    ]
+    nowhere = Options(external=External(str(tmp_path / "none")))
+    with pytest.raises(InputError, match="external-env"):
+        make(cells[1], rand, nowhere)
 
 
 def test_one_cell_is_a_line_of_the_results_file(tmp_path):
@@ -139,7 +153,7 @@ def test_the_other_tables_are_read_and_judged(name, persons, most):
     assert len(table.by_site(0)) == 5
     small = part(table, 1500)
     judge = Judge(small)
-    floor, _ = make(HistoryCell(name, "dealt", None, None, 0), small, False)
+    floor, _ = make(HistoryCell(name, "dealt", None, None, 0), small, Options())
     figures = [judge.figures(frame) for frame in (None, floor)]
     assert figures[0]["lag_1_itself"] < figures[1]["lag_1_itself"]
     assert figures[0]["next_auc"] > figures[1]["next_auc"]

@@ -34,13 +34,20 @@ def histories(
         str,
         typer.Option(
             help="The rows, separated by commas: real (held-out persons), dealt (real events dealt "
-            "to persons at random), local (sites trust nobody), secure-sum."
+            "to persons at random), local (sites trust nobody), secure-sum, par (SDV's PAR: central, not private)."
         ),
     ] = "real,dealt,local",
     out: Annotated[
         Path | None,
         typer.Option(help="Results file (.json). Cells that are finished in it are skipped."),
     ] = None,
+    external_env: Annotated[
+        Path,
+        typer.Option(help="The environment of par, which `external-env --networks` builds."),
+    ] = Path(".benchmark-env"),
+    external_limit: Annotated[
+        float, typer.Option(min=1, help="A peer is stopped after this many seconds.")
+    ] = 7200.0,
     quick: Annotated[
         bool, typer.Option("--quick", help="Train for few steps only, to test the set-up.")
     ] = False,
@@ -51,7 +58,9 @@ def histories(
 
       fedsynth benchmark histories RAND --epsilon 1 --epsilon 3 --out rand.json
     """
+    from fedsynth_simulations.benchmarks.external import External
     from fedsynth_simulations.benchmarks.histories import results
+    from fedsynth_simulations.benchmarks.histories.figures import Options
     from fedsynth_simulations.benchmarks.histories.tables import load
     from fedsynth_simulations.benchmarks.report import console
 
@@ -59,5 +68,6 @@ def histories(
     loaded = load(table, data)
     finished = results.HistoryResults.read(out)
     cells = results.cells_of(table, chosen, sorted(set(epsilon or [1.0, 3.0])), delta, seeds)
-    results.compute(loaded, cells, finished, quick, lambda line: typer.echo(line, err=True))
+    options = Options(quick, External(str(external_env), external_limit))
+    results.compute(loaded, cells, finished, options, lambda line: typer.echo(line, err=True))
     console().print(results.shown(table, cells, finished))

@@ -9,12 +9,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from fedsynth_common.protocol.plan import Trust
 from fedsynth_release.evaluation.discretise import named_levels
 from fedsynth_release.evaluation.histories.model_rows import HistoryRows
 from fedsynth_release.evaluation.histories.references import dealt
 from fedsynth_release.evaluation.histories.scorecard import HistoryJudge
 from fedsynth_release.evaluation.targets import Target
 from fedsynth_release.evaluation.utility import tstr
+from fedsynth_simulations.benchmarks.histories.par import synthesise_par
 from fedsynth_simulations.benchmarks.histories.tables import HistoryTable
 from fedsynth_simulations.simulate import Simulation, simulate
 
@@ -71,27 +73,27 @@ def make(
     return ROWS[cell.row](cell, table, quick)
 
 
-def _real(cell: HistoryCell, table: HistoryTable, quick: bool) -> tuple[None, Figures]:
+def _real(cell: HistoryCell, table: HistoryTable, options: Options) -> Made:
     return None, {}
 
 
-def _dealt(cell: HistoryCell, table: HistoryTable, quick: bool) -> tuple[pd.DataFrame, Figures]:
+def _dealt(cell: HistoryCell, table: HistoryTable, options: Options) -> Made:
     return dealt(table.train, table.schema, np.random.default_rng(cell.seed)), {}
 
 
 def _study(
-    cell: HistoryCell, table: HistoryTable, quick: bool, trust: str = "local"
-) -> tuple[pd.DataFrame, Figures]:
+    cell: HistoryCell, table: HistoryTable, options: Options, trust: Trust = "local"
+) -> Made:
     """Histories of a federated study over the table's sites."""
     usual = Simulation()
     settings = usual.settings.model_copy(update={"seed": cell.seed})
     simulation = Simulation(
         epsilon=cell.epsilon or usual.epsilon,
         delta=cell.delta or usual.delta,
-        settings=settings.quick() if quick else settings,
+        settings=settings.quick() if options.quick else settings,
         seed=cell.seed,
         records_per_site=table.persons_per_site,
-        trust="secure-sum" if trust == "secure-sum" else "local",
+        trust=trust,
     )
     start = time.process_time()
     with tempfile.TemporaryDirectory(prefix="fedsynth-benchmark-") as folder:
@@ -103,15 +105,24 @@ def _study(
     return frame, {"seconds": seconds, "epsilon_spent": spent}
 
 
-def _secure(cell: HistoryCell, table: HistoryTable, quick: bool) -> tuple[pd.DataFrame, Figures]:
-    return _study(cell, table, quick, "secure-sum")
+def _secure(cell: HistoryCell, table: HistoryTable, options: Options) -> Made:
+    return _study(cell, table, options, "secure-sum")
 
 
-Maker = Callable[[HistoryCell, HistoryTable, bool], tuple[pd.DataFrame | None, Figures]]
+def _par(cell: HistoryCell, table: HistoryTable, options: Options) -> Made:
+    start = time.monotonic()
+    frame = synthesise_par(table.train, table.schema, cell.seed, options.external)
+    return frame, {"seconds": time.monotonic() - start}
+
+
+Maker = Callable[[HistoryCell, HistoryTable, Options], Made]
 ROWS: dict[str, Maker] = {
     "real": _real,
     "dealt": _dealt,
     "local": _study,
     "secure-sum": _secure,
+    "par": _par,
 }
 PRIVATE = ("local", "secure-sum")
+"""Rows that have an ε and seeds; `par` has seeds only, and the others neither."""
+SEEDED = (*PRIVATE, "par")

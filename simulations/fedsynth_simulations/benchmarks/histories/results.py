@@ -13,9 +13,11 @@ from fedsynth_common.errors import InputError
 from fedsynth_simulations.benchmarks.histories.figures import (
     PRIVATE,
     ROWS,
+    SEEDED,
     Figures,
     HistoryCell,
     Judge,
+    Options,
     make,
 )
 from fedsynth_simulations.benchmarks.histories.tables import HistoryTable
@@ -25,6 +27,7 @@ NAMES = {
     "dealt": "real events dealt at random",
     "local": "sites trust nobody",
     "secure-sum": "secure sum",
+    "par": "SDV PAR, not private",
 }
 COLUMNS = (
     ("static", "static"),
@@ -78,9 +81,14 @@ class HistoryResults:
 def cells_of(
     table: str, rows: Sequence[str], epsilons: Sequence[float], delta: float, seeds: int
 ) -> list[HistoryCell]:
-    """The cells of a request: references once, studies for every ε and seed."""
-    references = [HistoryCell(table, row, None, None, 0) for row in rows if row not in PRIVATE]
-    return references + [
+    """The cells of a request: studies for every ε and seed, peers for every seed, references once."""
+    usual = [
+        HistoryCell(table, row, None, None, seed)
+        for row in rows
+        if row not in PRIVATE
+        for seed in range(seeds if row in SEEDED else 1)
+    ]
+    return usual + [
         HistoryCell(table, row, epsilon, delta, seed)
         for epsilon in epsilons
         for row in rows
@@ -93,7 +101,7 @@ def compute(
     table: HistoryTable,
     cells: Sequence[HistoryCell],
     results: HistoryResults,
-    quick: bool,
+    options: Options,
     say: Callable[[str], None],
 ) -> None:
     """Compute the cells that are not finished."""
@@ -101,7 +109,7 @@ def compute(
     judge = Judge(table) if todo else None
     for number, cell in enumerate(todo, 1):
         assert judge is not None  # noqa: S101 - there is something to do
-        frame, made = make(cell, table, quick)
+        frame, made = make(cell, table, options)
         figures = judge.figures(frame) | made
         results.add(cell, figures)
         say(f"[{number}/{len(todo)}] {cell.label}: next event AUC {figures['next_auc']:.3f}")
