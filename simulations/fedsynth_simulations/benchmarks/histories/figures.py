@@ -3,7 +3,7 @@
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +16,7 @@ from fedsynth_release.evaluation.histories.references import dealt
 from fedsynth_release.evaluation.histories.scorecard import HistoryJudge
 from fedsynth_release.evaluation.targets import Target
 from fedsynth_release.evaluation.utility import tstr
+from fedsynth_simulations.benchmarks.external import External
 from fedsynth_simulations.benchmarks.histories.par import synthesise_par
 from fedsynth_simulations.benchmarks.histories.tables import HistoryTable
 from fedsynth_simulations.simulate import Simulation, simulate
@@ -66,11 +67,20 @@ class Judge:
         return tstr(learned.frame, self.judge.test.frame, usual, question)
 
 
-def make(
-    cell: HistoryCell, table: HistoryTable, quick: bool
-) -> tuple[pd.DataFrame | None, Figures]:
+@dataclass(frozen=True)
+class Options:
+    """What making a table depends on beside its cell."""
+
+    quick: bool = False
+    external: External = field(default_factory=External)
+
+
+Made = tuple[pd.DataFrame | None, Figures]
+
+
+def make(cell: HistoryCell, table: HistoryTable, options: Options) -> Made:
     """The table of a row, and what making it gave."""
-    return ROWS[cell.row](cell, table, quick)
+    return ROWS[cell.row](cell, table, options)
 
 
 def _real(cell: HistoryCell, table: HistoryTable, options: Options) -> Made:
