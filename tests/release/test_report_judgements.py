@@ -116,7 +116,7 @@ def test_transitions_are_judged_by_real_persons_and_by_events_dealt_at_random():
     def light(tvd):
         return judgements.transitions_of(_remembering(0.4, 0.2).model_copy(update={"tvd": tvd}))
 
-    lights = [light(tvd).light for tvd in (0.02, 0.11, 0.24, 0.25, 0.38, 0.39)]
+    lights = [light(tvd).light for tvd in (0.02, 0.11, 0.23, 0.25, 0.37, 0.39)]
     assert lights == ["good", "good", "good", "fair", "fair", "poor"]
     assert "dealt to persons at random 0.480" in light(0.1).reason
     assert judgements.memory_of(_remembering(0.4, 0.2)).light == "fair"
