@@ -38,9 +38,9 @@ from fedsynth_server.histories.blocks import (
 )
 from fedsynth_server.histories.cleaned import clean
 from fedsynth_server.histories.history_fit import (
-    HISTORY_STEPS,
     calibrate_histories,
     fit_histories,
+    history_steps,
     measured_lengths,
     new_history_generator,
 )
@@ -156,7 +156,7 @@ class Study:
         last = fit_histories(
             network,
             loss,
-            min(settings.steps_for(plan.epsilon), HISTORY_STEPS),
+            history_steps(settings, plan.epsilon),
             settings.learning_rate,
             lambda i, n: self.progress.update("fit generator", i, n),
             lambda i, value: self.recorder.add(FIT, i, value),
