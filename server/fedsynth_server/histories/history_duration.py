@@ -23,7 +23,7 @@ from fedsynth_server.training.settings import TrainingSettings
 
 PART = 4
 """The probe takes a part of the latents: a step's cost is nearly proportional to them."""
-USUAL_STEPS = 150
+USUAL_STEPS = 200
 """Steps after which a fit of histories reached its target loss (simulations/RESULTS.md)."""
 BIN_NOISE = 3.0
 """Persons of a bin over the standard deviation of the histograms' noise in it, at least."""
@@ -42,7 +42,7 @@ def estimated_of_histories(plan: Plan, settings: TrainingSettings) -> Duration:
 def likely_history_steps(plan: Plan, settings: TrainingSettings) -> int:
     """Steps after which a fit is likely to reach its target loss."""
     most = history_steps(settings, plan.epsilon)
-    return min(most, USUAL_STEPS) if settings.enough else most
+    return min(most, USUAL_STEPS) if settings.enough_of_histories else most
 
 
 def likely_history_widths(plan: Plan) -> list[int]:

@@ -13,7 +13,7 @@ from fedsynth_server.histories.history_loss import HistoryLoss
 from fedsynth_server.training.fit import Record, Tick, descend
 from fedsynth_server.training.settings import TrainingSettings
 
-LATENTS, REGIMES, HISTORY_STEPS = 512, 6, 1000
+LATENTS, REGIMES, HISTORY_STEPS = 512, 6, 500
 LEAST, MARGIN = 1e-6, 1e-5
 ROUNDS = 20
 

@@ -103,7 +103,7 @@ def test_histories_have_a_method_and_an_estimate_of_their_own():
     assert duration.rounds == 0.0
     assert likely_history_steps(plan, SETTINGS) == SETTINGS.fit_steps
     assert likely_history_steps(plan, TrainingSettings()) < HISTORY_STEPS
-    assert likely_history_steps(plan, TrainingSettings(enough=0)) == HISTORY_STEPS
+    assert likely_history_steps(plan, TrainingSettings(enough_of_histories=0)) == HISTORY_STEPS
     assert len(likely_history_widths(plan)) == len(layout_of(HISTORIES).columns)
     for said in (simulation_lines(plan, duration), coordinator_lines(plan, duration)):
         text = "\n".join(said)
