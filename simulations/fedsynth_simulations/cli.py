@@ -221,10 +221,9 @@ def simulate(
 
 def _say_method(plan: "Plan", settings: "TrainingSettings") -> None:
     """What the study will do and about how long it takes, before it starts."""
-    from fedsynth_server.study.method import simulation_lines
-    from fedsynth_server.training.duration import estimated_if_known
+    from fedsynth_server.study.method import duration_of, simulation_lines
 
-    for line in simulation_lines(plan, estimated_if_known(plan, settings)):
+    for line in simulation_lines(plan, duration_of(plan, settings)):
         typer.echo(line)
 
 
