@@ -18,11 +18,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from fedsynth_common.drafting.draft import draft_schema
-from fedsynth_common.drafting.histories import with_histories
 from fedsynth_common.errors import InputError
 from fedsynth_common.schema import IdColumn, Schema
 from fedsynth_common.tables import read_table
+from fedsynth_release.drafting.draft import draft_schema
+from fedsynth_release.drafting.histories import with_histories
 from fedsynth_simulations.benchmarks.tables import find
 from fedsynth_simulations.demo_data import HOSPITAL, PERSON, demo_histories, demo_table
 from fedsynth_simulations.holdout import person_split
@@ -118,17 +118,12 @@ def by_month(raw: pd.DataFrame) -> pd.DataFrame:
     months = []
     for month in range(1, 7):
         back = 7 - month  # column 1 is of September; PAY_0 is the first of its kind
-        months.append(
-            raw[static].assign(
-                **{
-                    _CUSTOMER: np.arange(len(raw)),
-                    _MONTH: month,
-                    "PAY": raw[f"PAY_{back if back > 1 else 0}"],
-                    "BILL_AMT": raw[f"BILL_AMT{back}"],
-                    "PAY_AMT": raw[f"PAY_AMT{back}"],
-                }
-            )
-        )
+        frame = raw[static].copy()
+        frame[_CUSTOMER], frame[_MONTH] = np.arange(len(raw)), month
+        frame["PAY"] = raw[f"PAY_{back if back > 1 else 0}"]
+        for kind in ("BILL_AMT", "PAY_AMT"):
+            frame[kind] = raw[f"{kind}{back}"]
+        months.append(frame)
     return pd.concat(months, ignore_index=True)
 
 

@@ -16,7 +16,6 @@ import numpy as np
 import pandas as pd
 
 from fedsynth_common.array_types import BoolArray, Float64Array, Int64Array
-from fedsynth_common.drafting.histories import EventOrder
 from fedsynth_common.encoding.values import as_ordinal
 from fedsynth_common.errors import InputError
 from fedsynth_common.schema import (
@@ -27,6 +26,7 @@ from fedsynth_common.schema import (
     layout_of,
 )
 from fedsynth_common.schema.histories import NUMBER_OF_EVENTS
+from fedsynth_release.drafting.histories import EventOrder
 from fedsynth_release.evaluation.discretise import cell_column
 
 
