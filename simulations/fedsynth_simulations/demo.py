@@ -43,23 +43,24 @@ SUMMARY = "demo.json"
 """The results of a demo. A later run replaces a folder only if this file is in it."""
 
 QUALITY = {
-    "next_target_auc": ("model of next year's `admitted`, AUC", "higher"),
-    "next_auc": ("models of five columns of the next year, mean AUC", "higher"),
-    "static": ("distance of pairs of columns of a person", "lower"),
-    "within_event": ("distance of pairs of columns of a year", "lower"),
-    "lag_1_itself": ("distance of a column in a year and the next", "lower"),
+    "next_target_auc": ("admission next year, AUC", "higher"),
+    "next_auc": ("columns of next year, mean AUC", "higher"),
+    "static": ("distance: a person's columns", "lower"),
+    "within_event": ("distance: columns of a year", "lower"),
+    "lag_1_itself": ("distance: a year and the next", "lower"),
 }
-FLOOR = "years dealt at random"
+FLOOR = "dealt"
+"""Real years that were dealt to persons at random."""
 
 
-@app.command(epilog="Examples:\n\nfedsynth demo\n\nfedsynth demo --epsilon 3 --out demo-3")
+@app.command(epilog="Examples:\n\nfedsynth demo\n\nfedsynth demo --epsilon 1 --out demo-1")
 def demo(
     out: Annotated[
         Path, typer.Option(help="Folder for the result. The result of an earlier demo is replaced.")
     ] = Path("demo-out"),
     epsilon: Annotated[
         float, typer.Option(help="The privacy budget ε of a person with all years.")
-    ] = 1.0,
+    ] = 3.0,
     device: Annotated[DeviceName, typer.Option(help=DEVICE_HELP)] = DeviceName.CPU,
     quick: Annotated[
         bool, typer.Option(help="Train for few steps only, to test the set-up. The result is poor.")
@@ -192,6 +193,10 @@ def _show(console: Console, summary: dict[str, Any]) -> None:
         for column in table.columns[1:4]:
             column.justify = "right"
         console.print(table)
+    console.print(
+        "Dealt: the real years, dealt to persons at random. No generator of single years can know more "
+        "of what follows what."
+    )
     console.print(
         "The noise changes most what few people contribute to: small groups, and means that a few "
         "large values decide (mean visits)."

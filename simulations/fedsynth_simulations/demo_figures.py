@@ -75,16 +75,14 @@ FIGURES = (
     Figure("admitted to hospital, %", _percent("admitted", "yes")),
     Figure("  of those in poor health, %", _percent("admitted", "yes", (HEALTH, "poor"))),
     Figure("  of those in excellent health, %", _percent("admitted", "yes", (HEALTH, "excellent"))),
-    Figure("  of those admitted in the year before, %", _percent_next("admitted", "yes", "yes")),
-    Figure("  of those not admitted in it, %", _percent_next("admitted", "yes", "no")),
-    Figure("no visit to a doctor in the year, %", _percent("doctor_visits", 0)),
+    Figure("  of those admitted the year before", _percent_next("admitted", "yes", "yes")),
+    Figure("  of those not admitted then", _percent_next("admitted", "yes", "no")),
+    Figure("no visit to a doctor, %", _percent("doctor_visits", 0)),
     Figure("  where care is free, %", _percent("doctor_visits", 0, ("coinsurance", "0%"))),
     Figure(
         "  where the patient pays 95 %, %", _percent("doctor_visits", 0, ("coinsurance", "95%"))
     ),
-    Figure(
-        "  of those without a visit in the year before, %", _percent_next("doctor_visits", 0, 0)
-    ),
+    Figure("  of those without one the year before", _percent_next("doctor_visits", 0, 0)),
     Figure("mean visits", _mean("doctor_visits")),
     Figure(
         "visits ~ drug dollars, rank corr.", _rank_correlation("doctor_visits", "drug_dollars"), 2

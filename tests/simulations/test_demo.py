@@ -103,14 +103,14 @@ def test_a_year_follows_the_year_before_of_the_same_person():
             "admitted": ["yes", "yes", "yes", "yes", "no", "yes"],
         }
     )
-    (figure,) = (f for f in FIGURES if f.name == "  of those admitted in the year before, %")
+    (figure,) = (f for f in FIGURES if f.name == "  of those admitted the year before")
     assert figure.of(frame) == 50.0  # a in year 2 and not b; a's year 4 and c have no year before
 
 
 def test_figures_are_those_of_the_table():
     by_name = {figure.name: figure.of(demo_table()) for figure in FIGURES}
     assert by_name["mean visits"] == pytest.approx(2.86, abs=0.01)  # Deb and Trivedi 2002
-    again, else_ = "  of those admitted in the year before, %", "  of those not admitted in it, %"
+    again, else_ = "  of those admitted the year before", "  of those not admitted then"
     assert by_name[again] > 1.5 * by_name[else_]
     assert by_name["  where care is free, %"] < by_name["  where the patient pays 95 %, %"]
 
