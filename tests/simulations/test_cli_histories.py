@@ -33,7 +33,7 @@ def test_a_hold_out_of_persons_is_compared_and_attacked(tmp_path, monkeypatch):
     assert set(summary["quality"]) == {"real records", "synthetic", "independent columns"}
     found = Evaluation.load("out/evaluation.json")
     assert (found.histories.persons_train, found.histories.persons_holdout) == (210, 90)
-    assert [attack.name for attack in found.attacks][0] == "membership"
+    assert found.attacks[0].name == "membership"
     assert found.attacks[0].on("synthetic").attacks == 90
     assert "Distance of histories" in (tmp_path / "out" / "report.html").read_text()
     # the same table once more, by the command of its own
