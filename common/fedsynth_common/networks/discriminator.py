@@ -26,7 +26,6 @@ import torch
 from torch import nn
 from torch.nn import functional as F  # noqa: N812 - torch's own name for it
 
-
 FIRST_WEIGHTS = 1.5
 """Size of what goes into a hidden unit before training: with less, tanh learns more slowly."""
 

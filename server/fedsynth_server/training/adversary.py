@@ -3,7 +3,9 @@
 Each round the sites return discriminators trained with DP-SGD on their own records; the coordinator
 averages them and compares the average with a predictor of its own (`log_ratio.py`). The generator is
 trained to raise the log ratio of the two, while the marginal loss keeps its marginals near the
-measured ones. All of it is post-processing: it may be repeated, kept or thrown away without privacy
+measured ones. The columns of a row are drawn from the generator's probabilities, and the gradient at
+the row is taken as the one at the probabilities (straight-through estimator: Bengio, Léonard &
+Courville 2013). All of it is post-processing: it may be repeated, kept or thrown away without privacy
 cost.
 """
 
@@ -85,7 +87,7 @@ class Adversary:
             slopes[:, chosen].sub_(raised, alpha=self.weight)
             adversarial = -ratio
         self.optimiser.zero_grad()
-        logits.backward(slopes_before_softmax(slopes, soft, widths))  # type: ignore[no-untyped-call]
+        logits.backward(slopes_before_softmax(slopes, soft, widths))
         self.optimiser.step()
         return Losses(marginal, adversarial)
 

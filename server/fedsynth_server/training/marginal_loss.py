@@ -1,8 +1,9 @@
 """The marginal loss: how far a generator's marginals are from the noisy ones, in units of their noise.
 
 For soft rows P (D, B) of the generator, a code in each row of P, the expected pair marginals are the
-blocks of P Pᵀ / B (GEM: Liu, Vietri & Wu 2021). The loss is the mean over all measured cells of (expected - measured)² /
-variance, so that a generator equal to the real distribution has a loss of about one, whatever ε is.
+blocks of P Pᵀ / B (GEM: Liu, Vietri & Wu 2021). The loss is the mean over all measured cells of
+(expected - measured)² / variance, so that a generator equal to the real distribution has a loss of
+about one, whatever ε is. Its gradient is written out: autograd would find it with twice the products.
 """
 
 from collections.abc import Callable, Sequence

@@ -69,8 +69,8 @@ class Probe:
     ) -> tuple[LogRatio, UInt16Array]:
         """Predictors that have learned nothing, and rows for them (BATCH, columns)."""
         rng = np.random.default_rng(0)
-        codes = np.stack([rng.integers(0, w, BATCH) for w in self._widths], axis=1)
-        codes = codes.astype(np.uint16)
+        drawn = [rng.integers(0, w, BATCH, dtype=np.uint16) for w in self._widths]
+        codes = np.stack(drawn, axis=1)
         return LogRatio(self._widths, hidden, by_column(codes), source, first_steps=1), codes
 
     def fit_step(self) -> float:
