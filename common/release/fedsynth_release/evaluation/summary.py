@@ -37,7 +37,7 @@ def show(evaluation: Evaluation, console: Console) -> None:
 
 def _table(title: str, *headings: str) -> Table:
     table = Table(title=title)
-    table.add_column(headings[0], overflow="fold")
+    table.add_column(headings[0], overflow="fold", min_width=13)
     for heading in headings[1:]:
         table.add_column(heading, justify="right")
     return table
@@ -79,6 +79,7 @@ def _attacks(attacks: tuple[Attack, ...]) -> Table:
         "synthetic is lower by",
     )
     table.columns[1].justify = "left"
+    table.columns[3].no_wrap = True
     for attack in attacks:
         reductions = {r.against: r.reduction for r in attack.reductions}
         title = attack.title
