@@ -11,9 +11,9 @@ import re
 import numpy as np
 
 from fedsynth_common.array_types import BoolArray
-from fedsynth_common.drafting.tally import Values
 from fedsynth_common.identifiers.headings import word_set
 from fedsynth_common.schema.column_base import PROGRAM_MARKS
+from fedsynth_release.drafting.tally import Values
 
 _WORDS = word_set(
     """none unknown unk missing unspecified undefined blank empty n.d. nd n/d n.b. k.a. keine
