@@ -58,6 +58,8 @@ def _with_upper_tail(
     if not len(clear) or clear[-1] == len(mass) - 1:
         return mass
     start = int(clear[-1])
+    if counts[start] >= SIGNIFICANT * noise[-1]:  # a value of its own, and no part of the tail
+        start += 1
     above = np.cumsum(mass[::-1])[::-1]
     tail = above[start]
     if tail <= 0:
