@@ -4,15 +4,22 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from fedsynth_release.evaluation.results import (
-    Attack,
-    CopyRow,
-    Estimate,
-    Evaluation,
-    Fidelity,
-    Utility,
-)
+from fedsynth_release.evaluation.attack_results import Attack, CopyRow
+from fedsynth_release.evaluation.history_results import HistoryFidelity
+from fedsynth_release.evaluation.result_parts import Estimate
+from fedsynth_release.evaluation.results import Evaluation, Fidelity, Utility
 
+_HISTORIES = (
+    ("static columns, pairs", "static"),
+    ("a static column and one of an event", "static_event"),
+    ("columns of one event, pairs", "within_event"),
+    ("one event and the next, different columns", "lag_1"),
+    ("one event and the next, same column", "lag_1_itself"),
+    ("events two and three apart, same column", "lag_2_3_itself"),
+    ("number of events", "lengths"),
+    ("time between events", "gaps"),
+    ("share of variance within persons, difference", "within_person"),
+)
 _FIDELITY = (
     ("1-way TVD", "tvd_1", "0"),
     ("2-way TVD", "tvd_2", "0"),
@@ -27,7 +34,9 @@ def show(evaluation: Evaluation, console: Console) -> None:
     """Print an evaluation."""
     console.print(escape(evaluation.notice), style="bold", soft_wrap=True)
     console.print(_fidelity(evaluation.fidelity))
-    console.print(_utility(evaluation.utility))
+    if evaluation.histories is not None:
+        console.print(_histories(evaluation.histories))
+    console.print(_utility(evaluation.utility, evaluation.histories is not None))
     if evaluation.attacks:
         console.print(_attacks(evaluation.attacks))
         console.print(_copies(evaluation.copies))
@@ -52,7 +61,20 @@ def _fidelity(fidelity: Fidelity) -> Table:
     return table
 
 
-def _utility(utility: Utility) -> Table:
+def _histories(histories: HistoryFidelity) -> Table:
+    """Distances of histories; the ceiling is other real persons."""
+    heads = ("total variation distance of", "synthetic", "other persons (ceiling)")
+    floors = ("events dealt at random (floor)", "independent")
+    made, real = histories.persons_synthetic, histories.persons_train
+    title = f"histories: {made:,} synthetic and {real:,} real persons"
+    table = _table(title, *heads, *floors)
+    for label, field in _HISTORIES:
+        values = [getattr(figures, field) for figures in histories.figures]
+        table.add_row(label, *("-" if v is None else f"{v:.3f}" for v in values))
+    return table
+
+
+def _utility(utility: Utility, histories: bool) -> Table:
     heads = (
         "mean over targets",
         "synthetic",
@@ -60,7 +82,8 @@ def _utility(utility: Utility) -> Table:
         "independent (floor)",
         "targets",
     )
-    table = _table("utility: models trained on each table, tested on held-out rows", *heads)
+    what = "predict the next event of held-out persons" if histories else "tested on held-out rows"
+    table = _table(f"utility: models trained on each table, {what}", *heads)
     for mean in utility.means:
         values = (mean.synthetic, mean.real, mean.independent)
         label = f"{mean.metric}, {mean.learner}"
