@@ -46,7 +46,7 @@ def show(evaluation: Evaluation, console: Console) -> None:
 
 def _table(title: str, *headings: str) -> Table:
     table = Table(title=title)
-    table.add_column(headings[0])
+    table.add_column(headings[0], overflow="fold", min_width=13)
     for heading in headings[1:]:
         table.add_column(heading, justify="right")
     return table
@@ -92,27 +92,38 @@ def _utility(utility: Utility, histories: bool) -> Table:
 
 
 def _attacks(attacks: tuple[Attack, ...]) -> Table:
-    roles = [table.role for table in attacks[0].tables]
-    title = "attacks: advantage over people not in the table (0 is best), with 95 % intervals"
-    table = _table(title, "attack", *roles, "smaller than pseudonymised by", "than k-anonymised by")
+    """One line for each attack and table: columns of numbers would not fit a narrow terminal."""
+    table = _table(
+        "attacks: advantage over people not in the table (0 is best)",
+        "attack",
+        "table",
+        "advantage",
+        "95 % interval",
+        "synthetic is lower by",
+    )
+    table.columns[1].justify = "left"
+    table.columns[3].no_wrap = True
     for attack in attacks:
-        cells = [_estimate(result.advantage) for result in attack.tables]
-        reduced = [
-            "-" if r.reduction is None else f"{100 * r.reduction.value:.0f} %"
-            for r in attack.reductions
-        ]
-        table.add_row(attack.title, *cells, *reduced)
+        reductions = {r.against: r.reduction for r in attack.reductions}
+        title = attack.title
+        for result in attack.tables:
+            lower = reductions.get(result.role)
+            share = "" if lower is None else f"{100 * lower.value:.0f} %"
+            value, interval = _estimate(result.advantage)
+            table.add_row(title, result.role, value, interval, share)
+            title = ""
+        table.add_section()
     return table
 
 
 def _copies(copies: tuple[CopyRow, ...]) -> Table:
     heads = (
         "table",
-        "equal to a training row",
-        "equal to a held-out row",
+        "same as a training row",
+        "same as a held-out row",
         "near a training row",
         "near a held-out row",
-        "nearer to a training row",
+        "nearer to training",
     )
     table = _table("copies of real rows (this does not measure privacy)", *heads)
     for row in copies:
@@ -122,5 +133,5 @@ def _copies(copies: tuple[CopyRow, ...]) -> Table:
     return table
 
 
-def _estimate(estimate: Estimate) -> str:
-    return f"{estimate.value:.3f} [{estimate.low:.3f}, {estimate.high:.3f}]"
+def _estimate(estimate: Estimate) -> tuple[str, str]:
+    return f"{estimate.value:.3f}", f"[{estimate.low:.3f}, {estimate.high:.3f}]"
