@@ -31,6 +31,7 @@ def test_a_hold_out_of_persons_is_compared_and_attacked(tmp_path, monkeypatch):
     assert ended.returncode == 0, ended.stderr
     summary = json.loads(ended.stdout)
     assert set(summary["quality"]) == {"real records", "synthetic", "independent columns"}
+    assert summary["quality"]["synthetic"]["lag_1_itself"] > 0
     found = Evaluation.load("out/evaluation.json")
     assert (found.histories.persons_train, found.histories.persons_holdout) == (210, 90)
     assert found.attacks[0].name == "membership"
