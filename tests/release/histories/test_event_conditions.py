@@ -5,33 +5,19 @@ import itertools
 import numpy as np
 import pandas as pd
 import pytest
-import torch
 from small_histories import HISTORIES, history_schema_of
+from small_sampler import a_sampler
 
 from fedsynth_common.errors import InputError
 from fedsynth_common.schema import Schema, domain_of, history_schema, layout_of
 from fedsynth_common.schema.rules import MissingIf, When
-from fedsynth_release.decoding import Codebook
 from fedsynth_release.histories.event_conditions import EventConditions
 from fedsynth_release.histories.history_sampler import HistorySampler
-from fedsynth_release.histories.network import Chains, HistoryNetwork
-from fedsynth_release.histories.shape import shape_of
+from fedsynth_release.histories.network import Chains
 from fedsynth_release.sampling.condition_sets import condition_sets, opposite
 from fedsynth_release.sampling.conditions import Condition
 
 FLAT = history_schema(HISTORIES)
-
-
-def a_sampler(schema: Schema = HISTORIES) -> HistorySampler:
-    """Of a network with random weights, whose latents and regimes differ."""
-    codebook = Codebook.identity(history_schema(schema))
-    shape = shape_of(schema, codebook, latents=4, regimes=2, latent_size=4, hidden=8)
-    network, source = HistoryNetwork(shape), torch.Generator().manual_seed(3)
-    static, events = (torch.rand(sum(w), generator=source) for w in (shape.static, shape.events))
-    network.initialise(static, torch.tensor([0.3, 0.3, 0.4]), events, source)
-    with torch.no_grad():
-        network.head.weight.mul_(4)
-    return HistorySampler.of(network, codebook, schema)
 
 
 def slow_probability(chains: Chains, hits: np.ndarray, allowed: np.ndarray) -> np.ndarray:
