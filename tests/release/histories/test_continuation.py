@@ -122,8 +122,8 @@ def test_next_events_have_the_distribution_of_histories_that_begin_so() -> None:
     shares = [
         t.value_counts(normalize=True, dropna=False) for t in (two["ward"][like], found["ward"])
     ]
-    assert len(like) > 4000
-    assert shares[1].sub(shares[0], fill_value=0).abs().max() < 0.03
+    assert len(like) > 2000
+    assert shares[1].sub(shares[0], fill_value=0).abs().max() < 0.04
 
 
 @pytest.mark.parametrize(
