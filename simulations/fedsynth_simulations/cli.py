@@ -8,9 +8,9 @@ import typer
 from rich.console import Console
 
 from fedsynth_common.cli.options import DateOrder, DecimalText, DelimiterText, EncodingText
-from fedsynth_common.cli.schema import counted, show_notes
 from fedsynth_common.errors import InputError
 from fedsynth_common.limits import MAX_REPAIRED
+from fedsynth_release.cli.schema import counted, show_notes
 from fedsynth_server.cli.options import (
     COLLUDERS_HELP,
     DEVICE_HELP,

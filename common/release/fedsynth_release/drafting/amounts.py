@@ -11,12 +11,12 @@ from decimal import Decimal
 import numpy as np
 
 from fedsynth_common.array_types import BoolArray, Float64Array, Int64Array
-from fedsynth_common.drafting.notes import Note
-from fedsynth_common.drafting.numbers import MAX_NUMBER, NEARLY_ALL, Numbers
-from fedsynth_common.drafting.tally import Values
 from fedsynth_common.schema.columns import MAX_ATOMS, IntegerColumn, NumericColumn, Scale
 from fedsynth_common.schema.domain import leaf_ticks
 from fedsynth_common.schema.number_format import NumberFormat, limit_tick
+from fedsynth_release.drafting.notes import Note
+from fedsynth_release.drafting.numbers import MAX_NUMBER, NEARLY_ALL, Numbers
+from fedsynth_release.drafting.tally import Values
 
 MAX_DECIMALS = 12
 MAX_DISTINCT = 10**9  # more ticks than this are digits of a conversion, not of a measurement

@@ -20,10 +20,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fedsynth_common.drafting.tally import Values
 from fedsynth_common.identifiers.findings import FEW, numbers_look_like, texts_look_like
 from fedsynth_common.identifiers.headings import names_a_person, word_set, words_of
 from fedsynth_common.schema.columns import IdColumn, TextColumn
+from fedsynth_release.drafting.tally import Values
 
 MOST_CODES = 256  # a key with more values names people or events, even if it repeats
 ONE_FORM = 0.95  # of the texts have one of the two most frequent forms

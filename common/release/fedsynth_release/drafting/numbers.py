@@ -14,13 +14,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from fedsynth_common.array_types import BoolArray, Float64Array
-from fedsynth_common.drafting.notes import Note
-from fedsynth_common.drafting.tally import Values
 from fedsynth_common.encoding.written import plain_number
 from fedsynth_common.identifiers.headings import word_set
 from fedsynth_common.schema.columns import MAX_TICKS
 from fedsynth_common.schema.number_format import NumberFormat, limit_tick
 from fedsynth_common.tables import numbers_of
+from fedsynth_release.drafting.notes import Note
+from fedsynth_release.drafting.tally import Values
 
 NEARLY_ALL = 0.95  # of the cells must be numbers, and have no more than the drafted decimals
 MAX_NUMBER = MAX_TICKS // 2  # room for bounds rounded outwards; larger ones are codes

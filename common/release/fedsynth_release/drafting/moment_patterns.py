@@ -13,12 +13,12 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from fedsynth_common.drafting.tally import Values
 from fedsynth_common.identifiers.headings import word_set, words_of
 from fedsynth_common.schema.temporal import (
     EPOCHS,
     padded,
 )
+from fedsynth_release.drafting.tally import Values
 
 Order = Literal["dmy", "mdy", "ymd"]
 ORDERS: tuple[Order, ...] = ("dmy", "mdy", "ymd")

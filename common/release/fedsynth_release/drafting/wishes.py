@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from fedsynth_common.drafting.moment_patterns import ORDERS, Order
 from fedsynth_common.errors import InputError
+from fedsynth_release.drafting.moment_patterns import ORDERS, Order
 
 Decimal = Literal[".", ","]
 

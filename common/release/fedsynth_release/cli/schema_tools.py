@@ -38,7 +38,7 @@ def diff(
 ) -> None:
     """List what differs between two schemas. Exit code 1 if anything does."""
     from fedsynth_common.schema import Schema  # pydantic: not for --help
-    from fedsynth_common.schema.difference import differences
+    from fedsynth_release.schema_files.difference import differences
 
     changes = differences(Schema.load(first), Schema.load(second))
     if as_json:
@@ -62,7 +62,7 @@ def import_schema(
     force: Force = False,
 ) -> None:
     """Write a schema from SDV metadata or a Frictionless table schema, for a person to review."""
-    from fedsynth_common.drafting.foreign import from_frictionless, from_sdv
+    from fedsynth_release.schema_files.foreign import from_frictionless, from_sdv
 
     _check_free(out, force)
     document = _json(file)
@@ -88,7 +88,7 @@ def codes(
 ) -> None:
     """Declare a column's categories, and their groups, from a public code list."""
     from fedsynth_common.schema import Schema
-    from fedsynth_common.schema.code_list import read_code_list, with_codes
+    from fedsynth_release.schema_files.code_list import read_code_list, with_codes
 
     _check_free(out, force)
     changed = with_codes(Schema.load(schema), column, read_code_list(listed))
@@ -106,7 +106,7 @@ def describe(
     force: Force = False,
 ) -> None:
     """Print the JSON Schema of schema files, for editors and other programs."""
-    from fedsynth_common.schema.json_schema import json_schema
+    from fedsynth_release.schema_files.json_schema import json_schema
 
     text = json.dumps(json_schema(), ensure_ascii=False, indent=1) + "\n"
     if out is None:

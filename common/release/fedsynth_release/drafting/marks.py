@@ -11,8 +11,8 @@ import re
 import numpy as np
 
 from fedsynth_common.array_types import BoolArray
-from fedsynth_common.drafting.tally import Values
 from fedsynth_common.identifiers.headings import word_set
+from fedsynth_release.drafting.tally import Values
 
 _PROGRAMS = word_set("""na n/a #n/a <na> nan -nan null #null! nil ? . - -- --- \n nat n.a. #na""")
 _WORDS = word_set(

@@ -3,9 +3,9 @@
 import pytest
 from typer.testing import CliRunner
 
-from fedsynth_common.cli.schema import app
 from fedsynth_common.errors import InputError
 from fedsynth_common.schema import Schema
+from fedsynth_release.cli.schema import app
 
 ROWS = [f"{20 + k % 60},{'yes' if k % 3 else 'no'},p{k * 2 // 3}" for k in range(200)]
 CSV = "age,smoker,patient_id\n" + "\n".join(ROWS) + "\n"

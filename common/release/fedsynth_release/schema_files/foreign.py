@@ -15,13 +15,13 @@ from typing import Any
 import pandas as pd
 from pydantic import ValidationError
 
-from fedsynth_common.drafting.draft import draft_schema
-from fedsynth_common.drafting.moments import draft_moment
 from fedsynth_common.errors import InputError
 from fedsynth_common.schema.columns import IdColumn
 from fedsynth_common.schema.schema import Schema
 from fedsynth_common.tables import factorise
 from fedsynth_common.validated import first_fault
+from fedsynth_release.drafting.draft import draft_schema
+from fedsynth_release.drafting.moments import draft_moment
 
 Fields = dict[str, Any]
 _FRICTIONLESS = {

@@ -16,17 +16,17 @@ from rich.panel import Panel
 from rich.table import Table
 
 from fedsynth_common.cli.options import DateOrder, DecimalText, DelimiterText, EncodingText, Force
-from fedsynth_common.cli.schema_tools import chunks_private, read_private, tools
 from fedsynth_common.errors import InputError
 from fedsynth_common.limits import MAX_REPAIRED
+from fedsynth_release.cli.schema_tools import chunks_private, read_private, tools
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import pandas as pd
 
-    from fedsynth_common.drafting.notes import Note
     from fedsynth_common.schema import Schema
+    from fedsynth_release.drafting.notes import Note
 
 WARNING = (
     "[bold]This draft is NOT private and not yet a schema to run a study with.[/bold]\n"
@@ -93,10 +93,10 @@ def draft(
     """
     import pandas as pd  # not for --help
 
-    from fedsynth_common.drafting.draft import draft as drafted
-    from fedsynth_common.drafting.histories import with_histories
-    from fedsynth_common.drafting.wishes import wishes_of
     from fedsynth_common.tables import dialect_of
+    from fedsynth_release.drafting.draft import draft as drafted
+    from fedsynth_release.drafting.histories import with_histories
+    from fedsynth_release.drafting.wishes import wishes_of
 
     if (person_key is None) != (order is None):
         raise InputError("--person-key and --order: give both, or neither")
@@ -210,9 +210,9 @@ def _check_rules(frame: "pd.DataFrame", schema: "Schema") -> int:
 
 def _show_histories(schema: "Schema", frame: "pd.DataFrame") -> None:
     """Print what belongs to persons and what to events, and whom the cap cuts."""
-    from fedsynth_common.drafting.histories import EventOrder
     from fedsynth_common.encoding.values import as_ordinal
     from fedsynth_common.schema import OrderedColumn
+    from fedsynth_release.drafting.histories import EventOrder
 
     histories, key = schema.histories, schema.person_key
     if histories is None or key is None:

@@ -14,15 +14,15 @@ from dataclasses import dataclass
 import pandas as pd
 from pydantic import ValidationError
 
-from fedsynth_common.drafting.column_kinds import draft_column, heading_notes
-from fedsynth_common.drafting.notes import Note
-from fedsynth_common.drafting.rules import with_rules
-from fedsynth_common.drafting.tally import Tally
-from fedsynth_common.drafting.wishes import Wishes
 from fedsynth_common.errors import InputError
 from fedsynth_common.schema.columns import Column
 from fedsynth_common.schema.schema import Schema
 from fedsynth_common.validated import first_fault
+from fedsynth_release.drafting.column_kinds import draft_column, heading_notes
+from fedsynth_release.drafting.notes import Note
+from fedsynth_release.drafting.rules import with_rules
+from fedsynth_release.drafting.tally import Tally
+from fedsynth_release.drafting.wishes import Wishes
 
 Chunks = Callable[[], Iterable[pd.DataFrame]]
 FIRST_ROWS = 5_000  # among which rules are looked for

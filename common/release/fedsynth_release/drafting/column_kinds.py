@@ -21,19 +21,25 @@ codes, not numbers.
 
 import numpy as np
 
-from fedsynth_common.drafting.amounts import amount
-from fedsynth_common.drafting.categories import FEW, are_codes, boolean, categorical, small_whole
-from fedsynth_common.drafting.marks import marked, marks_among_categories, marks_among_values
-from fedsynth_common.drafting.moments import draft_moments
-from fedsynth_common.drafting.notes import Note
-from fedsynth_common.drafting.numbers import Numbers, read_numbers
-from fedsynth_common.drafting.persons import ID_NAME, Named, named, rows_of_a_person, running_number
-from fedsynth_common.drafting.tally import Values
-from fedsynth_common.drafting.wishes import Wishes
 from fedsynth_common.errors import InputError
 from fedsynth_common.identifiers.headings import names_a_person
 from fedsynth_common.schema.columns import Column, IdColumn, TextColumn
 from fedsynth_common.tables import UNNAMED
+from fedsynth_release.drafting.amounts import amount
+from fedsynth_release.drafting.categories import FEW, are_codes, boolean, categorical, small_whole
+from fedsynth_release.drafting.marks import marked, marks_among_categories, marks_among_values
+from fedsynth_release.drafting.moments import draft_moments
+from fedsynth_release.drafting.notes import Note
+from fedsynth_release.drafting.numbers import Numbers, read_numbers
+from fedsynth_release.drafting.persons import (
+    ID_NAME,
+    Named,
+    named,
+    rows_of_a_person,
+    running_number,
+)
+from fedsynth_release.drafting.tally import Values
+from fedsynth_release.drafting.wishes import Wishes
 
 
 def heading_notes(column: Column) -> list[Note]:

@@ -6,12 +6,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from fedsynth_common.drafting.draft import draft
-from fedsynth_common.drafting.wishes import Wishes
 from fedsynth_common.encoding import encode
 from fedsynth_common.errors import InputError
 from fedsynth_common.schema import Schema
 from fedsynth_release.decoding import decode
+from fedsynth_release.drafting.draft import draft
+from fedsynth_release.drafting.wishes import Wishes
 
 CHANCE = random.Random(7)
 ROWS = 400

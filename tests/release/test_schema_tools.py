@@ -8,8 +8,6 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
-from fedsynth_common.cli.schema import app
-from fedsynth_common.drafting.draft import draft_schema
 from fedsynth_common.errors import InputError
 from fedsynth_common.schema import (
     CategoricalColumn,
@@ -24,7 +22,9 @@ from fedsynth_common.schema import (
     TextColumn,
     When,
 )
-from fedsynth_common.schema.json_schema import json_schema
+from fedsynth_release.cli.schema import app
+from fedsynth_release.drafting.draft import draft_schema
+from fedsynth_release.schema_files.json_schema import json_schema
 
 SCHEMA = Schema(
     name="ward",

@@ -8,7 +8,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fedsynth_common.drafting.draft import draft_schema
 from fedsynth_common.encoding import encode
 from fedsynth_common.errors import InputError
 from fedsynth_common.schema import (
@@ -20,6 +19,7 @@ from fedsynth_common.schema import (
 )
 from fedsynth_common.tables import read_table
 from fedsynth_release.decoding import decode
+from fedsynth_release.drafting.draft import draft_schema
 
 DATA = Path(__file__).parents[3] / "shared" / "data"
 TARGETS = {

@@ -11,9 +11,6 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from fedsynth_common.drafting.notes import Note
-from fedsynth_common.drafting.persons import of_one_form, surrogate_pattern
-from fedsynth_common.drafting.tally import Values
 from fedsynth_common.identifiers.headings import word_set, words_of
 from fedsynth_common.schema.columns import (
     BooleanColumn,
@@ -24,6 +21,9 @@ from fedsynth_common.schema.columns import (
     TextColumn,
     other_among,
 )
+from fedsynth_release.drafting.notes import Note
+from fedsynth_release.drafting.persons import of_one_form, surrogate_pattern
+from fedsynth_release.drafting.tally import Values
 
 FEW = 20  # up to so many distinct texts are a complete list; so many distinct numbers may be codes
 MOST_LISTED = 1_000  # where fewer would leave more than `MOST_OTHER` of the cells

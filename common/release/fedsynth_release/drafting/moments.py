@@ -15,17 +15,6 @@ import pandas as pd
 from pydantic import ValidationError
 
 from fedsynth_common.array_types import BoolArray, Float64Array
-from fedsynth_common.drafting.moment_patterns import (
-    ISO,
-    MONTHS,
-    NEARLY_ALL,
-    Order,
-    Read,
-    order_question,
-    read_moments,
-)
-from fedsynth_common.drafting.notes import Note
-from fedsynth_common.drafting.tally import Values
 from fedsynth_common.schema.temporal import (
     EPOCHS,
     DateColumn,
@@ -34,6 +23,17 @@ from fedsynth_common.schema.temporal import (
     iso_tick,
     padded,
 )
+from fedsynth_release.drafting.moment_patterns import (
+    ISO,
+    MONTHS,
+    NEARLY_ALL,
+    Order,
+    Read,
+    order_question,
+    read_moments,
+)
+from fedsynth_release.drafting.notes import Note
+from fedsynth_release.drafting.tally import Values
 
 _SENTINELS = re.compile(r"(9999|2999|2099|0001|1753|1800|1900|1970)-\d\d-\d\d")
 _CLOCK = re.compile(r"\d{1,2}:[0-5]\d(:[0-5]\d)?")
