@@ -9,7 +9,7 @@ import typer
 from fedsynth_common.errors import InputError
 from fedsynth_simulations.benchmarks.cell_results import ROWS, Results
 from fedsynth_simulations.benchmarks.cli_shadow import shadow
-from fedsynth_simulations.benchmarks.cli_speed import speed
+from fedsynth_simulations.benchmarks.cli_speed import secure_sum, speed
 from fedsynth_simulations.benchmarks.options import DataFolder
 
 app = typer.Typer(
@@ -20,6 +20,7 @@ app = typer.Typer(
 
 app.command("shadow")(shadow)
 app.command("speed")(speed)
+app.command("secure-sum")(secure_sum)
 
 MIN_EPSILON, MAX_EPSILON = 0.01, 100.0
 ResultsFile = Annotated[
