@@ -6,11 +6,12 @@ from functools import cached_property
 import numpy as np
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from fedsynth_common.secure_sum import masks, opening, shares
+from fedsynth_common.secure_sum import masks, shares
 from fedsynth_common.secure_sum.keys import PartyKeys, sign_keys
 from fedsynth_common.secure_sum.masks import SumStep
 from fedsynth_common.secure_sum.roster import roster_of
 from fedsynth_common.secure_sum.terms import SumTerms
+from fedsynth_server.messages import opening
 
 REQUEST = bytes(range(32))
 

@@ -10,12 +10,12 @@ from fedsynth_client.budget.ledger import Ledger
 from fedsynth_client.budget.receipts import new_key
 from fedsynth_common.protocol import vault_pb2 as pb
 from fedsynth_common.protocol.content import request_hash
-from fedsynth_common.secure_sum import opening
 from fedsynth_common.secure_sum.masks import SumStep, unpack_words
 from fedsynth_common.secure_sum.roster import roster_of
 from fedsynth_common.secure_sum.shamir import SHARE_BYTES
 from fedsynth_common.secure_sum.shares import box_bytes
 from fedsynth_common.secure_sum.terms import SumTerms, pack_parties
+from fedsynth_server.messages import opening
 
 CELLS = 3 * 2 + 3 * 4 + 2 * 4
 STEP = 2

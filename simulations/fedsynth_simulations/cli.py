@@ -8,9 +8,9 @@ import typer
 from rich.console import Console
 
 from fedsynth_common.cli.options import DateOrder, DecimalText, DelimiterText, EncodingText
-from fedsynth_common.cli.schema import counted, show_notes
 from fedsynth_common.errors import InputError
 from fedsynth_common.limits import MAX_REPAIRED
+from fedsynth_release.cli.schema import counted, show_notes
 from fedsynth_server.cli.options import (
     COLLUDERS_HELP,
     DEVICE_HELP,
@@ -221,10 +221,9 @@ def simulate(
 
 def _say_method(plan: "Plan", settings: "TrainingSettings") -> None:
     """What the study will do and about how long it takes, before it starts."""
-    from fedsynth_server.study.method import simulation_lines
-    from fedsynth_server.training.duration import estimated_if_known
+    from fedsynth_server.study.method import duration_of, simulation_lines
 
-    for line in simulation_lines(plan, estimated_if_known(plan, settings)):
+    for line in simulation_lines(plan, duration_of(plan, settings)):
         typer.echo(line)
 
 

@@ -8,9 +8,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from fedsynth_common.drafting.draft import draft
-from fedsynth_common.drafting.notes import Note
-from fedsynth_common.drafting.wishes import Wishes, wishes_of
 from fedsynth_common.encoding.column_fit import ColumnFit
 from fedsynth_common.encoding.encoder import check_columns
 from fedsynth_common.errors import InputError
@@ -18,6 +15,9 @@ from fedsynth_common.identifiers.findings import findings
 from fedsynth_common.limits import MAX_REPAIRED
 from fedsynth_common.schema import CategoricalColumn, Schema
 from fedsynth_common.tables import dialect_of, read_table
+from fedsynth_release.drafting.draft import draft
+from fedsynth_release.drafting.notes import Note
+from fedsynth_release.drafting.wishes import Wishes, wishes_of
 
 
 @dataclass(frozen=True)
@@ -130,11 +130,7 @@ def _split(
     """Rows for the sites and rows kept from them, by person where the schema names one."""
     if holdout == 0:
         return frame, None
-    if declared is not None and declared.histories is not None:
-        raise InputError(
-            "--holdout: histories cannot be compared with held-out persons yet; leave the option out"
-        )
-    from fedsynth_release.evaluation.evaluate_table import MIN_ROWS
+    from fedsynth_release.evaluation.effort import MIN_ROWS
     from fedsynth_release.evaluation.split import split_rows
 
     rng = np.random.default_rng(0 if seed is None else seed)

@@ -25,7 +25,7 @@ from fedsynth_common.schema import (
     history_schema,
     layout_of,
 )
-from fedsynth_common.schema.difference import differences
+from fedsynth_release.schema_files.difference import differences
 
 PLAN = "67d9338052816f42a35f9a9c23399958fb9cfba48c681935bf49e783f87742f0"
 TABLE = "78665237d7e9f3603cab14f3af660b10c1dceff613210e43577a37c88d609939"
@@ -216,7 +216,7 @@ def table():
 def test_a_draft_tells_persons_from_events(tmp_path, monkeypatch):
     from typer.testing import CliRunner
 
-    from fedsynth_common.cli.schema import app
+    from fedsynth_release.cli.schema import app
 
     monkeypatch.chdir(tmp_path)
     table().to_csv("visits.csv", index=False)
@@ -246,7 +246,7 @@ def test_a_draft_tells_persons_from_events(tmp_path, monkeypatch):
 def test_drafts_of_histories_that_cannot_be(arguments, message, tmp_path, monkeypatch):
     from typer.testing import CliRunner
 
-    from fedsynth_common.cli.schema import app
+    from fedsynth_release.cli.schema import app
 
     monkeypatch.chdir(tmp_path)
     table().to_csv("visits.csv", index=False)
@@ -255,8 +255,8 @@ def test_drafts_of_histories_that_cannot_be(arguments, message, tmp_path, monkey
 
 
 def test_a_draft_refuses_events_that_have_no_order(tmp_path, monkeypatch):
-    from fedsynth_common.drafting.draft import draft_schema
-    from fedsynth_common.drafting.histories import with_histories
+    from fedsynth_release.drafting.draft import draft_schema
+    from fedsynth_release.drafting.histories import with_histories
 
     frame = table().astype({"when": float})
     frame.loc[3, "when"] = None

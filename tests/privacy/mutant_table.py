@@ -533,7 +533,7 @@ MUTANTS = (
     Mutant(
         "calibration overshoots its target",
         8,
-        f"{CORE}/calibration.py",
+        "server/fedsynth_server/study/calibration.py",
         "cap = (1 - slack) * target_epsilon",
         "cap = 1.02 * target_epsilon",
         (f"{P}calibration.py::test_meets_the_target_from_below[1.0-counting]",),

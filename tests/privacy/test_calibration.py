@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 
 from fedsynth_common.privacy import PrivacyError
 from fedsynth_common.privacy.accounting import epsilon
-from fedsynth_common.privacy.calibration import calibrate
 from fedsynth_common.privacy.events import CountsEvent, DpSgdEvent, GaussianEvent
 from fedsynth_common.privacy.gaussian_dp import (
     dpsgd_noise_multiplier,
@@ -17,6 +16,7 @@ from fedsynth_common.privacy.gaussian_dp import (
     mu_of,
     mu_of_epsilon,
 )
+from fedsynth_server.study.calibration import calibrate
 
 pytestmark = pytest.mark.privacy
 

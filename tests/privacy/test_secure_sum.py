@@ -12,9 +12,10 @@ from scipy.stats import chisquare
 from secure_parties import Parties, make_counts
 
 from fedsynth_common.errors import ErrorCode, FedsynthError, RefusalError
-from fedsynth_common.secure_sum import agreement, masks, opening, shamir, shares
+from fedsynth_common.secure_sum import agreement, masks, shamir, shares
 from fedsynth_common.secure_sum.keys import PartyKeys, StepKeys, sign_keys
 from fedsynth_common.secure_sum.roster import roster_of
+from fedsynth_server.messages import opening
 
 pytestmark = pytest.mark.privacy
 

@@ -10,9 +10,9 @@ import pytest
 import fedsynth_simulations
 from fedsynth_common.encoding import encode, rule_violations
 from fedsynth_common.schema import Schema
-from fedsynth_common.schema.code_list import read_code_list
-from fedsynth_common.schema.json_schema import json_schema
 from fedsynth_common.tables import read_table
+from fedsynth_release.schema_files.code_list import read_code_list
+from fedsynth_release.schema_files.json_schema import json_schema
 from fedsynth_simulations.benchmarks.conditional import compare
 from fedsynth_simulations.benchmarks.tables import KNOWN
 from fedsynth_simulations.partition import partition

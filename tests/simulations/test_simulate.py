@@ -7,11 +7,11 @@ import pandas as pd
 import pytest
 from small_study import SCHEMA, make_frame, make_frames
 
-from fedsynth_common.drafting.draft import draft_schema
 from fedsynth_common.encoding import encode
 from fedsynth_common.errors import InputError
 from fedsynth_common.schema import CategoricalColumn, IntegerColumn, Schema
 from fedsynth_common.tables import read_table
+from fedsynth_release.drafting.draft import draft_schema
 from fedsynth_release.statement.promises import REHEARSAL
 from fedsynth_simulations.partition import partition
 from fedsynth_simulations.simulate import (

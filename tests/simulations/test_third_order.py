@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from fedsynth_common.drafting.draft import draft_schema
+from fedsynth_release.drafting.draft import draft_schema
 from fedsynth_release.evaluation import detection_auc
 from fedsynth_simulations.benchmarks.exclusive_ors import exclusive_ors
 from fedsynth_simulations.simulate import Simulation, simulate

@@ -12,7 +12,7 @@ site.
 | text for a number, a date or a duration | missing if nullable, else refused |
 | unknown category | `other` if declared, else refused |
 | unknown boolean | refused |
-| missing, or one of the column's `missing_marks` | missing if nullable, else refused |
+| missing, or a mark of a missing cell (`NA`, `missing_marks`) | missing if nullable, else refused |
 
 A cell's code depends on that cell alone, and not on the type in which its table stores it. 1, 1.0,
 1.00 and true are the same number, and so is the text `1`. A whole number is the category of its

@@ -7,7 +7,7 @@ tested and replaced by itself. `PRIVACY.md` beside it leads from each claim to f
 * `noise`: the only place that draws privacy noise (exact discrete Gaussian; Gaussian).
 * `sampling`: Poisson sampling of records at a public rate.
 * `clipping`: bounds what one record can add to a gradient sum. `rounding`: how far float64 can shift it.
-* `events`: what ran, as data. `accounting`: what it costs. `calibration`, `gaussian_dp`: planning.
+* `events`: what ran, as data. `accounting`: what it costs. `gaussian_dp`: an approximation of the cost.
 
 The submodules are imported by name, not from here: only `clipping` needs torch and only
 `accounting` needs dp-accounting, and most processes need neither.

@@ -1,7 +1,4 @@
-"""The public schema: what every site and the coordinator agree on before any record is read.
-
-`draft_schema` is in `fedsynth_common.drafting.draft`.
-"""
+"""The public schema: what every site and the coordinator agree on before any record is read."""
 
 from fedsynth_common.schema.columns import (
     BooleanColumn,

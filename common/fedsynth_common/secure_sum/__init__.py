@@ -15,7 +15,7 @@ A site is a *party*; it is named by its position in the plan's list of sites.
    of its masks, or none (`agreement`).
 5. *Unmasking*. Shown enough signatures on one set, a party gives for each party in it the share of the
    seed, and for each other one the share of the mask key. From these the coordinator takes the masks
-   off the sum (`opening`).
+   off the sum (`fedsynth_server.messages.opening`).
 
 Nothing here knows records, noise or the ledger. The vault adds the noise before step 3, and its ledger
 holds every decision before it is told to anybody.

@@ -34,9 +34,9 @@ from fedsynth_release.generator_files import (
     sha256_of,
 )
 from fedsynth_release.generator_network import GeneratorNetwork, GeneratorShape
-from fedsynth_release.histories.expected import persons_and_events
 from fedsynth_release.histories.history_sampler import HistorySampler
 from fedsynth_release.histories.history_tables import history_frames
+from fedsynth_release.histories.mixture import persons_and_events
 from fedsynth_release.histories.network import HistoryNetwork, HistoryShape
 from fedsynth_release.histories.shape import fits
 from fedsynth_release.sampling.completion import complete_rows
@@ -46,7 +46,7 @@ from fedsynth_release.sampling.sampler import Sampler, Where
 from fedsynth_release.sampling.surrogate_values import Surrogates
 from fedsynth_release.statement.privacy_statement import PrivacyStatement
 
-FORMAT, HISTORIES = "fedsynth-generator-1", "fedsynth-histories-1"
+FORMAT, HISTORIES = "fedsynth-generator-1", "fedsynth-histories-2"
 Network = GeneratorNetwork | HistoryNetwork
 Shape = GeneratorShape | HistoryShape
 MAX_BYTES = 1 << 30

@@ -17,7 +17,8 @@ a code of their own. The rules for each kind of column are:
   small however long its list: the most frequent keep theirs.
 
 Where the mass of the cells lies, for choosing bins and for drawing inside them, is the posterior mean of
-`histogram_tree.tree_mass`; without noise it is the counts themselves.
+`histogram_tree.tree_mass`, and beyond the last well-measured quantiles of a number that of a law
+(`tails`); without noise it is the counts themselves.
 
 The result is deterministic and depends on the arguments alone, which are public.
 """
@@ -34,6 +35,7 @@ from fedsynth_common.schema.domain import FineDomain
 from fedsynth_common.schema.schema import Schema
 from fedsynth_release.decoding.codebook import Codebook
 from fedsynth_server.aggregation.histogram_tree import sum_noise, tree_mass
+from fedsynth_server.aggregation.tails import with_tails
 
 ATOMS_APART = 8  # of a number that get a code of their own whatever their share
 SIGNIFICANT = 4.0  # a single cell counts as more than noise beyond so many standard deviations
@@ -106,7 +108,7 @@ def _column(
     if domain.ordered and domain.atoms + domain.leaves > max_bins:
         run = domain.leaves / runs if runs and domain.leaves > 2 * runs else 1.0
         cells = domain.in_order
-        mass = tree_mass(counts[cells], sigma, run)
+        mass = _mass(domain, counts, sigma, run)[cells]
         apart = _own_code(domain, counts, sigma)[cells]
         bins = _bins(mass, counts[cells], apart, sigma, max_bins, run, PAIR_NOISE * pairs)
         groups[cells] = domain.width + bins
@@ -120,6 +122,17 @@ def _column(
             groups[rare] = domain.width
             shape[rare] = _normalised(tree_mass(counts[rare], sigma))
     return _renumbered(groups), shape
+
+
+def _mass(domain: FineDomain, counts: Float64Array, sigma: float, run: float) -> Float64Array:
+    """Mass of each cell of a number, (width,); the tails of its leaves by a law (`tails`)."""
+    cells, leaves = domain.in_order, slice(domain.atoms, domain.atoms + domain.leaves)
+    mass = np.zeros(domain.width)
+    mass[cells] = tree_mass(counts[cells], sigma, run)
+    if sigma > 0:
+        edges = domain.ticks.astype(np.float64)
+        mass[leaves] = with_tails(mass[leaves], counts[leaves], edges, sigma, run)
+    return mass
 
 
 def _rolled_up(

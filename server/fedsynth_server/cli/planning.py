@@ -120,10 +120,9 @@ def explain(
 ) -> None:
     """Show step by step what a plan costs one site's records: mechanism, noise, ε, share."""
     from fedsynth_common.protocol.plan import Plan
-    from fedsynth_server.study.method import method_of
+    from fedsynth_server.study.method import duration_of, method_of
     from fedsynth_server.study.planning import Cost
     from fedsynth_server.study.planning import explain as explained
-    from fedsynth_server.training.duration import estimated
     from fedsynth_server.training.settings import TrainingSettings
 
     if not plan_file.is_file():
@@ -133,7 +132,7 @@ def explain(
     total, lone = _totals(made)
     if as_json:
         costs = [cost.model_dump() for cost in lines]
-        duration = estimated(made, TrainingSettings())
+        duration = duration_of(made, TrainingSettings())
         whole = {
             "digest": made.digest,
             "epsilon": total,
@@ -205,11 +204,10 @@ def _make(
 
 def _say_method(made: "Plan") -> None:
     """What the plan does and about how long it takes, before anybody starts it."""
-    from fedsynth_server.study.method import coordinator_lines
-    from fedsynth_server.training.duration import estimated_if_known
+    from fedsynth_server.study.method import coordinator_lines, duration_of
     from fedsynth_server.training.settings import TrainingSettings
 
-    for line in coordinator_lines(made, estimated_if_known(made, TrainingSettings())):
+    for line in coordinator_lines(made, duration_of(made, TrainingSettings())):
         typer.echo(line)
 
 

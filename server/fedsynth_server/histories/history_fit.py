@@ -5,17 +5,22 @@ import torch
 from fedsynth_common.array_types import Float64Array
 from fedsynth_common.schema import Schema, domain_of, layout_of
 from fedsynth_release.decoding import Codebook
-from fedsynth_release.histories.expected import Recursion
 from fedsynth_release.histories.network import HistoryNetwork, hazards
+from fedsynth_release.histories.recursion import Recursion
 from fedsynth_release.histories.shape import shape_of
 from fedsynth_server.histories.cleaned import CleanBlocks
 from fedsynth_server.histories.history_loss import HistoryLoss
 from fedsynth_server.training.fit import Record, Tick, descend
 from fedsynth_server.training.settings import TrainingSettings
 
-LATENTS, REGIMES, HISTORY_STEPS = 512, 6, 1000
+LATENTS, REGIMES, HISTORY_STEPS = 512, 6, 500
 LEAST, MARGIN = 1e-6, 1e-5
 ROUNDS = 20
+
+
+def history_steps(settings: TrainingSettings, epsilon: float) -> int:
+    """Steps of a fit of histories, at most."""
+    return min(settings.steps_for(epsilon), HISTORY_STEPS)
 
 
 def new_history_generator(
@@ -84,7 +89,7 @@ def calibrate_histories(network: HistoryNetwork, loss: HistoryLoss, lengths: Flo
         for _ in range(ROUNDS):
             chains = network()
             now = loss.expected(chains)
-            lived = Recursion(chains, network.shape).lengths().sum(0)
+            lived = Recursion(chains, network.shape).lengths().sum(1)
             shift = torch.logit(hazard) - torch.logit(hazards(lived, LEAST, MARGIN))
             network.shift(
                 static=torch.log(static / now.static_margin.clamp(min=LEAST)).clamp(-1, 1),

@@ -22,13 +22,13 @@ from fedsynth_common.protocol.plan import MeasureStep, Plan
 from fedsynth_common.secure_sum.agreement import set_text
 from fedsynth_common.secure_sum.keys import shown_keys, signed_by
 from fedsynth_common.secure_sum.masks import SumStep, Words, unpack_words
-from fedsynth_common.secure_sum.opening import opened_sum
 from fedsynth_common.secure_sum.roster import Roster, roster_of
 from fedsynth_common.secure_sum.shamir import SHARE_BYTES
 from fedsynth_common.secure_sum.shares import box_bytes
 from fedsynth_common.secure_sum.terms import Parties, SumTerms, pack_parties
 from fedsynth_server.aggregation.marginal_queries import MarginalQueries
 from fedsynth_server.messages.exchange import T, answered
+from fedsynth_server.messages.opening import opened_sum
 
 ONCE = 0
 """The step number under which the journal holds what is done once a study; measure steps start at 1."""

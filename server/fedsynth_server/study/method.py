@@ -1,8 +1,10 @@
 """Says before the start what a plan's method is, why `auto` chose it, and about how long it takes."""
 
 from fedsynth_common.protocol.plan import Plan
+from fedsynth_server.histories.history_duration import estimated_of_histories
 from fedsynth_server.study.planning import Variant, chosen
-from fedsynth_server.training.duration import Duration, spoken
+from fedsynth_server.training.duration import Duration, estimated, spoken
+from fedsynth_server.training.settings import TrainingSettings
 
 NAMES: dict[Variant, str] = {
     "both": "marginals of all pairs of columns, and discriminators",
@@ -10,7 +12,6 @@ NAMES: dict[Variant, str] = {
     "gan": "discriminators, and marginals of single columns",
 }
 OF_HISTORIES = "marginals of pairs over persons, over events and from one event to the next"
-UNKNOWN_TIME = "not estimated for histories; the progress bar shows how much is left"
 ACCURACY = "an estimate, good to about a factor of two; other programs make it longer"
 
 
@@ -36,19 +37,22 @@ def reason(plan: Plan) -> str:
     return f"auto takes marginals for {who}: discriminators need more records or a larger ε"
 
 
-def coordinator_lines(plan: Plan, duration: Duration | None) -> list[str]:
+def duration_of(plan: Plan, settings: TrainingSettings) -> Duration:
+    """About how long the plan will compute here, by a probe of a second or two."""
+    if plan.table.histories is not None:
+        return estimated_of_histories(plan, settings)
+    return estimated(plan, settings)
+
+
+def coordinator_lines(plan: Plan, duration: Duration) -> list[str]:
     """Method and time of a study whose sites compute elsewhere."""
-    if duration is None:
-        return [*_method(plan), f"time    {UNKNOWN_TIME}"]
     here, site = spoken(duration.here()), spoken(duration.site)
     times = f"{here} at the coordinator and {site} at each site, on computers like this one"
     return [*_method(plan), f"time    {times}", f"        {ACCURACY}"]
 
 
-def simulation_lines(plan: Plan, duration: Duration | None) -> list[str]:
+def simulation_lines(plan: Plan, duration: Duration) -> list[str]:
     """The same where this computer does the work of all sites too."""
-    if duration is None:
-        return [*_method(plan), f"time    {UNKNOWN_TIME}"]
     sites, d = len(plan.sites), duration
     times = f"{spoken(d.here(sites))} on this computer"
     if plan.discriminator is not None:

@@ -38,9 +38,9 @@ from fedsynth_server.histories.blocks import (
 )
 from fedsynth_server.histories.cleaned import clean
 from fedsynth_server.histories.history_fit import (
-    HISTORY_STEPS,
     calibrate_histories,
     fit_histories,
+    history_steps,
     measured_lengths,
     new_history_generator,
 )
@@ -151,12 +151,12 @@ class Study:
         counts = self._plausible(queries, self._measure(queries, 1), self._sizes)
         cleaned = clean(blocks, queries, counts, histograms, len(layout.static))
         network = new_history_generator(cleaned, codebook, plan.table, settings)
-        target = settings.target_loss_for(cleaned.expected_loss)
+        target = settings.target_loss_for(cleaned.expected_loss, histories=True)
         loss = HistoryLoss(cleaned, network.shape, target)
         last = fit_histories(
             network,
             loss,
-            min(settings.steps_for(plan.epsilon), HISTORY_STEPS),
+            history_steps(settings, plan.epsilon),
             settings.learning_rate,
             lambda i, n: self.progress.update("fit generator", i, n),
             lambda i, value: self.recorder.add(FIT, i, value),

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from fedsynth_common.protocol.plan import Plan
 from fedsynth_common.schema import FineDomain, domains
 from fedsynth_server.training.log_ratio import STEPS
-from fedsynth_server.training.null_training import SITES
+from fedsynth_server.training.null_training import SIMULATED
 from fedsynth_server.training.probe import Probe
 from fedsynth_server.training.settings import TrainingSettings
 
@@ -72,13 +72,8 @@ def estimated(plan: Plan, settings: TrainingSettings) -> Duration:
     taken = d.messages * d.steps_per_message * private
     followed = (settings.predictor_steps + STEPS * d.messages) * predictor
     rounds = d.messages * settings.adversarial_steps * adversarial + followed
-    rounds += taken * min(len(plan.sites), SITES)
+    rounds += taken * min(len(plan.sites), SIMULATED)
     return Duration(steps * probe.fit_step(), rounds, counting + SITE * taken)
-
-
-def estimated_if_known(plan: Plan, settings: TrainingSettings) -> Duration | None:
-    """The same; None without a probe for histories, whose training has other steps."""
-    return None if plan.table.histories is not None else estimated(plan, settings)
 
 
 def fit_steps(plan: Plan, settings: TrainingSettings) -> int:
@@ -103,10 +98,11 @@ def likely_widths(plan: Plan) -> list[int]:
     noise = plan.measure[-1].noise_multiplier * math.sqrt(max(1, counted) * len(plan.sites))
     records = plan.records_per_site * len(plan.sites)
     apart = max(2, round(records / (BIN_NOISE * noise * plan.table.rows_per_person)))
-    return [_codes(domain, apart) for domain in domains(plan.table)]
+    return [codes_apart(domain, apart) for domain in domains(plan.table)]
 
 
-def _codes(domain: FineDomain, apart: int) -> int:
+def codes_apart(domain: FineDomain, apart: int) -> int:
+    """Codes of a column, of which noise leaves so many apart."""
     most = CODES if domain.ordered else CATEGORIES
     return domain.width if domain.width <= most else min(most, apart) + (domain.missing is not None)
 

@@ -29,12 +29,13 @@ class TrainingSettings(BaseModel):
     hidden: int = Field(default=128, ge=1)
     fit_steps: int | None = Field(default=None, ge=1, description="default: by ε, see steps_for")
     enough: float = Field(default=0.4, ge=0, description="see target_loss_for; 0: take all steps")
+    enough_of_histories: float = Field(default=0.65, ge=0, description="the same for histories")
     learning_rate: float = Field(default=1e-2, gt=0)
     predictor_steps: int = Field(
         default=600, ge=1, description="of both predictors, before the first message"
     )
     adversarial_steps: int = Field(default=30, ge=0, description="generator steps per message")
-    adversarial_batch: int = Field(default=2048, ge=2)
+    adversarial_batch: int = Field(default=1024, ge=2)
     adversarial_learning_rate: float = Field(default=5e-3, gt=0)
     adversarial_weight: float = Field(
         default=1.0, ge=0, description="factor of λ; 0 is the control"
@@ -81,14 +82,15 @@ class TrainingSettings(BaseModel):
         """
         return self.steps_for(epsilon) // 3 if self.refit_steps is None else self.refit_steps
 
-    def target_loss_for(self, expected_loss: float) -> float:
+    def target_loss_for(self, expected_loss: float, *, histories: bool = False) -> float:
         """Loss at which a fit ends; measured on six tables (simulations/RESULTS.md).
 
         Args:
             expected_loss: the loss that the true distribution has (`Denoised.expected_loss`); 0
                 without pairs.
+            histories: whether persons with events are fitted, who gain nothing from the last steps.
         """
-        target = self.enough * expected_loss
+        target = (self.enough_of_histories if histories else self.enough) * expected_loss
         return max(target, NEGLIGIBLE) if target > 0 else 0.0
 
     def quick(self) -> Self:

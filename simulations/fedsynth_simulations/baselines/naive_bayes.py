@@ -28,13 +28,13 @@ import pandas as pd
 from fedsynth_common.array_types import Float64Array, Int64Array, UInt16Array
 from fedsynth_common.encoding import encode
 from fedsynth_common.errors import InputError
-from fedsynth_common.privacy.calibration import calibrate
 from fedsynth_common.privacy.events import CountsEvent, Event
 from fedsynth_common.privacy.noise import noisy_counts
 from fedsynth_common.privacy.randomness import SeededRandomness
 from fedsynth_common.schema import Schema, domains
 from fedsynth_release.decoding import Codebook, decode
 from fedsynth_server.aggregation.binning import build_codebook
+from fedsynth_server.study.calibration import calibrate
 
 MAX_BINS = 32
 BINNING_NOISE = 2.0

@@ -12,8 +12,8 @@ from typing import Literal
 
 import numpy as np
 
-from fedsynth_common.drafting.draft import draft_schema
 from fedsynth_common.errors import InputError
+from fedsynth_release.drafting.draft import draft_schema
 from fedsynth_server.study.planning import Choice, Rounds
 from fedsynth_server.training.settings import TrainingSettings
 from fedsynth_simulations.benchmarks.tables import BenchmarkTable

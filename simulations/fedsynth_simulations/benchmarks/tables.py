@@ -21,10 +21,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from fedsynth_common.drafting.draft import draft_schema
 from fedsynth_common.errors import InputError
 from fedsynth_common.schema import Schema
 from fedsynth_common.tables import SUFFIXES, as_number, read_table
+from fedsynth_release.drafting.draft import draft_schema
 from fedsynth_simulations.benchmarks.exclusive_ors import ROWS, exclusive_ors
 from fedsynth_simulations.benchmarks.options import DATA
 from fedsynth_simulations.holdout import split_table

@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fedsynth_common.drafting.draft import draft_schema
 from fedsynth_common.identifiers.check_digits import is_card_number, is_iban
 from fedsynth_common.identifiers.findings import findings
 from fedsynth_common.identifiers.headings import names_a_person
 from fedsynth_common.identifiers.patterns import PATTERNS
 from fedsynth_common.schema import BooleanColumn, CategoricalColumn, IntegerColumn
 from fedsynth_common.tables import read_table
+from fedsynth_release.drafting.draft import draft_schema
 
 DATA = Path(__file__).parents[4] / "shared" / "data"
 

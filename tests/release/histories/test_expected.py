@@ -7,8 +7,7 @@ import pytest
 import torch
 
 from fedsynth_release.histories.expected import (
-    Recursion,
-    event_weights,
+    Emitted,
     expected_marginals,
 )
 from fedsynth_release.histories.network import (
@@ -17,14 +16,15 @@ from fedsynth_release.histories.network import (
     HistoryShape,
     blocks_of,
 )
+from fedsynth_release.histories.recursion import Recursion, event_weights
 
 WEIGHT, LAGS = 60, (1, 2, 3)
 SHAPE = HistoryShape(
     static=(2, 3, 3),
-    events=(2, 3, 2),
+    events=(2, 3, 2, 2),
     length_column=1,
     length_codes=(0, 1, 2, 2),
-    absent_codes=(-1, 2, -1),
+    absent_codes=(-1, 2, -1, 0),
     latents=2,
     regimes=2,
     latent_size=3,
@@ -52,18 +52,18 @@ class Path:
 
 
 def every_path(chains: Chains, shape: HistoryShape) -> list[Path]:
-    paths, first = [], Recursion(chains, shape).first
+    paths, first = [], Emitted(chains.emissions, shape).at_first()
     places = blocks_of(shape.static)[shape.length_column]
     for z, n in itertools.product(range(shape.latents), range(1, shape.max_events + 1)):
-        static = chains.static[z].clone()
+        static = chains.static[:, z].clone()
         static[places] = 0
         static[places.start + shape.length_codes[n - 1]] = 1
         for regimes in itertools.product(range(shape.regimes), repeat=n):
-            p = chains.initial[z, regimes[0]] / shape.latents
+            p = chains.initial[regimes[0], z] / shape.latents
             for t, (r, s) in enumerate(itertools.pairwise(regimes)):
-                p = p * (1 - chains.stop[t, z, r]) * chains.moves[z, r, s]
-            p = p * chains.stop[n - 1, z, regimes[-1]]
-            emissions = [(chains.emissions if t else first)[z, r] for t, r in enumerate(regimes)]
+                p = p * (1 - chains.stop[t, r, z]) * chains.moves[r, s, z]
+            p = p * chains.stop[n - 1, regimes[-1], z]
+            emissions = [(chains.emissions if t else first)[:, r, z] for t, r in enumerate(regimes)]
             paths.append(Path(p, static, emissions))
     return paths
 
@@ -144,8 +144,8 @@ def test_the_first_and_the_last_event(paths, expected) -> None:
 def test_columns_that_look_back_are_absent_at_the_first_event_and_only_there() -> None:
     chains = a_network()()
     place = blocks_of(SHAPE.events)[1].start + SHAPE.absent_codes[1]
-    assert (Recursion(chains, SHAPE).first[..., place] == 1).all()
-    assert (chains.emissions[..., place] == 0).all()
+    assert (Emitted(chains.emissions, SHAPE).at_first()[place] == 1).all()
+    assert (chains.emissions[place] == 0).all()
 
 
 def test_persons_with_one_event_at_most_have_marginals_too() -> None:
@@ -166,13 +166,13 @@ def test_a_start_has_the_lengths_and_margins_that_it_is_given() -> None:
     shape = SHAPE.model_copy(update={"latents": 4096})
     network = HistoryNetwork(shape)
     lengths = torch.tensor([0.4, 0.1, 0.3, 0.2])
-    events = torch.tensor([0.2, 0.8, 0.3, 0.7, 0.5, 0.9, 0.1])
+    events = torch.tensor([0.2, 0.8, 0.3, 0.7, 0.5, 0.9, 0.1, 0.6, 0.4])
     network.initialise(torch.ones(8) / 3, lengths, events, torch.Generator().manual_seed(1))
     with torch.no_grad():
         network.head.weight.zero_()
         chains = network()
-    torch.testing.assert_close(Recursion(chains, shape).lengths().sum(0), lengths)
-    torch.testing.assert_close(chains.emissions[0, 0, :2], events[:2])
+    torch.testing.assert_close(Recursion(chains, shape).lengths().sum(1), lengths)
+    torch.testing.assert_close(chains.emissions[:2, 0, 0], events[:2])
 
 
 @pytest.mark.parametrize(
@@ -181,8 +181,8 @@ def test_a_start_has_the_lengths_and_margins_that_it_is_given() -> None:
         ({"length_column": 3}, "no such static column"),
         ({"length_codes": (0, 3)}, "more codes"),
         ({"absent_codes": (-1, 2)}, "one for each"),
-        ({"absent_codes": (-1, 3, -1)}, "a code of the column"),
-        ({"latents": 65536, "events": (65536, 3, 2)}, "at most"),
+        ({"absent_codes": (-1, 3, -1, 0)}, "a code of the column"),
+        ({"latents": 65536, "events": (65536, 3, 2, 2)}, "at most"),
     ],
 )
 def test_a_shape_that_does_not_fit_is_refused(change: dict, fault: str) -> None:

@@ -7,12 +7,20 @@ from command import fedsynth
 from small_histories import HISTORIES
 from small_study import SCHEMA, make_small_plan
 
-from fedsynth_server.study.method import coordinator_lines, method_of, reason, simulation_lines
+from fedsynth_common.schema import layout_of
+from fedsynth_server.histories.history_duration import likely_history_steps, likely_history_widths
+from fedsynth_server.histories.history_fit import HISTORY_STEPS
+from fedsynth_server.study.method import (
+    coordinator_lines,
+    duration_of,
+    method_of,
+    reason,
+    simulation_lines,
+)
 from fedsynth_server.study.planning import make_plan
 from fedsynth_server.training.duration import (
     Duration,
     estimated,
-    estimated_if_known,
     fit_steps,
     likely_widths,
 )
@@ -81,7 +89,7 @@ def test_init_and_explain_say_method_and_time(tmp_path):
     assert set(found["seconds"]) == {"coordinator", "site"}
 
 
-def test_histories_have_a_method_of_their_own_and_no_estimate():
+def test_histories_have_a_method_and_an_estimate_of_their_own():
     plan = make_plan(
         study="visits",
         table=HISTORIES,
@@ -90,9 +98,15 @@ def test_histories_have_a_method_of_their_own_and_no_estimate():
         epsilon=1.0,
         delta=1e-5,
     )
-    duration = estimated_if_known(plan, SETTINGS)
+    duration = duration_of(plan, SETTINGS)
+    assert min(duration.fit, duration.site) > 0
+    assert duration.rounds == 0.0
+    assert likely_history_steps(plan, SETTINGS) == SETTINGS.fit_steps
+    assert likely_history_steps(plan, TrainingSettings()) < HISTORY_STEPS
+    assert likely_history_steps(plan, TrainingSettings(enough_of_histories=0)) == HISTORY_STEPS
+    assert len(likely_history_widths(plan)) == len(layout_of(HISTORIES).columns)
     for said in (simulation_lines(plan, duration), coordinator_lines(plan, duration)):
         text = "\n".join(said)
         assert "from one event to the next" in text
         assert "auto takes marginals for histories" in text
-        assert "not estimated for histories" in text
+        assert "on this computer" in text or "at each site" in text

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from fedsynth_common.array_types import Float32Array, Int64Array
-from fedsynth_release.histories.expected import Recursion
+from fedsynth_release.histories.recursion import Recursion
 from fedsynth_release.sampling.latents import cumulative
 
 
@@ -38,8 +38,9 @@ class ChainDraws:
         with torch.no_grad():
             chains = recursion.chains
             every = torch.eye(recursion.shape.max_events).to(chains.initial)
-            tables = (chains.initial, chains.moves, recursion.still_to_come(every))
-            return cls(*(table.float().cpu().numpy() for table in tables))
+            onward = recursion.still_to_come(every).transpose(2, 3)
+            tables = (chains.initial.t(), chains.moves.permute(2, 0, 1), onward)
+            return cls(*(table.float().contiguous().cpu().numpy() for table in tables))
 
     def regimes(
         self, latent: Int64Array, lengths: Int64Array, rng: np.random.Generator

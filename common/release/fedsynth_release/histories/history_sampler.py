@@ -27,8 +27,10 @@ from fedsynth_common.schema.rules import columns_of
 from fedsynth_release.decoding import Codebook
 from fedsynth_release.decoding.decoder import column_of
 from fedsynth_release.histories.chain_draws import ChainDraws
-from fedsynth_release.histories.expected import Mixture, Recursion
+from fedsynth_release.histories.expected import Emitted, static_codes
+from fedsynth_release.histories.mixture import Mixture
 from fedsynth_release.histories.network import HistoryNetwork
+from fedsynth_release.histories.recursion import Recursion
 from fedsynth_release.sampling.rule_repair import keep_rules
 from fedsynth_release.sampling.sampler import Sampler, Where
 
@@ -66,8 +68,10 @@ class HistorySampler:
         others = [rule for rule in flat.rules if rule not in static_rules]
         with torch.no_grad():
             recursion = Recursion(network(), network.shape)
-            static = recursion.static().cpu()
-            both = torch.stack([recursion.first, recursion.chains.emissions]).cpu()
+            static = static_codes(recursion).t().cpu()
+            emissions = recursion.chains.emissions
+            first = Emitted(emissions, network.shape).at_first()
+            both = torch.stack([first, emissions]).permute(0, 3, 2, 1).cpu()
         mixture = Mixture(static, network.shape.static)
         persons = Sampler.of(
             mixture,

@@ -14,7 +14,9 @@ patterns"):
 * The event columns are independent given (z, r). Columns that compare an event with the one before (the
   gap between them, an increase) are absent at the first event, and only there.
 
-The number of events is a static model column to everybody else. Here the chain decides it.
+The number of events is a static model column to everybody else. Here the chain decides it. All tables
+have the latents as their last axis: a column's codes are then one piece of memory, and a step of the
+recursion over events is a product of whole rows.
 """
 
 from dataclasses import dataclass
@@ -26,7 +28,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from torch import nn
 from torch.nn import functional as F  # noqa: N812 - torch's own name for it
 
-from fedsynth_release.generator_network import MAX_PROBABILITIES, block_softmax, draw_weights
+from fedsynth_release.generator_network import MAX_PROBABILITIES, draw_weights
 
 MAX_EVENTS = 100
 Width = Annotated[int, Field(ge=1, le=65536)]
@@ -91,7 +93,8 @@ class HistoryShape(BaseModel):
     def heads(self) -> tuple[int, ...]:
         """Sizes of the parts of the last layer.
 
-        Static codes, initial regimes, moves, stop by number of events, stop by regime, emissions.
+        Static codes, initial regimes, moves, stop by number of events, stop by regime, emissions (by
+        code, then by regime).
         """
         regimes, codes = self.regimes, sum(self.events)
         stops = (self.max_events - 1, regimes)
@@ -119,11 +122,11 @@ class Chains:
     """The model's probabilities for each latent, as the MLP gives them.
 
     Attributes:
-        static: codes of the static columns (Z, S); the block of the number of events is not used.
-        initial: regime at the first event (Z, R).
-        moves: regime at the next event, given the one at this event (Z, R, R).
-        stop: that event t = 1..L is the last one, given that it happens, and its regime (L, Z, R).
-        emissions: codes of the event columns from the second event on (Z, R, E).
+        static: codes of the static columns (S, Z); the block of the number of events is not used.
+        initial: regime at the first event (R, Z).
+        moves: regime at the next event, given the one at this event (R, R, Z).
+        stop: that event t = 1..L is the last one, given that it happens, and its regime (L, R, Z).
+        emissions: codes of the event columns from the second event on (E, R, Z).
     """
 
     static: torch.Tensor
@@ -174,33 +177,39 @@ class HistoryNetwork(nn.Module):
                 part.zero_()
             bias[3].copy_(torch.logit(hazards(lengths, least=1e-5, margin=1e-4)))
             bias[4].zero_()
-            bias[5].copy_(torch.log(events.clamp(min=1e-5)).repeat(regimes))
+            bias[5].copy_(torch.log(events.clamp(min=1e-5)).repeat_interleave(regimes))
 
     def shift(self, static: torch.Tensor, stop: torch.Tensor, events: torch.Tensor) -> None:
         """Add to the biases of static codes (S,), of stops by time (L - 1,), of event codes (E,)."""
         bias = self._parts(self.head.bias.data)
         bias[0].add_(static)
         bias[3].add_(stop)
-        bias[5].add_(events.repeat(self.shape.regimes))
+        bias[5].add_(events.repeat_interleave(self.shape.regimes))
 
     def _parts(self, outputs: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        """Views of the parts of the last layer's outputs (..., outputs)."""
-        return torch.split(outputs, list(self.shape.heads), dim=-1)
+        """Views of the parts of the last layer's outputs (outputs, ...)."""
+        return torch.split(outputs, list(self.shape.heads))
 
     def forward(self) -> Chains:
         """The probabilities of all latents, in order."""
         shape, latents = self.shape, self.shape.latents
         features = torch.cat([F.relu(self.hidden(self.latent)), self.latent], dim=1)
-        static, initial, moves, by_time, by_regime, events = self._parts(self.head(features))
-        logits = events.reshape(latents * shape.regimes, -1) + self.impossible
-        stop = torch.sigmoid(by_time.t()[:, :, None] + by_regime)
+        outputs = torch.addmm(self.head.bias[:, None], self.head.weight, features.t())
+        static, initial, moves, by_time, by_regime, events = self._parts(outputs)
+        logits = events.reshape(-1, shape.regimes, latents) + self.impossible[:, None, None]
+        stop = torch.sigmoid(by_time[:, None] + by_regime)
         return Chains(
-            static=block_softmax(static, shape.static),
-            initial=F.softmax(initial, dim=1),
-            moves=F.softmax(moves.reshape(latents, shape.regimes, shape.regimes), dim=2),
+            static=_probabilities(static, shape.static),
+            initial=F.softmax(initial, dim=0),
+            moves=F.softmax(moves.reshape(shape.regimes, shape.regimes, latents), dim=1),
             stop=torch.cat([stop, torch.ones_like(by_regime)[None]]),
-            emissions=block_softmax(logits, shape.events).reshape(latents, shape.regimes, -1),
+            emissions=_probabilities(logits, shape.events),
         )
+
+
+def _probabilities(logits: torch.Tensor, widths: tuple[int, ...]) -> torch.Tensor:
+    """Softmax of each column's codes, which are the first axis."""
+    return torch.cat([F.softmax(part, dim=0) for part in torch.split(logits, list(widths))])
 
 
 def hazards(lengths: torch.Tensor, least: float, margin: float) -> torch.Tensor:

@@ -17,11 +17,11 @@ from mixed_table import NAMES, SCHEMA, csv_text, rows
 
 from fedsynth_client.records.records import load_records
 from fedsynth_client.records.sources import DatabaseSource, FileSource, FolderSource, open_source
-from fedsynth_common.drafting.draft import draft_schema
 from fedsynth_common.encoding import encode
 from fedsynth_common.errors import FedsynthError, InputError
 from fedsynth_common.privacy.randomness import SeededRandomness
 from fedsynth_common.tables import Dialect, as_text, read_table
+from fedsynth_release.drafting.draft import draft_schema
 
 sqlalchemy = pytest.importorskip("sqlalchemy", reason="the extra fedsynth-client[sql]")
 types = sqlalchemy.types

@@ -1,0 +1,141 @@
+"""Drafts an integer or numeric column for numbers that were read: bounds, decimals, scale and atoms.
+
+Bounds are rounded outwards. Limits such as `<5` and `90+`, and values that many records share, become
+atoms of the column. The decimals are those that 95 % of the cells need, so one cell with more does not
+make ages into fractions.
+"""
+
+import math
+from decimal import Decimal
+
+import numpy as np
+
+from fedsynth_common.array_types import BoolArray, Float64Array, Int64Array
+from fedsynth_common.schema.columns import MAX_ATOMS, IntegerColumn, NumericColumn, Scale
+from fedsynth_common.schema.domain import leaf_ticks
+from fedsynth_common.schema.number_format import NumberFormat, limit_tick
+from fedsynth_release.drafting.notes import Note
+from fedsynth_release.drafting.numbers import MAX_NUMBER, NEARLY_ALL, Numbers
+from fedsynth_release.drafting.tally import Values
+
+MAX_DECIMALS = 12
+MAX_DISTINCT = 10**9  # more ticks than this are digits of a conversion, not of a measurement
+ATOM_SHARE, ATOM_COUNT = 0.01, 20  # of a value that many records share: 0, or a round number
+MOST_LIMITS = 32
+
+
+def amount(
+    values: Values, numbers: Numbers, marks: tuple[str, ...]
+) -> tuple[IntegerColumn | NumericColumn, list[Note]]:
+    """An integer or numeric column with bounds rounded outwards, and what to tell about it."""
+    read = numbers.read
+    decimals = _decimals(values, numbers)
+    unit = 10**decimals
+    ticks = np.rint(numbers.values[read] * unit).astype(np.int64)
+    counts = values.counts[read]
+    first, last = int(ticks.min()), int(ticks.max())
+    if numbers.form is None and not np.isnan(values.extremes[0]):  # exact, also of a sample
+        low, high = (number * unit for number in values.extremes)
+        if max(abs(low), abs(high)) < MAX_NUMBER:
+            first, last = min(first, math.floor(low)), max(last, math.ceil(high))
+    low_tick, high_tick = _outward(first, last)
+    limits = _limits(values, numbers, decimals)
+    form = _with_limits(numbers.form, [text for text, _ in limits])
+    scale = _scale(ticks, counts, low_tick, high_tick)
+    atoms = {tick for _, tick in limits}
+    edges = leaf_ticks(low_tick, high_tick, scale)
+    atoms |= set(_atoms(ticks, counts, edges)[: MAX_ATOMS - len(atoms)])
+    notes = list(numbers.notes)
+    finer = round(float(values.counts[read][_finer(numbers.values[read], decimals)].sum()))
+    if finer and finer < 0.05 * values.present:
+        notes.append(
+            Note(values.name, f"{finer} cells have more decimals than {decimals}; they are rounded")
+        )
+    if limits:
+        count = round(float(values.counts[numbers.limit].sum()))
+        text = f"{count} cells state a limit such as '<5' and are kept as values of their own"
+        notes.append(Note(values.name, text))
+    fields = {
+        "name": values.name, "minimum": low_tick / unit, "maximum": high_tick / unit,
+        "atoms": tuple(atom / unit for atom in sorted(atoms)), "scale": scale,
+        "nullable": bool(values.missing or marks or numbers.odd.any()),
+        "missing_marks": marks, "format": form,
+    }  # fmt: skip
+    if decimals:
+        return NumericColumn.model_validate(fields | {"decimals": decimals}, strict=False), notes
+    fields |= {"minimum": low_tick, "maximum": high_tick, "atoms": tuple(sorted(atoms))}
+    return IntegerColumn.model_validate(fields, strict=False), notes
+
+
+def _finer(numbers: Float64Array, decimals: int) -> BoolArray:
+    return np.abs(numbers - np.round(numbers, decimals)) > 1e-9 * np.maximum(1.0, np.abs(numbers))
+
+
+def _limits(values: Values, numbers: Numbers, decimals: int) -> list[tuple[str, int]]:
+    """The most frequent limits with their ticks."""
+    point = "," if numbers.form and numbers.form.decimal == "," else "."
+    found: list[tuple[str, int]] = []
+    for place in np.argsort(-values.counts, kind="stable").tolist():
+        if numbers.limit[place] and len(values.texts[place]) <= 20:
+            tick = limit_tick(values.texts[place].replace(point, "."), decimals)
+            if tick is not None and len(found) < MOST_LIMITS:
+                found.append((values.texts[place], tick))
+    return found
+
+
+def _with_limits(form: NumberFormat | None, limits: list[str]) -> NumberFormat | None:
+    if not limits:
+        return form
+    return (form or NumberFormat()).model_copy(update={"limits": tuple(sorted(limits))})
+
+
+def _decimals(values: Values, numbers: Numbers) -> int:
+    """The decimals that 95 % of the cells need, as far as a double can hold them."""
+    read = np.flatnonzero(numbers.read)
+    as_is = numbers.form is not None and not numbers.form.read_only  # $5.00 keeps both zeros
+    written = np.array([_digits(numbers.texts[place], as_is) for place in read])
+    order = np.argsort(written)
+    cumulative = np.cumsum(values.counts[read][order]) / values.counts[read].sum()
+    place = min(len(order) - 1, int(np.searchsorted(cumulative, NEARLY_ALL)))
+    needed = int(written[order][place])
+    size = max(float(np.abs(numbers.values[read]).max()), 1e-12)
+    affordable = math.floor(math.log10(MAX_DISTINCT / size))
+    return max(0, min(needed, MAX_DECIMALS, affordable))
+
+
+def _digits(text: str, as_is: bool) -> int:
+    """How many decimals a number needs; zeros at its end are none unless they are to be written."""
+    number = Decimal(text) if as_is else Decimal(text).normalize()
+    return max(0, -int(number.as_tuple().exponent))
+
+
+def _outward(low: int, high: int) -> tuple[int, int]:
+    """Bounds moved outwards to multiples of a round step, a twentieth to a tenth of the range.
+
+    >>> _outward(17, 90)
+    (15, 90)
+    """
+    rough = max(1.0, (high - low) / 20)
+    power = 10 ** math.floor(math.log10(rough))
+    step = next(factor * power for factor in (1, 2, 5, 10) if factor * power >= rough)
+    return low // step * step, -(-high // step) * step
+
+
+def _scale(ticks: Int64Array, counts: Float64Array, low: int, high: int) -> Scale:
+    """Logarithmic where a linear grid would hold the middle half of the records in a few leaves."""
+    order = np.argsort(ticks)
+    cumulative = np.cumsum(counts[order]) / counts.sum()
+    first, last = (ticks[order][np.searchsorted(cumulative, share)] for share in (0.25, 0.75))
+    crowded = (last - first) < (high - low) / 16
+    return "log" if high - low >= 256 and crowded else "linear"
+
+
+def _atoms(ticks: Int64Array, counts: Float64Array, edges: Int64Array) -> list[int]:
+    """The most frequent of the values with a share of their own that no leaf holds alone."""
+    distinct, index = np.unique(ticks, return_inverse=True)
+    sums = np.bincount(index, weights=counts)
+    leaf = np.searchsorted(edges, distinct, side="right") - 1
+    least = max(ATOM_SHARE * sums.sum(), ATOM_COUNT)
+    heavy = np.flatnonzero((sums >= least) & (np.diff(edges)[leaf] > 1))
+    kept = heavy[np.argsort(-sums[heavy], kind="stable")[:MAX_ATOMS]]
+    return [int(tick) for tick in np.sort(distinct[kept])]

@@ -1,0 +1,1 @@
+"""Files of schemas: what differs between two, and what other programs and registers wrote."""
