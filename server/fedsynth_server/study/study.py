@@ -148,7 +148,11 @@ class Study:
         varied = varieties(histograms.one_way, codebook, layout)
         blocks = blocks_of(layout, varied, lags_for(plan.epsilon))
         queries = block_queries(blocks, codebook, layout, plan.measure[1])
-        counts = self._plausible(queries, self._measure(queries, 1), self._sizes)
+        if plan.secure_sum:
+            with self._phase(1):
+                queries, counts, histograms = self._summed.blocks(queries, histograms)
+        else:
+            counts = self._plausible(queries, self._measure(queries, 1), self._sizes)
         cleaned = clean(blocks, queries, counts, histograms, len(layout.static))
         network = new_history_generator(cleaned, codebook, plan.table, settings)
         target = settings.target_loss_for(cleaned.expected_loss, histories=True)

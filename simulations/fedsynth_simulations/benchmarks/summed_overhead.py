@@ -21,7 +21,6 @@ from fedsynth_common.protocol.plan import Plan
 from fedsynth_common.schema import domains
 from fedsynth_common.secure_sum.keys import PartyKeys, sign_keys
 from fedsynth_common.secure_sum.masks import SumStep, mask, to_words
-from fedsynth_common.secure_sum.opening import opened_sum
 from fedsynth_common.secure_sum.roster import roster_of
 from fedsynth_common.secure_sum.shares import make_shares, revealed
 from fedsynth_common.secure_sum.terms import SumTerms
@@ -34,6 +33,7 @@ from fedsynth_server.aggregation.marginal_queries import (
 )
 from fedsynth_server.messages.exchange import Timing
 from fedsynth_server.messages.journal import NoJournal
+from fedsynth_server.messages.opening import opened_sum
 from fedsynth_server.messages.secure_session import ONCE
 from fedsynth_server.messages.session import Session
 from fedsynth_server.progress import StudyProgress
