@@ -197,9 +197,10 @@ class Study:
     def measure_histograms(self) -> Histograms:
         """Step one: the fine histograms of every column."""
         queries = self._histogram_queries()
+        bin_noise = BIN_NOISE if self.plan.table.histories is None else HISTORIES_BIN_NOISE
         if self.plan.secure_sum:
             with self._phase(0):
-                return self._summed.histograms(queries, self._pair_variance())
+                return self._summed.histograms(queries, self._pair_variance(), bin_noise)
         counts = self._measure(queries, 0)
         variance = float(queries.variance)
         sizes = {
@@ -219,7 +220,7 @@ class Study:
             counts,
             self._sizes,
             self._pair_variance(),
-            BIN_NOISE if self.plan.table.histories is None else HISTORIES_BIN_NOISE,
+            bin_noise,
         )
 
     def _pair_variance(self) -> int:

@@ -20,6 +20,7 @@ from fedsynth_common.errors import FedsynthError
 from fedsynth_common.privacy.secure_noise import share_variance
 from fedsynth_common.protocol.plan import Plan
 from fedsynth_common.schema import FineDomain, history_schema
+from fedsynth_server.aggregation.binning import BIN_NOISE
 from fedsynth_server.aggregation.histograms import Histograms, read_histograms
 from fedsynth_server.aggregation.marginal_queries import MarginalQueries
 from fedsynth_server.aggregation.marginals import MarginalEstimate, SizeEstimate, estimated_size
@@ -37,12 +38,15 @@ class SummedMeasurements:
         self.plan, self.domains, self.session = plan, domains, session
         self._sites: tuple[str, ...] = ()
 
-    def histograms(self, queries: MarginalQueries, pair_variance: int) -> Histograms:
+    def histograms(
+        self, queries: MarginalQueries, pair_variance: int, bin_noise: float = BIN_NOISE
+    ) -> Histograms:
         """Everything that follows from the sum of the sites' histograms.
 
         Args:
             queries: what is asked for; their variance is what K - c shares have together.
             pair_variance: the same of the pairs that will be measured; 0 if none will be.
+            bin_noise: largest noise of a bin, as a share of its mass.
 
         Raises:
             FedsynthError: too few sites took part, or the sum cannot be one of records.
@@ -60,6 +64,7 @@ class SummedMeasurements:
             {ALL: counts},
             {ALL: size},
             pairs,
+            bin_noise,
         )
 
     def marginals(
