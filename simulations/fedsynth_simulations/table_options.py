@@ -140,7 +140,8 @@ def _split(
         raise InputError(f"--holdout {holdout:g}: {error}") from None
     units, what = (len(train), len(test)), "records"
     if declared is not None and declared.histories is not None and declared.person_key is not None:
-        units, what = tuple(s[declared.person_key].nunique() for s in (train, test)), "persons"
+        key = declared.person_key
+        units, what = (train[key].nunique(), test[key].nunique()), "persons"
     if min(units) < MIN_ROWS:
         fault = f"leaves {units[1]} of {sum(units)} {what} to measure on"
         raise InputError(f"--holdout {holdout:g}: {fault}; expected at least {MIN_ROWS} per side")
