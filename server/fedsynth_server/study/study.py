@@ -16,6 +16,7 @@ from fedsynth_common.errors import FedsynthError
 from fedsynth_common.protocol.plan import Plan
 from fedsynth_common.schema import domains, history_schema, layout_of
 from fedsynth_release.generator_network import GeneratorNetwork
+from fedsynth_server.aggregation.binning import BIN_NOISE
 from fedsynth_server.aggregation.denoising import denoise
 from fedsynth_server.aggregation.histograms import Histograms, read_histograms
 from fedsynth_server.aggregation.marginal_queries import (
@@ -29,6 +30,7 @@ from fedsynth_server.aggregation.marginal_queries import (
 from fedsynth_server.aggregation.marginals import MarginalEstimate, SizeEstimate, estimated_size
 from fedsynth_server.aggregation.pairs_by_site import PairsBySite, pairs_by_site, single_site
 from fedsynth_server.aggregation.plausibility import inconsistent, oversized
+from fedsynth_server.histories.blocks import BIN_NOISE as HISTORIES_BIN_NOISE
 from fedsynth_server.histories.blocks import (
     block_queries,
     blocks_of,
@@ -148,7 +150,11 @@ class Study:
         varied = varieties(histograms.one_way, codebook, layout)
         blocks = blocks_of(layout, varied, lags_for(plan.epsilon))
         queries = block_queries(blocks, codebook, layout, plan.measure[1])
-        counts = self._plausible(queries, self._measure(queries, 1), self._sizes)
+        if plan.secure_sum:
+            with self._phase(1):
+                queries, counts, histograms = self._summed.blocks(queries, histograms)
+        else:
+            counts = self._plausible(queries, self._measure(queries, 1), self._sizes)
         cleaned = clean(blocks, queries, counts, histograms, len(layout.static))
         network = new_history_generator(cleaned, codebook, plan.table, settings)
         target = settings.target_loss_for(cleaned.expected_loss, histories=True)
@@ -191,9 +197,10 @@ class Study:
     def measure_histograms(self) -> Histograms:
         """Step one: the fine histograms of every column."""
         queries = self._histogram_queries()
+        bin_noise = BIN_NOISE if self.plan.table.histories is None else HISTORIES_BIN_NOISE
         if self.plan.secure_sum:
             with self._phase(0):
-                return self._summed.histograms(queries, self._pair_variance())
+                return self._summed.histograms(queries, self._pair_variance(), bin_noise)
         counts = self._measure(queries, 0)
         variance = float(queries.variance)
         sizes = {
@@ -207,7 +214,13 @@ class Study:
             raise FedsynthError("measure: no site sent counts that can be true")
         self._sizes = {site: sizes[site] for site in counts}
         return read_histograms(
-            self.schema, self.domains, queries, counts, self._sizes, self._pair_variance()
+            self.schema,
+            self.domains,
+            queries,
+            counts,
+            self._sizes,
+            self._pair_variance(),
+            bin_noise,
         )
 
     def _pair_variance(self) -> int:
