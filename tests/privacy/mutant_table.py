@@ -1480,7 +1480,7 @@ MUTANTS = (
         f"{VAULT}/counted_rows.py",
         "np.compress(self._chosen[0], self._numbers, out=self._rows[0])",
         "pass",
-        (f"{PEAK}[measure: histories]",),
+        (PEAK,),
     ),
     Mutant(
         "histories: a plan trains discriminators for them",
