@@ -12,15 +12,15 @@ from fedsynth_release.evaluation.result_parts import Estimate
 from fedsynth_release.evaluation.results import ColumnFidelity, Evaluation, Fidelity, Utility
 
 _HISTORIES = (
-    ("static columns, pairs", "static"),
-    ("a static column and one of an event", "static_event"),
-    ("columns of one event, pairs", "within_event"),
-    ("one event and the next, different columns", "lag_1"),
-    ("one event and the next, same column", "lag_1_itself"),
-    ("events two and three apart, same column", "lag_2_3_itself"),
+    ("static pairs", "static"),
+    ("static x event", "static_event"),
+    ("within an event", "within_event"),
+    ("next, other column", "lag_1"),
+    ("next, same column", "lag_1_itself"),
+    ("2-3 later, same", "lag_2_3_itself"),
     ("number of events", "lengths"),
-    ("time between events", "gaps"),
-    ("share of variance within persons, difference", "within_person"),
+    ("gaps", "gaps"),
+    ("variance within", "within_person"),
 )
 MOST_AMOUNTS = 8
 """Columns of numbers on the terminal."""
@@ -69,7 +69,7 @@ def _fidelity(fidelity: Fidelity) -> Table:
 
 def _histories(histories: HistoryFidelity) -> Table:
     """Distances of histories; the ceiling is other real persons."""
-    heads = ("total variation distance of", "synthetic", "other persons (ceiling)")
+    heads = ("distance", "synthetic", "other persons (ceiling)")
     floors = ("events dealt at random (floor)", "independent")
     made, real = histories.persons_synthetic, histories.persons_train
     title = f"histories: {made:,} synthetic and {real:,} real persons"
