@@ -157,7 +157,7 @@ class Study:
             counts = self._plausible(queries, self._measure(queries, 1), self._sizes)
         cleaned = clean(blocks, queries, counts, histograms, len(layout.static))
         network = new_history_generator(cleaned, codebook, plan.table, settings)
-        target = settings.target_loss_for(cleaned.expected_loss, histories=True)
+        target = settings.target_loss_for(cleaned.expected_loss, histories_at=plan.epsilon)
         loss = HistoryLoss(cleaned, network.shape, target)
         last = fit_histories(
             network,
