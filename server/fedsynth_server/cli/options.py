@@ -26,6 +26,13 @@ class DeviceName(StrEnum):
 DEVICE_HELP = "Where the generator trains; cuda needs a build of torch that sees such a device."
 Folder = Annotated[Path, typer.Argument(metavar="FOLDER", help="The study's folder.")]
 SchemaFile = Annotated[Path, typer.Option("--schema", help="Reviewed schema that all sites share.")]
+Drafted = Annotated[
+    bool,
+    typer.Option(
+        "--drafted",
+        help="Take a schema that nobody has reviewed since it was drafted from records.",
+    ),
+]
 SiteNames = Annotated[list[str], typer.Option("--site", help="Name of a site; once per site.")]
 RecordsPerSite = Annotated[
     int,

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from fedsynth_common.protocol.plan import Trust
 from fedsynth_release.evaluation.discretise import named_levels
 from fedsynth_release.evaluation.histories.model_rows import HistoryRows
 from fedsynth_release.evaluation.histories.references import dealt
@@ -90,7 +91,9 @@ def _dealt(cell: HistoryCell, table: HistoryTable, options: Options) -> Made:
     return dealt(table.train, table.schema, np.random.default_rng(cell.seed)), {}
 
 
-def _study(cell: HistoryCell, table: HistoryTable, options: Options) -> Made:
+def _study(
+    cell: HistoryCell, table: HistoryTable, options: Options, trust: Trust = "local"
+) -> Made:
     """Histories of a federated study over the table's sites."""
     usual = Simulation()
     settings = usual.settings.model_copy(update={"seed": cell.seed})
@@ -100,6 +103,7 @@ def _study(cell: HistoryCell, table: HistoryTable, options: Options) -> Made:
         settings=settings.quick() if options.quick else settings,
         seed=cell.seed,
         records_per_site=table.persons_per_site,
+        trust=trust,
     )
     start = time.process_time()
     with tempfile.TemporaryDirectory(prefix="fedsynth-benchmark-") as folder:
@@ -109,6 +113,10 @@ def _study(cell: HistoryCell, table: HistoryTable, options: Options) -> Made:
     persons = table.train[table.schema.person_key or ""].nunique()
     frame = result.generator.sample(persons, cell.seed)
     return frame, {"seconds": seconds, "epsilon_spent": spent}
+
+
+def _secure(cell: HistoryCell, table: HistoryTable, options: Options) -> Made:
+    return _study(cell, table, options, "secure-sum")
 
 
 def _par(cell: HistoryCell, table: HistoryTable, options: Options) -> Made:
@@ -122,8 +130,9 @@ ROWS: dict[str, Maker] = {
     "real": _real,
     "dealt": _dealt,
     "local": _study,
+    "secure-sum": _secure,
     "par": _par,
 }
-PRIVATE = ("local",)
+PRIVATE = ("local", "secure-sum")
 """Rows that have an ε and seeds; `par` has seeds only, and the others neither."""
 SEEDED = (*PRIVATE, "par")
