@@ -93,7 +93,7 @@ def draft(
     """
     import pandas as pd  # not for --help
 
-    from fedsynth_common.tables import dialect_of
+    from fedsynth_release.cli.csv_dialect import dialect_of
     from fedsynth_release.drafting.draft import draft as drafted
     from fedsynth_release.drafting.histories import with_histories
     from fedsynth_release.drafting.wishes import wishes_of
@@ -167,7 +167,7 @@ def check(
     from fedsynth_common.encoding.column_fit import ColumnFit
     from fedsynth_common.encoding.encoder import check_columns
     from fedsynth_common.schema import Schema
-    from fedsynth_common.tables import dialect_of
+    from fedsynth_release.cli.csv_dialect import dialect_of
 
     declared = Schema.load(schema)
     frame = read_private(table, dialect_of(table, delimiter, encoding))
