@@ -63,3 +63,15 @@ class CellTicks:
             leaf = (cells >= self.atoms) & (cells < self.atoms + self.leaves)
             drawn[leaf] = self.gaps.at(drawn[leaf])
         return drawn
+
+
+def leaf_values(domain: FineDomain) -> TickSet:
+    """What the leaves of a number decode to: all ticks but the atoms, which have their own cells.
+
+    A leaf that holds nothing but atoms decodes to its first tick.
+    """
+    first, last = domain.ticks[:-1], domain.ticks[1:]
+    atoms = TickSet.of(domain.atom_ticks.tolist())
+    bare = first[atoms.rank(last) - atoms.rank(first) == last - first]
+    every = TickSet(domain.ticks[:1], domain.ticks[-1:])
+    return every.without(set(domain.atom_ticks.tolist()) - set(bare.tolist()))

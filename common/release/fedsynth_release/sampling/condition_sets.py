@@ -26,8 +26,9 @@ from fedsynth_common.schema import (
     domain_of,
 )
 from fedsynth_common.schema.temporal import EXAMPLES
-from fedsynth_common.schema.tick_set import TickSet, leaf_values
+from fedsynth_common.schema.tick_set import TickSet
 from fedsynth_common.schema.ticks import tick_of
+from fedsynth_release.decoding.cell_ticks import leaf_values
 from fedsynth_release.decoding.values import text_of
 from fedsynth_release.sampling.conditions import Condition, column_names, listed_names
 
