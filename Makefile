@@ -33,7 +33,7 @@ $(STAMP): $(MANIFESTS)
 		-e common -e common/release -e client -e server -e simulations -e '.[demo,dev]'
 	@touch $@
 
-demo: $(STAMP) ## four hospitals train one generator under ε = 1; writes ./demo-out
+demo: $(STAMP) ## four hospitals train one generator of persons under ε = 3; writes ./demo-out
 	$(BIN)/fedsynth demo $(ARGS)
 
 test: $(STAMP) ## the fast tests, on two cores

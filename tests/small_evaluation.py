@@ -1,18 +1,15 @@
 """An evaluation of `small_study`'s generator with made-up figures, as tests of the report use it."""
 
 from fedsynth_common.schema import Schema
+from fedsynth_release.evaluation.attack_results import Attack, AttackedTable, CopyRow, RiskReduction
+from fedsynth_release.evaluation.result_parts import Estimate
 from fedsynth_release.evaluation.results import (
-    Attack,
-    AttackedTable,
     ColumnFidelity,
-    CopyRow,
-    Estimate,
     Evaluation,
     Fidelity,
     Histogram,
     MeanUtility,
     PairFidelity,
-    RiskReduction,
     Settings,
     Sizes,
     TableFigures,

@@ -2,16 +2,14 @@
 
 from collections.abc import Sequence
 
-import numpy as np
 import torch
 
-from fedsynth_common.networks import one_hot
 from fedsynth_server.training.log_ratio import LogRatio
 
 
 def log_ratio_of_second_code(widths: Sequence[int], nats: float) -> LogRatio:
     """Records, fully believed, have the first column's second code likelier by about this much."""
-    rows = one_hot(np.zeros((8, len(widths)), dtype=np.uint16), widths)
+    rows = torch.zeros(len(widths), 8, dtype=torch.int64)
     log_ratio = LogRatio(widths, (4,), rows, torch.Generator().manual_seed(0), first_steps=1)
     for network, bias in ((log_ratio.generator_predictor, 0.0), (log_ratio.record_predictor, nats)):
         with torch.no_grad():

@@ -1,18 +1,17 @@
-"""`fedsynth demo` runs a complete study on a real table, in about two minutes.
+"""`fedsynth demo` runs a complete study on a real table of histories, in about two minutes.
 
-Four hospitals share the records of the RAND Health Insurance Experiment (`demo_data`). A fifth of
-the *people* is held out; no hospital has their records. A checksum of a person's own number decides
-who is held out. The vaults, ledgers and couriers are the real ones and run in this process, and the
-noise comes from the operating system. Afterwards the command compares the generator's records with
-the real ones. Plain figures are compared with those of the hospitals' rows, and models are tested
-on the people who were held out. A table of independent columns is the floor, and the real rows are
-the ceiling.
+Four hospitals share the records of the RAND Health Insurance Experiment (`demo_data`): persons who took
+part for up to five years. A fifth of the persons is held out; no hospital has their records. A checksum
+of a person's own number decides who is held out. The vaults, ledgers and couriers are the real ones and
+run in this process, and the noise comes from the operating system. The privacy unit is a person with
+all years.
 
-By default the privacy unit is one person-year. With `--people` it is a whole person. A hospital
-then uses one row of each person, about a thousand rows. At the same ε the distance of single
-columns from the real ones doubled, and models lost a tenth of their AUC. The comparison reads real
-rows and is not private. Only the people who may see the rows may see it on the terminal and in
-`demo.json`, which only its owner may read.
+Afterwards the command compares the generator's persons with the real ones. Plain figures are compared
+with those of the hospitals' persons. Models learn from synthetic persons to predict what happens to a
+person in the next year, and are tested on the persons who were held out. Real years that were dealt to
+persons at random are the floor, which is all that a generator of single years could give. The
+comparison reads real rows and is not private. Only the people who may see the rows may see it on the
+terminal and in `demo.json`, which only its owner may read.
 """
 
 import math
@@ -37,44 +36,39 @@ if TYPE_CHECKING:
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
-PERSON, HOSPITAL, DELTA = "person_id", "hospital", 1e-5
-ROWS_PER_HOSPITAL, PEOPLE_PER_HOSPITAL = 5_000, 1_000
-"""Declared sizes of the plan: from what is published of the experiment, not from the rows."""
+DELTA = 1e-5
+PEOPLE_PER_HOSPITAL = 1_000
+"""Declared size of the plan: from what is published of the experiment, not from the rows."""
 SUMMARY = "demo.json"
 """The results of a demo. A later run replaces a folder only if this file is in it."""
 
 QUALITY = {
-    "mean_auc": ("models of ten columns, mean AUC", "higher"),
-    "target_auc_boosting": ("model of `admitted`, AUC", "higher"),
-    "tvd_1": ("distance of single columns", "lower"),
-    "tvd_2": ("distance of pairs of columns", "lower"),
+    "next_target_auc": ("admission next year, AUC", "higher"),
+    "next_auc": ("columns of next year, mean AUC", "higher"),
+    "static": ("distance: a person's columns", "lower"),
+    "within_event": ("distance: columns of a year", "lower"),
+    "lag_1_itself": ("distance: a year and the next", "lower"),
 }
+FLOOR = "dealt"
+"""Real years that were dealt to persons at random."""
 
 
-@app.command(epilog="Examples:\n\nfedsynth demo\n\nfedsynth demo --epsilon 3 --out demo-3")
+@app.command(epilog="Examples:\n\nfedsynth demo\n\nfedsynth demo --epsilon 1 --out demo-1")
 def demo(
     out: Annotated[
         Path, typer.Option(help="Folder for the result. The result of an earlier demo is replaced.")
     ] = Path("demo-out"),
     epsilon: Annotated[
-        float, typer.Option(help="The privacy budget ε of the records of each hospital.")
-    ] = 1.0,
-    people: Annotated[
-        bool,
-        typer.Option(
-            "--people",
-            help="Protect whole people instead of single person-years. One row of each person is "
-            "used, so the result is less accurate.",
-        ),
-    ] = False,
+        float, typer.Option(help="The privacy budget ε of a person with all years.")
+    ] = 3.0,
     device: Annotated[DeviceName, typer.Option(help=DEVICE_HELP)] = DeviceName.CPU,
     quick: Annotated[
         bool, typer.Option(help="Train for few steps only, to test the set-up. The result is poor.")
     ] = False,
 ) -> None:
-    """Train one generator over four hospitals and compare its records with the real ones.
+    """Train one generator of persons over four hospitals and compare it with the real persons.
 
-    The records are those of the RAND Health Insurance Experiment, which come with the software.
+    The persons are those of the RAND Health Insurance Experiment, which come with the software.
     """
     import pandas as pd
 
@@ -85,12 +79,10 @@ def demo(
     # imported here so that --help does not load torch and Flower
     from fedsynth_simulations import simulate as simulations
     from fedsynth_simulations.closed_file import write_closed
-    from fedsynth_simulations.demo_data import demo_schema, demo_table
+    from fedsynth_simulations.demo_data import HOSPITAL, PERSON, demo_histories, demo_table
 
     _check_out(out)
-    table, schema = demo_table(), demo_schema()
-    if people:
-        schema = schema.model_copy(update={"person_key": PERSON, "rows_per_person": 1})
+    table, schema = demo_table(), demo_histories()
     held = table[PERSON].map(_held_out).to_numpy()
     train, test = (table[rows].reset_index(drop=True) for rows in (~held, held))
     hospitals = {str(name): rows for name, rows in train.groupby(HOSPITAL)}
@@ -99,9 +91,8 @@ def demo(
         epsilon=epsilon,
         delta=DELTA,
         study="demo",
-        variant="both",
         settings=TrainingSettings.on(device.value),
-        records_per_site=PEOPLE_PER_HOSPITAL if people else ROWS_PER_HOSPITAL,
+        records_per_site=PEOPLE_PER_HOSPITAL,
     )
     simulation = simulations.quick(simulation) if quick else simulation
     simulations.simulation_plan(frames, schema, simulation)  # refuses an impossible ε early
@@ -124,7 +115,7 @@ def demo(
         if out.exists():
             shutil.rmtree(out)
         draft.replace(out)
-    _show(console, summary, people)
+    _show(console, summary)
     _point_to(console, out)
 
 
@@ -151,23 +142,20 @@ def _existing_parent(out: Path) -> Path:
 def _compare(
     pooled: "pd.DataFrame", held: "pd.DataFrame", synthetic: "pd.DataFrame", schema: "Schema"
 ) -> dict[str, dict[str, dict[str, float | None]]]:
-    """Figures and quality of the real rows, of the synthetic ones and of the floor."""
+    """Figures and quality of the real persons, of the synthetic ones and of the floor."""
     import numpy as np
 
-    from fedsynth_release.evaluation.references import independent_columns
-    from fedsynth_release.evaluation.scorecard import evaluate
+    from fedsynth_release.evaluation.histories.references import dealt
+    from fedsynth_release.evaluation.histories.scorecard import HistoryJudge
     from fedsynth_simulations.demo_figures import FIGURES
 
-    tables = {
-        "real": pooled,
-        "synthetic": synthetic,
-        "independent": independent_columns(pooled, len(pooled), np.random.default_rng(1)),
-    }
+    floor = dealt(pooled, schema, np.random.default_rng(1))
+    tables = {"real": pooled, "synthetic": synthetic, FLOOR: floor}
+    judge = HistoryJudge.of(pooled, held, schema)
+    asked = {"real": None, "synthetic": synthetic, FLOOR: floor}
     return {
         "figures": {f.name: {name: f.of(rows) for name, rows in tables.items()} for f in FIGURES},
-        "quality": {
-            name: evaluate(pooled, held, rows, schema).to_dict() for name, rows in tables.items()
-        },
+        "quality": {name: judge.figures(rows) for name, rows in asked.items()},
     }
 
 
@@ -177,6 +165,8 @@ def _privacy(generator: "Generator") -> dict[str, dict[str, float | None]]:
 
 
 def _introduce(console: Console, frames: "dict[str, pd.DataFrame]", test: "pd.DataFrame") -> None:
+    from fedsynth_simulations.demo_data import PERSON
+
     rows = sum(len(frame) for frame in frames.values())
     people = sum(frame[PERSON].nunique() for frame in frames.values())
     console.print(
@@ -189,16 +179,14 @@ def _introduce(console: Console, frames: "dict[str, pd.DataFrame]", test: "pd.Da
     console.print("Training one generator. No row leaves its hospital ...")
 
 
-def _show(console: Console, summary: dict[str, Any], people: bool) -> None:
+def _show(console: Console, summary: dict[str, Any]) -> None:
     from fedsynth_simulations.demo_figures import FIGURES
 
     digits = {figure.name: figure.digits for figure in FIGURES}
-    figures = Table("figure", "real", "synthetic", "independent", title="What the records say")
+    figures = Table("figure", "real", "synthetic", FLOOR, title="What the records say")
     for name, row in summary["figures"].items():
         figures.add_row(name, *(_cell(row[table], digits[name]) for table in row))
-    quality = Table(
-        "quality", "real", "synthetic", "independent", "better", title="How well models learn"
-    )
+    quality = Table("quality", "real", "synthetic", FLOOR, "better", title="How well models learn")
     for key, (name, better) in QUALITY.items():
         quality.add_row(name, *(_cell(row[key], 3) for row in summary["quality"].values()), better)
     for table in (figures, quality):
@@ -206,26 +194,21 @@ def _show(console: Console, summary: dict[str, Any], people: bool) -> None:
             column.justify = "right"
         console.print(table)
     console.print(
+        "Dealt: the real years, dealt to persons at random. No generator of single years can know more "
+        "of what follows what."
+    )
+    console.print(
         "The noise changes most what few people contribute to: small groups, and means that a few "
         "large values decide (mean visits)."
     )
     costs = summary["privacy"].values()
     highest = max(cost["epsilon"] or 0.0 for cost in costs)
     console.print(
-        f"Privacy: at each hospital, ε = {highest:.4f} at δ = {DELTA:g} protects one "
-        f"{'person' if people else 'person-year'} against everyone outside the hospital. "
-        f"{_UNIT[people]}",
+        f"Privacy: at each hospital, ε = {highest:.4f} at δ = {DELTA:g} protects one person, with all "
+        "years of that person, against everyone outside the hospital. Every person is at one hospital "
+        "only, so the ε of the four hospitals do not add up.",
         highlight=False,
     )
-
-
-_UNIT = {
-    True: "Every person is at one hospital only, so the ε of the four hospitals do not add up.",
-    False: (
-        "A person with five years in the table is protected less, by five times this ε (group "
-        "privacy). The option --people protects whole people, but the result is less accurate."
-    ),
-}
 
 
 def _cell(value: float | None, digits: int) -> str:
@@ -234,10 +217,10 @@ def _cell(value: float | None, digits: int) -> str:
 
 def _point_to(console: Console, out: Path) -> None:
     console.print(
-        f"\n{out}/synthetic.csv       artificial records\n"
-        f"{out}/generator/          the generator; to draw more records: fedsynth sample "
+        f"\n{out}/synthetic.csv       artificial persons, a row a year\n"
+        f"{out}/generator/          the generator; to draw more persons: fedsynth sample "
         f"{out}/generator --rows 100000 --out more.parquet\n"
-        f"{out}/report.html         open it in a browser: which columns to trust, budget, limits\n"
+        f"{out}/report.html         open it in a browser: persons, which columns to trust, limits\n"
         f"{out}/generator/MODEL_CARD.md, privacy_statement.json   what is promised, and why it holds\n"
         f"{out}/randhie.csv, schema.json   the real table, to try fedsynth simulate with",
         highlight=False,

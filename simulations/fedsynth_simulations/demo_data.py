@@ -13,9 +13,9 @@ follow the experiment's own order. All rows of a person are in one hospital, so 
 that of one hospital and not a sum.
 
 `schemas/randhie.json` is the reviewed schema. Its bounds come from the design of the experiment and
-from the meaning of the variables, and not from the rows. It declares `person_id` as an id and no
-person key, so it protects **one person-year**, and a person has up to five. To protect people, set
-`"person_key": "person_id"`; one row of each person is then used.
+from the meaning of the variables, and not from the rows. `demo_histories` is the schema of persons
+with up to five years each, which protects **one person**. The file by itself (`demo_schema`) has no
+person key, so it protects one person-year.
 """
 
 from importlib import resources
@@ -26,10 +26,11 @@ import numpy.typing as npt
 import pandas as pd
 
 from fedsynth_common.errors import InputError
-from fedsynth_common.schema import Schema
+from fedsynth_common.schema import Histories, Schema
 from fedsynth_release.table_writer import write_table
 from fedsynth_simulations.partition import partition
 
+PERSON, HOSPITAL = "person_id", "hospital"
 _PLACES = {
     1: "dayton",
     2: "seattle",
@@ -45,6 +46,36 @@ def demo_schema() -> Schema:
     """The reviewed public schema of `demo_table` without its `hospital` column."""
     text = (resources.files("fedsynth_simulations") / "schemas" / "randhie.json").read_text("utf-8")
     return Schema.from_json(text, source="schemas/randhie.json")
+
+
+def demo_histories() -> Schema:
+    """The same schema for persons with all their years: the privacy unit is the person.
+
+    Columns of the years are those that may change from year to year; a person takes part for five
+    years at most. Which columns these are follows from what the experiment recorded at enrolment.
+    """
+    flat = demo_schema()
+    return Schema(
+        name=flat.name,
+        columns=flat.columns,
+        target=flat.target,
+        person_key=PERSON,
+        histories=Histories(
+            order="study_year",
+            max_events=5,
+            events=(
+                "study_year",
+                "age",
+                "family_size",
+                "doctor_visits",
+                "outpatient_dollars",
+                "drug_dollars",
+                "admitted",
+            ),
+            largest_gap=4,
+            grows=("age",),
+        ),
+    )
 
 
 def demo_hospitals() -> dict[str, pd.DataFrame]:

@@ -33,11 +33,12 @@ from sklearn.metrics import roc_auc_score
 from fedsynth_common.array_types import Float64Array, Int64Array
 from fedsynth_common.errors import InputError
 from fedsynth_common.schema import Schema
+from fedsynth_release.evaluation.attack_results import Attack, AttackedTable
 from fedsynth_release.evaluation.attacks.attack_setup import attacked
 from fedsynth_release.evaluation.features import Features
 from fedsynth_release.evaluation.gower import Gower
 from fedsynth_release.evaluation.intervals import area, clopper_pearson
-from fedsynth_release.evaluation.results import Attack, AttackedTable, TableRole
+from fedsynth_release.evaluation.result_parts import TableRole
 from fedsynth_simulations.shadow_features import Description, categorical
 
 if TYPE_CHECKING:

@@ -131,11 +131,7 @@ def _split(
     """Rows for the sites and rows kept from them, by person where the schema names one."""
     if holdout == 0:
         return frame, None
-    if declared is not None and declared.histories is not None:
-        raise InputError(
-            "--holdout: histories cannot be compared with held-out persons yet; leave the option out"
-        )
-    from fedsynth_release.evaluation.evaluate_table import MIN_ROWS
+    from fedsynth_release.evaluation.effort import MIN_ROWS
     from fedsynth_release.evaluation.split import split_rows
 
     rng = np.random.default_rng(0 if seed is None else seed)

@@ -13,6 +13,7 @@ from fedsynth_common.errors import InputError
 from fedsynth_common.schema import (
     BooleanColumn,
     CategoricalColumn,
+    DateColumn,
     IdColumn,
     IntegerColumn,
     NumericColumn,
@@ -128,9 +129,32 @@ def test_surplus_decimals_round_and_are_counted():
 
 def test_text_among_numbers_is_missing_where_allowed():
     c = IntegerColumn(name="c", minimum=0, maximum=9, nullable=True)
-    codes, repairs = one(c, ["1", "?", None, "inf"])
+    codes, repairs = one(c, ["1", "twelve", None, "inf"])
     assert codes == [1, 10, 10, 10]
     assert repairs == RepairCounts(unparsable=2)
+
+
+@pytest.mark.parametrize(
+    ("column", "code"),
+    [
+        (IntegerColumn(name="c", minimum=0, maximum=9, nullable=True), 10),
+        (DateColumn(name="c", minimum="2020-01-01", maximum="2020-01-03", nullable=True), 3),
+        (CategoricalColumn(name="c", categories=("a", "b"), nullable=True), 3),
+        (BooleanColumn(name="c", nullable=True), 2),
+    ],
+    ids=lambda value: getattr(value, "kind", None),
+)
+def test_what_programs_write_for_a_missing_cell_is_no_repair(column, code):
+    codes, repairs = one(column, ["NA", "N/A", "NULL", "nan", ".", "#N/A", None])
+    assert codes == [code] * 7
+    assert repairs == RepairCounts()
+
+
+def test_a_declared_category_is_no_mark_of_a_missing_cell():
+    countries = CategoricalColumn(name="c", categories=("NA", "ZA"), nullable=True)
+    assert one(countries, ["NA", "ZA", "n/a"])[0] == [0, 1, 3]
+    without = CategoricalColumn(name="c", categories=("a",))  # nothing can be missing in it
+    assert one(without, ["NA"])[0] == [1]
 
 
 def test_unknown_categories_are_other_and_counted():

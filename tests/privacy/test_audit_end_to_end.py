@@ -13,42 +13,24 @@ separately, whoever holds the finished generator (it reads the likelihood of eac
 import numpy as np
 import pandas as pd
 import pytest
-from scipy import stats
+from one_run_audit import CANARIES, DELTA, SIDE, Tap, claimed_epsilon, lower_bound
 from small_study import start
 
 from fedsynth_client.courier import make_courier
 from fedsynth_client.vault.callers import LocalVault
-from fedsynth_common.privacy.accounting import epsilon
-from fedsynth_common.privacy.events import from_dict
 from fedsynth_common.protocol import vault_pb2 as pb
 from fedsynth_common.protocol.codec import unpack_counts
-from fedsynth_common.protocol.receipt import Receipt
 from fedsynth_common.schema import CategoricalColumn, Schema
 from fedsynth_server.study.planning import Rounds, make_plan
 from fedsynth_simulations.federation import make_vault
 from fedsynth_simulations.grid import InProcessGrid
 
 pytestmark = [pytest.mark.privacy, pytest.mark.slow]
-SIDE, DELTA, CONFIDENCE = 32, 1e-6, 0.99
-CANARIES = SIDE * SIDE
-GUESSES = (32, 64, 128, 256, 512)  # how many coins the adversary dares to call
 NAMES = tuple(f"{k:02d}" for k in range(SIDE))
 TABLE = Schema(
     name="canaries",
     columns=tuple(CategoricalColumn(name=n, categories=NAMES, other=False) for n in ("a", "b")),
 )
-
-
-class Tap:
-    """A vault whose replies the coordinator keeps."""
-
-    def __init__(self, vault):
-        self.vault, self.replies = vault, []
-
-    def call(self, method, request):
-        reply = self.vault.call(method, request)
-        self.replies.append((method, reply))
-        return reply
 
 
 def run_study(target, coins):
@@ -70,17 +52,9 @@ def run_study(target, coins):
     return start(grid, plan).run(), tap.replies
 
 
-def claimed_epsilon(outcome):
-    reply = outcome.receipts["north"]
-    signed = Receipt.opened(reply.receipt_json, reply.signature, outcome.keys["north"])
-    receipt = signed.model_dump(mode="json")
-    assert not receipt["seeded"]
-    return epsilon([from_dict(event) for event in receipt["events"]], DELTA)
-
-
 def score_by_messages(replies):
     """Noisy count of each canary's own cell: the most that the marginals tell about it."""
-    last = [reply for method, reply in replies if method == "measure"][-1]
+    last = [reply for method, _, reply in replies if method == "measure"][-1]
     return unpack_counts(pb.MeasureReply.FromString(last).counts, CANARIES)
 
 
@@ -89,27 +63,6 @@ def score_by_generator(outcome):
     assert outcome.codebook.widths == (SIDE, SIDE)
     soft = outcome.network.soft_rows().detach().double().numpy()
     return (soft[:, :SIDE].T @ soft[:, SIDE:]).ravel() / len(soft)
-
-
-def p_value(right, guesses, eps):
-    """Chance of at least `right` right guesses under (eps, DELTA)-DP: their Theorem 5.2, App. D."""
-    rate = 1 / (1 + np.exp(-eps))
-    likely = stats.binom.pmf(np.arange(right)[::-1], guesses, rate)  # right - 1, ..., 0
-    mean = np.max(np.cumsum(likely) / np.arange(1, right + 1), initial=0.0)
-    return stats.binom.sf(right - 1, guesses, rate) + mean * DELTA * 2 * CANARIES
-
-
-def lower_bound(scores, coins):
-    """Lower confidence bound of ε; the number of guesses is chosen among five (union bound)."""
-    order = np.argsort(scores + np.random.default_rng(0).random(CANARIES) * 1e-9)
-    alpha, best = (1 - CONFIDENCE) / len(GUESSES), 0.0
-    for guesses in GUESSES:
-        out, into = order[: guesses // 2], order[-(guesses // 2) :]
-        right = int((~coins[out]).sum() + coins[into].sum())
-        grid = np.arange(0.0, 12.0, 0.01)
-        refuted = [eps for eps in grid if p_value(right, guesses, eps) < alpha]
-        best = max([best, *refuted])
-    return best
 
 
 @pytest.fixture

@@ -59,3 +59,11 @@ def test_bad_input_is_one_line(folder, change, mention):
     assert mention in done.stderr
     assert done.stderr.count("\n") <= 1
     assert "Traceback" not in done.stderr
+
+
+def test_no_figure_is_cut_in_a_narrow_terminal(folder, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    shown = fedsynth("evaluate", *USUAL).stdout
+    assert "…" not in shown
+    assert all(len(line) <= 80 for line in shown.splitlines() if line[:1] in "┃│")
+    assert "pseudonymised" in shown

@@ -9,7 +9,7 @@ from small_study import SCHEMA, make_generator, make_statement
 
 from fedsynth_common.errors import InputError
 from fedsynth_release.generator import Generator
-from fedsynth_release.statement.croissant import croissant, write_croissant
+from fedsynth_release.statement.croissant import RecordSet, croissant, write_croissant
 
 REQUIRED = {
     *("@context", "@type", "conformsTo", "name", "description", "license", "url", "creator"),
@@ -50,9 +50,9 @@ def test_sample_writes_it_beside_the_table(folder, tmp_path, name):
 def test_it_says_what_is_promised_and_what_is_not(tmp_path):
     table = tmp_path / "t.csv"
     table.write_text("age\n1\n")
-    private = croissant(table, SCHEMA, make_statement(), ["age"])
+    private = croissant([RecordSet(table, ["age"])], SCHEMA, make_statement())
     assert "1e-05)-differential privacy for one record" in private["description"]
-    seeded = croissant(table, SCHEMA, make_statement(seeded=True), ["age"], "CC0-1.0")
+    seeded = croissant([RecordSet(table, ["age"])], SCHEMA, make_statement(seeded=True), "CC0-1.0")
     assert "not private: seeded" in seeded["description"]
     assert "not private: seeded" in seeded["rai:dataLimitations"]
     assert "differential privacy for" not in seeded["description"]
@@ -63,7 +63,8 @@ def test_names_of_columns_cannot_break_out(tmp_path):
     table = tmp_path / "t.csv"
     table.write_text("x\n")
     hostile = ['a"}/b', "a b", "ü<script>"]
-    fields = croissant(table, SCHEMA, make_statement(), hostile)["recordSet"][0]["field"]
+    described = croissant([RecordSet(table, hostile)], SCHEMA, make_statement())
+    fields = described["recordSet"][0]["field"]
     assert [f["name"] for f in fields] == hostile
     assert fields[0]["@id"] == "records/a%22%7D%2Fb"
 
@@ -82,4 +83,4 @@ def test_nothing_is_overwritten_or_made_up(folder, tmp_path):
     assert (alone.returncode, "--licence" in alone.stderr) == (2, True)
     loaded = Generator.load(folder)
     with pytest.raises(InputError, match="no such table"):
-        write_croissant(tmp_path / "none.csv", loaded.schema, loaded.statement, [])
+        write_croissant([RecordSet(tmp_path / "none.csv", [])], loaded.schema, loaded.statement)

@@ -34,7 +34,7 @@ from fedsynth_release.evaluation.intervals import (
     widened,
 )
 from fedsynth_release.evaluation.references import independent_columns
-from fedsynth_release.evaluation.results import Estimate
+from fedsynth_release.evaluation.result_parts import Estimate
 from fedsynth_release.evaluation.shapes import histogram, ks_complement, tv_complement
 from fedsynth_release.evaluation.split import split_for, split_rows
 from fedsynth_release.evaluation.utility import TrainTestPair

@@ -7,7 +7,7 @@ from torch.nn import functional as F  # noqa: N812
 from fedsynth_common.networks import (
     flatten,
 )
-from fedsynth_release.generator_network import GeneratorNetwork, GeneratorShape, gumbel_rows
+from fedsynth_release.generator_network import GeneratorNetwork, GeneratorShape, block_softmax
 
 WIDTHS = (3, 1, 4)
 
@@ -56,19 +56,16 @@ def test_shapes_are_checked(bad):
         GeneratorShape(**({"widths": WIDTHS} | bad))
 
 
-def test_gumbel_rows_are_one_hot_with_the_softmax_frequencies_and_a_gradient():
-    logits = torch.tensor([[0.0, 1.0, 2.0, 5.0, 0.0, 0.0, 3.0, 1.0]]).repeat(20_000, 1)
-    logits.requires_grad_()
-    rows = gumbel_rows(logits, WIDTHS, torch.Generator().manual_seed(0))
-    hard = rows.detach()
-    assert torch.allclose(hard, hard.round(), atol=1e-6)
-    start = 0
-    for width in WIDTHS:
-        part = hard[:, start : start + width]
-        expected = F.softmax(logits.detach()[0, start : start + width], 0)
-        assert torch.allclose(part.mean(0), expected, atol=0.015)
-        start += width
-    rows[:, 0].sum().backward()
-    assert torch.isfinite(logits.grad).all()
-    assert (logits.grad[:, 3:] == 0).all()
-    assert (logits.grad[:, :3] != 0).any()
+@pytest.mark.parametrize("by_code", [True, False])
+def test_the_softmax_of_blocks_and_its_gradient_are_those_of_each_block(by_code):
+    source = torch.Generator().manual_seed(0)
+    logits, factors = (torch.randn(7, sum(WIDTHS), generator=source) for _ in range(2))
+    if by_code:
+        logits = logits.t().contiguous().t()
+    found, expected = (logits.clone().requires_grad_() for _ in range(2))
+    soft = block_softmax(found, WIDTHS)
+    parts = torch.cat([F.softmax(p, dim=1) for p in expected.split(list(WIDTHS), dim=1)], dim=1)
+    torch.testing.assert_close(soft, parts)
+    (soft * factors).sum().backward()
+    (parts * factors).sum().backward()
+    torch.testing.assert_close(found.grad, expected.grad)

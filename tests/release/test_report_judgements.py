@@ -3,6 +3,7 @@
 import pytest
 from small_evaluation import attacked, column, square
 
+from fedsynth_release.evaluation.history_results import ColumnOverTime
 from fedsynth_release.evaluation.results import PairFidelity
 from fedsynth_release.measurements import MeasuredColumn, MeasuredPairs
 from fedsynth_release.report import judgements
@@ -96,3 +97,28 @@ def test_an_attack_is_good_only_if_it_finds_the_leak_on_purpose():
     assert judgements.attack_judgement(
         attacked("synthetic", 0.0, False, attacks=0), leak
     ).light == ("unknown")
+
+
+def _remembering(one, two):
+    return ColumnOverTime(
+        name="ward",
+        tvd=0.1,
+        tvd_ceiling=0.08,
+        tvd_floor=0.48,
+        real=(0.5, 0.4, None),
+        synthetic=(one, two, None),
+        within_real=None,
+        within_synthetic=None,
+    )
+
+
+def test_transitions_are_judged_by_real_persons_and_by_events_dealt_at_random():
+    def light(tvd):
+        return judgements.transitions_of(_remembering(0.4, 0.2).model_copy(update={"tvd": tvd}))
+
+    lights = [light(tvd).light for tvd in (0.02, 0.11, 0.23, 0.25, 0.37, 0.39)]
+    assert lights == ["good", "good", "good", "fair", "fair", "poor"]
+    assert "dealt to persons at random 0.480" in light(0.1).reason
+    assert judgements.memory_of(_remembering(0.4, 0.2)).light == "fair"
+    assert judgements.memory_of(_remembering(0.5, 0.35)).light == "good"
+    assert judgements.memory_of(_remembering(-0.5, -0.4)).light == "poor"

@@ -9,7 +9,7 @@ from small_study import make_frame
 
 from fedsynth_common.errors import InputError
 from fedsynth_release.evaluation.intervals import exact_difference
-from fedsynth_release.evaluation.results import Estimate
+from fedsynth_release.evaluation.result_parts import Estimate
 from fedsynth_simulations.benchmarks.shadow_games import Wanted, game_of, studies_of
 from fedsynth_simulations.benchmarks.shadow_membership import Played, too_weak
 from fedsynth_simulations.benchmarks.tables import find, load

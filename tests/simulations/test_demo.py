@@ -7,10 +7,11 @@ import pytest
 from typer.testing import CliRunner
 
 from fedsynth_common.errors import InputError
+from fedsynth_common.schema import Schema
 from fedsynth_release.generator import Generator
 from fedsynth_release.report import StudyHistory
-from fedsynth_simulations.demo import app
-from fedsynth_simulations.demo_data import demo_schema, demo_table
+from fedsynth_simulations.demo import FLOOR, app
+from fedsynth_simulations.demo_data import demo_histories, demo_table
 from fedsynth_simulations.demo_figures import FIGURES
 
 pytest.importorskip("statsmodels", reason="the demonstration table comes with statsmodels")
@@ -27,7 +28,7 @@ def finished(tmp_path_factory):
     out.mkdir()
     (out / "demo.json").write_text("{}")
     (out / "stale.csv").write_text("of an earlier demo")
-    return out, run("--quick", "--people", "--epsilon", 2, "--out", out)
+    return out, run("--quick", "--epsilon", 2, "--out", out)
 
 
 def test_an_earlier_demo_is_replaced_as_a_whole(finished):
@@ -36,8 +37,10 @@ def test_an_earlier_demo_is_replaced_as_a_whole(finished):
     names = {path.name for path in out.iterdir()}
     tables = {"randhie.csv", "schema.json", "synthetic.csv"}
     assert names == {"demo.json", "generator", "history.json", "report.html", *tables}
-    assert len(StudyHistory.load(out / "history.json").curves) == 6
-    assert (out / "report.html").read_text().count("<polyline") == 6
+    curves = StudyHistory.load(out / "history.json").curves
+    page = (out / "report.html").read_text()
+    assert page.count("<polyline") == len(curves) > 0
+    assert page.count(">person ") == 12
     assert not list(out.parent.glob(".fedsynth-*"))
 
 
@@ -45,7 +48,7 @@ def test_every_hospital_pays_less_than_epsilon_and_the_unit_is_the_person(finish
     out, result = finished
     statement = Generator.load(out / "generator").statement
     assert statement.private
-    assert statement.unit == "one person, at most 1 records"
+    assert statement.unit == "one person, at most 5 records"
     assert {site.site for site in statement.sites} == {
         "dayton",
         "massachusetts",
@@ -53,32 +56,62 @@ def test_every_hospital_pays_less_than_epsilon_and_the_unit_is_the_person(finish
         "south-carolina",
     }
     assert all(1.9 < site.epsilon <= 2 for site in statement.sites)
-    assert "protects one person against" in " ".join(result.output.split())
+    assert "protects one person, with all years of that person, against" in " ".join(
+        result.output.split()
+    )
 
 
-def test_synthetic_records_have_the_columns_of_the_schema(finished):
+def test_synthetic_persons_have_years_in_order(finished):
     out, _ = finished
     synthetic = pd.read_csv(out / "synthetic.csv")
-    assert list(synthetic.columns) == [column.name for column in demo_schema().modelled]
+    assert list(synthetic.columns) == [column.name for column in demo_histories().columns]
     measured = json.loads((out / "generator" / "measurements.json").read_text())
-    assert abs(len(synthetic) - measured["records"]) <= 0.56  # the file keeps one decimal
+    years = synthetic.groupby("person_id")["study_year"]
+    assert abs(years.ngroups - measured["records"]) <= 0.56  # the file keeps one decimal
+    assert years.size().max() <= 5
+    assert (years.diff().dropna() >= 0).all()
+    assert (synthetic.groupby("person_id")["age"].diff().dropna() >= 0).all()
 
 
-def test_report_compares_real_synthetic_and_floor(finished):
+def test_the_command_that_the_demo_points_to_takes_its_files(finished):
+    out, _ = finished
+    table = pd.read_csv(out / "randhie.csv")
+    assert {"hospital", "person_id"} <= set(table.columns)
+    assert Schema.load(out / "schema.json") == demo_histories()
+
+
+def test_real_synthetic_and_dealt_years_stand_side_by_side(finished):
     out, result = finished
     summary = json.loads((out / "demo.json").read_text())
     assert (out / "demo.json").stat().st_mode & 0o777 == 0o600
     assert "not for release" in summary["notice"]
     assert list(summary["figures"]) == [figure.name for figure in FIGURES]
     quality = summary["quality"]
-    assert quality["real"]["tvd_1"] == 0
-    assert quality["real"]["mean_auc"] > quality["synthetic"]["mean_auc"]
-    assert "independent" in result.output
+    assert list(quality) == ["real", "synthetic", FLOOR]
+    assert quality[FLOOR]["within_event"] == 0
+    assert quality["real"]["lag_1_itself"] < quality[FLOOR]["lag_1_itself"]
+    assert quality["real"]["next_target_auc"] > quality["synthetic"]["next_target_auc"]
+    assert quality["real"]["next_target_auc"] > 0.7 > quality[FLOOR]["next_target_auc"]
+    assert FLOOR in " ".join(result.output.split())
+
+
+def test_a_year_follows_the_year_before_of_the_same_person():
+    frame = pd.DataFrame(
+        {
+            "person_id": ["a", "a", "a", "b", "b", "c"],
+            "study_year": [2, 1, 4, 1, 2, 2],
+            "admitted": ["yes", "yes", "yes", "yes", "no", "yes"],
+        }
+    )
+    (figure,) = (f for f in FIGURES if f.name == "  of those admitted the year before")
+    assert figure.of(frame) == 50.0  # a in year 2 and not b; a's year 4 and c have no year before
 
 
 def test_figures_are_those_of_the_table():
     by_name = {figure.name: figure.of(demo_table()) for figure in FIGURES}
     assert by_name["mean visits"] == pytest.approx(2.86, abs=0.01)  # Deb and Trivedi 2002
+    again, else_ = "  of those admitted the year before", "  of those not admitted then"
+    assert by_name[again] > 1.5 * by_name[else_]
     assert by_name["  where care is free, %"] < by_name["  where the patient pays 95 %, %"]
 
 

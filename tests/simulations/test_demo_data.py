@@ -136,3 +136,16 @@ def test_reading_it_does_not_import_the_library():
         "sys.exit('statsmodels.api' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_what_belongs_to_the_person_never_changes_within_a_person(table):
+    schema = demo_data.demo_histories()
+    histories = schema.histories
+    static = [c.name for c in schema.modelled if c.name not in histories.events]
+    by_person = table.groupby("person_id")
+    assert (by_person[static].nunique(dropna=False) == 1).all(axis=None)
+    assert by_person.size().max() == histories.max_events
+    ordered = table.sort_values(["person_id", "study_year"]).groupby("person_id")
+    assert (ordered["age"].diff().dropna() >= 0).all()
+    gaps = ordered["study_year"].diff().dropna()
+    assert gaps.between(1, histories.largest_gap).all()

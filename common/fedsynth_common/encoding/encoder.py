@@ -7,12 +7,12 @@ site.
 | cell | becomes |
 |---|---|
 | number, date or duration out of bounds | the nearest bound |
-| more decimals than declared | the nearest representable number |
+| more decimals than declared, or off the grid of the step | the nearest representable number |
 | a time finer than the granularity | cut to it |
 | text for a number, a date or a duration | missing if nullable, else refused |
 | unknown category | `other` if declared, else refused |
 | unknown boolean | refused |
-| missing, or one of the column's `missing_marks` | missing if nullable, else refused |
+| missing, or a mark of a missing cell (`NA`, `missing_marks`) | missing if nullable, else refused |
 
 A cell's code depends on that cell alone, and not on the type in which its table stores it. 1, 1.0,
 1.00 and true are the same number, and so is the text `1`. A whole number is the category of its
@@ -53,7 +53,7 @@ class RepairCounts:
 
     Attributes:
         clamped: Numbers and dates moved to the nearest bound.
-        rounded: Numbers with more decimals, times with more detail than declared.
+        rounded: Numbers with more decimals or off the grid, times with more detail than declared.
         unknown: Texts that are not a listed category, now `other`.
         unparsable: Texts where a number, date or duration was expected, now missing.
     """
@@ -202,9 +202,14 @@ def _to_ticks(scaled: Float64Array, domain: FineDomain) -> tuple[Int64Array, Boo
     """Nearest tick within bounds; which values were clamped, which were rounded."""
     low, high = int(domain.ticks[0]), int(domain.ticks[-1]) - 1
     nearest = np.rint(scaled)
-    clamped = (nearest < low) | (nearest > high)
-    if domain.atoms:  # an atom may lie out of the bounds: 9999-12-31 for "no end"
-        clamped &= ~np.isin(nearest, domain.atom_ticks)
+    atom = np.zeros(len(nearest), dtype=bool)
+    if domain.atoms:
+        atom = np.isin(nearest, domain.atom_ticks)
+    if domain.step > 1:  # an atom may lie off the grid
+        grid = low + domain.step * np.rint((scaled - low) / domain.step)
+        nearest = np.where(atom, nearest, grid)
+    # an atom may lie out of the bounds: 9999-12-31 for "no end"
+    clamped = ((nearest < low) | (nearest > high)) & ~atom
     # a decimal fraction times a power of ten misses its tick by a few units in the last place
     rounded = ~clamped & (np.abs(scaled - nearest) > 1e-9 * np.maximum(1.0, np.abs(scaled)))
     within = np.where(clamped, np.clip(nearest, low, high), nearest)

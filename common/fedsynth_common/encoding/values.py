@@ -66,7 +66,8 @@ class Scaled:
 
 def scaled(series: pd.Series, column: OrderedColumn) -> Scaled:
     """Every cell in (fractional) ticks; a declared mark of a missing cell is one."""
-    series = without_marks(series, column)
+    if column.missing_marks:  # a declared mark may look like a number
+        series = without_marks(series, column)
     if isinstance(column, DateColumn | DatetimeColumn):
         ticks = _moments(series, column)
     elif isinstance(column, DurationColumn):
@@ -77,7 +78,7 @@ def scaled(series: pd.Series, column: OrderedColumn) -> Scaled:
     if not absent.any():
         return Scaled(ticks, 0)
     empty = np.zeros(len(series), dtype=bool)
-    empty[absent] = factorise(series[absent])[0] < 0
+    empty[absent] = factorise(without_marks(series[absent], column))[0] < 0
     return Scaled(ticks, int((absent & ~empty).sum()))
 
 

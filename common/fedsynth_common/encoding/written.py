@@ -5,12 +5,20 @@ the codes of another. A cell that holds a number by its type is that number; a f
 """
 
 import re
+from collections.abc import Collection
 
 import numpy as np
 import pandas as pd
 
 from fedsynth_common.array_types import Float64Array
-from fedsynth_common.schema.columns import IntegerColumn, ModelledColumn, NumericColumn
+from fedsynth_common.schema.column_base import PROGRAM_MARKS
+from fedsynth_common.schema.columns import (
+    BooleanColumn,
+    CategoricalColumn,
+    IntegerColumn,
+    ModelledColumn,
+    NumericColumn,
+)
 from fedsynth_common.schema.number_format import NumberFormat
 from fedsynth_common.tables import as_number, factorise, numbers_of, whole_number
 
@@ -20,16 +28,37 @@ _SPACES = str.maketrans({"\u00a0": " ", "\u202f": " ", "\u2009": " ", "\u2212": 
 def without_marks(series: pd.Series, column: ModelledColumn) -> pd.Series:
     """The cells with the column's marks of missing cells replaced by missing cells.
 
-    >>> column = IntegerColumn(name="n", minimum=0, maximum=9, nullable=True, missing_marks=("NA",))
-    >>> without_marks(pd.Series(["1", "NA"]), column).tolist()
-    ['1', nan]
+    A declared mark is one in every case. What programs write for a missing cell is one in a column that
+    may be missing, unless the column declares that text as a value.
+
+    >>> column = IntegerColumn(name="n", minimum=0, maximum=9, nullable=True, missing_marks=("none",))
+    >>> without_marks(pd.Series(["1", "none", "NA"]), column).tolist()
+    ['1', nan, nan]
     """
-    if not column.missing_marks:
+    if not column.nullable:
         return series
-    marks = set(column.missing_marks)
+    marks, values = set(column.missing_marks), _declared_texts(column)
     cells, texts = factorise(series)
-    absent = np.array([text in marks or whole_number(text) in marks for text in texts] + [False])
+    absent = np.array(
+        [
+            text in marks
+            or whole_number(text) in marks
+            or (text.lower() in PROGRAM_MARKS and text not in values)
+            for text in texts
+        ]
+        + [False]
+    )
     return series.mask(absent[cells]) if absent.any() else series
+
+
+def _declared_texts(column: ModelledColumn) -> Collection[str]:
+    """The texts that a column declares as values of its own."""
+    if isinstance(column, CategoricalColumn):
+        return frozenset(column.categories)
+    if isinstance(column, BooleanColumn):
+        return (column.true, column.false)
+    form = column.format if isinstance(column, NumericColumn | IntegerColumn) else None
+    return form.limits if form else ()
 
 
 def written_ticks(series: pd.Series, column: NumericColumn | IntegerColumn) -> Float64Array:

@@ -27,6 +27,11 @@ Description = Annotated[str, Field(max_length=10_000)]
 Storage = Literal["boolean", "integer", "number", "category", "datetime", "timedelta"]
 """The type in which drawn tables hold a column, if it is another one than the usual."""
 
+PROGRAM_MARKS = frozenset(
+    r"na n/a #n/a <na> nan -nan null #null! nil ? . - -- --- \n nat n.a. #na".split()  # noqa: SIM905
+)
+"""What R, pandas, SQL and spreadsheets write for a missing cell, in small letters."""
+
 
 class BaseColumn(BaseModel):
     """What all columns share: a name and a free description."""
@@ -55,10 +60,13 @@ class BaseColumn(BaseModel):
 class ReadColumn(BaseColumn):
     """What all modelled columns may declare about how a table writes and holds them.
 
-    `missing_marks` are texts of the table that mean "no value" in this column, such as `NA`. They are
-    public like a bound: a cell that reads so is missing, whatever the other cells hold. `stored_as`
-    names the type that drawn tables hold the column in (README of the release); without it categories,
-    dates and booleans are texts.
+    `missing_marks` are texts of the table that mean "no value" in this column, such as `not done`. They
+    are public like a bound: a cell that reads so is missing, whatever the other cells hold. In a column
+    that may be missing, what programs write for a missing cell (`PROGRAM_MARKS`, such as `NA`) means the
+    same without being declared, unless the column declares that text as a value.
+
+    `stored_as` names the type that drawn tables hold the column in (README of the release); without it
+    categories, dates and booleans are texts.
     """
 
     stores: ClassVar[tuple[str, ...]] = ()

@@ -35,6 +35,7 @@ from fedsynth_common.schema.temporal import DateColumn, DatetimeColumn, Duration
 __all__ = ["MAX_ATOMS", "MAX_TICKS", "Name", "NumberFormat", "Scale", "Storage"]
 
 MAX_CATEGORIES = 10_000  # with atoms and leaves far below 65,536: fine codes are uint16
+MAX_GRID = 1 << 17  # values of a column with a step
 OTHER = "other"  # what a decoded `other` cell reads
 
 
@@ -49,13 +50,15 @@ Finite = Annotated[float, Field(allow_inf_nan=False)]
 class NumericColumn(ReadColumn):
     """A number with `decimals` digits after the point, within declared bounds.
 
-    `atoms` are values with a mass of their own (a laboratory's detection limit, 0 for "none").
+    `atoms` are values with a mass of their own (a laboratory's detection limit, 0 for "none"). With a
+    `step`, the values are `minimum`, `minimum + step`, and so on, and the atoms: quarters, or prices
+    that end in .99.
 
     >>> NumericColumn(name="temperature", minimum=30.0, maximum=45.0, decimals=1).kind
     'numeric'
     """
 
-    later: ClassVar[tuple[str, ...]] = ("missing_marks", "stored_as", "format")
+    later: ClassVar[tuple[str, ...]] = ("missing_marks", "stored_as", "format", "step")
     kind: Literal["numeric"] = "numeric"
     minimum: Finite
     maximum: Finite
@@ -64,23 +67,30 @@ class NumericColumn(ReadColumn):
     scale: Scale = "linear"
     nullable: bool = False
     format: NumberFormat | None = None
+    step: Annotated[Finite, Field(gt=0)] | None = None
 
     @model_validator(mode="after")
     def _valid_numbers(self) -> Self:
         self._check_numbers(self.minimum, self.maximum, self.atoms)
-        numbers = (self.minimum, self.maximum, *self.atoms)
+        numbers = (self.minimum, self.maximum, *self.atoms, self.step or 0.0)
         if max(abs(number) for number in numbers) * 10.0**self.decimals >= MAX_TICKS:
             self._refuse("the range holds too many distinct values; declare fewer decimals")
         if any(round(number, self.decimals) != number for number in numbers):
-            self._refuse(f"minimum, maximum and atoms may have at most {self.decimals} decimals")
+            fault = f"minimum, maximum, atoms and step may have at most {self.decimals} decimals"
+            self._refuse(fault)
         _check_limits(self, self.decimals)
+        _check_step(self, self.decimals)
         return self
 
 
 class IntegerColumn(ReadColumn):
-    """A whole number (count, age, code with an order) within declared bounds."""
+    """A whole number (count, age, code with an order) within declared bounds.
 
-    later: ClassVar[tuple[str, ...]] = ("missing_marks", "stored_as", "format")
+    With a `step`, the values are `minimum`, `minimum + step`, and so on, and the atoms: a credit limit
+    in tens of thousands.
+    """
+
+    later: ClassVar[tuple[str, ...]] = ("missing_marks", "stored_as", "format", "step")
     kind: Literal["integer"] = "integer"
     minimum: int
     maximum: int
@@ -88,6 +98,7 @@ class IntegerColumn(ReadColumn):
     scale: Scale = "linear"
     nullable: bool = False
     format: NumberFormat | None = None
+    step: Annotated[int, Field(ge=1)] | None = None
 
     @model_validator(mode="after")
     def _valid_numbers(self) -> Self:
@@ -95,6 +106,7 @@ class IntegerColumn(ReadColumn):
         if max(abs(self.minimum), abs(self.maximum)) >= MAX_TICKS:
             self._refuse(f"bounds must be below {MAX_TICKS} in size")
         _check_limits(self, 0)
+        _check_step(self, 0)
         return self
 
 
@@ -107,6 +119,20 @@ def _check_limits(column: "NumericColumn | IntegerColumn", decimals: int) -> Non
         if tick not in atoms:
             wanted = "" if tick is None else f"; declare the atom {tick / unit:g}"
             column._refuse(f"limit {limit!r}: expected a text such as '<5' with an atom{wanted}")
+
+
+def _check_step(column: "NumericColumn | IntegerColumn", decimals: int) -> None:
+    """Refuse bounds that are not on the grid of the step, and a grid of too many values."""
+    if column.step is None:
+        return
+    unit = 10**decimals
+    low, high, step = (round(v * unit) for v in (column.minimum, column.maximum, column.step))
+    if (high - low) % step:
+        column._refuse("maximum must be minimum plus a whole number of steps")
+    if (high - low) // step >= MAX_GRID:
+        column._refuse(
+            f"step: at most {MAX_GRID} values from minimum to maximum; leave the step out"
+        )
 
 
 class CategoricalColumn(ReadColumn):

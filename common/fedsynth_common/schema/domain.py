@@ -10,7 +10,8 @@ layout of the codes is fixed:
 A number is handled as a whole number of ticks (1 for integers, 10**-decimals otherwise), and so are
 dates, times and durations (a tick is their granularity). The range
 is cut into at most 256 leaves `[t_j, t_{j+1})` whose edges are ticks, so every leaf holds at least
-one representable value; a range of up to 256 ticks has one leaf per tick. Leaves are spaced
+one representable value; a range of up to 256 ticks has one leaf per tick. Where the column declares a
+step, only every so many ticks are values, and leaves are cut between those. Leaves are spaced
 linearly, or, for `scale = "log"`, evenly in log(t - low + c) with c = max(low, span / 1e5, 1):
 a plain logarithm for ranges that start above 0, linear only in the lowest hundred-thousandth else.
 A range on both sides of 0 is two such scales, one up and one down from 0 (debts and credits).
@@ -26,6 +27,7 @@ from fedsynth_common.schema.columns import (
     OTHER,
     BooleanColumn,
     CategoricalColumn,
+    IntegerColumn,
     ModelledColumn,
     NumericColumn,
     OrderedColumn,
@@ -54,6 +56,7 @@ class FineDomain:
         labels: Texts of the category cells in code order; empty for numbers.
         decimals: Digits after the point of a tick; 0 for integers.
         atom_ticks: The atoms in ticks, ascending.
+        step: Ticks from one value of the leaves to the next; the first is the first edge.
         ticks: Leaf edges in ticks (leaves + 1); leaf j holds ticks t_j..t_{j+1}-1.
     """
 
@@ -66,6 +69,7 @@ class FineDomain:
     other: int | None = None
     labels: tuple[str, ...] = ()
     decimals: int = 0
+    step: int = 1
     atom_ticks: Int64Array
     ticks: Int64Array
 
@@ -135,7 +139,8 @@ def _labelled(name: str, labels: tuple[str, ...], other: int | None, nullable: b
 def _number(column: OrderedColumn) -> FineDomain:
     low, high, *atoms = _bounds(column)
     scale = "linear" if isinstance(column, DateColumn | DatetimeColumn) else column.scale
-    ticks = leaf_ticks(low, high, scale)
+    step = _step(column)
+    ticks = grid_ticks(low, high, scale, step)
     atom_ticks = np.array(sorted(atoms), dtype=np.int64)
     cells = len(atoms) + len(ticks) - 1
     for array in (ticks, atom_ticks):
@@ -148,6 +153,7 @@ def _number(column: OrderedColumn) -> FineDomain:
         leaves=len(ticks) - 1,
         missing=cells if column.nullable else None,
         decimals=column.decimals if isinstance(column, NumericColumn) else 0,
+        step=step,
         atom_ticks=atom_ticks,
         ticks=ticks,
     )
@@ -161,6 +167,25 @@ def _bounds(column: OrderedColumn) -> list[int]:
         return [tick for tick in ticks if tick is not None]  # the column has checked them
     unit = 10**column.decimals if isinstance(column, NumericColumn) else 1
     return [round(float(number) * unit) if unit > 1 else int(number) for number in declared]
+
+
+def _step(column: OrderedColumn) -> int:
+    """The step of a number in ticks; 1 where none is declared."""
+    if not isinstance(column, NumericColumn | IntegerColumn) or column.step is None:
+        return 1
+    unit = 10**column.decimals if isinstance(column, NumericColumn) else 1
+    return round(column.step * unit)
+
+
+def grid_ticks(low: int, high: int, scale: Scale, step: int) -> Int64Array:
+    """Tick edges where only `low`, `low + step`, ... `high` are values; each but the last is one.
+
+    >>> grid_ticks(10, 50, "linear", 10).tolist()
+    [10, 20, 30, 40, 50, 51]
+    """
+    first = low // step  # the logarithm is of the value itself, up to a step
+    edges = low + step * (leaf_ticks(first, first + (high - low) // step, scale) - first)
+    return np.append(edges[:-1], high + 1)
 
 
 def leaf_ticks(low: int, high: int, scale: Scale, leaves: int = MAX_LEAVES) -> Int64Array:

@@ -253,6 +253,7 @@ _DEFAULTS: dict[str, Any] = {
     "missing_marks": [],
     "stored_as": None,
     "zone": None,
+    "step": None,
 }
 
 

@@ -7,23 +7,21 @@ finiteness of every array are checked before memory of its size is used, so a da
 file leads to one clear error.
 
 `sampling/sampler.py` draws records, with or without conditions. `sampling/completion.py` completes
-rows. Where persons have histories, `histories/history_sampler.py` draws persons with their events.
+rows. Where persons have histories, `histories/history_sampler.py` draws persons with their events,
+and `histories/continuation.py` draws the next events of given histories.
 """
 
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
-from numpy.typing import NDArray
-from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from fedsynth_common.errors import InputError
-from fedsynth_common.schema import Schema, domains, history_schema
+from fedsynth_common.schema import Schema, history_schema
 from fedsynth_release.decoding import Codebook
 from fedsynth_release.generator_files import (
     DIGESTED,
@@ -33,11 +31,21 @@ from fedsynth_release.generator_files import (
     digests_of,
     sha256_of,
 )
-from fedsynth_release.generator_network import GeneratorNetwork, GeneratorShape
+from fedsynth_release.generator_network import GeneratorNetwork
+from fedsynth_release.generator_weights import (
+    FORMAT,
+    HISTORIES,
+    Network,
+    codebook_of,
+    damaged,
+    network_of,
+    read_weights,
+)
+from fedsynth_release.histories.continuation import continued
 from fedsynth_release.histories.history_sampler import HistorySampler
 from fedsynth_release.histories.history_tables import history_frames
 from fedsynth_release.histories.mixture import persons_and_events
-from fedsynth_release.histories.network import HistoryNetwork, HistoryShape
+from fedsynth_release.histories.network import HistoryNetwork
 from fedsynth_release.histories.shape import fits
 from fedsynth_release.sampling.completion import complete_rows
 from fedsynth_release.sampling.latents import SoftNetwork
@@ -46,10 +54,6 @@ from fedsynth_release.sampling.sampler import Sampler, Where
 from fedsynth_release.sampling.surrogate_values import Surrogates
 from fedsynth_release.statement.privacy_statement import PrivacyStatement
 
-FORMAT, HISTORIES = "fedsynth-generator-1", "fedsynth-histories-2"
-Network = GeneratorNetwork | HistoryNetwork
-Shape = GeneratorShape | HistoryShape
-MAX_BYTES = 1 << 30
 CHUNK = 50_000
 """Number of records that are drawn at a time, so that any number of records fits into memory."""
 
@@ -127,8 +131,29 @@ class Generator:
     def _flat(self) -> GeneratorNetwork:
         """The network of a generator of records without histories."""
         if not isinstance(self.network, GeneratorNetwork):
-            raise InputError("this generator draws persons with histories; it cannot complete rows")
+            fault = (
+                "it cannot complete rows; continue given histories instead (sample --given, --next)"
+            )
+            raise InputError(f"this generator draws persons with histories; {fault}")
         return self.network
+
+    def continued(
+        self, frame: pd.DataFrame, events: int = 1, seed: int | None = None
+    ) -> pd.DataFrame:
+        """The next events of histories that are given, as rows of the same table.
+
+        Args:
+            frame: events of persons: the person key, and the columns that are known. Empty cells are
+                not known; the order and the columns that grow may not be empty.
+            events: how many events each person gets.
+            seed: as for `sample`.
+
+        Raises:
+            InputError: a column or cell does not fit the schema, or there is no room for more events.
+        """
+        if not isinstance(self._sampler, HistorySampler):
+            raise InputError("--next: this generator draws records without events; leave it out")
+        return continued(self._sampler, frame, events, _rng(seed))
 
     def complete(self, frame: pd.DataFrame, seed: int | None = None) -> pd.DataFrame:
         """Complete rows: absent columns and empty cells are drawn to go with the given cells.
@@ -201,16 +226,19 @@ class Generator:
         schema = Schema.load(folder / SCHEMA)
         statement = PrivacyStatement.load(folder / STATEMENT)
         path = folder / WEIGHTS
-        tensors, shape = _read_file(path)
+        tensors, shape = read_weights(path)
         try:
-            network, codebook = _network(tensors, shape), _codebook(tensors, history_schema(schema))
+            network, codebook = (
+                network_of(tensors, shape),
+                codebook_of(tensors, history_schema(schema)),
+            )
         except (ValueError, KeyError, RuntimeError, TypeError, InputError):
-            raise _damaged(path) from None
+            raise damaged(path) from None
         if tuple(codebook.widths) != shape.widths or not fits(shape, schema, codebook):
             raise InputError(f"{path}: does not belong to the schema beside it")
         loaded = cls(network, codebook, schema, statement)
         if not all(np.isfinite(table).all() for table in loaded._sampler.tables):
-            raise _damaged(path)
+            raise damaged(path)
         _check_digests(folder, statement)
         return loaded
 
@@ -226,57 +254,3 @@ def _rng(seed: int | None) -> np.random.Generator:
     if seed is not None and seed < 0:
         raise InputError(f"--seed {seed}: expected a whole number from 0 on")
     return np.random.default_rng(seed)
-
-
-def _damaged(path: Path) -> InputError:
-    return InputError(f"{path}: damaged, or not a generator of this version of fedsynth")
-
-
-def _read_file(path: Path) -> tuple[dict[str, torch.Tensor], Shape]:
-    """Read all tensors (together no larger than the file) and the architecture in the header."""
-    if path.stat().st_size > MAX_BYTES:
-        raise InputError(f"{path}: larger than {MAX_BYTES >> 20} MiB; not a generator of fedsynth")
-    try:
-        with safe_open(path, framework="pt") as file:
-            header = json.loads((file.metadata() or {})["fedsynth"])
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no iterator
-        shapes: dict[str, type[Shape]] = {FORMAT: GeneratorShape, HISTORIES: HistoryShape}
-        shape = shapes[header["format"]].model_validate(header["shape"])
-    except (SafetensorError, OSError, ValueError, KeyError, RuntimeError, TypeError):
-        raise _damaged(path) from None
-    return tensors, shape
-
-
-def _network(tensors: dict[str, torch.Tensor], shape: Shape) -> Network:
-    """Build the network; memory for its weights is used only after all shapes were checked."""
-    weights = {
-        name.removeprefix("network."): tensor
-        for name, tensor in tensors.items()
-        if name.startswith("network.")
-    }
-    if {name: tuple(tensor.shape) for name, tensor in weights.items()} != shape.parameter_shapes():
-        raise ValueError("the weights are not those of the header's architecture")
-    if not all(tensor.is_floating_point() for tensor in weights.values()):
-        raise ValueError("weights must be floating-point numbers")
-    network: Network = (
-        HistoryNetwork(shape) if isinstance(shape, HistoryShape) else GeneratorNetwork(shape)
-    )
-    network.load_state_dict(weights)
-    if not all(bool(torch.isfinite(parameter).all()) for parameter in network.parameters()):
-        raise ValueError("a weight is not finite")
-    return network
-
-
-def _codebook(tensors: dict[str, torch.Tensor], schema: Schema) -> Codebook:
-    """Read the codebook and check that every view fits the fine cells of the schema."""
-    arrays: dict[str, NDArray[Any]] = {
-        name: tensor.numpy() for name, tensor in tensors.items() if name.startswith("codebook.")
-    }
-    fine = [domain.width for domain in domains(schema)]
-    if len(arrays) != 2 * len(fine):
-        raise ValueError("the codebook has another number of columns than the schema")
-    for column, width in enumerate(fine):
-        view = arrays[f"codebook.view.{column}"]
-        if view.shape != (width,) or view.min() < 0 or view.max() >= width:
-            raise ValueError("a view does not fit its column")
-    return Codebook.from_arrays(arrays)

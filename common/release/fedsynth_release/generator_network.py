@@ -10,11 +10,12 @@ softmax, never by the argmax, which loses the rare values.
 """
 
 from collections.abc import Sequence
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from torch import nn
+from torch.autograd.function import once_differentiable
 from torch.nn import functional as F  # noqa: N812 - torch's own name for it
 
 MAX_PROBABILITIES = 1 << 26
@@ -96,25 +97,42 @@ def draw_weights(
 
 def block_softmax(logits: torch.Tensor, widths: Sequence[int]) -> torch.Tensor:
     """Softmax (B, D) of each column's block; two to five times faster for logits in code order."""
-    parts = torch.split(logits.t(), list(widths))
-    return torch.cat([F.softmax(part, dim=0) for part in parts]).t()
+    soft: torch.Tensor = _BlockSoftmax.apply(logits, widths)  # type: ignore[no-untyped-call]
+    return soft
 
 
-def gumbel_rows(
-    logits: torch.Tensor, widths: Sequence[int], source: torch.Generator, temperature: float = 0.7
+class _BlockSoftmax(torch.autograd.Function):
+    """Block by block into one piece of memory, where `torch.cat` would copy the blocks once more."""
+
+    @staticmethod
+    def forward(ctx: Any, logits: torch.Tensor, widths: Sequence[int]) -> torch.Tensor:
+        soft = softmax_by_code(logits.t(), widths).t()
+        ctx.save_for_backward(soft)
+        ctx.widths = widths
+        return soft
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, slopes: torch.Tensor) -> tuple[torch.Tensor, None]:
+        (soft,) = ctx.saved_tensors
+        return slopes_before_softmax(slopes.t(), soft.t(), ctx.widths).t(), None
+
+
+def softmax_by_code(logits: torch.Tensor, widths: Sequence[int]) -> torch.Tensor:
+    """Softmax of each column's block of logits (D, B), which has its codes one below the other."""
+    soft = torch.empty(logits.shape, dtype=logits.dtype, device=logits.device)
+    blocks = (torch.split(of, list(widths)) for of in (logits, soft))
+    for part, into in zip(*blocks, strict=True):
+        torch.softmax(part, 0, out=into)
+    return soft
+
+
+def slopes_before_softmax(
+    slopes: torch.Tensor, soft: torch.Tensor, widths: Sequence[int]
 ) -> torch.Tensor:
-    """Hard one-hot rows with a gradient: straight-through Gumbel softmax (Jang et al. 2017).
-
-    The forward value is exactly one-hot, so a discriminator never sees softness; the backward pass
-    uses the softmax at `temperature`.
-    """
-    uniform = torch.rand(logits.shape, generator=source).clamp_(1e-20, 1.0 - 1e-7)
-    uniform = uniform.to(logits.device)  # drawn where `source` is: the same numbers on any device
-    perturbed = ((logits - torch.log(-torch.log(uniform))) / temperature).t().contiguous().t()
-    soft = block_softmax(perturbed, widths)
-    hard = torch.zeros_like(soft)
-    with torch.no_grad():
-        parts = (torch.split(of.t(), list(widths)) for of in (perturbed, hard))
-        for part, row in zip(*parts, strict=True):
-            row.scatter_(0, part.argmax(dim=0, keepdim=True), 1.0)
-    return hard + (soft - soft.detach())
+    """Gradient at the logits (D, B) from the one at their softmax; all have codes as rows."""
+    before = torch.empty(soft.shape, dtype=soft.dtype, device=soft.device)
+    blocks = (torch.split(of, list(widths)) for of in (slopes, soft, before))
+    for slope, value, into in zip(*blocks, strict=True):
+        torch.ops.aten._softmax_backward_data(slope, value, 0, soft.dtype, grad_input=into)
+    return before

@@ -17,7 +17,8 @@ a code of their own. The rules for each kind of column are:
   small however long its list: the most frequent keep theirs.
 
 Where the mass of the cells lies, for choosing bins and for drawing inside them, is the posterior mean of
-`histogram_tree.tree_mass`; without noise it is the counts themselves.
+`histogram_tree.tree_mass`, and beyond the last well-measured quantiles of a number that of a law
+(`tails`); without noise it is the counts themselves.
 
 The result is deterministic and depends on the arguments alone, which are public.
 """
@@ -34,6 +35,7 @@ from fedsynth_common.schema.domain import FineDomain
 from fedsynth_common.schema.schema import Schema
 from fedsynth_release.decoding.codebook import Codebook
 from fedsynth_server.aggregation.histogram_tree import sum_noise, tree_mass
+from fedsynth_server.aggregation.tails import with_tails
 
 ATOMS_APART = 8  # of a number that get a code of their own whatever their share
 SIGNIFICANT = 4.0  # a single cell counts as more than noise beyond so many standard deviations
@@ -50,6 +52,7 @@ def build_codebook(
     max_bins: int = 24,
     runs: int | None = None,
     pairs: float = 0.0,
+    bin_noise: float = BIN_NOISE,
 ) -> Codebook:
     """Choose views and shapes from noisy counts.
 
@@ -62,6 +65,7 @@ def build_codebook(
             for numbers with more than twice as many leaves; sums over many leaves are then far
             less noisy than the leaves alone would say.
         pairs: Standard deviation of the noise in one cell of the pairs that will be measured.
+        bin_noise: Largest noise of a bin, as a share of its mass.
 
     Raises:
         InputError: wrong shapes, non-finite counts, a negative sigma, or fewer than two bins.
@@ -73,7 +77,14 @@ def build_codebook(
         raise InputError(f"expected histograms and sigmas of {len(columns)} columns")
     parts = [
         _column(
-            column, domain, _checked(domain, histogram, sigma), float(sigma), max_bins, runs, pairs
+            column,
+            domain,
+            _checked(domain, histogram, sigma),
+            float(sigma),
+            max_bins,
+            runs,
+            PAIR_NOISE * pairs,
+            bin_noise,
         )
         for column, domain, histogram, sigma in zip(
             schema.modelled, columns, histograms, sigmas, strict=True
@@ -99,6 +110,7 @@ def _column(
     max_bins: int,
     runs: int | None,
     pairs: float,
+    bin_noise: float,
 ) -> tuple[UInt16Array, Float64Array]:
     """View and shape of one column."""
     groups = np.arange(domain.width, dtype=np.int64)
@@ -106,9 +118,10 @@ def _column(
     if domain.ordered and domain.atoms + domain.leaves > max_bins:
         run = domain.leaves / runs if runs and domain.leaves > 2 * runs else 1.0
         cells = domain.in_order
-        mass = tree_mass(counts[cells], sigma, run)
+        mass = _mass(domain, counts, sigma, run)[cells]
         apart = _own_code(domain, counts, sigma)[cells]
-        bins = _bins(mass, counts[cells], apart, sigma, max_bins, run, PAIR_NOISE * pairs)
+        judged = max(sigma, pairs) / bin_noise  # noise of a cell, of which bins need that much mass
+        bins = _bins(mass, counts[cells], apart, sigma, judged, max_bins, run)
         groups[cells] = domain.width + bins
         shape[cells] = _shape(mass, bins)
     elif not domain.ordered and domain.width > MAX_CATEGORY_CODES:
@@ -120,6 +133,17 @@ def _column(
             groups[rare] = domain.width
             shape[rare] = _normalised(tree_mass(counts[rare], sigma))
     return _renumbered(groups), shape
+
+
+def _mass(domain: FineDomain, counts: Float64Array, sigma: float, run: float) -> Float64Array:
+    """Mass of each cell of a number, (width,); the tails of its leaves by a law (`tails`)."""
+    cells, leaves = domain.in_order, slice(domain.atoms, domain.atoms + domain.leaves)
+    mass = np.zeros(domain.width)
+    mass[cells] = tree_mass(counts[cells], sigma, run)
+    if sigma > 0:
+        edges = domain.ticks.astype(np.float64)
+        mass[leaves] = with_tails(mass[leaves], counts[leaves], edges, sigma, run)
+    return mass
 
 
 def _rolled_up(
@@ -156,9 +180,9 @@ def _bins(
     counts: Float64Array,
     apart: BoolArray,
     sigma: float,
+    judged: float,
     max_bins: int,
     run: float,
-    pairs: float,
 ) -> Int64Array:
     """Bin of every cell of a number in its order, numbered from 0 without gaps; `apart` come on top."""
     if np.count_nonzero(~apart) <= max_bins:
@@ -168,9 +192,7 @@ def _bins(
     bins = np.empty(len(counts), dtype=np.int64)
     # fewer than max_bins cells can hold more than a max_bins-th: some cell and a bin are left
     rest, lone = np.flatnonzero(~heavy & ~apart), np.flatnonzero(heavy | apart)
-    parts = _equal_mass(
-        mass[rest], counts[rest], max(sigma, pairs), max_bins - int(heavy.sum()), run
-    )
+    parts = _equal_mass(mass[rest], counts[rest], judged, max_bins - int(heavy.sum()), run)
     if not heavy.any() and parts.max() == 0:
         parts = _halves(mass[rest])
     bins[rest] = parts
@@ -179,13 +201,13 @@ def _bins(
 
 
 def _equal_mass(
-    mass: Float64Array, counts: Float64Array, sigma: float, most: int, run: float
+    mass: Float64Array, counts: Float64Array, judged: float, most: int, run: float
 ) -> Int64Array:
     """Contiguous groups of near equal mass, none dominated by noise, at most `most`.
 
     Noise is judged on the raw counts too: over many near-empty leaves `mass` is biased upwards.
     """
-    needed = sum_noise(np.arange(len(mass) + 1), sigma, run) / BIN_NOISE
+    needed = sum_noise(np.arange(len(mass) + 1), judged, run)
     parts = np.zeros(len(mass), dtype=np.int64)
     part, size, inside, seen, left = 0, 0, 0.0, 0.0, float(mass.sum())
     for cell, here in enumerate(mass):

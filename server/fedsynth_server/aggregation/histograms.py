@@ -13,7 +13,7 @@ import numpy as np
 from fedsynth_common.array_types import Float64Array
 from fedsynth_common.schema import FineDomain, Schema
 from fedsynth_release.decoding import Codebook
-from fedsynth_server.aggregation.binning import build_codebook
+from fedsynth_server.aggregation.binning import BIN_NOISE, build_codebook
 from fedsynth_server.aggregation.marginal_queries import (
     COARSE,
     MarginalQueries,
@@ -62,6 +62,7 @@ def read_histograms(
     counts: Mapping[str, Sequence[Float64Array]],
     sizes: Mapping[str, SizeEstimate],
     pair_variance: int = 0,
+    bin_noise: float = BIN_NOISE,
 ) -> Histograms:
     """Everything that follows from the sites' histograms.
 
@@ -73,6 +74,7 @@ def read_histograms(
         sizes: of the same sites, estimated from these counts.
         pair_variance: variance of each site's noise in a cell of the pairs that will be measured
             later; 0 if none will be.
+        bin_noise: largest noise of a bin, as a share of its mass.
     """
     pooled = summed(counts.values())
     variance = float(queries.variance * len(counts))
@@ -83,6 +85,7 @@ def read_histograms(
         [variance**0.5] * len(domains),
         runs=COARSE,
         pairs=(pair_variance * len(counts)) ** 0.5,
+        bin_noise=bin_noise,
     )
     records = max(1.0, estimated_size(queries.whole(pooled), variance).records)
     one_way = _one_way(codebook, fine, records, variance)

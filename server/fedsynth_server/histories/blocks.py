@@ -35,6 +35,12 @@ VARIED = 0.06
 """The least variety 1 - sum p² of a column whose blocks are measured."""
 EVENTS_SPREAD = 1.3
 """Noise of marginals of events beside those of persons, which the models of static columns need more."""
+BIN_NOISE = 0.7
+"""Largest noise of a bin, as a share of its mass.
+
+More than for records: the pairs measured later say much better than the histograms how much lies in a
+bin, and wide bins hide where in them it lies (simulations/RESULTS.md).
+"""
 CLEAR = 8.0
 """ε of the study from which on longer distances are measured too."""
 

@@ -14,7 +14,7 @@ from fedsynth_common.protocol.plan import Plan
 from fedsynth_common.schema import HistoryLayout, domains, history_schema, layout_of
 from fedsynth_release.histories.network import HistoryNetwork, HistoryShape
 from fedsynth_server.aggregation.marginals import MarginalEstimate
-from fedsynth_server.histories.blocks import blocks_of, lags_for
+from fedsynth_server.histories.blocks import BIN_NOISE, blocks_of, lags_for
 from fedsynth_server.histories.cleaned import CleanBlocks
 from fedsynth_server.histories.history_fit import LATENTS, REGIMES, fit_histories, history_steps
 from fedsynth_server.histories.history_loss import HistoryLoss
@@ -23,10 +23,8 @@ from fedsynth_server.training.settings import TrainingSettings
 
 PART = 4
 """The probe takes a part of the latents: a step's cost is nearly proportional to them."""
-USUAL_STEPS = 200
+USUAL_STEPS = 120
 """Steps after which a fit of histories reached its target loss (simulations/RESULTS.md)."""
-BIN_NOISE = 3.0
-"""Persons of a bin over the standard deviation of the histograms' noise in it, at least."""
 
 
 def estimated_of_histories(plan: Plan, settings: TrainingSettings) -> Duration:
@@ -50,7 +48,7 @@ def likely_history_widths(plan: Plan) -> list[int]:
     columns = domains(history_schema(plan.table))
     noise = plan.measure[0].noise_multiplier * math.sqrt(len(columns) * len(plan.sites))
     persons = plan.records_per_site * len(plan.sites)
-    apart = max(2, round(persons / (BIN_NOISE * noise)))
+    apart = max(2, round(BIN_NOISE * persons / noise))
     return [codes_apart(domain, apart) for domain in columns]
 
 

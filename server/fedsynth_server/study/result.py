@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from fedsynth_common.protocol import vault_pb2 as pb
 from fedsynth_release.decoding import Codebook
-from fedsynth_release.generator import Network
+from fedsynth_release.generator_weights import Network
 from fedsynth_release.report import Curve, StudyHistory
 from fedsynth_server.aggregation.marginals import MarginalEstimate
 

@@ -16,6 +16,7 @@ from fedsynth_common.errors import FedsynthError
 from fedsynth_common.protocol.plan import Plan
 from fedsynth_common.schema import domains, history_schema, layout_of
 from fedsynth_release.generator_network import GeneratorNetwork
+from fedsynth_server.aggregation.binning import BIN_NOISE
 from fedsynth_server.aggregation.denoising import denoise
 from fedsynth_server.aggregation.histograms import Histograms, read_histograms
 from fedsynth_server.aggregation.marginal_queries import (
@@ -29,6 +30,7 @@ from fedsynth_server.aggregation.marginal_queries import (
 from fedsynth_server.aggregation.marginals import MarginalEstimate, SizeEstimate, estimated_size
 from fedsynth_server.aggregation.pairs_by_site import PairsBySite, pairs_by_site, single_site
 from fedsynth_server.aggregation.plausibility import inconsistent, oversized
+from fedsynth_server.histories.blocks import BIN_NOISE as HISTORIES_BIN_NOISE
 from fedsynth_server.histories.blocks import (
     block_queries,
     blocks_of,
@@ -208,7 +210,13 @@ class Study:
             raise FedsynthError("measure: no site sent counts that can be true")
         self._sizes = {site: sizes[site] for site in counts}
         return read_histograms(
-            self.schema, self.domains, queries, counts, self._sizes, self._pair_variance()
+            self.schema,
+            self.domains,
+            queries,
+            counts,
+            self._sizes,
+            self._pair_variance(),
+            BIN_NOISE if self.plan.table.histories is None else HISTORIES_BIN_NOISE,
         )
 
     def _pair_variance(self) -> int:

@@ -3,22 +3,28 @@
 Each round the sites return discriminators trained with DP-SGD on their own records; the coordinator
 averages them and compares the average with a predictor of its own (`log_ratio.py`). The generator is
 trained to raise the log ratio of the two, while the marginal loss keeps its marginals near the
-measured ones. All of it is post-processing: it may be repeated, kept or thrown away without privacy
+measured ones. The columns of a row are drawn from the generator's probabilities, and the gradient at
+the row is taken as the one at the probabilities (straight-through estimator: Bengio, Léonard &
+Courville 2013). All of it is post-processing: it may be repeated, kept or thrown away without privacy
 cost.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 
-from fedsynth_release.generator_network import GeneratorNetwork, block_softmax, gumbel_rows
+from fedsynth_release.generator_network import (
+    GeneratorNetwork,
+    slopes_before_softmax,
+    softmax_by_code,
+)
 from fedsynth_server.training.curves import Losses
 from fedsynth_server.training.log_ratio import LogRatio
 from fedsynth_server.training.settings import TrainingSettings
 
 Tick = Callable[[int, int], None]
-Objective = Callable[[torch.Tensor], torch.Tensor]
-"""The marginal loss of soft rows (B, D)."""
+Objective = Callable[[torch.Tensor], tuple[float, torch.Tensor | None]]
+"""The marginal loss of soft rows by code (D, B), and its gradient (D, B) if it is not zero."""
 
 
 class Adversary:
@@ -40,8 +46,12 @@ class Adversary:
         self.weight = weight
         self.settings = settings
         self.optimiser = torch.optim.Adam(
-            generator.parameters(), lr=settings.adversarial_learning_rate, betas=(0.5, 0.999)
+            generator.parameters(),
+            lr=settings.adversarial_learning_rate,
+            betas=(0.5, 0.999),
+            fused=True,
         )
+        self._next = 0
         self.average = {name: p.detach().clone() for name, p in generator.named_parameters()}
         self.source = torch.Generator().manual_seed(settings.seed + 1)
 
@@ -64,22 +74,29 @@ class Adversary:
         return seen
 
     def _step(self, log_ratio: LogRatio) -> Losses:
-        settings, shape = self.settings, self.generator.shape
-        logits = self.generator()
-        loss = self.objective(block_softmax(logits, shape.widths))
-        marginal, adversarial = loss.item(), None
+        """One step of Adam; autograd computes the gradients of the MLP alone."""
+        logits, widths = self.generator().t(), self.generator.shape.widths
+        soft = softmax_by_code(logits.detach(), widths)
+        marginal, slopes = self.objective(soft)
+        slopes = torch.zeros_like(soft) if slopes is None else slopes
+        adversarial = None
         if self.weight > 0:
-            index = torch.randint(
-                shape.latents, (settings.adversarial_batch,), generator=self.source
-            )
-            chosen = logits.t().index_select(1, index.to(logits.device)).t()
-            rows = gumbel_rows(chosen, shape.widths, self.source)
-            term = -log_ratio.ratios(rows).sum(1).mean()
-            loss, adversarial = loss + self.weight * term, term.item()
+            chosen = self._turn()
+            codes = draw_by_code(soft[:, chosen], widths, self.source)
+            ratio, raised = log_ratio.slopes(codes)
+            slopes[:, chosen].sub_(raised, alpha=self.weight)
+            adversarial = -ratio
         self.optimiser.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
+        logits.backward(slopes_before_softmax(slopes, soft, widths))
         self.optimiser.step()
         return Losses(marginal, adversarial)
+
+    def _turn(self) -> slice:
+        """The latents whose rows are judged in this step: all of them take turns."""
+        start, latents = self._next, self.generator.shape.latents
+        end = min(start + self.settings.adversarial_batch, latents)
+        self._next = end % latents
+        return slice(start, end)
 
     def _update_average(self) -> None:
         with torch.no_grad():
@@ -91,3 +108,17 @@ class Adversary:
         released = GeneratorNetwork(self.generator.shape)
         released.load_state_dict(self.average)
         return released.to(self.generator.latent.device)
+
+
+def draw_by_code(
+    soft: torch.Tensor, widths: Sequence[int], source: torch.Generator
+) -> torch.Tensor:
+    """Codes (columns, B) of rows with probabilities (D, B), by inverting cumulative ones."""
+    uniform = torch.rand(len(widths), soft.shape[1], generator=source).to(soft.device)
+    codes = torch.empty(uniform.shape, dtype=torch.int64, device=soft.device)
+    parts = zip(torch.split(soft, list(widths)), uniform, codes, strict=True)
+    for part, chance, into in parts:
+        below = torch.ones(len(part), len(part), device=soft.device).tril_()
+        torch.sum(below @ part < chance, 0, out=into)
+        into.clamp_(max=len(part) - 1)  # the last sum may be rounded to below one
+    return codes

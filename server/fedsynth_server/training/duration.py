@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from fedsynth_common.protocol.plan import Plan
 from fedsynth_common.schema import FineDomain, domains
 from fedsynth_server.training.log_ratio import STEPS
-from fedsynth_server.training.null_training import SITES
+from fedsynth_server.training.null_training import SIMULATED
 from fedsynth_server.training.probe import Probe
 from fedsynth_server.training.settings import TrainingSettings
 
@@ -72,7 +72,7 @@ def estimated(plan: Plan, settings: TrainingSettings) -> Duration:
     taken = d.messages * d.steps_per_message * private
     followed = (settings.predictor_steps + STEPS * d.messages) * predictor
     rounds = d.messages * settings.adversarial_steps * adversarial + followed
-    rounds += taken * min(len(plan.sites), SITES)
+    rounds += taken * min(len(plan.sites), SIMULATED)
     return Duration(steps * probe.fit_step(), rounds, counting + SITE * taken)
 
 

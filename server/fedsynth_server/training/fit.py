@@ -75,7 +75,7 @@ def descend(
     record: Record | None = None,
 ) -> float:
     """Change the parameters until the loss is at its target; returns the final loss."""
-    optimiser = torch.optim.Adam(parameters, lr=learning_rate)
+    optimiser = torch.optim.Adam(parameters, lr=learning_rate, fused=True)
     schedule = CosineAnnealingLR(optimiser, steps)
     done = 0
     for step in range(steps):

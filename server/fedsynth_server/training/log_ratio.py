@@ -17,11 +17,12 @@ from collections.abc import Sequence
 
 import torch
 
-from fedsynth_common.networks import Discriminator, predictions
+from fedsynth_common.networks import Discriminator
+from fedsynth_server.training.predictor_pass import PredictorPass
 
 FIRST_RATE = 5e-3
 """Adam's rate on the generator's rows, for both predictors before the first message."""
-STEPS, RATE = 60, 2e-3
+STEPS, RATE = 30, 2e-3
 """Adam steps of the generator's predictor after every message, because the generator has changed."""
 BATCH = 1024
 
@@ -34,8 +35,8 @@ class LogRatio:
     estimate both terms of this difference, for every column given the others, and `logits` sums over
     the columns. The sites need no synthetic rows for it: they train on their records alone.
 
-    Both start from the generator's hard rows (n, D): what the generator knows already is learned
-    without privacy cost.
+    Both start from the codes of the generator's rows (columns, n): what the generator knows already is
+    learned without privacy cost.
 
     Attributes:
         record_predictor: its weights are replaced by the sites' average after every message.
@@ -52,30 +53,33 @@ class LogRatio:
         first_steps: int = 600,
     ) -> None:
         self.widths, self.source = list(widths), source
-        self.generator_predictor = Discriminator(sum(widths), hidden)
-        self.generator_predictor.initialise(rows.mean(0).cpu(), len(widths), source)
+        self.generator_predictor = Discriminator(sum(widths), hidden).requires_grad_(False)
+        counts = [torch.bincount(c, minlength=w) for c, w in zip(rows.cpu(), widths, strict=True)]
+        frequencies = torch.cat(counts) / rows.shape[1]
+        self.generator_predictor.initialise(frequencies, len(widths), source)
         self.generator_predictor.to(rows.device)
         self._learn(rows, first_steps, FIRST_RATE)
         self.record_predictor = copy.deepcopy(self.generator_predictor)
         self.signal_share = torch.zeros(len(widths), device=rows.device)
 
     def follow(self, rows: torch.Tensor, steps: int = STEPS) -> None:
-        """Train the generator's predictor on its newest hard rows (n, D)."""
+        """Train the generator's predictor on the codes of its newest rows (columns, n)."""
         self._learn(rows, steps, RATE)
 
     def _learn(self, rows: torch.Tensor, steps: int, rate: float) -> None:
-        network = self.generator_predictor.requires_grad_(True)
-        optimiser = torch.optim.Adam(network.parameters(), lr=rate)
+        network = self.generator_predictor
+        parameters = list(network.parameters())
+        optimiser = torch.optim.Adam(parameters, lr=rate, fused=True)
         schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
         for _ in range(steps):
-            chosen = torch.randint(len(rows), (BATCH,), generator=self.source)
-            batch = rows[chosen.to(rows.device)]
-            loss = -predictions(network, batch, self.widths).mean()
-            optimiser.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
+            chosen = torch.randint(rows.shape[1], (BATCH,), generator=self.source)
+            batch = rows.index_select(1, chosen.to(rows.device))
+            gradients = PredictorPass(network, batch, self.widths).loss_gradients()
+            for parameter, gradient in zip(parameters, gradients, strict=True):
+                parameter.grad = gradient
             optimiser.step()
             schedule.step()
-        network.requires_grad_(False)
+        optimiser.zero_grad()
 
     def estimate_signal(self, null: Discriminator, rows: torch.Tensor) -> None:
         """Estimate for each column which share of its log ratio is signal and not noise.
@@ -85,28 +89,38 @@ class LogRatio:
 
         Args:
             null: what the sites' training would have made of the generator's rows (`null_training.py`).
-            rows: the generator's hard rows (n, D), over which the means are taken.
+            rows: codes of the generator's rows (columns, n), over which the means are taken.
         """
         null = copy.deepcopy(null).to(rows.device)
-        with torch.no_grad():
-            squares, noise = self._squares(self.record_predictor, rows), self._squares(null, rows)
+        generator = self._chosen(self.generator_predictor, rows)
+        squares, noise = (
+            (self._chosen(of, rows) - generator).square().mean(1)
+            for of in (self.record_predictor, null)
+        )
         self.signal_share = (1.0 - noise / squares.clamp(min=1e-12)).clamp(min=0.0)
 
-    def _squares(self, of: Discriminator, rows: torch.Tensor) -> torch.Tensor:
-        """Mean square of the log ratio of `of` and the generator's, by column (columns,)."""
-        return self._differences(of, rows).square().mean(0)
+    def _chosen(self, of: Discriminator, rows: torch.Tensor) -> torch.Tensor:
+        return PredictorPass(of, rows, self.widths).chosen()
 
-    def ratios(self, rows: torch.Tensor) -> torch.Tensor:
-        """The signal in r, by row and column (B, columns); differentiable in the rows (B, D)."""
-        return self.signal_share * self._differences(self.record_predictor, rows)
+    def slopes(self, rows: torch.Tensor) -> tuple[float, torch.Tensor]:
+        """The mean of `logits`, and its gradient in soft rows that have the codes of `rows`.
 
-    def _differences(self, of: Discriminator, rows: torch.Tensor) -> torch.Tensor:
-        """Log-probability of each column by `of`, less that by the generator's (B, columns)."""
-        return predictions(of, rows, self.widths) - predictions(
-            self.generator_predictor, rows, self.widths
-        )
+        Args:
+            rows: codes (columns, n).
+
+        Returns:
+            The mean, and the gradient of each row's part of it at every code (D, n).
+        """
+        value, shares = 0.0, self.signal_share.tolist()
+        into = torch.zeros(sum(self.widths), rows.shape[1], device=rows.device)
+        for of, sign in ((self.record_predictor, 1.0), (self.generator_predictor, -1.0)):
+            weights = [sign * share / rows.shape[1] for share in shares]
+            value += PredictorPass(of, rows, self.widths).add_row_slopes(weights, into)
+        return value, into
 
     def logits(self, rows: torch.Tensor) -> torch.Tensor:
-        """The sum of the signal over all columns of each row (B,): the discriminator's logit."""
-        with torch.no_grad():
-            return self.ratios(rows).sum(1)
+        """The sum of the signal in r over all columns of each row (n,): the discriminator's logit."""
+        records, generator = (
+            self._chosen(of, rows) for of in (self.record_predictor, self.generator_predictor)
+        )
+        return self.signal_share @ (records - generator)

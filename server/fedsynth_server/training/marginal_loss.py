@@ -1,11 +1,13 @@
 """The marginal loss: how far a generator's marginals are from the noisy ones, in units of their noise.
 
-For soft rows P (B, D) of the generator the expected pair marginals are the blocks of PᵀP / B (GEM:
-Liu, Vietri & Wu 2021). The loss is the mean over all measured cells of (expected - measured)² /
-variance, so that a generator equal to the real distribution has a loss of about one, whatever ε is.
+For soft rows P (D, B) of the generator, a code in each row of P, the expected pair marginals are the
+blocks of P Pᵀ / B (GEM: Liu, Vietri & Wu 2021). The loss is the mean over all measured cells of
+(expected - measured)² / variance, so that a generator equal to the real distribution has a loss of
+about one, whatever ε is. Its gradient is written out: autograd would find it with twice the products.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,6 +18,8 @@ from fedsynth_server.aggregation.marginals import MarginalEstimate
 
 VARIANCE_FLOOR = 1e-4**2
 """Frequencies are not fitted to better than this: a sample of 10,000 rows would not show it."""
+BAND = 128
+"""Codes whose pairs with all later codes are computed at once."""
 
 
 class MarginalLoss:
@@ -38,6 +42,7 @@ class MarginalLoss:
         size = int(sum(widths))
         self.first_target, self.first_weight = torch.zeros(size), torch.zeros(size)
         self.pair_target, self.pair_weight = torch.zeros(size, size), torch.zeros(size, size)
+        self._pairs = torch.zeros(size, size)
         self.cells = sum(marginal.frequencies.size for marginal in marginals)
         most = max(len(marginal.columns) for marginal in marginals)
         self.has_pairs = most > 1
@@ -57,12 +62,15 @@ class MarginalLoss:
         match parts:
             case (part,):
                 self.first_target[part], self.first_weight[part] = values, precision
-            case (_, _):
-                self.pair_target[parts], self.pair_weight[parts] = values, precision
+            case (before, after):
+                if before.start > after.start:  # only the upper half of the matrix is computed
+                    before, after, values = after, before, values.t()
+                self.pair_target[before, after] = values
+                self.pair_weight[before, after] = precision
             case other:
                 raise ValueError(f"marginal_loss: marginals of 1 or 2 columns, got {len(other)}")
 
-    def excess(self, soft: torch.Tensor) -> torch.Tensor:
+    def excess(self, soft: torch.Tensor) -> tuple[float, torch.Tensor | None]:
         """The loss above the target in squared frequency: 1 for a residual of 1 in the pairs.
 
         In units of the noise the loss grows with ε. At large ε its gradient would therefore be much
@@ -70,18 +78,46 @@ class MarginalLoss:
         gradient would then take very small steps for the other terms.
         Without pairs the one-way marginals count eightfold, because nothing else keeps the generator
         near the measured distribution then.
+
+        Args:
+            soft: soft rows by code (D, B).
+
+        Returns:
+            The excess, and its gradient (D, B); none below the target.
         """
-        return torch.relu(self.loss(soft) - self.target_loss) * self.excess_scale
+        residual = self._residual(soft)
+        above = residual.loss - self.target_loss
+        if above <= 0:
+            return 0.0, None
+        return above * self.excess_scale, residual.slopes(soft, self.excess_scale)
 
     def loss(self, soft: torch.Tensor) -> torch.Tensor:
         """Scalar loss of soft rows (B, D); differentiable."""
+        loss: torch.Tensor = _Loss.apply(soft, self._residual)  # type: ignore[no-untyped-call]
+        return loss
+
+    def _residual(self, soft: torch.Tensor) -> "_Residual":
+        """What is left of soft rows by code (D, B), weighted by the precision of the marginals."""
         self._follow(soft.device)
-        first = soft.mean(0) - self.first_target
-        total = (self.first_weight * first.square()).sum()
+        first = soft.mean(1) - self.first_target
+        weighted = self.first_weight * first
+        total, pairs = (weighted * first).sum(), None
         if self.has_pairs:
-            pairs = _PairLoss.apply(soft, self.pair_target, self.pair_weight)  # type: ignore[no-untyped-call]
-            total = total + pairs
-        return total / self.cells
+            self._products(soft)
+            left = self._pairs - self.pair_target
+            pairs = self.pair_weight * left
+            total = total + (pairs * left).sum()
+        return _Residual(float(total) / self.cells, weighted, pairs, self.cells)
+
+    def _products(self, soft: torch.Tensor) -> None:
+        """The upper half of soft softᵀ / B, in bands; below them, where no weight is, stays what was."""
+        size = len(soft)
+        if self._pairs.device != soft.device:
+            self._pairs = soft.new_zeros(size, size)
+        scaled = soft / soft.shape[1]
+        for start in range(0, size, BAND):
+            band = slice(start, min(start + BAND, size))
+            torch.mm(soft[band], scaled[start:].t(), out=self._pairs[band, start:])
 
     def _follow(self, device: torch.device) -> None:
         """Move the measured marginals to where the generator trains."""
@@ -92,24 +128,40 @@ class MarginalLoss:
             self.pair_weight = self.pair_weight.to(device)
 
 
-class _PairLoss(torch.autograd.Function):
-    """sum W (PᵀP / B - T)² of soft rows P (B, D); target T and weight W are (D, D).
+@dataclass(frozen=True)
+class _Residual:
+    """The loss, and what its gradient is made of: residual times precision (D,) and (D, D) or None."""
 
-    With G = W (PᵀP / B - T) its gradient is 2 P (G + Gᵀ) / B: one product, where differentiating both
-    factors of PᵀP takes two.
-    """
+    loss: float
+    first: torch.Tensor
+    pairs: torch.Tensor | None
+    cells: int
+
+    def slopes(self, soft: torch.Tensor, scale: float) -> torch.Tensor:
+        """Gradient of scale x loss in soft rows by code (D, B).
+
+        With G = W (P Pᵀ / B - T) that of the pairs is 2 (G + Gᵀ) P / B.
+        """
+        factor = 2.0 * scale / (self.cells * soft.shape[1])
+        first = (self.first * factor).unsqueeze(1)
+        if self.pairs is None:
+            return first.expand_as(soft).contiguous()
+        return torch.addmm(first, self.pairs + self.pairs.t(), soft, alpha=factor)
+
+
+class _Loss(torch.autograd.Function):
+    """The loss of soft rows (B, D), with the gradient of `_Residual`."""
 
     @staticmethod
     def forward(
-        ctx: Any, soft: torch.Tensor, target: torch.Tensor, weight: torch.Tensor
+        ctx: Any, soft: torch.Tensor, of: Callable[[torch.Tensor], _Residual]
     ) -> torch.Tensor:
-        residual = (soft.t() @ soft).div_(len(soft)).sub_(target)
-        weighted = weight * residual
-        ctx.save_for_backward(soft, weighted)
-        return (weighted * residual).sum()
+        ctx.residual = of(soft.t())
+        ctx.save_for_backward(soft)
+        return soft.new_tensor(ctx.residual.loss)
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, slope: torch.Tensor) -> tuple[torch.Tensor, None, None]:
-        soft, weighted = ctx.saved_tensors
-        return soft @ ((weighted + weighted.t()) * (2.0 * slope / len(soft))), None, None
+    def backward(ctx: Any, slope: torch.Tensor) -> tuple[torch.Tensor, None]:
+        (soft,) = ctx.saved_tensors
+        return ctx.residual.slopes(soft.t(), float(slope)).t(), None

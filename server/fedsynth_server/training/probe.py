@@ -8,7 +8,7 @@ from itertools import combinations
 import numpy as np
 import torch
 
-from fedsynth_common.networks import one_hot
+from fedsynth_common.array_types import UInt16Array
 from fedsynth_common.protocol.plan import DiscriminatorPlan
 from fedsynth_server.aggregation.marginals import MarginalEstimate
 from fedsynth_server.training.adversary import Adversary
@@ -16,6 +16,7 @@ from fedsynth_server.training.fit import fit, new_generator
 from fedsynth_server.training.log_ratio import BATCH, LogRatio
 from fedsynth_server.training.marginal_loss import MarginalLoss
 from fedsynth_server.training.null_training import NullTraining
+from fedsynth_server.training.predictor_pass import by_column
 from fedsynth_server.training.settings import TrainingSettings
 
 PART = 4
@@ -65,12 +66,12 @@ class Probe:
 
     def _log_ratio(
         self, hidden: Sequence[int], source: torch.Generator
-    ) -> tuple[LogRatio, torch.Tensor]:
-        """Predictors that have learned nothing, and rows for them (BATCH, D)."""
+    ) -> tuple[LogRatio, UInt16Array]:
+        """Predictors that have learned nothing, and rows for them (BATCH, columns)."""
         rng = np.random.default_rng(0)
-        codes = np.stack([rng.integers(0, w, BATCH) for w in self._widths], axis=1)
-        rows = one_hot(codes.astype(np.uint16), self._widths)
-        return LogRatio(self._widths, hidden, rows, source, first_steps=1), rows
+        drawn = [rng.integers(0, w, BATCH, dtype=np.uint16) for w in self._widths]
+        codes = np.stack(drawn, axis=1)
+        return LogRatio(self._widths, hidden, by_column(codes), source, first_steps=1), codes
 
     def fit_step(self) -> float:
         """Seconds of a step of the fit."""
@@ -80,7 +81,8 @@ class Probe:
     def round_steps(self, plan: DiscriminatorPlan) -> tuple[float, float, float]:
         """Seconds of a generator's step, of a step of its predictor and of a site's DP-SGD step."""
         source = torch.Generator().manual_seed(0)
-        log_ratio, rows = self._log_ratio(plan.hidden, source)
+        log_ratio, codes = self._log_ratio(plan.hidden, source)
+        rows = by_column(codes)
         records = min(plan.expected_batch, PROBED)
         small = plan.model_copy(update={"steps_per_message": 1, "expected_batch": records})
         null = NullTraining(
@@ -89,7 +91,7 @@ class Probe:
         return (
             _seconds(self.adversarial_once(plan.hidden)) * PART,
             _seconds(lambda: log_ratio.follow(rows, steps=1)),
-            _seconds(lambda: null.message(rows)) * plan.expected_batch / records,
+            _seconds(lambda: null.message(codes)) * plan.expected_batch / records,
         )
 
 

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 import numpy as np
 import torch
 
-from fedsynth_common.array_types import Float32Array
-from fedsynth_common.networks import flatten, load_flat, one_hot, parameter_count
+from fedsynth_common.array_types import Float32Array, UInt16Array
+from fedsynth_common.networks import flatten, load_flat, parameter_count
 from fedsynth_common.protocol import vault_pb2 as pb
 from fedsynth_common.protocol.codec import pack, pack_views
 from fedsynth_release.generator_network import GeneratorNetwork
@@ -28,6 +28,7 @@ from fedsynth_server.training.curves import (
 from fedsynth_server.training.log_ratio import LogRatio
 from fedsynth_server.training.marginal_loss import MarginalLoss
 from fedsynth_server.training.null_training import NullTraining
+from fedsynth_server.training.predictor_pass import by_column
 from fedsynth_server.training.settings import TrainingSettings
 
 ROWS = 20_000
@@ -57,12 +58,13 @@ def adversarial_rounds(
         return network
     rng, widths = np.random.default_rng(settings.seed + 2), network.shape.widths
     source = torch.Generator().manual_seed(settings.seed + 3)
-    log_ratio = LogRatio(widths, plan.hidden, _rows(network, rng), source, settings.predictor_steps)
+    device = network.latent.device
+    rows = by_column(_rows(network, rng), device)
+    log_ratio = LogRatio(widths, plan.hidden, rows, source, settings.predictor_steps)
     start = copy.deepcopy(log_ratio.record_predictor).cpu()
     null_training = NullTraining(start, plan, len(session.plan.sites), widths, source)
-    adversary = Adversary(
-        network, marginal_loss.excess, adversarial_weight(settings, marginal_loss), settings
-    )
+    weight = adversarial_weight(settings, marginal_loss)
+    adversary = Adversary(network, marginal_loss.excess, weight, settings)
     size = parameter_count(log_ratio.record_predictor)
     state = Average(flatten(log_ratio.record_predictor), np.zeros(2 * size, dtype=np.float32))
     agreement = Agreement()
@@ -79,12 +81,13 @@ def adversarial_rounds(
         state = _round(session, request, histograms.shares, state.weights, state.moments)
         agreement.see(state.updates)
         load_flat(log_ratio.record_predictor, state.weights)
-        rows = _rows(network, rng)
+        codes = _rows(network, rng)
+        rows = by_column(codes, device)
         progress.doing(f"message {done + 1}: null training")
         log_ratio.follow(rows)
-        null_training.message(rows.cpu())
-        log_ratio.estimate_signal(null_training.network, rows[:JUDGED])
-        _note_verdict(recorder, done + 1, log_ratio.logits(rows[:JUDGED]))
+        null_training.message(codes)
+        log_ratio.estimate_signal(null_training.network, rows[:, :JUDGED])
+        _note_verdict(recorder, done + 1, log_ratio.logits(rows[:, :JUDGED]))
         losses = adversary.round(log_ratio, lambda i, n: progress.doing(f"generator step {i}/{n}"))
         _note_losses(recorder, done * len(losses), losses, marginal_loss)
         note = session.spent(step) if progress.shown else ""
@@ -107,10 +110,9 @@ def adversarial_weight(settings: TrainingSettings, marginal_loss: MarginalLoss) 
     )
 
 
-def _rows(network: GeneratorNetwork, rng: np.random.Generator) -> torch.Tensor:
-    """Hard rows of the generator, (ROWS, D)."""
-    rows = one_hot(draw_codes(cumulative_tables(network), ROWS, rng), network.shape.widths)
-    return rows.to(network.latent.device)
+def _rows(network: GeneratorNetwork, rng: np.random.Generator) -> UInt16Array:
+    """Rows of the generator, as codes (ROWS, columns)."""
+    return draw_codes(cumulative_tables(network), ROWS, rng)
 
 
 def _round(

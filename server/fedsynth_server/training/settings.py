@@ -29,13 +29,13 @@ class TrainingSettings(BaseModel):
     hidden: int = Field(default=128, ge=1)
     fit_steps: int | None = Field(default=None, ge=1, description="default: by ε, see steps_for")
     enough: float = Field(default=0.4, ge=0, description="see target_loss_for; 0: take all steps")
-    enough_of_histories: float = Field(default=0.65, ge=0, description="the same for histories")
+    enough_of_histories: float = Field(default=1.0, ge=0, description="the same for histories")
     learning_rate: float = Field(default=1e-2, gt=0)
     predictor_steps: int = Field(
         default=600, ge=1, description="of both predictors, before the first message"
     )
     adversarial_steps: int = Field(default=30, ge=0, description="generator steps per message")
-    adversarial_batch: int = Field(default=2048, ge=2)
+    adversarial_batch: int = Field(default=1024, ge=2)
     adversarial_learning_rate: float = Field(default=5e-3, gt=0)
     adversarial_weight: float = Field(
         default=1.0, ge=0, description="factor of λ; 0 is the control"

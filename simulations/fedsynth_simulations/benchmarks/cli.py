@@ -10,6 +10,7 @@ from fedsynth_common.errors import InputError
 from fedsynth_simulations.benchmarks.cell_results import ROWS, Results
 from fedsynth_simulations.benchmarks.cli_shadow import shadow
 from fedsynth_simulations.benchmarks.cli_speed import speed
+from fedsynth_simulations.benchmarks.histories.cli import histories
 from fedsynth_simulations.benchmarks.options import DataFolder
 
 app = typer.Typer(
@@ -18,9 +19,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-app.command("shadow")(shadow)
-app.command("speed")(speed)
-
+for command in (shadow, speed, histories):
+    app.command(command.__name__)(command)
 MIN_EPSILON, MAX_EPSILON = 0.01, 100.0
 ResultsFile = Annotated[
     Path, typer.Argument(metavar="FILE", help="A results file that `run` has written.")

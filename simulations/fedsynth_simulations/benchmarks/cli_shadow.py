@@ -15,7 +15,7 @@ from fedsynth_simulations.benchmarks.options import DataFolder
 from fedsynth_simulations.closed_file import NOTICE
 
 if TYPE_CHECKING:
-    from fedsynth_release.evaluation.results import Estimate
+    from fedsynth_release.evaluation.result_parts import Estimate
     from fedsynth_simulations.benchmarks.shadow_membership import Played
 
 TOO_WEAK = (

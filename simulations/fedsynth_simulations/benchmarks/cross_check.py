@@ -32,7 +32,7 @@ from fedsynth_release.evaluation.attacks.inference import right_guesses
 from fedsynth_release.evaluation.gower import Gower
 from fedsynth_release.evaluation.intervals import rate
 from fedsynth_release.evaluation.references import leaky_table
-from fedsynth_release.evaluation.results import Estimate
+from fedsynth_release.evaluation.result_parts import Estimate
 from fedsynth_release.evaluation.shapes import ks_complement, tv_complement
 from fedsynth_simulations.benchmarks.external import External
 from fedsynth_simulations.benchmarks.tables import BenchmarkTable

@@ -46,7 +46,10 @@ from fedsynth_server.aggregation.marginals import estimated_size
 from fedsynth_simulations.benchmarks.memory import peak_megabytes
 
 REQUIREMENTS = ("mbi==2.0.0",)
-NETWORK_REQUIREMENTS = ("ctgan==0.12.1", "mostlyai-engine==2.7.3", "torch>=2.13,<2.14")
+NETWORK_REQUIREMENTS = (
+    *("ctgan==0.12.1", "deepecho==0.8.1", "mostlyai-engine==2.7.3"),
+    "torch>=2.13,<2.14",
+)
 NETWORKS_WITHOUT = ("torchvision", "torchaudio")
 """Packages that mostlyai-engine requires but tables do not; they break its import on CPU torch."""
 NETWORKS = "-networks"

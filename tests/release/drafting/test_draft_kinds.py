@@ -202,6 +202,12 @@ def test_codes_are_no_amounts():
     assert made([*icd, *map(str, range(4000))])[1].kind != "numeric"
 
 
+@pytest.mark.parametrize(("name", "kind"), [("paid", "integer"), ("visitID", "id"), ("x_id", "id")])
+def test_a_heading_that_only_ends_like_an_id_is_none(name, kind):
+    column = made(cells(lambda k: str(CHANCE.randint(0, 100_000))), name)[1]
+    assert column.kind == kind
+
+
 def test_a_running_number_without_a_heading_is_left_out():
     frame = pd.DataFrame(
         {"Unnamed: 0": range(50), "side": ["l", "r"] * 25, "Unnamed: 2": [None] * 50}

@@ -79,6 +79,18 @@ def test_bins_do_not_drown_in_noise(sigma):
     assert np.median(worst) < 0.5
 
 
+def test_bins_that_may_be_noisier_are_more():
+    counts, sigma = bell(5_000), 40.0
+    noisy = counts + np.random.default_rng(1).normal(0, sigma, len(counts))
+    books = [build_codebook(number(), [noisy], [sigma], bin_noise=share) for share in (1 / 3, 0.7)]
+    assert books[1].widths[0] > 1.5 * books[0].widths[0]
+    worst = [
+        (sigma * np.sqrt(np.bincount(book.views[0])) / group_totals(book.views[0], counts)).max()
+        for book in books
+    ]
+    assert worst[0] < worst[1] < 1.0
+
+
 def test_nothing_but_noise_still_gives_two_bins_and_flat_shapes():
     for counts in (np.zeros(256), np.full(256, -5.0)):
         book = build_codebook(number(), [counts], [10.0])

@@ -18,12 +18,15 @@ from fedsynth_common.protocol.counting import Over
 from fedsynth_common.schema import Schema, domains, history_schema, layout_of
 from fedsynth_common.schema.rules import MissingIf, When
 from fedsynth_release.decoding import Codebook
+from fedsynth_release.evaluation import evaluate_table
 from fedsynth_release.generator import Generator
 from fedsynth_release.histories.expected import expected_marginals
 from fedsynth_release.histories.history_sampler import HistorySampler
 from fedsynth_release.histories.network import HistoryNetwork
 from fedsynth_release.histories.network import blocks_of as places_of
 from fedsynth_release.histories.shape import shape_of
+from fedsynth_release.report.columns import column_views
+from fedsynth_release.report.page import render
 from fedsynth_server.histories.blocks import (
     block_queries,
     blocks_of,
@@ -204,6 +207,27 @@ def test_draws_have_the_exact_marginals() -> None:
     assert seen == pytest.approx(wanted, abs=0.01)
 
 
+def test_a_report_shows_twelve_persons_and_what_follows_what(result, drawn, tmp_path) -> None:
+    folder, real = result[1], visits(300, seed=0)
+    evaluation = evaluate_table(real, visits(300, seed=9), drawn, HISTORIES, quick=True)
+    plain, full = render(folder), render(folder, evaluation)
+    assert plain.count(">person ") == full.count(">person ") == 12
+    assert "Distance of histories" not in plain
+    for words in (
+        "Distance of histories",
+        "an event and the next, same column",
+        "next event: mean AUC",
+        "association with itself",
+        "Membership inference, whole persons",
+        "300 held-out real persons and 2000 synthetic persons",
+        "transitions: from an event to the next",
+    ):
+        assert words in full
+    views = column_views(Generator.load(folder), evaluation, None)
+    told = {view.name for view in views if any("transitions" in why for why in view.reasons)}
+    assert told == {"day since previous event", "age since previous event", "ward"}
+
+
 def test_rules_within_an_event_hold_in_every_event(result) -> None:
     rule = MissingIf(name="men have no ward", column="ward", when=When(column="sex", values=("m",)))
     schema = Schema(**{**{n: getattr(HISTORIES, n) for n in Schema.model_fields}, "rules": (rule,)})
@@ -227,5 +251,8 @@ def test_persons_are_dealt_out_with_all_their_events(tmp_path) -> None:
     persons = [set(frame["id"]) for frame in tables.sites.values()]
     assert [len(of) for of in persons] == [20, 20, 20]
     assert len(set.union(*persons)) == 60
-    with pytest.raises(InputError, match="histories cannot be compared"):
-        tables_of(tmp_path / "visits.csv", tmp_path / "schema.json", holdout=0.2, **asked)
+    apart = tables_of(tmp_path / "visits.csv", tmp_path / "schema.json", holdout=0.4, **asked)
+    assert apart.held is not None
+    assert len(set(apart.held["id"])) == 24
+    assert len(set(apart.pooled["id"])) == 36
+    assert not set(apart.held["id"]) & set(apart.pooled["id"])

@@ -16,6 +16,7 @@ from fedsynth_server.training.adversary import Adversary
 from fedsynth_server.training.fit import new_generator
 from fedsynth_server.training.log_ratio import LogRatio
 from fedsynth_server.training.marginal_loss import MarginalLoss
+from fedsynth_server.training.predictor_pass import by_column
 from fedsynth_server.training.rounds import ALONE
 from fedsynth_server.training.settings import TrainingSettings
 
@@ -29,7 +30,7 @@ def agreement(network, rng):
 
 
 def made(network, rng):
-    return one_hot(draw_codes(cumulative_tables(network), 4_000, rng), WIDTHS)
+    return by_column(draw_codes(cumulative_tables(network), 4_000, rng))
 
 
 @pytest.mark.parametrize("variance", [1e-4, 1e-8])

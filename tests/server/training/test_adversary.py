@@ -1,14 +1,16 @@
 """The adversarial rounds: who is changed, what moves, and that an idle adversary is harmless."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import torch
 from small_log_ratio import log_ratio_of_second_code
 
-from fedsynth_common.networks import flatten
+from fedsynth_common.networks import flatten, one_hot, predictions
 from fedsynth_release.generator_network import GeneratorNetwork, GeneratorShape
 from fedsynth_server.aggregation.marginals import MarginalEstimate
-from fedsynth_server.training.adversary import Adversary
+from fedsynth_server.training.adversary import Adversary, draw_by_code
 from fedsynth_server.training.marginal_loss import MarginalLoss
 from fedsynth_server.training.rounds import ALONE, adversarial_weight
 from fedsynth_server.training.settings import TrainingSettings
@@ -24,7 +26,7 @@ def new_network():
 
 
 def nothing(soft):
-    return 0.0 * soft.sum()
+    return 0.0, None
 
 
 def share(network):
@@ -58,7 +60,9 @@ def test_the_marginal_loss_holds_it():
     settings = SETTINGS.model_copy(update={"adversarial_steps": 60})
 
     def held(soft):
-        return 1e4 * (soft.mean(0)[1] - 0.5).square()
+        slopes, off = torch.zeros_like(soft), float(soft.mean(1)[1]) - 0.5
+        slopes[1] = 2e4 * off / soft.shape[1]
+        return 1e4 * off**2, slopes
 
     network = new_network()
     Adversary(network, held, 1.0, settings).round(log_ratio_of_second_code(WIDTHS, 8.0))
@@ -100,6 +104,54 @@ def test_rounds_repeat_with_the_seed_alone():
         )
         results.append(flatten(network))
     assert (results[0] == results[1]).all()
+
+
+def test_codes_are_drawn_with_their_probabilities():
+    probabilities = torch.tensor([0.2, 0.8, 0.5, 0.0, 0.5])
+    soft = probabilities.unsqueeze(1).expand(5, 40_000)
+    codes = draw_by_code(soft, WIDTHS, torch.Generator().manual_seed(0))
+    found = torch.cat([torch.bincount(c, minlength=w) for c, w in zip(codes, WIDTHS, strict=True)])
+    np.testing.assert_allclose(found.numpy() / 40_000, probabilities.numpy(), atol=0.01)
+    assert found[3] == 0
+
+
+def test_a_step_follows_the_gradient_that_autograd_finds_with_straight_through_rows():
+    """Hard rows in the forward pass, the gradient of the probabilities in the backward pass."""
+    settings = SETTINGS.model_copy(update={"adversarial_batch": 16, "adversarial_steps": 1})
+    log_ratio, weight = log_ratio_of_second_code(WIDTHS, 2.0), 0.3
+    with torch.no_grad():
+        for seed, of in enumerate((log_ratio.record_predictor, log_ratio.generator_predictor)):
+            for parameter in of.parameters():
+                parameter.normal_(0.0, 0.5, generator=torch.Generator().manual_seed(seed))
+    log_ratio.signal_share = torch.tensor([0.7, 0.4])
+    marginal_loss, network = marginal_loss_of(2, 0.03), new_network()
+    adversary = Adversary(network, marginal_loss.excess, weight, settings)
+    state = adversary.source.get_state()
+    adversary.round(log_ratio)
+    again, source = new_network(), torch.Generator()
+    source.set_state(state)
+    soft = again.soft_rows()
+    codes = draw_by_code(soft[:16].detach().t(), WIDTHS, source)
+    rows = one_hot(codes.t().numpy().astype(np.uint16), WIDTHS) + soft[:16] - soft[:16].detach()
+    records, generator = (
+        predictions(of, rows, WIDTHS)
+        for of in (log_ratio.record_predictor, log_ratio.generator_predictor)
+    )
+    ratios = ((records - generator) @ log_ratio.signal_share).mean()
+    loss = marginal_loss.loss(soft) * marginal_loss.excess_scale - weight * ratios
+    loss.backward()
+    for ours, theirs in zip(network.parameters(), again.parameters(), strict=True):
+        torch.testing.assert_close(ours.grad, theirs.grad, rtol=1e-3, atol=1e-6)
+
+
+def test_all_latents_take_turns():
+    adversary = Adversary(
+        new_network(), nothing, 1.0, SETTINGS.model_copy(update={"adversarial_batch": 12})
+    )
+    turns = [adversary._turn() for _ in range(5)]
+    places = [0, 12, 24, 32]  # 32 latents
+    assert turns[:3] == [slice(*ends) for ends in pairwise(places)]
+    assert turns[3:] == turns[:2]
 
 
 def marginal_loss_of(order, noise):

@@ -92,14 +92,46 @@ def test_marginals_of_three_columns_are_refused():
 
 
 def test_below_its_target_the_loss_pulls_no_more():
-    soft = soft_rows().requires_grad_()
+    soft = soft_rows()
     loss = MarginalLoss(marginals(), WIDTHS).loss(soft).item()
     beyond, within = (
         MarginalLoss(marginals(), WIDTHS, target_loss=loss * share) for share in (0.5, 1.5)
     )
-    assert beyond.excess(soft).item() == pytest.approx(loss / 2 * beyond.excess_scale, rel=1e-4)
-    within.excess(soft).backward()
-    assert within.excess(soft).item() == 0 == soft.grad.abs().sum().item()
+    assert beyond.excess(soft.t())[0] == pytest.approx(loss / 2 * beyond.excess_scale, rel=1e-4)
+    assert within.excess(soft.t()) == (0.0, None)
+
+
+@pytest.mark.parametrize("band", [2, 4, 100])
+@pytest.mark.parametrize("count", [1, 3, 4, 6])
+def test_its_gradient_is_that_of_the_definition(count, band, monkeypatch):
+    monkeypatch.setattr("fedsynth_server.training.marginal_loss.BAND", band)
+    loss, soft = MarginalLoss(marginals()[:count], WIDTHS), soft_rows().requires_grad_()
+    parts, total = torch.split(soft, list(WIDTHS), dim=1), torch.zeros(())
+    for marginal in marginals()[:count]:
+        letters = "abc"[: len(marginal.columns)]
+        equation = ",".join(f"n{letter}" for letter in letters) + f"->{letters}"
+        expected = torch.einsum(equation, *(parts[c] for c in marginal.columns)) / len(soft)
+        residual = expected - torch.from_numpy(marginal.frequencies).float()
+        total = total + residual.square().sum() / marginal.variance
+    total = total / sum(m.frequencies.size for m in marginals()[:count])
+    (slopes,) = torch.autograd.grad(total, soft)
+    loss.loss(soft).backward()
+    torch.testing.assert_close(soft.grad, slopes, rtol=1e-4, atol=1e-6)
+    excess, found = loss.excess(soft.detach().t())
+    assert excess == pytest.approx(total.item() * loss.excess_scale, rel=1e-4)
+    torch.testing.assert_close(found.t() / loss.excess_scale, slopes, rtol=1e-4, atol=1e-6)
+
+
+def test_a_pair_may_be_given_in_either_order():
+    found = []
+    for turned in (False, True):
+        pair = marginals()[3]
+        if turned:
+            pair = MarginalEstimate(
+                columns=pair.columns[::-1], frequencies=pair.frequencies.T, variance=pair.variance
+            )
+        found.append(float(MarginalLoss([pair], WIDTHS).loss(soft_rows())))
+    assert found[0] == found[1] > 0
 
 
 @pytest.mark.parametrize(("count", "factor"), [(3, 8.0), (4, 1.0), (5, 1.0)])
@@ -107,7 +139,7 @@ def test_softened_is_in_units_of_squared_frequency_whatever_the_noise(count, fac
     """The noise scales away: ten times less noise in everything leaves the softened loss alone."""
     soft = soft_rows()
     values = [
-        float(MarginalLoss(marginals(variance=v)[:count], WIDTHS).excess(soft))
+        MarginalLoss(marginals(variance=v)[:count], WIDTHS).excess(soft.t())[0]
         for v in (1e-3, 1e-4)
     ]
     assert values[0] == pytest.approx(values[1], rel=1e-4)

@@ -10,10 +10,11 @@ from small_site import WIDTHS, make_plan
 from fedsynth_client.records.records import Records
 from fedsynth_client.vault.assignment import Assignment
 from fedsynth_client.vault.discriminate import discriminate
-from fedsynth_common.networks import Discriminator, flatten, one_hot
+from fedsynth_common.networks import Discriminator, flatten
 from fedsynth_common.privacy.randomness import SeededRandomness
 from fedsynth_server.training.log_ratio import LogRatio
 from fedsynth_server.training.null_training import NullTraining
+from fedsynth_server.training.predictor_pass import by_column
 
 ROW = np.array([[2, 1, 3]], dtype=np.uint16)
 
@@ -36,7 +37,7 @@ def test_without_noise_it_makes_the_steps_of_a_site(clipping_norm):
     ).model_copy(update={"noise_multiplier": 1e-13})  # far below what a plan may ask for
     torch.manual_seed(0)
     start = Discriminator(sum(WIDTHS), plan.hidden)
-    null, rows = null_of(start, plan), one_hot(np.repeat(ROW, 50, axis=0), WIDTHS)
+    null, rows = null_of(start, plan), np.repeat(ROW, 50, axis=0)
     weights, moments = flatten(start), np.zeros(2 * flatten(start).size, np.float32)
     for message in range(2):
         order = Assignment(
@@ -58,15 +59,15 @@ def test_without_noise_it_makes_the_steps_of_a_site(clipping_norm):
 def test_sites_average_their_noise_away():
     plan = discriminator_plan(noise_multiplier=50.0, steps_per_message=1, learning_rate=0.1)
     start = Discriminator(sum(WIDTHS), plan.hidden)
-    rows, moved = one_hot(np.repeat(ROW, 50, axis=0), WIDTHS), {}
-    for sites in (1, 8, 80):  # no more than eight are imagined
+    rows, moved = np.repeat(ROW, 50, axis=0), {}
+    for sites in (1, 4, 16):
         draws = [null_of(start, plan, sites, seed) for seed in range(20)]
         for null in draws:
             null.message(rows)
         ends = np.array([flatten(null.network) for null in draws])
         moved[sites] = ends.std(axis=0).mean()
-    assert moved[8] / moved[1] == pytest.approx(8**-0.5, rel=0.15)
-    assert moved[80] / moved[8] == pytest.approx(1.0, rel=0.15)
+    assert moved[4] / moved[1] == pytest.approx(0.5, rel=0.15)
+    assert moved[16] / moved[4] == pytest.approx(0.5, rel=0.15)
 
 
 def agreeing(share, n=4_000):
@@ -75,7 +76,7 @@ def agreeing(share, n=4_000):
     first = rng.integers(0, 2, n)
     other = np.where(rng.random(n) < share, first, 1 - first)
     codes = np.stack([first, other, rng.integers(0, 4, n)], axis=1)
-    return one_hot(codes.astype(np.uint16), WIDTHS)
+    return codes.astype(np.uint16)
 
 
 def signal_of(of, seed=0, messages=6):
@@ -84,7 +85,8 @@ def signal_of(of, seed=0, messages=6):
         noise_multiplier=2.0, steps_per_message=12, expected_batch=100, hidden=(8,)
     )
     made = agreeing(0.5)
-    log_ratio = LogRatio(WIDTHS, plan.hidden, made, torch.Generator().manual_seed(seed))
+    source = torch.Generator().manual_seed(seed)
+    log_ratio = LogRatio(WIDTHS, plan.hidden, by_column(made), source)
     assert log_ratio.signal_share.tolist() == [0.0] * 3
     sites = null_of(
         log_ratio.record_predictor, plan, 5, seed + 100
@@ -94,7 +96,7 @@ def signal_of(of, seed=0, messages=6):
         sites.message(of)
         null.message(made)
     log_ratio.record_predictor = sites.network
-    log_ratio.estimate_signal(null.network, made)
+    log_ratio.estimate_signal(null.network, by_column(made))
     return log_ratio.signal_share.numpy()
 
 

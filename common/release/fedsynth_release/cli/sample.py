@@ -1,6 +1,7 @@
 """`fedsynth sample` draws records from a finished generator and writes them to CSV or Parquet."""
 
 from collections.abc import Iterable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -26,7 +27,11 @@ EPILOG = (
     "fedsynth sample out/generator --rows 10000 --out old.csv "
     "--where 'age>=65' --where 'region in north,south'\n\n"
     "fedsynth sample out/generator --rows 10000 --out balanced.csv --rebalance sex=F:0.5,M:0.5\n\n"
-    "fedsynth sample out/generator --given partly.csv --out complete.csv"
+    "fedsynth sample out/generator --given partly.csv --out complete.csv\n\n"
+    "Of persons with events:\n\n"
+    "fedsynth sample out/generator --rows 1000 --persons persons.csv --out events.csv "
+    "--where 'any(ward)=surgery'\n\n"
+    "fedsynth sample out/generator --given events.csv --next 2 --out later.csv"
 )
 
 
@@ -40,14 +45,29 @@ def sample(
         typer.Option(
             help="Draw only records that meet this condition. Write the COLUMN, then =, !=, <, <=, "
             ">, >=, 'in' or 'not in' and a value, or write 'is missing'. Repeat the option for "
-            "several conditions; every record then meets all of them."
+            "several conditions; every record then meets all of them. Of persons with events, "
+            "any(COLUMN) in the place of a column of events asks for persons with such an event."
         ),
     ] = None,
     given: Annotated[
         Path | None,
         typer.Option(
             help="Complete the rows of this table instead of drawing --rows new records. Its cells "
-            "stay as they are; its empty cells and absent columns are drawn to go with them."
+            "stay as they are; its empty cells and absent columns are drawn to go with them. Of "
+            "persons with events, continue the histories of this table; --out holds their next events."
+        ),
+    ] = None,
+    following: Annotated[
+        int | None,
+        typer.Option(
+            "--next", min=1, help="With --given, how many next events each person gets; default: 1."
+        ),
+    ] = None,
+    persons: Annotated[
+        Path | None,
+        typer.Option(
+            help="Of persons with events, write the persons to this file, one row each. The file "
+            "--out then holds the events; the person key links the two."
         ),
     ] = None,
     rebalance: Annotated[
@@ -88,7 +108,12 @@ def sample(
     The records are written piece by piece, so any number of them fits into memory.
     """
     from fedsynth_release.generator import Generator  # here so that --help does not load torch
-    from fedsynth_release.statement.croissant import CROISSANT, NO_LICENCE, write_croissant
+    from fedsynth_release.statement.croissant import (
+        CROISSANT,
+        NO_LICENCE,
+        record_sets,
+        write_croissant,
+    )
     from fedsynth_release.table_writer import TableWriter, inert
 
     if (rows is None) == (given is None):
@@ -98,8 +123,12 @@ def sample(
         raise InputError(
             f"{option}: cannot be used with --given; put the values into the given table instead"
         )
-    if out.exists() and not force:
-        raise InputError(f"{out}: exists; choose another name or pass --force")
+    if following is not None and given is None:
+        raise InputError("--next: continues the histories of --given; pass that too")
+    _check_persons(persons, out, given)
+    for file in (out, persons):
+        if file is not None and file.exists() and not force:
+            raise InputError(f"{file}: exists; choose another name or pass --force")
     if licence and not croissant:
         raise InputError("--licence: is written into croissant.json only; pass --croissant too")
     if croissant and (out.parent / CROISSANT).exists() and not force:
@@ -110,31 +139,65 @@ def sample(
             "formulas from a Parquet file"
         )
     # made first, so that a wrong file name is refused before the generator is read
-    target = TableWriter(out, escape_formulas=escape_formulas)
+    targets = [
+        TableWriter(file, escape_formulas=escape_formulas) for file in (out, persons) if file
+    ]
     source = Generator.load(generator)
+    if persons is not None and source.schema.histories is None:
+        raise InputError("--persons: this generator draws records without events; leave it out")
     console = Console(stderr=True)
     frames = (
         _drawn(source, rows, tuple(where or ()), rebalance, seed, console)
         if given is None
-        else _completed(source, given, seed)
+        else _completed(source, given, following, seed)
     )
-    columns: list[str] = []
-    with target as writer:
+    columns: list[list[str]] = []
+    with ExitStack() as stack:
+        writers = [stack.enter_context(target) for target in targets]
         for frame in frames:
-            writer.write(frame)
-            columns = [str(name) for name in frame.columns]
+            parts = _parts(frame, source, len(writers))
+            for writer, part in zip(writers, parts, strict=True):
+                writer.write(part)
+            columns = [[str(name) for name in part.columns] for part in parts]
     if escape_formulas:
-        columns = [str(inert(name)) for name in columns]
+        columns = [[str(inert(name)) for name in names] for names in columns]
     if croissant:
-        write_croissant(out, source.schema, source.statement, columns, licence or NO_LICENCE, force)
+        beside = None if persons is None else (persons, columns[1])
+        described = record_sets(out, columns[0], source.schema, beside)
+        write_croissant(described, source.schema, source.statement, licence or NO_LICENCE, force)
     for caveat in source.statement.caveats:
         console.print("[bold]note:[/bold]", caveat, soft_wrap=True, highlight=False)
 
 
-def _completed(source: "Generator", given: Path, seed: int | None) -> "Iterable[pd.DataFrame]":
+def _check_persons(persons: Path | None, out: Path, given: Path | None) -> None:
+    if persons is None:
+        return
+    if given is not None:
+        raise InputError("--persons: the persons of --given are there already; leave it out")
+    if persons.resolve() == out.resolve() or persons.parent.resolve() != out.parent.resolve():
+        fault = "expected another file than --out, in the same folder"
+        raise InputError(f"--persons {persons}: {fault}")
+
+
+def _parts(frame: "pd.DataFrame", source: "Generator", tables: int) -> "list[pd.DataFrame]":
+    """The events and, if two tables are wanted, their persons."""
+    from fedsynth_release.histories.history_tables import separated
+
+    if tables == 1:
+        return [frame]
+    persons, events = separated(frame, source.schema)
+    return [events, persons]
+
+
+def _completed(
+    source: "Generator", given: Path, following: int | None, seed: int | None
+) -> "Iterable[pd.DataFrame]":
     from fedsynth_common.tables import read_table
 
-    return [source.complete(read_table(given), seed)]
+    table = read_table(given)
+    if source.schema.histories is not None or following is not None:
+        return [source.continued(table, following or 1, seed)]
+    return [source.complete(table, seed)]
 
 
 def _drawn(

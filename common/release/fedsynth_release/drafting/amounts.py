@@ -1,4 +1,4 @@
-"""Drafts an integer or numeric column for numbers that were read: bounds, decimals, scale and atoms.
+"""Drafts an integer or numeric column for numbers that were read: bounds, decimals, grid, scale, atoms.
 
 Bounds are rounded outwards. Limits such as `<5` and `90+`, and values that many records share, become
 atoms of the column. The decimals are those that 95 % of the cells need, so one cell with more does not
@@ -12,8 +12,9 @@ import numpy as np
 
 from fedsynth_common.array_types import BoolArray, Float64Array, Int64Array
 from fedsynth_common.schema.columns import MAX_ATOMS, IntegerColumn, NumericColumn, Scale
-from fedsynth_common.schema.domain import leaf_ticks
+from fedsynth_common.schema.domain import grid_ticks
 from fedsynth_common.schema.number_format import NumberFormat, limit_tick
+from fedsynth_release.drafting.grids import grid, on_grid
 from fedsynth_release.drafting.notes import Note
 from fedsynth_release.drafting.numbers import MAX_NUMBER, NEARLY_ALL, Numbers
 from fedsynth_release.drafting.tally import Values
@@ -39,32 +40,46 @@ def amount(
         if max(abs(low), abs(high)) < MAX_NUMBER:
             first, last = min(first, math.floor(low)), max(last, math.ceil(high))
     low_tick, high_tick = _outward(first, last)
+    step, remainder = grid(ticks, counts) or (1, 0)
+    low_tick, high_tick = on_grid(low_tick, high_tick, step, remainder)
     limits = _limits(values, numbers, decimals)
     form = _with_limits(numbers.form, [text for text, _ in limits])
     scale = _scale(ticks, counts, low_tick, high_tick)
     atoms = {tick for _, tick in limits}
-    edges = leaf_ticks(low_tick, high_tick, scale)
-    atoms |= set(_atoms(ticks, counts, edges)[: MAX_ATOMS - len(atoms)])
-    notes = list(numbers.notes)
-    finer = round(float(values.counts[read][_finer(numbers.values[read], decimals)].sum()))
-    if finer and finer < 0.05 * values.present:
-        notes.append(
-            Note(values.name, f"{finer} cells have more decimals than {decimals}; they are rounded")
-        )
-    if limits:
-        count = round(float(values.counts[numbers.limit].sum()))
-        text = f"{count} cells state a limit such as '<5' and are kept as values of their own"
+    edges = grid_ticks(low_tick, high_tick, scale, step)
+    atoms |= set(_atoms(ticks, counts, edges, step)[: MAX_ATOMS - len(atoms)])
+    notes = [*numbers.notes, *_notes(values, numbers, decimals)]
+    if step > 1:
+        off = round(float(counts[ticks % step != remainder].sum()))
+        rounded = f"; {off} cells do not and are rounded" if off else ""
+        text = f"values lie {step / unit:g} apart{rounded}"
         notes.append(Note(values.name, text))
     fields = {
         "name": values.name, "minimum": low_tick / unit, "maximum": high_tick / unit,
         "atoms": tuple(atom / unit for atom in sorted(atoms)), "scale": scale,
         "nullable": bool(values.missing or marks or numbers.odd.any()),
-        "missing_marks": marks, "format": form,
+        "missing_marks": marks, "format": form, "step": step / unit if step > 1 else None,
     }  # fmt: skip
     if decimals:
         return NumericColumn.model_validate(fields | {"decimals": decimals}, strict=False), notes
     fields |= {"minimum": low_tick, "maximum": high_tick, "atoms": tuple(sorted(atoms))}
+    fields |= {"step": step if step > 1 else None}
     return IntegerColumn.model_validate(fields, strict=False), notes
+
+
+def _notes(values: Values, numbers: Numbers, decimals: int) -> list[Note]:
+    """What to tell about cells that are rounded, and about stated limits."""
+    notes = []
+    finer = _finer(numbers.values[numbers.read], decimals)
+    count = round(float(values.counts[numbers.read][finer].sum()))
+    if count and count < 0.05 * values.present:
+        text = f"{count} cells have more decimals than {decimals}; they are rounded"
+        notes.append(Note(values.name, text))
+    if numbers.limit.any():
+        count = round(float(values.counts[numbers.limit].sum()))
+        text = f"{count} cells state a limit such as '<5' and are kept as values of their own"
+        notes.append(Note(values.name, text))
+    return notes
 
 
 def _finer(numbers: Float64Array, decimals: int) -> BoolArray:
@@ -130,12 +145,12 @@ def _scale(ticks: Int64Array, counts: Float64Array, low: int, high: int) -> Scal
     return "log" if high - low >= 256 and crowded else "linear"
 
 
-def _atoms(ticks: Int64Array, counts: Float64Array, edges: Int64Array) -> list[int]:
+def _atoms(ticks: Int64Array, counts: Float64Array, edges: Int64Array, step: int) -> list[int]:
     """The most frequent of the values with a share of their own that no leaf holds alone."""
     distinct, index = np.unique(ticks, return_inverse=True)
     sums = np.bincount(index, weights=counts)
     leaf = np.searchsorted(edges, distinct, side="right") - 1
     least = max(ATOM_SHARE * sums.sum(), ATOM_COUNT)
-    heavy = np.flatnonzero((sums >= least) & (np.diff(edges)[leaf] > 1))
+    heavy = np.flatnonzero((sums >= least) & (np.diff(edges)[leaf] > step))
     kept = heavy[np.argsort(-sums[heavy], kind="stable")[:MAX_ATOMS]]
     return [int(tick) for tick in np.sort(distinct[kept])]

@@ -12,9 +12,9 @@ import numpy as np
 
 from fedsynth_common.array_types import BoolArray
 from fedsynth_common.identifiers.headings import word_set
+from fedsynth_common.schema.column_base import PROGRAM_MARKS
 from fedsynth_release.drafting.tally import Values
 
-_PROGRAMS = word_set("""na n/a #n/a <na> nan -nan null #null! nil ? . - -- --- \n nat n.a. #na""")
 _WORDS = word_set(
     """none unknown unk missing unspecified undefined blank empty n.d. nd n/d n.b. k.a. keine
     unbekannt inconnu desconocido sconosciuto #value! #ref! #div/0! #name?"""
@@ -25,7 +25,7 @@ MANY_CODES = 10
 
 def marks_among_values(values: Values) -> BoolArray:
     """Which texts are marks in a column whose other cells are numbers or dates."""
-    return np.array([text.lower() in _PROGRAMS | _WORDS for text in values.texts], dtype=bool)
+    return np.array([text.lower() in PROGRAM_MARKS | _WORDS for text in values.texts], dtype=bool)
 
 
 def marks_among_categories(values: Values) -> BoolArray:
@@ -34,7 +34,7 @@ def marks_among_categories(values: Values) -> BoolArray:
     letters = codes > MANY_CODES and codes > 0.8 * len(values.texts)
     return np.array(
         [
-            text.lower() in _PROGRAMS and not (letters and _CODE.fullmatch(text))
+            text.lower() in PROGRAM_MARKS and not (letters and _CODE.fullmatch(text))
             for text in values.texts
         ],
         dtype=bool,

@@ -30,7 +30,7 @@ ONE_FORM = 0.95  # of the texts have one of the two most frequent forms
 FORM_DIGITS = 4
 LONG_CODE = 40  # characters
 _PERIOD = re.compile(r"(FY ?)?(19|20)\d\d([-/ ]?(Q|W|H|S|M|KW|wk)?\d{1,4})?", re.IGNORECASE)
-ID_NAME = re.compile(r"id|.*[_ .]id|id[_ .].*|.*_nbr|.*[a-z]I[dD]|key|.*_key", re.IGNORECASE)
+ID_NAME = re.compile(r"id|.*[_ .]id|id[_ .].*|.*_nbr|(?-i:.*[a-z]I[dD])|key|.*_key", re.IGNORECASE)
 _PERSONS = word_set(
     """patient subject person member customer client employee student user participant
     respondent beneficiary bene holder borrower applicant consumer donor taxpayer passenger

@@ -12,9 +12,10 @@ and held-out rows, because with more rows the nearest one is nearer by chance.
 import numpy as np
 
 from fedsynth_common.array_types import Float64Array
+from fedsynth_release.evaluation.attack_results import CopyRow
 from fedsynth_release.evaluation.attacks.attack_setup import AttackSetup
 from fedsynth_release.evaluation.gower import Gower
-from fedsynth_release.evaluation.results import CopyRow, TableRole
+from fedsynth_release.evaluation.result_parts import TableRole
 
 NEAR_QUANTILE = 0.05
 

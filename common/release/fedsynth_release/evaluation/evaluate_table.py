@@ -11,71 +11,27 @@ The result is deterministic given the tables, the seed and the versions of the l
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
 from fedsynth_common.errors import InputError
 from fedsynth_common.schema import Schema
-from fedsynth_release.evaluation.attacks import AttackSetup, run_attacks
-from fedsynth_release.evaluation.copies import copy_row
+from fedsynth_release.evaluation.attack_results import Attack, CopyRow
+from fedsynth_release.evaluation.attack_tables import attack_notes, attack_tables
+from fedsynth_release.evaluation.effort import FULL, MIN_ROWS, QUICK, Effort
+from fedsynth_release.evaluation.histories.evaluate_histories import (
+    attack_persons,
+    measure_histories,
+)
 from fedsynth_release.evaluation.prediction import table_utility
-from fedsynth_release.evaluation.references import (
-    independent_columns,
-    k_anonymised,
-    leaky_table,
-    pseudonymised,
-)
-from fedsynth_release.evaluation.results import (
-    Attack,
-    CopyRow,
-    Evaluation,
-    Fidelity,
-    Settings,
-    Sizes,
-    TableRole,
-    Utility,
-)
+from fedsynth_release.evaluation.references import independent_columns
+from fedsynth_release.evaluation.result_parts import TableRole
+from fedsynth_release.evaluation.results import Evaluation, Fidelity, Settings, Sizes, Utility
 from fedsynth_release.evaluation.table_fidelity import table_fidelity
-from fedsynth_release.evaluation.utility import Learner
 
 Say = Callable[[str], None]
 Frames = dict[TableRole, pd.DataFrame]
-
-MIN_ROWS = 20
-
-
-@dataclass(frozen=True, kw_only=True)
-class Effort:
-    """How much is computed. With less effort a figure has the same meaning but a wider interval.
-
-    Attributes:
-        rows: the most rows of a table that fidelity and classifiers use; None means all.
-        targets: number of yes/no questions for each learner.
-        regressions: number of columns of numbers that each learner predicts.
-        learners: the learners of the utility section.
-        attempts: the most targets or predicates of an attack.
-        detection_rows: the most rows of each table that the detector uses.
-    """
-
-    rows: int | None = None
-    targets: int = 10
-    regressions: int = 3
-    learners: tuple[Learner, ...] = ("boosting", "logistic")
-    attempts: int = 5000
-    detection_rows: int = 10_000
-
-
-FULL = Effort()
-QUICK = Effort(
-    rows=5000,
-    targets=5,
-    regressions=1,
-    learners=("logistic",),
-    attempts=400,
-    detection_rows=1000,
-)
 
 
 def evaluate_table(
@@ -124,12 +80,16 @@ def evaluate_table(
         delta=delta,
     )
     rng = np.random.default_rng(seed)
-    fidelity, utility = _fidelity_and_utility(train, holdout, synthetic, schema, effort, rng, say)
+    frames, over_time = (train, holdout, synthetic), None
+    if schema.histories is None:
+        fidelity, utility = _fidelity_and_utility(*frames, schema, effort, rng, say)
+    else:
+        fidelity, utility, over_time = measure_histories(frames, schema, effort, rng, say)
     attack_results: tuple[Attack, ...] = ()
     copies: tuple[CopyRow, ...] = ()
     if attacks:
-        frames = {"synthetic": synthetic, **_references(train, schema, settings, rng, say)}
-        attack_results, copies = _attacks(train, holdout, schema, settings, frames, say)
+        attack = attack_tables if schema.histories is None else attack_persons
+        attack_results, copies = attack(frames, schema, settings, rng, say)
     return Evaluation(
         table=schema.name,
         target=schema.target,
@@ -138,9 +98,10 @@ def evaluate_table(
         seconds=round(time.monotonic() - start, 1),
         fidelity=fidelity,
         utility=utility,
+        histories=over_time,
         attacks=attack_results,
         copies=copies,
-        notes=_notes(attack_results, train, holdout),
+        notes=attack_notes(attack_results, len(train), len(holdout), schema.histories is not None),
     )
 
 
@@ -184,49 +145,6 @@ def _fidelity_and_utility(
     return fidelity, utility
 
 
-def _references(
-    train: pd.DataFrame,
-    schema: Schema,
-    settings: Settings,
-    rng: np.random.Generator,
-    say: Say,
-) -> Frames:
-    """The tables of known risk on which every attack is run too."""
-    say("making the reference tables")
-    return {
-        "pseudonymised": pseudonymised(train, schema),
-        "k-anonymised": k_anonymised(
-            train, schema, rng, quasi_identifiers=settings.quasi_identifiers or None
-        ),
-        "independent": independent_columns(train, len(train), rng),
-        "leaky": leaky_table(train, len(train), rng),
-    }
-
-
-def _attacks(
-    train: pd.DataFrame,
-    holdout: pd.DataFrame,
-    schema: Schema,
-    settings: Settings,
-    frames: Frames,
-    say: Say,
-) -> tuple[tuple[Attack, ...], tuple[CopyRow, ...]]:
-    """Run all attacks and the copy check on all tables."""
-    setup = AttackSetup.of(
-        train,
-        holdout,
-        schema,
-        attempts=settings.max_attacks,
-        seed=settings.seed,
-        epsilon=settings.epsilon,
-        delta=settings.delta,
-    )
-    cells = {role: setup.features.cells(frame) for role, frame in frames.items()}
-    attacks = run_attacks(cells, setup, say)
-    say("copy check")
-    return attacks, tuple(copy_row(role, table, setup) for role, table in cells.items())
-
-
 def _at_most(frame: pd.DataFrame, rows: int | None, rng: np.random.Generator) -> pd.DataFrame:
     if rows is None or len(frame) <= rows:
         return frame
@@ -255,21 +173,3 @@ def _check(
             raise InputError(
                 f"quasi-identifier {name!r}: not a modelled column of the schema; name one of those"
             )
-
-
-def _notes(
-    attacks: tuple[Attack, ...], train: pd.DataFrame, holdout: pd.DataFrame
-) -> tuple[str, ...]:
-    """Sentences that say what limits the figures."""
-    notes = [
-        f"{attack.title}: the attack did not notice the positive control (a leaky generator), so it "
-        "is too weak on this table to say anything"
-        for attack in attacks
-        if (control := attack.on("leaky")) is not None and not control.flagged
-    ]
-    if attacks and len(holdout) < 0.8 * len(train):
-        notes.append(
-            f"there are {len(holdout)} held-out rows but {len(train)} training rows; the intervals of "
-            "the attacks would be narrowest if both numbers were equal"
-        )
-    return tuple(notes)

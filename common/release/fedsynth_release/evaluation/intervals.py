@@ -16,7 +16,7 @@ import math
 
 from scipy.stats import beta
 
-from fedsynth_release.evaluation.results import Estimate
+from fedsynth_release.evaluation.result_parts import Estimate
 
 Z = 1.959963984540054
 """The quantile of the normal distribution for a two-sided 95 % interval."""

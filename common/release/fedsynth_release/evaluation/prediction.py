@@ -23,7 +23,8 @@ import pandas as pd
 
 from fedsynth_common.schema import Schema
 from fedsynth_release.evaluation.discretise import cell_column, named_levels, numbers
-from fedsynth_release.evaluation.results import MeanUtility, TableRole, TargetUtility, Utility
+from fedsynth_release.evaluation.result_parts import TableRole
+from fedsynth_release.evaluation.results import MeanUtility, TargetUtility, Utility
 from fedsynth_release.evaluation.targets import Target, default_targets
 from fedsynth_release.evaluation.utility import Learner, TrainTestPair
 
@@ -59,7 +60,7 @@ def table_utility(
         for name in numeric:
             say(f"utility: {learner}, {name}")
             results += _regression(name, pairs, learner)
-    return Utility(means=_means(results), targets=tuple(results))
+    return Utility(means=means_of(results), targets=tuple(results))
 
 
 def regression_targets(schema: Schema, train: pd.DataFrame, count: int) -> list[str]:
@@ -78,7 +79,11 @@ def regression_targets(schema: Schema, train: pd.DataFrame, count: int) -> list[
 def _classification(
     question: Target, pairs: list[TrainTestPair], learner: Learner
 ) -> TargetUtility:
-    scores = [pair.ask(question) for pair in pairs]
+    return question_result(question, learner, [pair.ask(question) for pair in pairs])
+
+
+def question_result(question: Target, learner: Learner, scores: Sequence[float]) -> TargetUtility:
+    """The AUCs of one question after training on real, synthetic and independent rows."""
     return TargetUtility(
         column=question.column.name,
         question=describe(question),
@@ -120,7 +125,8 @@ def _public(learner: Learner) -> Literal["boosting", "linear"]:
     return "boosting" if learner == "boosting" else "linear"
 
 
-def _means(results: list[TargetUtility]) -> tuple[MeanUtility, ...]:
+def means_of(results: list[TargetUtility]) -> tuple[MeanUtility, ...]:
+    """The mean of each metric and learner over its questions."""
     means = []
     for metric in _MEAN_METRICS:
         for learner in _PUBLIC_LEARNERS:

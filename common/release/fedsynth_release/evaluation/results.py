@@ -14,28 +14,13 @@ Column names and category labels come from the public schema, and no cell of a r
 """
 
 from pathlib import Path
-from typing import Annotated, Literal, Self
-
-from pydantic import BaseModel, ConfigDict, Field
+from typing import Literal, Self
 
 from fedsynth_common.limits import MAX_STATEMENT_BYTES
 from fedsynth_common.validated import read_model, validated
-
-Finite = Annotated[float, Field(allow_inf_nan=False)]
-Matrix = tuple[tuple[Finite, ...], ...]
-
-TableRole = Literal[
-    "synthetic", "hold-out", "independent", "pseudonymised", "k-anonymised", "leaky"
-]
-"""The table that a figure is about.
-
-- synthetic: the table that is evaluated;
-- hold-out: real rows that nothing was trained on (the ceiling);
-- independent: columns drawn independently of each other from the real training rows (the floor);
-- pseudonymised: the real training rows without their id columns;
-- k-anonymised: the real training rows after Mondrian with k = 5;
-- leaky: a table that leaks on purpose (the positive control of every attack).
-"""
+from fedsynth_release.evaluation.attack_results import Attack, CopyRow
+from fedsynth_release.evaluation.history_results import HistoryFidelity
+from fedsynth_release.evaluation.result_parts import Finite, Matrix, Part, TableRole
 
 Kind = Literal["numeric", "integer", "date", "datetime", "duration", "categorical", "boolean"]
 
@@ -45,19 +30,7 @@ NOTICE = (
 )
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
-
-
-class Estimate(_Part):
-    """A figure with its 95 % confidence interval [low, high]."""
-
-    value: Finite
-    low: Finite
-    high: Finite
-
-
-class Sizes(_Part):
+class Sizes(Part):
     """The numbers of rows of the tables, and the number of modelled columns."""
 
     train: int
@@ -66,7 +39,7 @@ class Sizes(_Part):
     columns: int
 
 
-class Settings(_Part):
+class Settings(Part):
     """The settings on which the figures depend.
 
     Attributes:
@@ -89,7 +62,7 @@ class Settings(_Part):
     delta: Finite | None = None
 
 
-class TableFigures(_Part):
+class TableFigures(Part):
     """The fidelity of one table to the real training rows.
 
     Attributes:
@@ -111,7 +84,7 @@ class TableFigures(_Part):
     detection_auc: Finite | None
 
 
-class Histogram(_Part):
+class Histogram(Part):
     """The shares of one column in both tables, for a drawing.
 
     Attributes:
@@ -129,7 +102,7 @@ class Histogram(_Part):
     synthetic: tuple[Finite, ...]
 
 
-class ColumnFidelity(_Part):
+class ColumnFidelity(Part):
     """The fidelity of one column of the synthetic table, with its ceiling (the hold-out).
 
     `shape` is 1 - KS distance for numbers and 1 - TV distance for others; `metric` says which.
@@ -147,7 +120,7 @@ class ColumnFidelity(_Part):
     histogram: Histogram
 
 
-class PairFidelity(_Part):
+class PairFidelity(Part):
     """The fidelity of all pairs of columns, as square, symmetric tables over the columns `names`.
 
     Attributes:
@@ -165,7 +138,7 @@ class PairFidelity(_Part):
     association_synthetic: Matrix
 
 
-class Fidelity(_Part):
+class Fidelity(Part):
     """How far the marginals of the synthetic table are from the real ones.
 
     `figures` are about the synthetic table, the hold-out (ceiling) and the independent columns
@@ -177,7 +150,7 @@ class Fidelity(_Part):
     pairs: PairFidelity
 
 
-class TargetUtility(_Part):
+class TargetUtility(Part):
     """One question to one learner, which is trained on three tables and tested on the hold-out.
 
     Attributes:
@@ -202,7 +175,7 @@ class TargetUtility(_Part):
     independent: Finite
 
 
-class MeanUtility(_Part):
+class MeanUtility(Part):
     """The mean of one metric over all targets of one learner."""
 
     learner: Literal["boosting", "linear"]
@@ -213,110 +186,19 @@ class MeanUtility(_Part):
     independent: Finite
 
 
-class Utility(_Part):
+class Utility(Part):
     """The results of models that are trained on synthetic and tested on real rows."""
 
     means: tuple[MeanUtility, ...]
     targets: tuple[TargetUtility, ...]
 
 
-class AttackedTable(_Part):
-    """The result of one attack on one published table.
+class Evaluation(Part):
+    """Everything that was measured about one synthetic table.
 
-    Attributes:
-        role: the table that was attacked.
-        success: success rate on training records (for membership: true positive rate).
-        control: success rate on held-out records (for membership: false positive rate).
-        advantage: scale * (success - control), in [-1, 1], with its interval.
-        scale: the ratio of training to held-out rows for singling out, if there are fewer held-out
-            rows (see `attacks.singling_out`); otherwise 1.
-        baseline: success rate of guessing without the table, if guessing is possible.
-        attacks, controls: the numbers of attempts behind the two rates. If they are 0, the table
-            offers nothing to attack and the rates are 0.
-        auc: area under the ROC curve of the membership score.
-        tpr_at_fpr_01: true positive rate at a false positive rate of 1 %.
-        epsilon_lower: the lower bound of ε that the attack proves with 95 % confidence; 0 if it
-            proves nothing.
-        within_claim: whether success <= e^ε control + δ agrees with the data for the claimed (ε,
-            δ); None without a claim, or if the attack is not about membership.
-        flagged: whether the whole interval of the advantage is above 0.
+    `attacks` is () if none were run, and `histories` is None unless persons have histories. Then a
+    row of `fidelity` is about a person or an event, and `utility` is about the next event.
     """
-
-    role: TableRole
-    success: Estimate
-    control: Estimate
-    advantage: Estimate
-    scale: Finite = 1.0
-    baseline: Finite | None = None
-    attacks: int
-    controls: int
-    auc: Estimate | None = None
-    tpr_at_fpr_01: Estimate | None = None
-    epsilon_lower: Finite | None = None
-    within_claim: bool | None = None
-    flagged: bool
-
-
-class RiskReduction(_Part):
-    """How much smaller an attacker's advantage is on the synthetic than on a reference table.
-
-    `reduction` is 1 - max(0, advantage on synthetic) / advantage on the reference. It is None if
-    the interval of the advantage on the reference contains 0, because then there is nothing to
-    reduce.
-    """
-
-    against: TableRole
-    reduction: Estimate | None
-
-
-class Attack(_Part):
-    """One attack on all tables.
-
-    Attributes:
-        name: a short name that never changes (`membership`, `linkability`, ...).
-        title: the title for people.
-        definition: what the attacker knows and does, and what counts as success.
-        source: the literature.
-        tables: the results on the synthetic table and then on the references.
-        reductions: the reductions compared with the pseudonymised and the k-anonymised table.
-    """
-
-    name: str
-    title: str
-    definition: str
-    source: str
-    tables: tuple[AttackedTable, ...]
-    reductions: tuple[RiskReduction, ...] = ()
-
-    def on(self, role: TableRole) -> AttackedTable | None:
-        """The result on one table; None if the table was not attacked."""
-        return next((table for table in self.tables if table.role == role), None)
-
-
-class CopyRow(_Part):
-    """Copies of real rows in one table. This finds accidents and does **not** measure privacy.
-
-    Attributes:
-        role: which table the shares are about.
-        exact_train, exact_holdout: the share of the table's rows that equal a training row, and a
-            held-out row. Equally many rows of both are compared.
-        near_train, near_holdout: the share of the table's rows that are very near such a row:
-            nearer than the 5 % quantile of the distance from a training row to the nearest other
-            one.
-        closer_to_train: the share of rows nearer to training than to held-out rows; 0.5 is
-            expected.
-    """
-
-    role: TableRole
-    exact_train: Finite
-    exact_holdout: Finite
-    near_train: Finite
-    near_holdout: Finite
-    closer_to_train: Finite
-
-
-class Evaluation(_Part):
-    """Everything that was measured about one synthetic table; `attacks` is () if none were run."""
 
     format_version: Literal[1] = 1
     notice: str = NOTICE
@@ -327,6 +209,7 @@ class Evaluation(_Part):
     seconds: Finite
     fidelity: Fidelity
     utility: Utility
+    histories: HistoryFidelity | None = None
     attacks: tuple[Attack, ...] = ()
     copies: tuple[CopyRow, ...] = ()
     notes: tuple[str, ...] = ()

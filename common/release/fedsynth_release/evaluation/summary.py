@@ -4,15 +4,22 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from fedsynth_release.evaluation.results import (
-    Attack,
-    CopyRow,
-    Estimate,
-    Evaluation,
-    Fidelity,
-    Utility,
-)
+from fedsynth_release.evaluation.attack_results import Attack, CopyRow
+from fedsynth_release.evaluation.history_results import HistoryFidelity
+from fedsynth_release.evaluation.result_parts import Estimate
+from fedsynth_release.evaluation.results import Evaluation, Fidelity, Utility
 
+_HISTORIES = (
+    ("static columns, pairs", "static"),
+    ("a static column and one of an event", "static_event"),
+    ("columns of one event, pairs", "within_event"),
+    ("one event and the next, different columns", "lag_1"),
+    ("one event and the next, same column", "lag_1_itself"),
+    ("events two and three apart, same column", "lag_2_3_itself"),
+    ("number of events", "lengths"),
+    ("time between events", "gaps"),
+    ("share of variance within persons, difference", "within_person"),
+)
 _FIDELITY = (
     ("1-way TVD", "tvd_1", "0"),
     ("2-way TVD", "tvd_2", "0"),
@@ -27,7 +34,9 @@ def show(evaluation: Evaluation, console: Console) -> None:
     """Print an evaluation."""
     console.print(escape(evaluation.notice), style="bold", soft_wrap=True)
     console.print(_fidelity(evaluation.fidelity))
-    console.print(_utility(evaluation.utility))
+    if evaluation.histories is not None:
+        console.print(_histories(evaluation.histories))
+    console.print(_utility(evaluation.utility, evaluation.histories is not None))
     if evaluation.attacks:
         console.print(_attacks(evaluation.attacks))
         console.print(_copies(evaluation.copies))
@@ -37,7 +46,7 @@ def show(evaluation: Evaluation, console: Console) -> None:
 
 def _table(title: str, *headings: str) -> Table:
     table = Table(title=title)
-    table.add_column(headings[0])
+    table.add_column(headings[0], overflow="fold", min_width=13)
     for heading in headings[1:]:
         table.add_column(heading, justify="right")
     return table
@@ -52,7 +61,20 @@ def _fidelity(fidelity: Fidelity) -> Table:
     return table
 
 
-def _utility(utility: Utility) -> Table:
+def _histories(histories: HistoryFidelity) -> Table:
+    """Distances of histories; the ceiling is other real persons."""
+    heads = ("total variation distance of", "synthetic", "other persons (ceiling)")
+    floors = ("events dealt at random (floor)", "independent")
+    made, real = histories.persons_synthetic, histories.persons_train
+    title = f"histories: {made:,} synthetic and {real:,} real persons"
+    table = _table(title, *heads, *floors)
+    for label, field in _HISTORIES:
+        values = [getattr(figures, field) for figures in histories.figures]
+        table.add_row(label, *("-" if v is None else f"{v:.3f}" for v in values))
+    return table
+
+
+def _utility(utility: Utility, histories: bool) -> Table:
     heads = (
         "mean over targets",
         "synthetic",
@@ -60,7 +82,8 @@ def _utility(utility: Utility) -> Table:
         "independent (floor)",
         "targets",
     )
-    table = _table("utility: models trained on each table, tested on held-out rows", *heads)
+    what = "predict the next event of held-out persons" if histories else "tested on held-out rows"
+    table = _table(f"utility: models trained on each table, {what}", *heads)
     for mean in utility.means:
         values = (mean.synthetic, mean.real, mean.independent)
         label = f"{mean.metric}, {mean.learner}"
@@ -69,27 +92,38 @@ def _utility(utility: Utility) -> Table:
 
 
 def _attacks(attacks: tuple[Attack, ...]) -> Table:
-    roles = [table.role for table in attacks[0].tables]
-    title = "attacks: advantage over people not in the table (0 is best), with 95 % intervals"
-    table = _table(title, "attack", *roles, "smaller than pseudonymised by", "than k-anonymised by")
+    """One line for each attack and table: columns of numbers would not fit a narrow terminal."""
+    table = _table(
+        "attacks: advantage over people not in the table (0 is best)",
+        "attack",
+        "table",
+        "advantage",
+        "95 % interval",
+        "synthetic is lower by",
+    )
+    table.columns[1].justify = "left"
+    table.columns[3].no_wrap = True
     for attack in attacks:
-        cells = [_estimate(result.advantage) for result in attack.tables]
-        reduced = [
-            "-" if r.reduction is None else f"{100 * r.reduction.value:.0f} %"
-            for r in attack.reductions
-        ]
-        table.add_row(attack.title, *cells, *reduced)
+        reductions = {r.against: r.reduction for r in attack.reductions}
+        title = attack.title
+        for result in attack.tables:
+            lower = reductions.get(result.role)
+            share = "" if lower is None else f"{100 * lower.value:.0f} %"
+            value, interval = _estimate(result.advantage)
+            table.add_row(title, result.role, value, interval, share)
+            title = ""
+        table.add_section()
     return table
 
 
 def _copies(copies: tuple[CopyRow, ...]) -> Table:
     heads = (
         "table",
-        "equal to a training row",
-        "equal to a held-out row",
+        "same as a training row",
+        "same as a held-out row",
         "near a training row",
         "near a held-out row",
-        "nearer to a training row",
+        "nearer to training",
     )
     table = _table("copies of real rows (this does not measure privacy)", *heads)
     for row in copies:
@@ -99,5 +133,5 @@ def _copies(copies: tuple[CopyRow, ...]) -> Table:
     return table
 
 
-def _estimate(estimate: Estimate) -> str:
-    return f"{estimate.value:.3f} [{estimate.low:.3f}, {estimate.high:.3f}]"
+def _estimate(estimate: Estimate) -> tuple[str, str]:
+    return f"{estimate.value:.3f}", f"[{estimate.low:.3f}, {estimate.high:.3f}]"

@@ -10,7 +10,7 @@ the held-out rows (`detection`). For the ceiling, the detector tells training ro
 rows.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -22,14 +22,8 @@ from fedsynth_release.evaluation.detection import detection_auc
 from fedsynth_release.evaluation.discretise import Discretiser, named_levels
 from fedsynth_release.evaluation.features import Features
 from fedsynth_release.evaluation.fidelity import pair_tvd, tvd
-from fedsynth_release.evaluation.results import (
-    ColumnFidelity,
-    Fidelity,
-    Matrix,
-    PairFidelity,
-    TableFigures,
-    TableRole,
-)
+from fedsynth_release.evaluation.result_parts import Matrix, TableRole
+from fedsynth_release.evaluation.results import ColumnFidelity, Fidelity, PairFidelity, TableFigures
 from fedsynth_release.evaluation.shapes import histogram, shape
 
 Say = Callable[[str], None]
@@ -65,7 +59,7 @@ def table_fidelity(
                 role=role,
                 **_tvds(codes, codes_by_role[role], tvd_by_pair[role]),
                 column_shapes=float(np.mean(shapes[role])),
-                association_difference=_off_diagonal(np.abs(association[role] - real)),
+                association_difference=off_diagonal(np.abs(association[role] - real)),
                 detection_auc=detection_auc(
                     tables["hold-out"], against, schema, max_rows=detection_rows
                 ),
@@ -73,13 +67,15 @@ def table_fidelity(
         )
     return Fidelity(
         figures=tuple(figures),
-        columns=_columns(schema, cells, cells_by_role["synthetic"], tvd_by_pair, shapes),
+        columns=column_results(
+            schema, [*cells.T], [*cells_by_role["synthetic"].T], tvd_by_pair, shapes
+        ),
         pairs=PairFidelity(
             names=levels.names,
-            tvd=_matrix(tvd_by_pair["synthetic"]),
-            tvd_floor=_matrix(tvd_by_pair["independent"]),
-            association_real=_matrix(real),
-            association_synthetic=_matrix(association["synthetic"]),
+            tvd=matrix(tvd_by_pair["synthetic"]),
+            tvd_floor=matrix(tvd_by_pair["independent"]),
+            association_real=matrix(real),
+            association_synthetic=matrix(association["synthetic"]),
         ),
     )
 
@@ -87,12 +83,13 @@ def table_fidelity(
 def _tvds(real: Int64Array, other: Int64Array, pairs: Float64Array) -> dict[str, float]:
     return {
         "tvd_1": float(np.diag(pairs).mean()),
-        "tvd_2": _off_diagonal(pairs),
+        "tvd_2": off_diagonal(pairs),
         "tvd_3": tvd(real, other, ways=3),
     }
 
 
-def _off_diagonal(table: Float64Array) -> float:
+def off_diagonal(table: Float64Array) -> float:
+    """The mean over all pairs of different columns."""
     above = table[np.triu_indices(len(table), 1)]
     return float(above.mean()) if len(above) else 0.0
 
@@ -101,13 +98,14 @@ def _shapes(real: Float64Array, other: Float64Array, schema: Schema) -> list[flo
     return [shape(real[:, j], other[:, j], column) for j, column in enumerate(schema.modelled)]
 
 
-def _columns(
+def column_results(
     schema: Schema,
-    real: Float64Array,
-    synthetic: Float64Array,
+    real: Sequence[Float64Array],
+    synthetic: Sequence[Float64Array],
     tvd_by_pair: Mapping[TableRole, Float64Array],
     shapes: Mapping[TableRole, list[float]],
 ) -> tuple[ColumnFidelity, ...]:
+    """The fidelity of every column, from its cells in both tables."""
     return tuple(
         ColumnFidelity(
             name=column.name,
@@ -117,13 +115,14 @@ def _columns(
             metric="TVComplement" if named_levels(column) else "KSComplement",
             shape=shapes["synthetic"][j],
             shape_ceiling=shapes["hold-out"][j],
-            missing_real=float(np.isnan(real[:, j]).mean()),
-            missing_synthetic=float(np.isnan(synthetic[:, j]).mean()),
-            histogram=histogram(real[:, j], synthetic[:, j], column),
+            missing_real=float(np.isnan(real[j]).mean()),
+            missing_synthetic=float(np.isnan(synthetic[j]).mean()),
+            histogram=histogram(real[j], synthetic[j], column),
         )
         for j, column in enumerate(schema.modelled)
     )
 
 
-def _matrix(table: Float64Array) -> Matrix:
+def matrix(table: Float64Array) -> Matrix:
+    """A square table as a result holds it."""
     return tuple(tuple(row) for row in table.tolist())

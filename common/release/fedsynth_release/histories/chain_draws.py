@@ -60,11 +60,11 @@ class ChainDraws:
             z = latent[alive]
             last = self.initial[z] if t == 0 else self.moves[z, regime[first[alive] + t - 1]]
             weights = last.astype(np.float64) * self.onward[t, lengths[alive] - 1, z]
-            regime[first[alive] + t] = _drawn(weights, rng)
+            regime[first[alive] + t] = drawn(weights, rng)
         return person, regime
 
 
-def _drawn(weights: np.ndarray, rng: np.random.Generator) -> Int64Array:
+def drawn(weights: np.ndarray, rng: np.random.Generator) -> Int64Array:
     """One number for each row, in proportion to its weights."""
     ends = cumulative(np.maximum(weights, np.finfo(np.float64).tiny))
     return np.asarray((rng.random((len(ends), 1)) >= ends).sum(axis=1), dtype=np.int64)

@@ -6,10 +6,8 @@ is drawn like a record too, from the emissions of its latent and regime. Rules a
 generator's means: among static columns when the person is drawn, all others within each event while
 the static cells stay as they are.
 
-At last the model columns become the user's. The order of the events is its value at the first event plus
-the gaps since, and a column that grows is its first value plus its increases. Both are cut at the
-upper bound that the schema declares. Gaps and increases are never negative, so events are in order
-and what grows never falls, in every history.
+At last the model columns become the user's (`restored`). Conditions on static columns are met as in
+other tables, conditions on events as `required_events` says.
 """
 
 from dataclasses import dataclass, replace
@@ -20,39 +18,48 @@ import numpy as np
 import pandas as pd
 import torch
 
-from fedsynth_common.array_types import Float32Array, Int64Array
+from fedsynth_common.array_types import BoolArray, Float32Array, Int64Array
 from fedsynth_common.errors import InputError
 from fedsynth_common.schema import HistoryLayout, Schema, domain_of, history_schema, layout_of
 from fedsynth_common.schema.rules import columns_of
 from fedsynth_release.decoding import Codebook
-from fedsynth_release.decoding.decoder import column_of
 from fedsynth_release.histories.chain_draws import ChainDraws
 from fedsynth_release.histories.expected import Emitted, static_codes
 from fedsynth_release.histories.mixture import Mixture
 from fedsynth_release.histories.network import HistoryNetwork
 from fedsynth_release.histories.recursion import Recursion
-from fedsynth_release.sampling.rule_repair import keep_rules
+from fedsynth_release.histories.required_events import RequiredEvents, separated
+from fedsynth_release.histories.restored import user_columns
+from fedsynth_release.sampling.condition_sets import condition_sets
+from fedsynth_release.sampling.conditions import Condition
+from fedsynth_release.sampling.rule_repair import ROUNDS, keep_rules
 from fedsynth_release.sampling.sampler import Sampler, Where
 
 
 @dataclass(frozen=True, eq=False)
 class HistorySampler:
-    """Draws the histories of one generator, under conditions on static columns if there are any.
+    """Draws the histories of one generator, under conditions if there are any.
 
     Attributes:
         persons: draws latents and static columns, the number of events among them.
         mixture: what `persons` was made from.
         events: draws the columns of an event, by the number of its latent, regime and place: first
             events come before all others.
+        by_event: what `events` was made from.
         chains: draws regimes.
+        recursion: of the network's chains.
         schema: the user's.
+        required: draws events under conditions on them, if there are any.
     """
 
     persons: Sampler
     mixture: Mixture
     events: Sampler
+    by_event: Mixture
     chains: ChainDraws
+    recursion: Recursion
     schema: Schema
+    required: RequiredEvents | None = None
 
     @classmethod
     def of(cls, network: HistoryNetwork, codebook: Codebook, schema: Schema) -> Self:
@@ -78,17 +85,17 @@ class HistorySampler:
             Codebook(codebook.views[:count], codebook.shapes[:count]),
             _with(flat, {"columns": flat.columns[:count], "rules": tuple(static_rules)}),
         )
-        by_event = static.repeat_interleave(network.shape.regimes, dim=0).repeat(2, 1)
-        soft = torch.cat([by_event, both.flatten(0, 2)], dim=1)
-        events = Sampler.of(
-            Mixture(soft, network.shape.widths), codebook, _with(flat, {"rules": tuple(others)})
-        )
+        of_person = static.repeat_interleave(network.shape.regimes, dim=0).repeat(2, 1)
+        soft = torch.cat([of_person, both.flatten(0, 2)], dim=1)
+        by_event = Mixture(soft, network.shape.widths)
+        events = Sampler.of(by_event, codebook, _with(flat, {"rules": tuple(others)}))
         if any(min(joint.places) < count for joint in events.joint):
             raise InputError(
                 "a rule that lists combinations names columns of a person and of an event together; "
                 "histories cannot keep it: declare it for columns of one of the two"
             )
-        return cls(persons, mixture, events, ChainDraws.of(recursion), schema)
+        chains = ChainDraws.of(recursion)
+        return cls(persons, mixture, events, by_event, chains, recursion, schema)
 
     @cached_property
     def layout(self) -> HistoryLayout:
@@ -102,12 +109,36 @@ class HistorySampler:
         return [*self.persons.tables, *self.events.tables, *chains]
 
     def conditioned(self, where: Where) -> Self:
-        """A sampler of the persons that meet all conditions; they are about static columns.
+        """A sampler of the persons that meet all conditions.
 
         Raises:
             InputError: a condition cannot be read, or the conditions have a probability below 1e-9.
         """
-        return replace(self, persons=self.persons.conditioned(self.mixture, where))
+        of_persons, of_events = separated(where, self.persons.schema, self.events.schema)
+        if not of_events:
+            return replace(self, persons=self.persons.conditioned(self.mixture, of_persons))
+        length = self.persons.schema.modelled[self.layout.length]
+        lengths = [condition for condition in of_persons if condition.column == length.name]
+        others = [condition for condition in of_persons if condition.column != length.name]
+        required = RequiredEvents.of(
+            of_events,
+            self.events,
+            self.by_event,
+            self.recursion.chains,
+            self._allowed_lengths(lengths),
+        )
+        persons = self.persons.conditioned(self.mixture, others)
+        return replace(
+            self, persons=persons.weighted(required.chains.probability), required=required
+        )
+
+    def _allowed_lengths(self, conditions: list[Condition]) -> BoolArray:
+        """Which numbers of events from 1 to L the conditions allow (L,)."""
+        every = np.ones(self.layout.max_events, dtype=bool)
+        for some in condition_sets(conditions, self.persons.schema).values():
+            start = domain_of(self.layout.columns[self.layout.length]).atoms
+            every = some.cells[start : start + len(every)] > 0
+        return every
 
     @property
     def probability(self) -> float:
@@ -115,51 +146,55 @@ class HistorySampler:
         return self.persons.probability
 
     def frame(self, rows: int, rng: np.random.Generator) -> tuple[pd.DataFrame, Int64Array]:
-        """The events of `rows` persons in the modelled columns, and whose each is, 0 to rows - 1."""
+        """The events of `rows` persons in the modelled columns, and whose each is, 0 to rows - 1.
+
+        Raises:
+            InputError: no persons were found that keep the rules and meet the conditions on events.
+        """
+        values, person, found = self._values(rows, rng)
+        kept = [(values, person)]
+        for _ in range(ROUNDS):  # rules may have changed the event that met a condition
+            if found == rows:
+                break
+            values, person, more = self._values(rows - found, rng)
+            kept.append((values, person + found))
+            found += more
+        if found < rows:
+            raise InputError("no persons were found that keep the rules and meet the conditions")
+        places = [np.concatenate(cells) for cells in zip(*(v for v, _ in kept), strict=True)]
+        person = np.concatenate([of for _, of in kept])
+        return user_columns(places, self.schema, person), person
+
+    def _values(
+        self, rows: int, rng: np.random.Generator
+    ) -> tuple[list[Int64Array], Int64Array, int]:
+        """Values of the model columns, whose each event is, and how many persons there are."""
         latent, static = self.persons.rows(rows, rng)
-        lengths = static[self.layout.length]
-        person, regime = self.chains.regimes(latent, lengths, rng)
+        drawn = None
+        if self.required is None:
+            person, regime = self.chains.regimes(latent, static[self.layout.length], rng)
+        else:
+            drawn = self.required.chains.events(latent, rng)
+            person, regime = drawn.person, drawn.regime
+            static[self.layout.length] = np.bincount(person, minlength=rows)
         first = np.flatnonzero(np.diff(person, prepend=-1))
         latents, regimes = self.chains.initial.shape
         index = (latents + latent[person]) * regimes + regime
         index[first] -= latents * regimes
         values = self.events.columns(self.layout.events, index, rng)
         values[: len(static)] = [cells[person] for cells in static]
+        if self.required is not None and drawn is not None:
+            self.required.draw_into(values, drawn, index, rng)
         fixed = np.zeros((len(person), len(values)), dtype=bool)
         fixed[:, : len(static)] = True
         if self.events.components:
             keep_rules(self.events, values, index, rng, fixed)
-        return self._restored(values, first, person), person
-
-    def _restored(
-        self, values: list[Int64Array], first: Int64Array, person: Int64Array
-    ) -> pd.DataFrame:
-        """The user's columns from the values of the model columns."""
-        layout = self.layout
-        places = {source: place for place, source in enumerate(layout.sources) if source}
-        histories = self.schema.histories
-        columns = {}
-        for column in self.schema.modelled:
-            cells = values[places[column.name]]
-            if histories is not None and column.name == histories.order:
-                cells = _sums(values[layout.first_order], values[layout.gap], first, person)
-            elif histories is not None and column.name in histories.grows:
-                start, increase = layout.grows[histories.grows.index(column.name)]
-                cells = _sums(values[start], values[increase], first, person)
-            if histories is not None and column.name in (histories.order, *histories.grows):
-                cells = np.minimum(cells, int(domain_of(column).ticks[-1]) - 1)
-            columns[column.name] = column_of(cells, column)
-        return pd.DataFrame(columns)
-
-
-def _sums(
-    start: Int64Array, steps: Int64Array, first: Int64Array, person: Int64Array
-) -> Int64Array:
-    """The value at a person's first event plus all steps since; the first event has no step."""
-    steps = steps.copy()
-    steps[first] = 0
-    total = np.cumsum(steps)
-    return np.asarray(start + total - total[first][person])
+        if self.required is None:
+            return values, person, rows
+        meets = self.required.hold(values, person, rows)
+        kept = meets[person]
+        number = np.cumsum(meets) - 1
+        return [cells[kept] for cells in values], number[person[kept]], int(meets.sum())
 
 
 def _with(schema: Schema, changes: dict[str, object]) -> Schema:

@@ -1,4 +1,4 @@
-"""Tables of made-up persons: one long table, each person's events together and in order.
+"""Tables of made-up persons: one long table, each person's events together and in order, or two.
 
 The person key is made up once for each person and links the events; without a `provider` or a pattern
 in the schema it is the person's number. All other ids and texts are made up for each event.
@@ -42,6 +42,19 @@ def history_frames(
         frame = others.added(events.assign(**made.reset_index(drop=True)), drawn)
         drawn += len(frame)
         yield frame[[column.name for column in schema.columns if column.name in frame]]
+
+
+def separated(frame: pd.DataFrame, schema: Schema) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """A table of persons and one of their events, linked by the person key.
+
+    Args:
+        frame: the events of whole persons, with the columns of the persons in each.
+        schema: the user's.
+    """
+    persons, key = static_columns(schema), schema.person_key or ""
+    events = [name for name in frame.columns if name == key or name not in persons]
+    first = ~frame[key].duplicated()
+    return frame.loc[first, persons].reset_index(drop=True), frame[events]
 
 
 def static_columns(schema: Schema) -> list[str]:

@@ -14,18 +14,21 @@ from markupsafe import Markup
 
 from fedsynth_common.array_types import Float64Array, Int64Array, UInt16Array
 from fedsynth_common.errors import InputError
-from fedsynth_common.schema import FineDomain, ModelledColumn, NumericColumn, domain_of
+from fedsynth_common.schema import FineDomain, ModelledColumn, NumericColumn, domain_of, layout_of
 from fedsynth_common.schema.temporal import NUMPY_UNIT, DateColumn, DatetimeColumn
 from fedsynth_release.evaluation.results import ColumnFidelity, Evaluation
 from fedsynth_release.generator import Generator
 from fedsynth_release.measurements import MeasuredColumn, Measurements
+from fedsynth_release.report.histories import by_source
 from fedsynth_release.report.judgements import (
     Judgement,
     Light,
     measured_relations,
     measured_values,
+    memory_of,
     other_share,
     relations_of,
+    transitions_of,
     values_of,
     worst,
 )
@@ -65,12 +68,13 @@ def column_views(
             "evaluation: its columns are not those of the generator; use the evaluation of this study"
         )
     shares = generator_shares(generator)
+    follows = _over_time(generator, evaluation)
     views = []
     for j, column in enumerate(modelled):
         labels = code_labels(column, generator.codebook.views[j])
         if evaluation:
             bars = _beside_real(column, evaluation.fidelity.columns[j])
-            judgements = _judged(evaluation, j)
+            judgements = (*_judged(evaluation, j), *follows.get(j, ()))
         elif measured:
             ordered = domain_of(column).ordered
             bars = _beside_measured(measured.columns[j], shares[j], labels, ordered)
@@ -159,6 +163,17 @@ def value_text(column: ModelledColumn, tick: int) -> str:
 def _number_text(value: float) -> str:
     """A number with about four digits, and without an exponent if it is below a million."""
     return f"{value:.0f}" if 1000 <= abs(value) < 1e6 else f"{value:.4g}"
+
+
+def _over_time(
+    generator: Generator, evaluation: Evaluation | None
+) -> dict[int, tuple[Judgement, ...]]:
+    """Of columns of events, how they follow from the previous event."""
+    if evaluation is None or evaluation.histories is None or generator.schema.histories is None:
+        return {}
+    layout = layout_of(generator.schema)
+    found = by_source(evaluation.histories, layout.sources, layout.events)
+    return {place: (transitions_of(column), memory_of(column)) for place, column in found.items()}
 
 
 def _judged(evaluation: Evaluation, index: int) -> tuple[Judgement, ...]:

@@ -7,7 +7,9 @@ study:
 | what | good | fair | else |
 |---|---|---|---|
 | distance of one column, or mean over columns | <= 0.05, or as other real rows | <= 0.15 | poor |
+| transitions of an event column | as other real rows, or >= 60 % of the way | >= 25 % | poor |
 | relations of a column: share of their strength that is kept | >= 75 % | >= 40 % | poor |
+| memory of an event column: share of its strength that is kept | >= 75 % | >= 40 % | poor |
 | a figure between floor and ceiling | >= 60 % of the way | >= 25 % | poor |
 | share of `other` in a column | <= 20 % | - | poor |
 | detection AUC | <= 0.6 | <= 0.85 | poor |
@@ -22,7 +24,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from fedsynth_release.evaluation.results import AttackedTable, ColumnFidelity, PairFidelity
+from fedsynth_release.evaluation.attack_results import AttackedTable
+from fedsynth_release.evaluation.history_results import ColumnOverTime
+from fedsynth_release.evaluation.results import ColumnFidelity, PairFidelity
 from fedsynth_release.measurements import MeasuredColumn, MeasuredPairs
 
 Light = Literal["good", "fair", "poor", "unknown"]
@@ -101,6 +105,32 @@ def relations_of(index: int, pairs: PairFidelity) -> Judgement:
     lost = sum(min(abs(synthetic[j] - real[j]), abs(real[j])) for j in strong)
     kept_share = 1 - lost / sum(abs(real[j]) for j in strong)
     return _kept(kept_share, f"the strength of {_many(len(strong))}")
+
+
+def transitions_of(column: ColumnOverTime) -> Judgement:
+    """Whether a column follows from its value at the previous event as it does for real persons."""
+    reason = (
+        f"transitions: from an event to the next the distance is {column.tvd:.3f}; other real persons "
+        f"have {column.tvd_ceiling:.3f}, and events dealt to persons at random {column.tvd_floor:.3f}"
+    )
+    if column.tvd <= max(NEAR, 1.5 * column.tvd_ceiling):
+        return Judgement("good", reason)
+    return Judgement(between(column.tvd, column.tvd_floor, column.tvd_ceiling), reason)
+
+
+def memory_of(column: ColumnOverTime) -> Judgement:
+    """Whether a column is associated with its earlier values as strongly as it is for real persons."""
+    known = [
+        (abs(real), abs(real - made))
+        for real, made in zip(column.real, column.synthetic, strict=True)
+        if real is not None and made is not None and abs(real) >= STRONG
+    ]
+    if not known:
+        none = f"memory: real persons have no association with earlier values above {STRONG:g}"
+        return Judgement("unknown", none)
+    share = 1 - sum(min(lost, real) for real, lost in known) / sum(real for real, _ in known)
+    kept = _kept(share, "the association with earlier values")
+    return Judgement(kept.light, kept.reason.replace("relations", "memory", 1))
 
 
 def measured_values(column: MeasuredColumn, generator: Sequence[float]) -> Judgement:

@@ -22,12 +22,13 @@ from fedsynth_release.evaluation.results import Evaluation
 from fedsynth_release.generator import Generator
 from fedsynth_release.generator_files import MEASUREMENTS
 from fedsynth_release.measurements import Measurements
-from fedsynth_release.report import judgements, sections
+from fedsynth_release.report import histories, judgements, sections
 from fedsynth_release.report.budget import bounds, budget_plot, budget_rows
 from fedsynth_release.report.columns import ColumnView, column_views
 from fedsynth_release.report.curves import panels
 from fedsynth_release.report.history import StudyHistory
 from fedsynth_release.report.pairs import pair_views
+from fedsynth_release.report.persons import twelve_persons
 
 
 @dataclass(frozen=True)
@@ -104,6 +105,7 @@ def _facts(sources: _Sources) -> dict[str, object]:
     generator, evaluation, measured = sources.generator, sources.evaluation, sources.measured
     statement = generator.statement
     views = column_views(generator, evaluation, measured)
+    over_time = evaluation.histories if evaluation else None
     attacks = sections.attack_views(evaluation.attacks) if evaluation else []
     budget = budget_rows(statement)
     return {
@@ -118,7 +120,12 @@ def _facts(sources: _Sources) -> dict[str, object]:
         "unmodelled": generator.schema.unmodelled,
         "counts": _counts(views),
         "fidelity": sections.fidelity_rows(evaluation) if evaluation else [],
-        "utility": sections.utility_rows(evaluation.utility) if evaluation else [],
+        "utility": (
+            sections.utility_rows(evaluation.utility, over_time is not None) if evaluation else []
+        ),
+        "histories": histories.history_rows(over_time) if over_time else {},
+        "over_time": histories.over_time(over_time) if over_time else [],
+        "persons": twelve_persons(generator),
         "utility_plots": sections.utility_plots(evaluation.utility) if evaluation else [],
         "pairs": pair_views(_names(generator), evaluation, measured),
         "attacks": attacks,

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 
 from markupsafe import Markup
 
-from fedsynth_release.evaluation.results import Attack, Evaluation, TableFigures, Utility
+from fedsynth_release.evaluation.attack_results import Attack
+from fedsynth_release.evaluation.results import Evaluation, TableFigures, Utility
 from fedsynth_release.report import plots
 from fedsynth_release.report.judgements import (
     FAR,
@@ -27,6 +28,7 @@ ROLES = {
     "synthetic": "synthetic records",
     "hold-out": "held-out real records",
     "independent": "independent columns",
+    "dealt": "real events dealt to persons at random",
     "pseudonymised": "real records without ids",
     "k-anonymised": "real records in groups of 5 or more",
     "leaky": "a generator that leaks on purpose",
@@ -95,11 +97,13 @@ def _three(
     return getattr(synthetic, name), getattr(floor, name), getattr(ceiling, name)
 
 
-def utility_rows(utility: Utility) -> list[Row]:
-    """Means over all questions, one row per learner and metric."""
+def utility_rows(utility: Utility, histories: bool = False) -> list[Row]:
+    """Means over all questions, one row per learner and metric; of histories about the next event."""
+    about = "next event: " if histories else ""
     return [
         Row(
-            f"mean {mean.metric} of {mean.targets} question{'s' * (mean.targets != 1)}, {mean.learner}",
+            f"{about}mean {mean.metric} of {mean.targets} "
+            f"question{'s' * (mean.targets != 1)}, {mean.learner}",
             mean.synthetic,
             mean.independent,
             mean.real,

@@ -90,7 +90,10 @@ def given_values(frame: pd.DataFrame, schema: Schema) -> tuple[list[Int64Array],
         read = without_marks(frame[column.name], column)
         rows = np.flatnonzero(factorise(read)[0] >= 0)
         cells = read.iloc[rows]
-        _, repairs = encode_column(cells, column)
+        try:
+            _, repairs = encode_column(cells, column)
+        except InputError:  # its advice is for tables of records, not for given cells
+            raise InputError(f"column {column.name!r}: given cells {_fault(column)}") from None
         if repairs.total:  # a typing error is no `other`, as in a condition
             fault = f"{repairs.total} given cell(s) {_fault(column)}"
             raise InputError(f"column {column.name!r}: {fault}")

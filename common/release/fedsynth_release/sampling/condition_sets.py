@@ -79,6 +79,14 @@ def condition_sets(conditions: Sequence[Condition], schema: Schema) -> dict[int,
     return allowed
 
 
+def opposite(allowed: ConditionSet, domain: FineDomain) -> ConditionSet:
+    """All values of the column that are not allowed, and missing unless it is allowed."""
+    if allowed.ticks is None:
+        return ConditionSet(1.0 - allowed.cells, None)
+    missing = domain.missing is not None and not allowed.cells[-1]
+    return _of_ticks(allowed.ticks.outside(*domain.reach), missing, domain)
+
+
 def _both(one: ConditionSet, other: ConditionSet, domain: FineDomain) -> ConditionSet:
     if one.ticks is None or other.ticks is None:
         return ConditionSet(one.cells * other.cells, None)

@@ -196,6 +196,38 @@ class Sampler:
             under, latents=cumulative(weights[None])[0], probability=min(probability, 1.0)
         )
 
+    def restricted(
+        self, network: SoftNetwork, place: int, allowed: ConditionSet
+    ) -> tuple["Sampler", Float64Array]:
+        """One column drawn from allowed values only, and P(allowed | latent), (latents,)."""
+        soft = column_probabilities(network)[place]
+        shares, shape = _allowed_of_codes(self.codebook, place, allowed)
+        tables, within = [*self.tables], {**self.within}
+        tables[place] = cumulative(soft * shares).astype(np.float32)
+        if allowed.ticks is not None:
+            within[place] = leaf_values(domain_of(self.schema.modelled[place])) & allowed.ticks
+        changed = _with_shapes(self.codebook, {place: shape})
+        under = replace(self, tables=tables, codebook=changed, within=within)
+        return under, np.asarray(soft @ shares)
+
+    def weighted(self, factor: Float64Array) -> "Sampler":
+        """The latents' weights times a factor (latents,) of at most 1, such as P(event | latent).
+
+        Raises:
+            InputError: together with the conditions so far, the factor is below 1e-9 on average.
+        """
+        count = len(self.tables[0])
+        before = np.full(count, 1 / count)
+        if self.latents is not None:
+            before = np.diff(self.latents, prepend=0.0)
+        weights = before * factor
+        probability = self.probability * float(weights.sum())
+        if not probability >= RAREST:
+            fault = f"hold together with a probability below {RAREST:g} under this generator"
+            raise InputError(f"the conditions {fault}; use some that more records meet")
+        latents = cumulative(weights[None])[0]
+        return replace(self, latents=latents, probability=min(probability, 1.0))
+
     def _with_rules(
         self, under: "Sampler", touched: set[int], weights: Float64Array
     ) -> Float64Array:

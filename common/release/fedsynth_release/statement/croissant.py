@@ -1,15 +1,18 @@
 """Writes croissant.json, which describes a published synthetic table to catalogues and loaders.
 
 Croissant 1.1 (MLCommons, 2026) is JSON-LD over schema.org. It lists the file with its digest, and
-one record set with a field for each column. The RAI 1.0 terms tell a reader what to know before
-using the table: how the records came about, the privacy guarantee and the limits. The file must lie
-beside the table, because it contains the digest of the table.
+one record set with a field for each column. Persons with events in two files are two record sets, and
+the events' field of the person key refers to that of the persons. The RAI 1.0 terms tell a reader what
+to know before using the table: how the records came about, the privacy guarantee and the limits. The
+file must lie beside the table, because it contains the digest of the table.
 
 Everything in it follows from the schema, the privacy statement and the file. Nothing is read from
 real records. The publisher chooses the licence; without one the file says that none was stated.
 """
 
 import json
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -61,17 +64,59 @@ def context() -> dict[str, Any]:
     }
 
 
+@dataclass(frozen=True)
+class RecordSet:
+    """A table that is described.
+
+    Attributes:
+        table: the file.
+        columns: names of its columns, in order.
+        name: what its rows are, in the plural.
+        row: what a row is.
+        key: the column that names its rows.
+        refers_to: the column that names a row of the persons.
+    """
+
+    table: Path
+    columns: list[str]
+    name: str = "records"
+    row: str = "one artificial record"
+    key: str | None = None
+    refers_to: str | None = None
+
+    @property
+    def file(self) -> str:
+        """The id of its file object."""
+        return "table" if self.key is None and self.refers_to is None else f"{self.name}-table"
+
+
+def record_sets(
+    table: Path, columns: list[str], schema: Schema, persons: tuple[Path, list[str]] | None = None
+) -> list[RecordSet]:
+    """What a drawn table consists of, with the table of persons if it was written on its own."""
+    if schema.histories is None:
+        return [RecordSet(table, columns)]
+    row = "one event of an artificial person"
+    if persons is None:
+        return [RecordSet(table, columns, "events", row)]
+    key = schema.person_key
+    return [
+        RecordSet(*persons, "persons", "one artificial person", key=key),
+        RecordSet(table, columns, "events", row, refers_to=key),
+    ]
+
+
 def croissant(
-    table: Path,
+    tables: Sequence[RecordSet],
     schema: Schema,
     statement: PrivacyStatement,
-    columns: list[str],
     licence: str = NO_LICENCE,
 ) -> dict[str, Any]:
-    """The metadata of the table in the file `table`; `columns` are its column names in order."""
-    shape = FORMATS.get("".join(table.suffixes[-2:]).lower()) or FORMATS.get(table.suffix.lower())
-    if shape is None:
-        raise InputError(f"{table}: expected a table of the kind {', '.join(FORMATS)}")
+    """The metadata of drawn tables.
+
+    Raises:
+        InputError: a file is of an unknown kind.
+    """
     guarantee = _guarantee(statement)
     return {
         "@context": context(),
@@ -99,16 +144,20 @@ def croissant(
         "rai:dataUseCases": "The records can be used to develop software, to explore the table, to "
         "teach, and to try out first models. Findings that matter have to be checked against real "
         "records.",
-        "distribution": [_file_object(table, shape)],
-        "recordSet": [
-            {
-                "@type": "cr:RecordSet",
-                "@id": "records",
-                "name": "records",
-                "description": "each row is one artificial record",
-                "field": [_field(name, schema) for name in columns],
-            }
-        ],
+        "distribution": [_file_object(one) for one in tables],
+        "recordSet": [_record_set(one, schema) for one in tables],
+    }
+
+
+def _record_set(one: RecordSet, schema: Schema) -> dict[str, Any]:
+    key = {"key": {"@id": _field_id(one.name, one.key)}} if one.key else {}
+    return {
+        "@type": "cr:RecordSet",
+        "@id": one.name,
+        "name": one.name,
+        "description": f"each row is {one.row}",
+        **key,
+        "field": [_field(name, one, schema) for name in one.columns],
     }
 
 
@@ -119,51 +168,61 @@ def _guarantee(statement: PrivacyStatement) -> str:
     return f"({epsilon:.4f}, {statement.delta:g})-differential privacy for {statement.unit} at one site"
 
 
-def _file_object(table: Path, encoding: str) -> dict[str, Any]:
+def _file_object(one: RecordSet) -> dict[str, Any]:
+    table = one.table
+    shape = FORMATS.get("".join(table.suffixes[-2:]).lower()) or FORMATS.get(table.suffix.lower())
+    if shape is None:
+        raise InputError(f"{table}: expected a table of the kind {', '.join(FORMATS)}")
     return {
         "@type": "cr:FileObject",
-        "@id": "table",
+        "@id": one.file,
         "name": table.name,
         "contentUrl": quote(table.name),
         "contentSize": f"{table.stat().st_size} B",
-        "encodingFormat": encoding,
+        "encodingFormat": shape,
         "sha256": sha256_of(table),
     }
 
 
-def _field(name: str, schema: Schema) -> dict[str, Any]:
+def _field_id(records: str, column: str) -> str:
+    return f"{records}/{quote(column, safe='')}"
+
+
+def _field(name: str, one: RecordSet, schema: Schema) -> dict[str, Any]:
     declared = next((column for column in schema.columns if column.name == name), None)
     kind = getattr(declared, "kind", "text")
     written_otherwise = getattr(declared, "format", None) is not None
+    person = {"references": {"field": {"@id": _field_id("persons", name)}}}
     return {
         "@type": "cr:Field",
-        "@id": f"records/{quote(name, safe='')}",
+        "@id": _field_id(one.name, name),
         "name": name,
         "description": getattr(declared, "description", "") or f"{kind} column",
         "dataType": "sc:Text" if written_otherwise else _TYPES.get(kind, "sc:Text"),
-        "source": {"fileObject": {"@id": "table"}, "extract": {"column": name}},
+        "source": {"fileObject": {"@id": one.file}, "extract": {"column": name}},
+        **(person if name == one.refers_to else {}),
     }
 
 
 def write_croissant(
-    table: Path,
+    tables: Sequence[RecordSet],
     schema: Schema,
     statement: PrivacyStatement,
-    columns: list[str],
     licence: str = NO_LICENCE,
     force: bool = False,
 ) -> Path:
-    """Write croissant.json beside a table and return its path.
+    """Write croissant.json beside the tables, which are in one folder, and return its path.
 
     Raises:
-        InputError: the table is missing or of an unknown kind, or the file exists and `force` is
-            not set.
+        InputError: a table is missing or of an unknown kind, or the file exists and `force` is not
+            set.
     """
-    path = table.parent / CROISSANT
-    if not table.is_file():
-        raise InputError(f"{table}: no such table")
+    path = tables[0].table.parent / CROISSANT
+    for one in tables:
+        if not one.table.is_file():
+            raise InputError(f"{one.table}: no such table")
     if path.exists() and not force:
         raise InputError(f"{path}: exists; pass --force to replace it")
-    fields = croissant(table, schema, statement, columns, licence)
+    fields = croissant(tables, schema, statement, licence)
     path.write_text(json.dumps(fields, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     return path

@@ -89,7 +89,9 @@ def _mechanism(run: MessageRun, training: DiscriminatorPlan | None) -> Mechanism
     )
 
 
-def smallest_group(sites: Iterable[Iterable[Mapping[str, Any]]]) -> int | None:
+def smallest_group(
+    sites: Iterable[Iterable[Mapping[str, Any]]], rows_per_person: int = 1
+) -> int | None:
     """The number of records, over all sites, below which a count cannot be told from noise.
 
     Where sites make one noise together, a site counts with its own share of it.
@@ -97,6 +99,8 @@ def smallest_group(sites: Iterable[Iterable[Mapping[str, Any]]]) -> int | None:
     Args:
         sites: for each site the events it was charged, as the statement lists them. The list of a
             lost site has no scale; the site is taken to be as noisy as the noisiest other site.
+        rows_per_person: of the statement. Where a person moves a count by more than that, the events of
+            the person share a weight, and each of them counts for at least weight / `rows_per_person`.
 
     Returns:
         Twice the standard deviation of the noisiest counts, pooled over the sites, rounded up. None
@@ -105,8 +109,11 @@ def smallest_group(sites: Iterable[Iterable[Mapping[str, Any]]]) -> int | None:
     >>> pairs = {"kind": "counts", "sensitivity": 1, "blocks": 10}
     >>> smallest_group([[pairs | {"scale": 30.0}], [pairs | {"scale": 40.0}]])
     100
+    >>> shared = {"kind": "counts", "scale": 360.0, "sensitivity": 60, "blocks": 10}
+    >>> smallest_group([[shared]], rows_per_person=5)
+    60
     """
-    scales = [list(_own_scales(events)) for events in sites]
+    scales = [list(_own_scales(events, rows_per_person)) for events in sites]
     known = [max(site) for site in scales if site]
     if not known:
         return None
@@ -115,15 +122,18 @@ def smallest_group(sites: Iterable[Iterable[Mapping[str, Any]]]) -> int | None:
     return math.ceil(2 * pooled)
 
 
-def _own_scales(events: Iterable[Mapping[str, Any]]) -> Iterator[float]:
-    """The scales of the noise that a site added to counts; what is no event says nothing."""
+def _own_scales(events: Iterable[Mapping[str, Any]], rows_per_person: int) -> Iterator[float]:
+    """The scales of the noise that a site added to counts, in records.
+
+    What is no event says nothing.
+    """
     for fields in events:
         try:
             (event,) = alone([from_dict(fields)])
         except PrivacyError:
             continue
         if isinstance(event, CountsEvent):
-            yield event.scale
+            yield event.scale / max(1.0, event.sensitivity / rows_per_person)
 
 
 def limits_of(group: int | None) -> tuple[str, ...]:

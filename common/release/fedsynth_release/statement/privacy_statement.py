@@ -190,7 +190,7 @@ class PrivacyStatement(_Statement):
             everywhere = _at_every_site(sites, delta), delta
         lone = [site.epsilon_if_all_others_work_together or site.epsilon for site in sites]
         trust = promises.trust_of(secure_sum, len(sites))
-        group = smallest_group(site.events for site in sites)
+        group = smallest_group((site.events for site in sites), rows_per_person or 1)
         return cls(
             study=study,
             plan_digest=plan_digest,

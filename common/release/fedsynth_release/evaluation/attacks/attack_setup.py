@@ -16,10 +16,11 @@ import pandas as pd
 
 from fedsynth_common.array_types import BoolArray, Float64Array
 from fedsynth_common.schema import Schema
+from fedsynth_release.evaluation.attack_results import AttackedTable
 from fedsynth_release.evaluation.discretise import named_levels
 from fedsynth_release.evaluation.features import Features
 from fedsynth_release.evaluation.intervals import difference, rate, widened
-from fedsynth_release.evaluation.results import AttackedTable, TableRole
+from fedsynth_release.evaluation.result_parts import TableRole
 
 
 @dataclass(frozen=True)

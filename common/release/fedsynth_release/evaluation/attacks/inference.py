@@ -15,9 +15,10 @@ something about the people in the table.
 import numpy as np
 
 from fedsynth_common.array_types import BoolArray, Float64Array, Int64Array
+from fedsynth_release.evaluation.attack_results import AttackedTable
 from fedsynth_release.evaluation.attacks.attack_setup import AttackSetup, attacked
 from fedsynth_release.evaluation.gower import Gower
-from fedsynth_release.evaluation.results import AttackedTable, TableRole
+from fedsynth_release.evaluation.result_parts import TableRole
 
 NAME = "inference"
 TITLE = "Attribute inference"

@@ -11,9 +11,10 @@ the success rate of random links.
 import numpy as np
 
 from fedsynth_common.array_types import Float64Array
+from fedsynth_release.evaluation.attack_results import AttackedTable
 from fedsynth_release.evaluation.attacks.attack_setup import AttackSetup, attacked
 from fedsynth_release.evaluation.gower import Gower
-from fedsynth_release.evaluation.results import AttackedTable, TableRole
+from fedsynth_release.evaluation.result_parts import TableRole
 
 NAME = "linkability"
 TITLE = "Linkability of two files"

@@ -33,10 +33,11 @@ import numpy as np
 from sklearn.metrics import roc_auc_score
 
 from fedsynth_common.array_types import BoolArray, Float64Array
+from fedsynth_release.evaluation.attack_results import AttackedTable
 from fedsynth_release.evaluation.attacks.attack_setup import AttackSetup, attacked
 from fedsynth_release.evaluation.gower import Gower
 from fedsynth_release.evaluation.intervals import area, clopper_pearson
-from fedsynth_release.evaluation.results import AttackedTable, Estimate, TableRole
+from fedsynth_release.evaluation.result_parts import Estimate, TableRole
 
 NAME = "membership"
 TITLE = "Membership inference"

@@ -1,13 +1,14 @@
 """Runs all attacks on all tables, and computes how much the risk is reduced."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from fedsynth_common.array_types import Float64Array
+from fedsynth_release.evaluation.attack_results import Attack, AttackedTable, RiskReduction
 from fedsynth_release.evaluation.attacks import inference, linkability, membership, singling_out
 from fedsynth_release.evaluation.attacks.attack_setup import AttackFunction, AttackSetup
 from fedsynth_release.evaluation.intervals import reduction
-from fedsynth_release.evaluation.results import Attack, AttackedTable, RiskReduction, TableRole
+from fedsynth_release.evaluation.result_parts import TableRole
 
 REDUCED_AGAINST: tuple[TableRole, ...] = ("pseudonymised", "k-anonymised")
 
@@ -66,16 +67,18 @@ def run_attacks(
     tables: Mapping[TableRole, Float64Array],
     setup: AttackSetup,
     say: Callable[[str], None] = lambda _: None,
+    kinds: Sequence[AttackKind] = ATTACKS,
 ) -> tuple[Attack, ...]:
-    """Run every attack on every table.
+    """Run every attack of `kinds` on every table.
 
     Args:
         tables: the cells of each table, by role.
         setup: members, controls and the privacy claim.
         say: is called with a text whenever another attack begins.
+        kinds: the attacks to run.
     """
     attacks = []
-    for kind in ATTACKS:
+    for kind in kinds:
         results = []
         for role, cells in tables.items():
             say(f"{kind.title.lower()}: {role}")

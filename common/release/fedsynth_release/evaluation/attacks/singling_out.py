@@ -33,10 +33,11 @@ import numpy as np
 from scipy.stats import hypergeom
 
 from fedsynth_common.array_types import Float64Array, Int64Array
+from fedsynth_release.evaluation.attack_results import AttackedTable
 from fedsynth_release.evaluation.attacks import predicates
 from fedsynth_release.evaluation.attacks.attack_setup import AttackSetup, attacked
 from fedsynth_release.evaluation.attacks.predicates import Predicate
-from fedsynth_release.evaluation.results import AttackedTable, TableRole
+from fedsynth_release.evaluation.result_parts import TableRole
 
 UNIVARIATE_NAME = "singling-out-univariate"
 MULTIVARIATE_NAME = "singling-out-multivariate"

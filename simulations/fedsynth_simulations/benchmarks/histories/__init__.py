@@ -1,0 +1,1 @@
+"""`fedsynth benchmark histories`: persons with histories beside real persons, floors and peers."""
