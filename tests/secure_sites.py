@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from small_site import Site, make_policy, make_records, make_secure_plan
+from small_site import SCHEMA, Site, make_policy, make_records, make_secure_plan
 
 from fedsynth_client.budget.ledger import Ledger
 from fedsynth_client.budget.receipts import new_key
@@ -36,6 +36,8 @@ class Sites:
     ledgers: dict = field(default_factory=dict)
     plan: Any = None
     signing: list = field(default_factory=list)
+    schema: Any = SCHEMA
+    records: Any = None
 
     def __post_init__(self):
         self.signing = self.signing or [new_key() for _ in range(self.count)]
@@ -61,7 +63,8 @@ class Sites:
         self.sites[party] = Site(
             plan=self.plan,
             policy=secure_policy(self.plan.sites[party]),
-            records=make_records(seed=party),
+            schema=self.schema,
+            records=self.records or make_records(seed=party),
             ledger=ledger,
             key=self.signing[party],
         )

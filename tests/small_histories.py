@@ -105,3 +105,15 @@ def expected_codes(kept: pd.DataFrame, schema: Schema = HISTORIES) -> list[list[
             ]
         )
     return rows
+
+
+def visits(persons: int, seed: int) -> pd.DataFrame:
+    """A ward that lasts: who is in ward a stays there. Women have three events, men one."""
+    rng, rows = np.random.default_rng(seed), []
+    for k in range(persons):
+        sex = rng.choice(["f", "m"])
+        ward, day, age = rng.choice(["a", "b"]), int(rng.integers(0, 3)), rng.integers(0, 50) / 10
+        for _ in range(3 if sex == "f" else 1):
+            rows.append((f"p{k}", sex, day, age, ward))
+            day, age = day + int(rng.integers(1, 4)), round(age + 0.2, 1)
+    return pd.DataFrame(rows, columns=["id", "sex", "day", "age", "ward"])

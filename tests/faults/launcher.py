@@ -29,7 +29,7 @@ from fedsynth_client.vault import (  # noqa: F401 - likewise
 )
 from fedsynth_common.cli.main import main as fedsynth
 
-ASKED = ("measure", "discriminate")
+ASKED = ("measure", "discriminate", "keys", "shares", "agree", "unmask")
 
 
 def die():
@@ -71,10 +71,15 @@ def asked(_, method, *__):
 FAULTS = {
     "request read": lambda now: replace(service.Vault, "call", now, when=asked),
     "before charge": lambda now: replace(Ledger, "charge", now),
+    "before keeping": lambda now: replace(Ledger, "keep", now),
+    "kept": lambda now: replace(Ledger, "keep", after=now),
+    "before commitment": lambda now: replace(Ledger, "commit", now),
+    "committed": lambda now: replace(Ledger, "commit", after=now),
     "charged, not witnessed": lambda now: replace(Witness, "write", now),
     "charged": lambda now: replace(Ledger, "charge", after=now),
     "computing counts": lambda now: replace(measure, "noisy_counts", now),
     "computing steps": lambda now: replace(discriminate.Trainer, "step", after=now),
+    "masked": lambda now: replace(service, "masked_reply", after=now),
     "computed": lambda now: replace(Ledger, "store_reply", now),
     "stored": lambda now: replace(Ledger, "store_reply", after=now),
 }

@@ -11,7 +11,7 @@ import threading
 import time
 
 import pytest
-from tracing import injected, needs_strace
+from tracing import WRITES, injected, needs_strace
 
 pytestmark = pytest.mark.slow
 
@@ -80,38 +80,43 @@ def test_killed_while_the_vault_is_starting(site):
     assert site.check_books() == []
 
 
-WRITES = "pwrite64,write,ftruncate,fallocate,fsync,fdatasync,rename,unlink"
-
-
 @needs_strace
 @pytest.mark.parametrize("method", ["measure", "discriminate"])
 def test_killed_at_every_system_call_that_writes(site, method):
     """Every order in which pages, journal, witness and outbox can reach the file system."""
     outcomes = []
-    for number in range(1, 200):
-        site.start()
-        site.enroll()
-        request = request_for(site, method, number + 2 if method == "discriminate" else 1)
-        with injected(site.pid, WRITES, "signal=KILL", when=number):
-            died = site.status(method, request) == "dead"
-            site.kill()
-        site.check_books()
-        charged = ("study", request.step) in site.check_books()
-        site.start()
-        again = site.status(method, request)
-        assert again in (("OK", "ERR_SPENT") if charged else ("OK",))
-        if ("study", request.step) in site.released:
-            assert again == "OK"
-        outcomes.append((died, charged, again))
-        site.kill()
-        if not died:
-            break
+    for call in WRITES:
+        for number in range(1, 200):
+            step = 3 + len(outcomes) if method == "discriminate" else 1
+            outcomes.append(killed_at(call, number, site, request_for(site, method, step), method))
+            if not outcomes[-1][0]:
+                break
+            if method == "measure":
+                fresh_ledger(site)
+        else:
+            raise AssertionError("never got to the end of a request")
         if method == "measure":
             fresh_ledger(site)
-    assert not outcomes[-1][0], "never got to the end of a request"
     assert {(True, False, "OK"), (True, True, "ERR_SPENT")} <= set(outcomes)
-    assert len(outcomes) > 5
-    print(f"{method}: killed at {len(outcomes) - 1} calls: {outcomes}")
+    assert len(outcomes) - len(WRITES) > 5
+    print(f"{method}: killed at {len(outcomes) - len(WRITES)} calls: {outcomes}")
+
+
+def killed_at(call, number, site, request, method):
+    """Whether the vault died of the nth `call`, whether that was charged, and what it then answers."""
+    site.start()
+    site.enroll()
+    with injected(site.pid, call, "signal=KILL", when=number):
+        died = site.status(method, request) == "dead"
+        site.kill()
+    charged = ("study", request.step) in site.check_books()
+    site.start()
+    again = site.status(method, request)
+    assert again in (("OK", "ERR_SPENT") if charged else ("OK",))
+    if ("study", request.step) in site.released:
+        assert again == "OK"
+    site.kill()
+    return died, charged, again
 
 
 def fresh_ledger(site):

@@ -8,6 +8,9 @@ import threading
 
 import pytest
 
+WRITES = ("pwrite64", "write", "ftruncate", "fallocate", "fsync", "fdatasync", "rename", "unlink")
+"""System calls that change files. strace counts each of them apart, so a test takes one at a time."""
+
 needs_strace = pytest.mark.skipif(shutil.which("strace") is None, reason="needs strace")
 
 

@@ -17,6 +17,7 @@ from fedsynth_common.errors import RefusalError
 from fedsynth_common.privacy.accounting import epsilon, epsilon_rdp
 from fedsynth_common.privacy.events import GaussianEvent
 from fedsynth_common.privacy.secure_noise import alone, share_variance
+from fedsynth_common.secure_sum.terms import pack_parties
 
 pytestmark = pytest.mark.privacy
 KEY = new_key()
@@ -105,9 +106,12 @@ def test_a_cap_that_was_taken_away_does_not_free_what_was_charged():
 def test_a_vault_never_answers_a_secure_plan_like_a_local_one():
     site = Site(plan=PLAN, policy=secure_policy(), key=KEY)
     site.ledger.accept(PLAN.study, PLAN.digest, PLAN.to_json())  # as if it had enrolled
-    reply = site.vault.measure(site.measure_request())
-    assert (reply.status, reply.counts) == ("ERR_PAYLOAD", b"")
-    assert site.ledger.head()[0] == 0
+    # neither where the request names no parties nor where it names all, before they have exchanged keys
+    for parties in (b"", pack_parties(range(5))):
+        request = site.measure_request(variance=1000, parties=parties)
+        reply = site.vault.measure(request)
+        assert (reply.status != "OK", reply.counts) == (True, b"")
+        assert site.ledger.head()[0] == 0
 
 
 @pytest.mark.parametrize("variance", [12, 1000])

@@ -4,6 +4,7 @@ The coordinator of these tests is `secure_sites.Sites`; `test_secure_sum.py` tes
 """
 
 import itertools
+import json
 import sqlite3
 
 import numpy as np
@@ -21,7 +22,7 @@ from fedsynth_common.protocol import vault_pb2 as pb
 from fedsynth_common.secure_sum.masks import unpack_words
 from fedsynth_common.secure_sum.shamir import SHARE_BYTES
 from fedsynth_common.secure_sum.shares import box_bytes
-from fedsynth_common.secure_sum.terms import pack_parties
+from fedsynth_common.secure_sum.terms import SumTerms, pack_parties
 
 pytestmark = pytest.mark.privacy
 MARGINALS = [Marginal(tuple(Axis(c, WIDTHS[c]) for c in pair), 1) for pair in PAIRS]
@@ -58,6 +59,18 @@ def test_the_opened_sum_is_that_of_the_counts_and_of_one_noise_of_each_site(monk
         assert (Sites(4, 1).run(inside) == plain(inside)).all()
     for inside in ((0, 1, 2, 3, 4), (0, 2, 3, 4)):  # and one more that vanishes while it is opened
         assert (Sites(5, 1).run(inside, holders=inside[-4:]) == plain(inside)).all()
+
+
+def test_a_site_adds_no_more_to_a_cell_than_a_public_bound(monkeypatch):
+    """So honest counts never wrap around; and each count is bounded by itself, before the noise."""
+    from fedsynth_client.vault import measure as module
+
+    assert Sites(4, 1).terms.most == 2**30 // 4
+    monkeypatch.setattr(module, "noisy_counts", lambda counts, scale, randomness: counts)
+    monkeypatch.setattr(SumTerms, "most", 20)
+    bounded = sum(np.minimum(plain([party]), 20) for party in range(4))
+    assert (plain(range(4)) > 80).any()
+    assert (Sites(4, 1).run() == bounded).all()
 
 
 def test_noise_of_the_opened_sum_has_the_variance_of_all_shares():
@@ -300,6 +313,21 @@ def test_three_sites_of_which_one_vanishes_under_its_masks_open_nothing():
     replies = three.measured([0, 1])
     assert {r.status for r in replies.values()} == {"OK"}
     assert status(three.agree(0, (0, 1))) == "ERR_POLICY"
+
+
+def test_the_receipt_says_how_many_sites_were_in_each_sum(four):
+    """As the ledger holds it: the parties of the masks, and the set that this site agreed to open."""
+
+    def sums():
+        receipt = four.call(0, "receipt", pb.ReceiptRequest(plan_digest=four.digest))
+        return [tuple(s.values()) for s in json.loads(receipt.receipt_json).get("sums", [])]
+
+    assert four.sealed
+    assert sums() == []
+    four.measured(range(4), step=1)
+    assert sums() == [(4, None, 1)]
+    four.run((0, 1, 2), step=2)
+    assert sums() == [(4, None, 1), (4, 3, 2)]
 
 
 # crashes

@@ -17,10 +17,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from secure_sites import Sites
 from small_histories import HISTORIES
-from small_site import SCHEMA, WIDTHS, Site, make_plan, make_policy, make_records
+from small_site import (
+    SCHEMA,
+    WIDTHS,
+    Site,
+    make_plan,
+    make_policy,
+    make_records,
+    make_secure_plan,
+)
 from torch.profiler import profile
 
+from fedsynth_client.budget.receipts import new_key
 from fedsynth_client.records.records import Records
 from fedsynth_client.vault.checks import assignment_of, measurement_of
 from fedsynth_client.vault.discriminate import Trainer
@@ -42,6 +52,7 @@ from fedsynth_common.protocol import vault_pb2 as pb
 from fedsynth_common.protocol.codec import pack, pack_views
 from fedsynth_common.protocol.counting import Over
 from fedsynth_common.schema import CategoricalColumn, IdColumn, domains, history_schema
+from fedsynth_common.secure_sum.terms import pack_parties
 
 pytestmark = pytest.mark.privacy
 TABLES = (1, 3_000, 3_001, 200_000)
@@ -119,6 +130,39 @@ def of_histories(rows):
     return Site(plan=plan, schema=HISTORIES, records=records).enrolled()
 
 
+def of_a_sum(rows):
+    """The first of four sites of a secure sum, which has made its shares."""
+    four = Sites(4, 1)
+    assert four.sealed
+    site = four.sites[0]
+    site.vault._records = make_records(rows)
+    return site
+
+
+def summed(request):
+    """The same question to the first three of them, who mask their counts."""
+
+    def with_parties(site):
+        asked = request(site)
+        asked.parties = pack_parties((0, 1, 2))
+        return asked
+
+    return with_parties
+
+
+def of_the_widest_sum(rows):
+    """As `of_wide_columns`, in a secure sum."""
+    alone = of_wide_columns(rows)
+    signing = [new_key() for _ in range(4)]
+    public = [key.public_key().public_bytes_raw().hex() for key in signing]
+    names = ("north", *(f"site-{k}" for k in range(1, 4)))
+    keys = dict(zip(names, public, strict=True))
+    plan = make_secure_plan(signing[0], 4, table=alone.schema, receipt_keys=keys)
+    four = Sites(4, 1, plan=plan, signing=signing, schema=alone.schema, records=alone.records)
+    assert four.sealed
+    return four.sites[0]
+
+
 def all_kinds(site):
     """Marginals over persons, events, and pairs of events, of all columns."""
     kinds = [(Over.PERSONS, 0), (Over.EVENTS, 0), (Over.NEXT, 1), (Over.NEXT, 2)]
@@ -154,6 +198,7 @@ REQUESTS = {
     "measure: many views": (of_records, many_views),
     "measure: many marginals": (of_records, lambda site: pairs(site, 2_000)),
     "measure: histories": (of_histories, all_kinds),
+    "measure: a secure sum": (of_a_sum, summed(lambda site: pairs(site, 2_000))),
     "discriminate: one person": (
         lambda rows: of_one_person(rows, (10_000,)),
         discriminating,
@@ -162,6 +207,7 @@ REQUESTS = {
 }
 LARGEST = {
     "measure: the most counts": (of_wide_columns, widest),
+    "measure: the most counts of a secure sum": (of_the_widest_sum, summed(widest)),
     "discriminate: the widest network": (of_large(WIDE), discriminating),
     "discriminate: the widest network, a person of many rows": (
         lambda rows: of_one_person(rows, WIDE, per_person=5),

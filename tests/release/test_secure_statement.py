@@ -3,17 +3,18 @@
 import math
 
 import pytest
-from small_site import make_secure_plan
+from small_site import make_plan, make_secure_plan
 
-from fedsynth_client.budget.receipts import new_key
+from fedsynth_client.budget.receipts import new_key, receipt_json
 from fedsynth_common.privacy.accounting import epsilon
 from fedsynth_common.privacy.events import CountsEvent, to_dict
 from fedsynth_common.privacy.secure_noise import alone, at_sites
+from fedsynth_common.protocol.receipt import Receipt, SummedStep
 from fedsynth_release.report.budget import bounds, budget_rows
 from fedsynth_release.statement import PrivacyStatement, SiteCost
 from fedsynth_release.statement.mechanisms import mechanisms_of, smallest_group
 from fedsynth_release.statement.model_card import model_card
-from fedsynth_release.statement.receipt_evidence import beyond
+from fedsynth_release.statement.receipt_evidence import beyond, evidence_of
 from fedsynth_release.verification.statement_findings import (
     site_list_findings,
     statement_findings,
@@ -115,3 +116,81 @@ def test_a_receipt_key_that_the_plan_does_not_name_is_found():
     signed[2] = signed[2].model_copy(update={"receipt_key": "f" * 64})
     (finding,) = site_list_findings(right.model_copy(update={"sites": tuple(signed)}), PLAN)
     assert "is not the one that plan.json names" in finding.problem
+
+
+def signed_line(party, sums, key=None, plan=PLAN):
+    """The line of a site whose receipt says these sums."""
+    signing = key or new_key()
+    body = receipt_json(
+        study=plan.study,
+        plan_digest=plan.digest,
+        dataset="people",
+        events=plan.planned_events(),
+        head=(2, "f" * 64),
+        seeded=False,
+        sums=sums,
+    )
+    return SiteCost.from_events(
+        plan.sites[party],
+        [to_dict(event) for event in plan.planned_events()],
+        DELTA,
+        receipt=body.hex(),
+        signature=signing.sign(body).hex(),
+        receipt_key=signing.public_key().public_bytes_raw().hex(),
+        **Receipt.model_validate_json(body).facts,
+    )
+
+
+SUMS = (SummedStep(step=1, masked=5, opened=5), SummedStep(step=2, masked=5, opened=4))
+
+
+def test_receipts_say_how_many_sites_were_in_each_sum():
+    lines = [signed_line(party, SUMS) for party in range(5)]
+    assert evidence_of(lines[0], PLAN).faults == ()
+    statement = make_statement(sites=lines)
+    assert statement.sites_in_sums == {1: 5, 2: 4}
+    card = model_card(PLAN.table, statement)
+    assert "The sum of step 1 was opened over 5 of 5 sites" in card
+    assert "The sum of step 2 was opened over 4 of 5 sites" in card
+
+
+@pytest.mark.parametrize(
+    "sums",
+    [
+        (SummedStep(step=1, masked=5, opened=3),),  # fewer than K - c: too little noise
+        (SummedStep(step=1, masked=3),),
+        (SummedStep(step=1, masked=4, opened=5),),
+        (SummedStep(step=1, masked=6, opened=5),),
+        (SummedStep(step=7, masked=5, opened=5),),
+        (SUMS[0], SUMS[0]),
+    ],
+)
+def test_sums_that_the_plan_does_not_allow_are_found(sums):
+    assert any(
+        field == "receipt.sums" for field, _ in evidence_of(signed_line(0, sums), PLAN).faults
+    )
+
+
+def test_sites_that_opened_different_sums_are_found():
+    lines = [signed_line(party, SUMS if party else SUMS[:1]) for party in range(5)]
+    assert "sums" not in " ".join(f.problem for f in findings_of(lines))
+    lines[4] = signed_line(4, (SUMS[0], SummedStep(step=2, masked=5, opened=5)))
+    (finding,) = [f for f in findings_of(lines) if "different sums" in f.problem]
+    assert "step 2" in finding.problem
+
+
+def findings_of(lines):
+    keys = PLAN.secure_sum.receipt_keys
+    lines = [line.model_copy(update={"receipt_key": keys[line.site]}) for line in lines]
+    return list(site_list_findings(make_statement(sites=lines), PLAN))
+
+
+def test_a_local_receipt_does_not_speak_of_sums():
+    body = receipt_json(
+        study="s", plan_digest="d", dataset="p", events=[], head=(0, ""), seeded=False
+    )
+    assert b"sums" not in body
+    assert Receipt.model_validate_json(body).sums == ()
+    with_sums = signed_line(0, SUMS, plan=make_plan(sites=PLAN.sites))
+    faults = evidence_of(with_sums, make_plan(sites=PLAN.sites)).faults
+    assert any(field == "receipt.sums" for field, _ in faults)

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from fedsynth_common.errors import InputError
 from fedsynth_common.privacy.events import Event, to_dict
-from fedsynth_common.protocol.receipt import LedgerHead, Receipt
+from fedsynth_common.protocol.receipt import LedgerHead, Receipt, SummedStep
 
 
 def package_version() -> str:
@@ -31,6 +31,7 @@ def receipt_json(
     events: Sequence[Event],
     head: tuple[int, str],
     seeded: bool,
+    sums: Sequence[SummedStep] = (),
 ) -> bytes:
     """The receipt's bytes. Everything in a receipt is public or already charged."""
     receipt = Receipt(
@@ -41,6 +42,7 @@ def receipt_json(
         ledger=LedgerHead(seq=head[0], head=head[1]),
         package_version=package_version(),
         seeded=seeded,
+        sums=tuple(sums),
     )
     return receipt.to_json()
 

@@ -102,7 +102,11 @@ class Measurement:
 
 
 def noisy_counts_of(
-    records: Records, request: Measurement, randomness: Randomness, shares: int = 1
+    records: Records,
+    request: Measurement,
+    randomness: Randomness,
+    shares: int = 1,
+    most: int | None = None,
 ) -> Int64Array:
     """Noisy counts of every marginal, one after the other in the request's order.
 
@@ -111,9 +115,13 @@ def noisy_counts_of(
         request: what is counted, with the variances of the noise that all shares make together.
         randomness: where the noise comes from.
         shares: of how many sites the noise is made; this one adds one share of it.
+        most: a public bound on each count before the noise. To bound numbers one by one brings no
+            two tables further apart, so what a person moves stays within what is charged.
     """
     counts = np.zeros(request.cells, np.int64)
     _count(counts, records.codes, request.views, request.marginals, records.person)
+    if most is not None:
+        np.minimum(counts, most, out=counts)
     start = 0
     for variance, same in groupby(request.marginals, key=lambda marginal: marginal.variance):
         end = start + sum(marginal.cells for marginal in same)

@@ -26,6 +26,7 @@ from fedsynth_common.limits import MAX_MESSAGE_BYTES
 from fedsynth_common.protocol import vault_pb2 as pb
 from fedsynth_common.protocol.content import request_hash
 from fedsynth_common.protocol.plan import Plan
+from fedsynth_common.protocol.receipt import SummedStep
 from fedsynth_common.secure_sum.agreement import check_set, check_signatures, sign_set
 from fedsynth_common.secure_sum.keys import PartyKeys, sign_keys
 from fedsynth_common.secure_sum.masks import SumStep, mask, to_words
@@ -201,6 +202,18 @@ def answer_unmask(site: SumParty, request: pb.UnmaskRequest) -> pb.UnmaskReply:
         boxes[sender] = unseal(own, site.party, sender, at.roster, box)
     shown = revealed(own, at.step, boxes, inside)
     return pb.UnmaskReply(status=OK, shares=b"".join(shown[party] for party in at.parties))
+
+
+def sums_of(plan: Plan, ledger: Ledger) -> list[SummedStep]:
+    """How many sites were in each sum that this site was charged for; for the receipt."""
+    found = []
+    for step in (measure.step for measure in plan.measure):
+        masked = ledger.commitment(plan.study, step, PARTIES)
+        if masked is not None and ledger.request_hash(plan.study, step) is not None:
+            opened = ledger.commitment(plan.study, step, SET)
+            sites = None if opened is None else len(opened) // 2  # two bytes a site
+            found.append(SummedStep(step=step, masked=len(masked) // 2, opened=sites))
+    return found
 
 
 ANSWERS: dict[str, tuple[Any, Any, Callable[[SumParty, Any], Any]]] = {

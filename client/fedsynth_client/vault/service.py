@@ -28,7 +28,7 @@ from fedsynth_client.vault.callers import refusal
 from fedsynth_client.vault.checks import assignment_of, measurement_of, plan_of
 from fedsynth_client.vault.discriminate import discriminate
 from fedsynth_client.vault.measure import noisy_counts_of
-from fedsynth_client.vault.secure_sum import ANSWERS, SumParty, begin, masked_reply
+from fedsynth_client.vault.secure_sum import ANSWERS, SumParty, begin, masked_reply, sums_of
 from fedsynth_common.array_types import Int64Array
 from fedsynth_common.errors import ErrorCode, RefusalError
 from fedsynth_common.limits import REQUEST_BYTES
@@ -131,15 +131,16 @@ class Vault:
         checked = measurement_of(request, plan, self._schema)
         events = checked.events(self._schema, plan.noise_shares)
 
-        def counts() -> Int64Array:
-            return noisy_counts_of(self._records, checked, self._randomness, plan.noise_shares)
+        def counts(most: int | None = None) -> Int64Array:
+            shares = plan.noise_shares
+            return noisy_counts_of(self._records, checked, self._randomness, shares, most)
 
         if plan.secure_sum:  # its share of the noise does not protect a site's counts by themselves
             site = SumParty.of(plan, self._ledger, self._key)
             at = begin(site, request, checked.cells)
 
             def compute() -> pb.MeasureReply:
-                return masked_reply(site, at, counts())
+                return masked_reply(site, at, counts(site.terms.most))
         else:
 
             def compute() -> pb.MeasureReply:
@@ -169,6 +170,7 @@ class Vault:
             events=self._ledger.events(plan.study),
             head=self._ledger.head(),
             seeded=not self._randomness.private,
+            sums=sums_of(plan, self._ledger),
         )
         return pb.ReceiptReply(status=OK, receipt_json=body, signature=self._key.sign(body))
 

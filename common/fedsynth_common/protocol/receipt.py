@@ -12,6 +12,9 @@ from typing import Annotated, Any, Literal
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from pydantic import BaseModel, ConfigDict, Field
 
+from fedsynth_common.limits import MAX_MEASURES
+from fedsynth_common.protocol.plan import MAX_SITES
+
 Name = Annotated[str, Field(max_length=200)]
 
 
@@ -26,11 +29,26 @@ class LedgerHead(_Frozen):
     head: Name
 
 
+class SummedStep(_Frozen):
+    """A step of a secure sum, as the site that signs took part in it.
+
+    Attributes:
+        step: its number in the plan.
+        masked: of how many sites the masks are that the site's counts went out under.
+        opened: over how many sites the site agreed to open the sum; None if it did not.
+    """
+
+    step: Annotated[int, Field(ge=1, le=2**31)]
+    masked: Annotated[int, Field(ge=1, le=MAX_SITES)]
+    opened: Annotated[int, Field(ge=1, le=MAX_SITES)] | None = None
+
+
 class Receipt(_Frozen):
     """The fields of a receipt, format 1.
 
     Attributes:
         events: what was charged (`privacy.events.to_dict`).
+        sums: the steps of a secure sum that were charged; a receipt without any does not name them.
         seeded: noise or sampling came from a seed, so that the events protect nobody.
     """
 
@@ -39,13 +57,14 @@ class Receipt(_Frozen):
     plan_digest: Name
     dataset: Name
     events: Annotated[tuple[dict[str, Any], ...], Field(max_length=20_000)]
+    sums: Annotated[tuple[SummedStep, ...], Field(max_length=MAX_MEASURES)] = ()
     ledger: LedgerHead
     package_version: Name
     seeded: bool
 
     def to_json(self) -> bytes:
         """Canonical JSON: the bytes that are signed."""
-        fields = self.model_dump(mode="json")
+        fields = self.model_dump(mode="json", exclude=None if self.sums else {"sums"})
         return json.dumps(fields, sort_keys=True, separators=(",", ":")).encode()
 
     @classmethod
@@ -68,4 +87,5 @@ class Receipt(_Frozen):
             "ledger_entries": self.ledger.seq,
             "ledger_head": self.ledger.head,
             "package_version": self.package_version,
+            "sums": self.sums,
         }

@@ -73,6 +73,14 @@ class SumTerms:
         """The fewest parties that a sum is opened over: K - c."""
         return len(self.sites) - self.colluders
 
+    @property
+    def most(self) -> int:
+        """The most that one site adds to a cell: a quarter of the words' range for all of them.
+
+        So the counts of honest sites never wrap around, whatever tables they serve.
+        """
+        return int(1 << 8 * self.word_bytes - 2) // len(self.sites)
+
     def threshold(self, present: int) -> int:
         """How many of `present` parties it takes to open a sum, and to put a shared secret together.
 

@@ -250,7 +250,11 @@ class Session:
         return self.ask("discriminate", request.step, body, partial(answered, pb.DiscriminateReply))
 
     def receipts(self) -> dict[str, pb.ReceiptReply]:
-        """The signed receipts of the sites that answer; a silent site is noted, whatever the quorum."""
+        """The signed receipts of the sites that answer; a silent site is noted, whatever the quorum.
+
+        Without a quorum, those are waited for that answered the last message: in a secure sum up to
+        c sites may be gone by then.
+        """
         body = pb.ReceiptRequest(plan_digest=self.digest).SerializeToString()
         sites = [site for site in self.plan.sites if site in self.enrolment.nodes]
         timing = replace(self.timing, deadline=min(self.timing.deadline, LONGEST_RECEIPT))
@@ -261,6 +265,6 @@ class Session:
             dict.fromkeys(sites, body),
             self.enrolment.node_of,
             partial(answered, pb.ReceiptReply),
-        ).run(min(timing.quorum or len(sites), len(sites)), self._reliable)
+        ).run(min(timing.quorum or len(self._reliable), len(sites)), self._reliable)
         self.notes += [f"receipt: {site}: {why}" for site, why in answers.failed.items()]
         return answers.good

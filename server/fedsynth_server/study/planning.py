@@ -94,7 +94,7 @@ def make_plan(
         raise InputError(f"--delta {delta:g}: expected a number from 1e-12 to 0.1")
     rounds = rounds or Rounds()
     if table.histories is not None:
-        variant = _of_histories(variant, secure_sum)
+        variant = _of_histories(variant)
     if secure_sum and variant not in ("auto", "marginals"):
         raise InputError(f"--variant {variant}: a secure sum measures marginals; leave it out")
     if secure_sum:
@@ -176,9 +176,7 @@ def _refuse_huge_noise(epsilon: float, table: Schema) -> None:
         )
 
 
-def _of_histories(variant: Choice, secure_sum: SecureSum | None) -> Variant:
-    if secure_sum:
-        raise InputError("--secure-sum: cannot be used for persons with events yet; leave it out")
+def _of_histories(variant: Choice) -> Variant:
     if variant not in ("auto", "marginals"):
         raise InputError(
             f"--variant {variant}: persons with events have no discriminators; leave the option out"

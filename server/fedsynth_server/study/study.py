@@ -151,7 +151,11 @@ class Study:
         varied = varieties(histograms.one_way, codebook, layout)
         blocks = blocks_of(layout, varied, lags_for(plan.epsilon))
         queries = block_queries(blocks, codebook, layout, plan.measure[1])
-        counts = self._plausible(queries, self._measure(queries, 1), self._sizes)
+        if plan.secure_sum:
+            with self._phase(1):
+                queries, counts, histograms = self._summed.blocks(queries, histograms)
+        else:
+            counts = self._plausible(queries, self._measure(queries, 1), self._sizes)
         cleaned = clean(blocks, queries, counts, histograms, len(layout.static))
         network = new_history_generator(cleaned, codebook, plan.table, settings)
         target = settings.target_loss_for(cleaned.expected_loss, histories=True)
@@ -194,9 +198,10 @@ class Study:
     def measure_histograms(self) -> Histograms:
         """Step one: the fine histograms of every column."""
         queries = self._histogram_queries()
+        bin_noise = BIN_NOISE if self.plan.table.histories is None else HISTORIES_BIN_NOISE
         if self.plan.secure_sum:
             with self._phase(0):
-                return self._summed.histograms(queries, self._pair_variance())
+                return self._summed.histograms(queries, self._pair_variance(), bin_noise)
         counts = self._measure(queries, 0)
         variance = float(queries.variance)
         sizes = {
@@ -216,7 +221,7 @@ class Study:
             counts,
             self._sizes,
             self._pair_variance(),
-            BIN_NOISE if self.plan.table.histories is None else HISTORIES_BIN_NOISE,
+            bin_noise,
         )
 
     def _pair_variance(self) -> int:

@@ -1,5 +1,7 @@
 """The measurements of a study whose sites' counts come as one sum.
 
+The same holds for histories: the blocks come as one sum, as if all persons were at one site.
+
 In a secure sum nobody knows a single site's counts, so everything that reads them site by site has
 nothing to read: pairs of columns are pooled (`single_site`), and the checks of plausibility look at
 the sum alone. A wrong sum stops the study, since nobody can say which site sent it.
@@ -8,14 +10,17 @@ The noise in a cell of an opened sum is that of all sites in it: K - c shares ma
 counts on, and the sites that were neither missing nor colluding add theirs on top.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from statistics import median
 
 from fedsynth_common.array_types import Float64Array
 from fedsynth_common.errors import FedsynthError
 from fedsynth_common.privacy.secure_noise import share_variance
 from fedsynth_common.protocol.plan import Plan
-from fedsynth_common.schema import FineDomain
+from fedsynth_common.schema import FineDomain, history_schema
+from fedsynth_server.aggregation.binning import BIN_NOISE
 from fedsynth_server.aggregation.histograms import Histograms, read_histograms
 from fedsynth_server.aggregation.marginal_queries import MarginalQueries
 from fedsynth_server.aggregation.marginals import MarginalEstimate, SizeEstimate, estimated_size
@@ -39,23 +44,33 @@ class SummedMeasurements:
         self.plan, self.domains, self._measure_sum = plan, domains, measure_sum
         self._sites: tuple[str, ...] = ()
 
-    def histograms(self, queries: MarginalQueries, pair_variance: int) -> Histograms:
+    def histograms(
+        self, queries: MarginalQueries, pair_variance: int, bin_noise: float = BIN_NOISE
+    ) -> Histograms:
         """Everything that follows from the sum of the sites' histograms.
 
         Args:
             queries: what is asked for; their variance is what K - c shares have together.
             pair_variance: the same of the pairs that will be measured; 0 if none will be.
+            bin_noise: largest noise of a bin, as a share of its mass.
 
         Raises:
             FedsynthError: too few sites took part, or the sum cannot be one of records.
         """
-        queries, counts = self._opened(queries, 0)
-        size = estimated_size(counts, float(queries.variance))
+        asked = queries
+        queries, counts = self._opened(asked, 0)
+        size = self._size(asked, counts)
         most = self.plan.records_per_site * len(self._sites)
         self._refuse(oversized({ALL: size}, most).get(ALL, ""))
-        pairs = self._noise(pair_variance) if pair_variance else 0
+        pairs = self._of_sum(pair_variance) if pair_variance else 0
         return read_histograms(
-            self.plan.table, self.domains, queries, {ALL: counts}, {ALL: size}, pairs
+            history_schema(self.plan.table),
+            self.domains,
+            queries,
+            {ALL: counts},
+            {ALL: size},
+            pairs,
+            bin_noise,
         )
 
     def marginals(
@@ -66,16 +81,43 @@ class SummedMeasurements:
         Raises:
             FedsynthError: too few sites took part, or the sum cannot be one of records.
         """
-        before = self._sites
-        queries, counts = self._opened(queries, 1)
-        records = histograms.records
-        if set(self._sites) != set(
-            before
-        ):  # a site has gone since: its records are in one sum only
-            records = max(1.0, estimated_size(counts, float(queries.variance)).records)
+        queries, counts, records = self._with_records(queries, histograms)
         pooled = queries.estimates(counts, records)
         marginals = [*histograms.one_way, *pooled]
         return marginals, single_site(pooled, histograms.codebook.widths)
+
+    def blocks(
+        self, queries: MarginalQueries, histograms: Histograms
+    ) -> tuple[MarginalQueries, dict[str, Sequence[Float64Array]], Histograms]:
+        """The blocks of histories, of all persons in the sum, under the one name `ALL`.
+
+        Returns:
+            The queries with the noise variance of the sum, its tables, and the histograms with the
+            number of persons in it.
+
+        Raises:
+            FedsynthError: too few sites took part, or the sum cannot be one of persons.
+        """
+        queries, counts, persons = self._with_records(queries, histograms)
+        return queries, {ALL: counts}, replace(histograms, records=persons)
+
+    def _with_records(
+        self, queries: MarginalQueries, histograms: Histograms
+    ) -> tuple[MarginalQueries, list[Float64Array], float]:
+        """The second sum, and the number of records (of histories: persons) that is in it.
+
+        If a site has gone since the histograms, its records are in the first sum only.
+        """
+        before, asked = self._sites, queries
+        queries, counts = self._opened(asked, 1)
+        if set(self._sites) == set(before):
+            return queries, counts, histograms.records
+        if not queries.whole(counts):  # no table counts every person: sites are taken to be alike
+            return queries, counts, histograms.records * len(self._sites) / len(before)
+        return queries, counts, max(1.0, self._size(asked, counts).records)
+
+    def _size(self, asked: MarginalQueries, counts: Sequence[Float64Array]) -> SizeEstimate:
+        return estimated_size(asked.whole(counts), float(self._of_sum(asked.variance)))
 
     def _opened(
         self, queries: MarginalQueries, index: int
@@ -83,13 +125,23 @@ class SummedMeasurements:
         """The queries with the noise variance of the sum, and the sum's tables."""
         opened = self._measure_sum(queries, index)
         self._sites = opened.sites
-        queries = replace(queries, variance=self._noise(queries.variance))
-        size: SizeEstimate = estimated_size(opened.counts, float(queries.variance))
-        self._refuse(inconsistent(opened.counts, float(queries.variance), size))
-        return queries, opened.counts
+        if whole := queries.whole(opened.counts):
+            variance = float(self._of_sum(queries.variance))
+            self._refuse(inconsistent(whole, variance, self._size(queries, opened.counts)))
+        return replace(queries, variance=self._noise(queries)), opened.counts
 
-    def _noise(self, variance: int) -> int:
-        """Variance in a cell of the sum over the sites at hand: each of them added its share."""
+    def _noise(self, queries: MarginalQueries) -> int:
+        """Variance in a cell of the sum, where a record or a person counts one and the spread is one.
+
+        Where the queries' units differ, whole numbers and the least share make it differ a little
+        between them; then it is the median.
+        """
+        units = [(query.weight * query.spread) ** 2 for query in queries.marginals]
+        made = [self._of_sum(math.ceil(queries.variance * unit)) / unit for unit in units]
+        return max(1, round(median(made)))
+
+    def _of_sum(self, variance: int) -> int:
+        """What becomes of a variance that is asked for: each site at hand added its share."""
         return share_variance(variance, self.plan.noise_shares) * len(self._sites)
 
     def _refuse(self, why: str) -> None:

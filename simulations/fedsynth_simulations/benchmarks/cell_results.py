@@ -58,6 +58,7 @@ ROWS = {
     "alone-pooled": Dependence(),
     "central": Dependence(federated=False),
     "marginals": Dependence(),
+    "secure-sum": Dependence(),
     "gan": Dependence(),
     "both": Dependence(),
     "control": Dependence(),

@@ -9,7 +9,7 @@ import typer
 from fedsynth_common.errors import InputError
 from fedsynth_simulations.benchmarks.cell_results import ROWS, Results
 from fedsynth_simulations.benchmarks.cli_shadow import shadow
-from fedsynth_simulations.benchmarks.cli_speed import speed
+from fedsynth_simulations.benchmarks.cli_speed import secure_sum, speed
 from fedsynth_simulations.benchmarks.histories.cli import histories
 from fedsynth_simulations.benchmarks.options import DataFolder
 
@@ -19,8 +19,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-for command in (shadow, speed, histories):
-    app.command(command.__name__)(command)
+for command in (shadow, speed, secure_sum, histories):
+    app.command(command.__name__.replace("_", "-"))(command)
 MIN_EPSILON, MAX_EPSILON = 0.01, 100.0
 ResultsFile = Annotated[
     Path, typer.Argument(metavar="FILE", help="A results file that `run` has written.")

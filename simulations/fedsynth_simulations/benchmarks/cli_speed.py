@@ -1,4 +1,4 @@
-"""`fedsynth benchmark speed` as a command: options, progress, a table or JSON."""
+"""`fedsynth benchmark speed` and `secure-sum` as commands: options, progress, a table or JSON."""
 
 import json
 from typing import TYPE_CHECKING, Annotated
@@ -71,3 +71,25 @@ def _show(found: "list[Timing]", repeats: int) -> None:
         seconds = (f"{one.seconds:.4f}", one.yardstick, f"{one.least:.4f}")
         table.add_row(one.part, *size, *seconds, f"{one.ratio:.2f}")
     console().print(table)
+
+
+def secure_sum(
+    sites: Annotated[
+        list[int] | None,
+        typer.Option(min=3, max=200, help="Number of sites; repeatable. Default: 3, 5, 20, 50."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, a line for each.")] = False,
+) -> None:
+    """What a secure sum costs beside local noise: messages, bytes, and seconds of masking.
+
+    For example:
+
+      OMP_NUM_THREADS=1 fedsynth benchmark secure-sum --sites 3 --sites 50
+    """
+    from dataclasses import asdict
+
+    from fedsynth_simulations.benchmarks.summed_overhead import sum_cost
+
+    for number in sites or [3, 5, 20, 50]:
+        cost = sum_cost(number)
+        typer.echo(json.dumps(asdict(cost)) if as_json else "\n".join(cost.lines))

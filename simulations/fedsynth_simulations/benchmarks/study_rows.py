@@ -11,6 +11,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import pandas as pd
 
+from fedsynth_common.protocol.plan import Trust
 from fedsynth_server.study.planning import Variant
 from fedsynth_simulations.benchmarks.cell_results import Cell
 from fedsynth_simulations.benchmarks.external import External
@@ -41,6 +42,7 @@ def _study(
     *,
     variant: Variant | None = None,
     control: bool = False,
+    trust: Trust = "local",
 ) -> Made:
     """A simulated study over `frames`."""
     usual = Simulation()
@@ -52,6 +54,7 @@ def _study(
         epsilon=cell.epsilon or usual.epsilon,
         delta=cell.delta or usual.delta,
         variant=variant or usual.variant,
+        trust=trust,
         settings=settings,
         seed=cell.seed,
     )
@@ -73,6 +76,11 @@ def _federated(variant: Variant, control: bool = False) -> Maker:
         return _study(cell, table, site_frames(cell, table), variant=variant, control=control)
 
     return run
+
+
+def _summed(cell: Cell, table: BenchmarkTable, external: External) -> Made:
+    """Pairs alone, of which the coordinator sees the sum over the sites."""
+    return _study(cell, table, site_frames(cell, table), variant="marginals", trust="secure-sum")
 
 
 def _central(cell: Cell, table: BenchmarkTable, external: External) -> Made:
@@ -105,6 +113,7 @@ STUDIES: dict[str, Maker] = {
     "alone-pooled": _alone_pooled,
     "central": _central,
     "marginals": _federated("marginals"),
+    "secure-sum": _summed,
     "gan": _federated("gan"),
     "both": _federated("both"),
     "control": _federated("both", control=True),

@@ -18,6 +18,7 @@ from typing import Literal, Self
 
 from fedsynth_common.limits import MAX_STATEMENT_BYTES
 from fedsynth_common.validated import read_model, validated
+from fedsynth_release.evaluation.amounts import ComparedAmounts
 from fedsynth_release.evaluation.attack_results import Attack, CopyRow
 from fedsynth_release.evaluation.history_results import HistoryFidelity
 from fedsynth_release.evaluation.result_parts import Finite, Matrix, Part, TableRole
@@ -106,6 +107,7 @@ class ColumnFidelity(Part):
     """The fidelity of one column of the synthetic table, with its ceiling (the hold-out).
 
     `shape` is 1 - KS distance for numbers and 1 - TV distance for others; `metric` says which.
+    `amounts` is None unless the column holds numbers or durations.
     """
 
     name: str
@@ -118,6 +120,7 @@ class ColumnFidelity(Part):
     missing_real: Finite
     missing_synthetic: Finite
     histogram: Histogram
+    amounts: ComparedAmounts | None = None
 
 
 class PairFidelity(Part):

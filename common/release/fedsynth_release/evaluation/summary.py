@@ -1,5 +1,7 @@
 """Prints an evaluation as short tables, with every figure beside its ceiling and its floor."""
 
+from collections.abc import Sequence
+
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -7,7 +9,7 @@ from rich.table import Table
 from fedsynth_release.evaluation.attack_results import Attack, CopyRow
 from fedsynth_release.evaluation.history_results import HistoryFidelity
 from fedsynth_release.evaluation.result_parts import Estimate
-from fedsynth_release.evaluation.results import Evaluation, Fidelity, Utility
+from fedsynth_release.evaluation.results import ColumnFidelity, Evaluation, Fidelity, Utility
 
 _HISTORIES = (
     ("static columns, pairs", "static"),
@@ -20,6 +22,8 @@ _HISTORIES = (
     ("time between events", "gaps"),
     ("share of variance within persons, difference", "within_person"),
 )
+MOST_AMOUNTS = 8
+"""Columns of numbers on the terminal."""
 _FIDELITY = (
     ("1-way TVD", "tvd_1", "0"),
     ("2-way TVD", "tvd_2", "0"),
@@ -34,6 +38,8 @@ def show(evaluation: Evaluation, console: Console) -> None:
     """Print an evaluation."""
     console.print(escape(evaluation.notice), style="bold", soft_wrap=True)
     console.print(_fidelity(evaluation.fidelity))
+    if any(column.amounts for column in evaluation.fidelity.columns):
+        console.print(_amounts(evaluation.fidelity.columns))
     if evaluation.histories is not None:
         console.print(_histories(evaluation.histories))
     console.print(_utility(evaluation.utility, evaluation.histories is not None))
@@ -72,6 +78,28 @@ def _histories(histories: HistoryFidelity) -> Table:
         values = [getattr(figures, field) for figures in histories.figures]
         table.add_row(label, *("-" if v is None else f"{v:.3f}" for v in values))
     return table
+
+
+def _amounts(columns: Sequence[ColumnFidelity]) -> Table:
+    """The numbers whose mean or spread is furthest off, the worst first."""
+    held = [(column.name, column.amounts) for column in columns if column.amounts]
+    held.sort(key=lambda pair: -max(pair[1].mean_off, pair[1].spread_off))
+    title = "numbers"
+    if len(held) > MOST_AMOUNTS:
+        title += f": the {MOST_AMOUNTS} of {len(held)} columns that are furthest off"
+    table = _table(title, "column", "table", "mean", "sd", "median", "99 %", "zeros")
+    table.columns[1].justify = "left"
+    for name, both in held[:MOST_AMOUNTS]:
+        for label, role, amounts in ((name, "real", both.real), ("", "synthetic", both.synthetic)):
+            figures = (amounts.mean, amounts.sd, amounts.quantiles[2], amounts.quantiles[4])
+            zeros = f"{100 * amounts.zeros:.0f} %"
+            table.add_row(escape(label), role, *map(_number, figures), zeros)
+        table.add_section()
+    return table
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
 
 
 def _utility(utility: Utility, histories: bool) -> Table:

@@ -17,6 +17,7 @@ import pandas as pd
 
 from fedsynth_common.array_types import Float64Array, Int64Array
 from fedsynth_common.schema import Schema
+from fedsynth_release.evaluation.amounts import compared_amounts
 from fedsynth_release.evaluation.association import associations
 from fedsynth_release.evaluation.detection import detection_auc
 from fedsynth_release.evaluation.discretise import Discretiser, named_levels
@@ -28,6 +29,8 @@ from fedsynth_release.evaluation.shapes import histogram, shape
 
 Say = Callable[[str], None]
 
+AMOUNTS = ("numeric", "integer", "duration")
+"""Kinds of columns that people calculate with."""
 COMPARED: tuple[TableRole, ...] = ("synthetic", "hold-out", "independent")
 
 
@@ -118,6 +121,7 @@ def column_results(
             missing_real=float(np.isnan(real[j]).mean()),
             missing_synthetic=float(np.isnan(synthetic[j]).mean()),
             histogram=histogram(real[j], synthetic[j], column),
+            amounts=compared_amounts(real[j], synthetic[j]) if column.kind in AMOUNTS else None,
         )
         for j, column in enumerate(schema.modelled)
     )

@@ -28,6 +28,7 @@ from fedsynth_common.privacy.accounting import ROUNDING, epsilon, epsilon_rdp
 from fedsynth_common.privacy.events import MAX_MECHANISMS, Event, from_dict, merged, to_dict
 from fedsynth_common.privacy.secure_noise import alone, at_sites, shared
 from fedsynth_common.protocol.plan import MAX_SITES, SecureSum
+from fedsynth_common.protocol.receipt import SummedStep
 from fedsynth_common.validated import read_model
 from fedsynth_release.statement import promises
 from fedsynth_release.statement.mechanisms import Mechanism, limits_of, smallest_group
@@ -68,8 +69,8 @@ class SiteCost(_Statement):
 
     `epsilon_if_all_others_work_together` is that of the site's own share of the noise; null where the
     site makes all of its noise by itself, so that `epsilon` holds against everybody.
-    `receipt` is the signed receipt in hexadecimal. `dataset`, `ledger_entries`, `ledger_head` and
-    `package_version` repeat fields of the receipt so that people can read them.
+    `receipt` is the signed receipt in hexadecimal. `dataset`, `ledger_entries`, `ledger_head`,
+    `package_version` and `sums` repeat fields of the receipt so that people can read them.
     """
 
     site: str
@@ -82,6 +83,7 @@ class SiteCost(_Statement):
     ledger_entries: int = 0
     ledger_head: str = ""
     package_version: str = ""
+    sums: tuple[SummedStep, ...] = ()
     receipt: str = ""
     signature: str = ""
     receipt_key: str = ""
@@ -217,6 +219,12 @@ class PrivacyStatement(_Statement):
             contact=contact,
             expires=expires,
         )
+
+    @property
+    def sites_in_sums(self) -> dict[int, int]:
+        """By step of a secure sum, over how many sites it was opened, as the sites signed it."""
+        signed = [(s.step, s.opened) for site in self.sites for s in site.sums]
+        return {step: opened for step, opened in signed if opened is not None}
 
     def sealed(self, artefacts: Mapping[str, str]) -> "PrivacyStatement":
         """The same statement with the digests of the files and the id of the release."""

@@ -33,7 +33,7 @@ from fedsynth_release.statement.privacy_statement import SiteCost
 
 PROVEN = (
     *("receipt", "signature", "receipt_key"),
-    *("dataset", "ledger_entries", "ledger_head", "package_version"),
+    *("dataset", "ledger_entries", "ledger_head", "package_version", "sums"),
 )
 """Fields of a site's line that repeat the receipt; they are empty for a site without a receipt."""
 Fault = tuple[str, str]
@@ -88,6 +88,7 @@ def evidence_of(cost: SiteCost, plan: Plan, known_key: str | None = None) -> Evi
         return Evidence(events=None, seeded=False, signed=False, faults=tuple(faults))
     if beyond(charged, plan):
         faults.append(("receipt.events", "are more than the plan allows a site"))
+    faults += _of_sums(receipt, plan)
     return Evidence(
         events=charged,
         seeded=receipt.seeded,
@@ -128,6 +129,22 @@ def _of_another_study(receipt: Receipt, plan: Plan) -> list[Fault]:
         faults.append(("receipt.study", f"is not study {plan.study!r} of the plan"))
     if receipt.plan_digest != plan.digest:
         faults.append(("receipt.plan_digest", "is not the digest of plan.json"))
+    return faults
+
+
+def _of_sums(receipt: Receipt, plan: Plan) -> list[Fault]:
+    """The faults of sums that the plan does not allow: over fewer sites, their noise is too little."""
+    sites = len(plan.sites)
+    least = sites - plan.secure_sum.colluders if plan.secure_sum else math.inf
+    steps = [summed.step for summed in receipt.sums]
+    faults = []
+    if len(set(steps)) < len(steps) or not set(steps) <= {m.step for m in plan.measure}:
+        faults.append(("receipt.sums", "are not steps of the plan"))
+    for summed in receipt.sums:
+        opened = summed.masked if summed.opened is None else summed.opened
+        if not least <= opened <= summed.masked <= sites:
+            problem = f"step {summed.step}: not as many sites as the plan says of a sum"
+            faults.append(("receipt.sums", problem))
     return faults
 
 

@@ -81,6 +81,14 @@ def site_list_findings(statement: PrivacyStatement, plan: Plan) -> Iterator[Find
         if planned and cost.receipt_key and cost.receipt_key.lower() != planned:
             field = f"sites[{cost.site}].receipt_key"
             yield Finding(file=STATEMENT, field=field, problem=f"is not the one that {PLAN} names")
+    opened: dict[int, set[int]] = {}
+    for summed in (summed for cost in statement.sites for summed in cost.sums):
+        if summed.opened is not None:
+            opened.setdefault(summed.step, set()).add(summed.opened)
+    for step, sizes in opened.items():
+        if len(sizes) > 1:
+            problem = f"step {step}: the sites opened different sums, over {sorted(sizes)} of them"
+            yield Finding(file=STATEMENT, field="sites", problem=problem)
 
 
 def statement_findings(stated: PrivacyStatement, again: PrivacyStatement) -> Iterator[Finding]:

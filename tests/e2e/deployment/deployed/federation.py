@@ -3,7 +3,7 @@
 import json
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
@@ -32,6 +32,7 @@ class Federation:
         *,
         max_epsilon: float = 10.0,
         min_records: int = 100,
+        max_epsilon_alone: float | None = None,
     ) -> None:
         self._end = ExitStack()
         self.folder = Path(
@@ -40,7 +41,11 @@ class Federation:
         self.folder.chmod(0o755)
         self.schema, self.schema_file = schema, self.folder / "schema.json"
         schema.save(self.schema_file)
-        self._limits: dict[str, Any] = {"max_epsilon": max_epsilon, "min_records": min_records}
+        self._limits: dict[str, Any] = {
+            "max_epsilon": max_epsilon,
+            "min_records": min_records,
+            "max_epsilon_alone": max_epsilon_alone,
+        }
         self.coordinator = Coordinator(self.folder / "coordinator")
         self.sites = {
             name: Site(name, self.folder / name, table, schema) for name, table in tables.items()
@@ -83,15 +88,39 @@ class Federation:
         The folder is `fedsynth study init`'s; its plan is replaced, since the command's own has so many
         messages that a test would take minutes, and the generator is trained quickly.
         """
-        study = self.coordinator.folder / plan.study
-        self.coordinator.fedsynth(
-            *("study", "init", study, "--schema", self.schema_file, "--study", plan.study),
-            *(word for site in plan.sites for word in ("--site", site)),
-            *("--records-per-site", plan.records_per_site, "--epsilon", plan.epsilon),
-            *("--superlink", f"127.0.0.1:{self.coordinator.superlink_port}"),
-            *("--root-certificate", self.coordinator.ca, "--variant", "marginals"),
-        )
+        study = self._init(plan.study, plan.records_per_site, plan.epsilon, plan.sites)
         (study / "plan.json").write_bytes(plan.to_json())
+        return self._settle(study, patience)
+
+    def agree_on_sum(self, name: str, records: int, epsilon: float, **patience: float) -> Path:
+        """The same of a study with a secure sum, whose plan is `fedsynth study init`'s own.
+
+        The coordinator was told every site's receipt key.
+        """
+        keys = [f"{site.name}={site.keys['receipt_key']}" for site in self.sites.values()]
+        options = [
+            "--trust",
+            "secure-sum",
+            *(word for key in keys for word in ("--receipt-key", key)),
+        ]
+        study = self._init(name, records, epsilon, self.sites, *options)
+        return self._settle(study, patience)
+
+    def _init(
+        self, name: str, records: int, epsilon: float, sites: Iterable[str], *options: str
+    ) -> Path:
+        study = self.coordinator.folder / name
+        self.coordinator.fedsynth(
+            *("study", "init", study, "--schema", self.schema_file, "--study", name),
+            *(word for site in sites for word in ("--site", site)),
+            *("--records-per-site", records, "--epsilon", epsilon),
+            *("--superlink", f"127.0.0.1:{self.coordinator.superlink_port}"),
+            *("--root-certificate", self.coordinator.ca, "--variant", "marginals", *options),
+        )
+        return study
+
+    def _settle(self, study: Path, patience: Mapping[str, float]) -> Path:
+        """Quick training and the given patience; every site approves the plan."""
         settings = study / "study.toml"
         text = settings.read_text().replace("[sites]", f"[sites]\n{_toml(patience)}")
         quick = TrainingSettings().quick().model_dump(exclude_none=True)

@@ -60,7 +60,15 @@ class Site:
     def processes(self) -> tuple[Process, ...]:
         return self.vault, self.courier
 
-    def init(self, superlink: str, ca: Path, *, max_epsilon: float, min_records: int) -> None:
+    def init(
+        self,
+        superlink: str,
+        ca: Path,
+        *,
+        max_epsilon: float,
+        min_records: int,
+        max_epsilon_alone: float | None,
+    ) -> None:
         """`init`, `check`, `key`: the site has its files and its keys."""
         self.type(
             *("init", self.files, "--data", self.data, "--schema", self.folder / "schema.json"),
@@ -70,7 +78,12 @@ class Site:
         )
         policy = self.files / "policy.toml"
         text = policy.read_text()
-        policy.write_text(text.replace("min_records = 1000", f"min_records = {min_records}"))
+        text = text.replace("min_records = 1000", f"min_records = {min_records}")
+        if max_epsilon_alone is not None:  # the steward allows secure sums
+            proposed = "# max_epsilon_alone = 4.0"
+            assert proposed in text
+            text = text.replace(proposed, f"max_epsilon_alone = {max_epsilon_alone}")
+        policy.write_text(text)
         runtime, health = free_ports(2)
         with self.courier_config.open("a") as file:
             file.write(f"runtime_port = {runtime}\nhealth_port = {health}\n")
