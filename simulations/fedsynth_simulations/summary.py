@@ -95,6 +95,8 @@ def _quality(found: Any) -> dict[str, dict[str, float | None]]:
         "independent columns": ("independent", "independent"),
     }
     fidelity = {row.role: row.model_dump(exclude={"role"}) for row in found.fidelity.figures}
+    for row in found.histories.figures if found.histories else ():
+        fidelity.setdefault(row.role, {}).update(row.model_dump(exclude={"role"}))
     return {
         name: fidelity[role]
         | {

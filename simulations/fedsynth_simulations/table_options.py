@@ -139,8 +139,12 @@ def _split(
         train, test = split_rows(frame, holdout, rng, declared.person_key if declared else None)
     except InputError as error:
         raise InputError(f"--holdout {holdout:g}: {error}") from None
-    if min(len(train), len(test)) < MIN_ROWS:
-        fault = f"leaves {len(test)} of {len(frame)} records to measure on"
+    units, what = (len(train), len(test)), "records"
+    if declared is not None and declared.histories is not None and declared.person_key is not None:
+        key = declared.person_key
+        units, what = (train[key].nunique(), test[key].nunique()), "persons"
+    if min(units) < MIN_ROWS:
+        fault = f"leaves {units[1]} of {sum(units)} {what} to measure on"
         raise InputError(f"--holdout {holdout:g}: {fault}; expected at least {MIN_ROWS} per side")
     return train, test
 

@@ -101,28 +101,23 @@ def test_inputs_to_different_requests_steps_sets_and_rosters_do_not_cancel():
     """The difference of a party's inputs is never that of its counts, whatever was asked twice."""
     four = Parties(4, 1)
     zero = np.zeros(200, np.int64)
-    first = four.masked(zero, 0, four.at())
-    other_roster = masks.SumStep(
-        1,
-        four.present,
-        bytes(range(32)),
-        roster_of(four.terms, {p: four.shown(p) for p in (0, 1, 2)}),
-    )
-    others = [
-        four.at(request=bytes(32)),
-        four.at(step=2),
-        four.at(parties=(0, 1, 2)),
-        masks.SumStep(1, (0, 1, 2), bytes(range(32)), other_roster.roster),
+    first, small = four.at(), four.at(parties=(0, 1, 2))
+    other_roster = roster_of(four.terms, {p: four.shown(p) for p in (0, 1, 2)})
+    different = [
+        (first, four.at(request=bytes(32))),
+        (first, four.at(step=2)),
+        (first, small),
+        (small, masks.SumStep(small.step, small.parties, small.request, other_roster)),
     ]
-    for at in others:
-        assert differ_everywhere(first, four.masked(zero, 0, at))
+    for asked, at in different:
+        assert differ_everywhere(four.masked(zero, 0, asked), four.masked(zero, 0, at))
         # nor do the self-masks or the masks of a pair agree when taken by themselves
         for add in (
             lambda words, at: masks.add_self_mask(words, four.own[0].steps[1].seed, at),
             lambda words, at: masks.add_pair_mask(words, bytes(32), 0, 1, at),
         ):
             one, other = np.zeros(200, np.uint64), np.zeros(200, np.uint64)
-            add(one, four.at())
+            add(one, asked)
             add(other, at)
             assert differ_everywhere(one, other)
 

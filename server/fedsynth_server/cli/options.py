@@ -28,6 +28,13 @@ Folder = Annotated[Path, typer.Argument(metavar="FOLDER", help="The study's fold
 SchemaFile = Annotated[
     Path, typer.Option("--schema", help="The reviewed schema that all sites share.")
 ]
+Drafted = Annotated[
+    bool,
+    typer.Option(
+        "--drafted",
+        help="Take a schema that nobody has reviewed since it was drafted from records.",
+    ),
+]
 SiteNames = Annotated[
     list[str], typer.Option("--site", help="The name of a site. Repeat the option for every site.")
 ]

@@ -17,6 +17,7 @@ from fedsynth_server.cli.options import (
     AsJson,
     Colluders,
     Delta,
+    Drafted,
     Epsilon,
     Folder,
     Force,
@@ -32,6 +33,7 @@ from fedsynth_server.cli.options import (
 
 if TYPE_CHECKING:
     from fedsynth_common.protocol.plan import Plan, SecureSum
+    from fedsynth_common.schema import Schema
 
 NEXT = """\
 Next:
@@ -65,6 +67,7 @@ def init(
         int | None,
         typer.Option(min=1, help="The fewest sites that must answer each message. By default all."),
     ] = None,
+    drafted: Drafted = False,
     force: Force = False,
 ) -> None:
     """Make the folder of a study: the plan for the sites, and the settings of the run."""
@@ -78,9 +81,12 @@ def init(
         raise InputError(f"{folder}: a study has begun here; choose another folder")
     if quorum is not None and quorum > len(site):
         raise InputError(f"--quorum {quorum}: the study has {len(site)} sites")
+    if root_certificate is not None and not root_certificate.is_file():
+        raise InputError(f"--root-certificate {root_certificate}: no such file")
     name = study or target.path.name
+    table = _table(schema, drafted)
     secure_sum = _secure_sum(trust, site, receipt_key, colluders)
-    made = _make(name, schema, site, records_per_site, epsilon, delta, variant, secure_sum)
+    made = _make(name, table, site, records_per_site, epsilon, delta, variant, secure_sum)
     folder.mkdir(parents=True, exist_ok=True)
     target.plan_file.write_bytes(made.to_json())
     certificate = root_certificate.absolute() if root_certificate else None
@@ -105,30 +111,37 @@ def plan(
     colluders: Colluders = None,
     receipt_key: ReceiptKeys = None,
     study: Annotated[str, typer.Option(help="Name of the study.")] = "study",
+    drafted: Drafted = False,
     force: Force = False,
 ) -> None:
     """Write a plan alone, to see what it would cost. `init` makes a whole study."""
     if out.exists() and not force:
         raise InputError(f"{out}: exists; choose another name or pass --force")
+    table = _table(schema, drafted)
     secure_sum = _secure_sum(trust, site, receipt_key, colluders)
-    made = _make(study, schema, site, records_per_site, epsilon, delta, variant, secure_sum)
+    made = _make(study, table, site, records_per_site, epsilon, delta, variant, secure_sum)
     out.write_bytes(made.to_json() + b"\n")
     typer.echo(f"{out}: digest {made.digest}")
 
 
 def explain(
-    plan_file: Annotated[Path, typer.Argument(help="A plan file.", metavar="PLAN")],
+    plan_file: Annotated[
+        Path, typer.Argument(help="A plan file, or the folder of a study.", metavar="PLAN")
+    ],
     as_json: AsJson = False,
 ) -> None:
     """Show what each step of a plan costs the records of one site: mechanism, noise, ε and share."""
     from fedsynth_common.protocol.plan import Plan
+    from fedsynth_server.study.folder import StudyFolder
     from fedsynth_server.study.method import duration_of, method_of
     from fedsynth_server.study.planning import Cost
     from fedsynth_server.study.planning import explain as explained
     from fedsynth_server.training.settings import TrainingSettings
 
+    if plan_file.is_dir():
+        plan_file = StudyFolder(plan_file).plan_file
     if not plan_file.is_file():
-        raise InputError(f"{plan_file}: no such file")
+        raise InputError(f"{plan_file}: no such file; name a plan, or the folder of a study")
     made = Plan.from_json(read_limited(plan_file, MAX_PLAN_BYTES))
     lines = explained(made)
     total, lone = _totals(made)
@@ -179,9 +192,26 @@ def _secure_sum(
     return make_secure_sum(sites, keys, colluders)
 
 
+def _table(schema: Path, drafted: bool) -> "Schema":
+    """The schema of a study, which a person must have reviewed.
+
+    Raises:
+        InputError: nobody has, and `--drafted` does not say that this is meant.
+    """
+    from fedsynth_common.schema import Schema
+
+    table = Schema.load(schema)
+    if table.origin != "declared" and not drafted:
+        raise InputError(
+            f"{schema}: the schema is as it was drafted from records, whose bounds and categories it "
+            'states without noise; review it and set "origin" to "declared", or pass --drafted'
+        )
+    return table
+
+
 def _make(
     study: str,
-    schema: Path,
+    table: "Schema",
     sites: list[str],
     records_per_site: int,
     epsilon: float,
@@ -189,12 +219,14 @@ def _make(
     variant: VariantName,
     secure_sum: "SecureSum | None",
 ) -> "Plan":
-    from fedsynth_common.schema import Schema
     from fedsynth_server.study.planning import make_plan  # loads the accountant: not for --help
 
+    twice = sorted({site for site in sites if sites.count(site) > 1})
+    if twice:
+        raise InputError(f"--site {twice[0]}: given more than once; a site's name is its own")
     return make_plan(
         study=study,
-        table=Schema.load(schema),
+        table=table,
         sites=sites,
         records_per_site=records_per_site,
         epsilon=epsilon,

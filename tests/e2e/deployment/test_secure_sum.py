@@ -16,7 +16,7 @@ from small_study import SCHEMA, make_frame
 from fedsynth_client.budget.charge_chain import read_charges
 from fedsynth_release.generator import Generator
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 SITES = ("east", "north", "south", "west")
 LOST = "south"
 PATIENCE = {"deadline": 300.0, "gather": 240.0, "retry": 0.5, "patience": 4.0}

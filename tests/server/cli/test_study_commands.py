@@ -56,6 +56,39 @@ def test_init_writes_a_plan_and_settings_that_can_be_read(tmp_path, schema):
     assert not config.superlink.insecure
 
 
+def test_a_drafted_schema_needs_a_word(tmp_path, schema):
+    SCHEMA.model_copy(update={"origin": "drafted from data"}).save(schema)
+    refused = init(tmp_path / "s", schema)
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert "--drafted" in refused.stderr
+    assert not (tmp_path / "s").exists()
+    assert init(tmp_path / "s", schema, "--drafted").returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "mention"),
+    [
+        (("--site", "north"), "--site north: given more than once"),
+        (("--root-certificate", "nowhere.pem"), "nowhere.pem: no such file"),
+    ],
+)
+def test_a_slip_in_init_is_one_line_and_leaves_nothing(tmp_path, schema, options, mention):
+    done = init(tmp_path / "s", schema, *options)
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert mention in done.stderr
+    assert not (tmp_path / "s").exists()
+
+
+def test_explain_takes_the_folder_of_a_study(tmp_path, schema):
+    init(tmp_path / "s", schema)
+    by_folder = fedsynth("study", "explain", tmp_path / "s", "--json")
+    by_file = fedsynth("study", "explain", tmp_path / "s/plan.json", "--json")
+    steps = [json.loads(done.stdout)["steps"] for done in (by_folder, by_file)]
+    assert steps[0] == steps[1] != []
+    missing = fedsynth("study", "explain", tmp_path / "t")
+    assert "or the folder of a study" in missing.stderr
+
+
 def test_every_commented_setting_is_one(tmp_path):
     """What the file offers in comments can be switched on, and is what happens by default."""
     lines = config_text("127.0.0.1:8000", None, None).splitlines()
@@ -200,9 +233,10 @@ def test_a_superlink_that_is_not_there_is_named(tmp_path, schema):
 @pytest.mark.parametrize("content", [None, b"not a certificate"])
 def test_an_unusable_root_certificate_is_named(tmp_path, schema, content):
     certificate = tmp_path / "ca.crt"
-    if content:
-        certificate.write_bytes(content)
+    certificate.write_bytes(content or b"")
     init(tmp_path / "covid", schema, "--superlink", NOBODY, "--root-certificate", certificate)
+    if content is None:
+        certificate.unlink()
     done = fedsynth("study", "run", tmp_path / "covid")
     assert (done.returncode, str(certificate) in done.stderr) == (2, True)
 

@@ -30,19 +30,19 @@ NAMES = {
     "par": "SDV PAR, not private",
 }
 COLUMNS = (
-    ("static", "static"),
-    ("static_event", "static x event"),
-    ("within_event", "within an event"),
-    ("lag_1", "lag 1"),
-    ("lag_1_itself", "lag 1, itself"),
-    ("lag_2_3_itself", "lag 2-3, itself"),
-    ("lengths", "number of events"),
-    ("gaps", "gaps"),
+    ("static", "TVD: static pairs"),
+    ("static_event", "TVD: static x event"),
+    ("within_event", "TVD: within an event"),
+    ("lag_1", "TVD: lag 1"),
+    ("lag_1_itself", "TVD: lag 1, itself"),
+    ("lag_2_3_itself", "TVD: lag 2-3, itself"),
+    ("lengths", "TVD: number of events"),
+    ("gaps", "TVD: gaps"),
     ("within_person", "variance within persons"),
-    ("next_auc", "next event AUC"),
-    ("next_target_auc", "of the target"),
-    ("event_auc", "target in an event"),
-    ("seconds", "s"),
+    ("next_auc", "next event, mean AUC"),
+    ("next_target_auc", "next event, AUC of the target"),
+    ("event_auc", "AUC of the target in an event"),
+    ("seconds", "processor seconds"),
 )
 _OF_REAL = {"next_auc", "next_target_auc", "event_auc"}
 
@@ -116,23 +116,20 @@ def compute(
 
 
 def shown(table: str, cells: Sequence[HistoryCell], results: HistoryResults) -> Table:
-    """Medians with their ranges over seeds; AUCs with their share of that of real persons."""
+    """Medians with their ranges over seeds, a line a figure; AUCs with their share of real persons'."""
     found: dict[tuple[str, float | None], list[Figures]] = {}
     for cell in cells:
         if cell in results.figures:
             found.setdefault((cell.row, cell.epsilon), []).append(results.figures[cell])
     real = (found.get(("real", None)) or [{}])[0]
-    printed = Table("row", "ε", title=f"{table}: persons with histories")
-    used = [
-        (name, title)
-        for name, title in COLUMNS
-        if any(f.get(name) is not None for rows in found.values() for f in rows)
-    ]
-    for _, title in used:
-        printed.add_column(title, justify="right")
-    for (row, epsilon), rows in found.items():
-        values = [_cell(name, [f.get(name) for f in rows], real.get(name)) for name, _ in used]
-        printed.add_row(NAMES[row], "-" if epsilon is None else f"{epsilon:g}", *values)
+    printed = Table("figure", title=f"{table}: persons with histories")
+    for row, epsilon in found:
+        heading = NAMES[row] if epsilon is None else f"{NAMES[row]}, ε = {epsilon:g}"
+        printed.add_column(heading, justify="right")
+    for name, title in COLUMNS:
+        values = [[figures.get(name) for figures in rows] for rows in found.values()]
+        if any(value is not None for row in values for value in row):
+            printed.add_row(title, *(_cell(name, row, real.get(name)) for row in values))
     return printed
 
 
