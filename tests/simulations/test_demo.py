@@ -91,7 +91,7 @@ def test_real_synthetic_and_dealt_years_stand_side_by_side(finished):
     assert quality[FLOOR]["within_event"] == 0
     assert quality["real"]["lag_1_itself"] < quality[FLOOR]["lag_1_itself"]
     assert quality["real"]["next_target_auc"] > quality["synthetic"]["next_target_auc"]
-    assert quality["real"]["next_target_auc"] > 0.7 > quality[FLOOR]["next_target_auc"]
+    assert quality["real"]["next_target_auc"] > 0.65 > quality[FLOOR]["next_target_auc"]
     assert FLOOR in " ".join(result.output.split())
 
 

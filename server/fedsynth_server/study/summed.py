@@ -52,7 +52,7 @@ class SummedMeasurements:
         Args:
             queries: what is asked for; their variance is what K - c shares have together.
             pair_variance: the same of the pairs that will be measured; 0 if none will be.
-            bin_noise: largest noise of a bin, as a share of its mass.
+            bin_noise: largest noise of a bin of numbers with few bins (`build_codebook`).
 
         Raises:
             FedsynthError: too few sites took part, or the sum cannot be one of records.
