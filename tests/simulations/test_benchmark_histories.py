@@ -10,8 +10,9 @@ import pytest
 from rich.console import Console
 
 from fedsynth_common.errors import InputError
+from fedsynth_release.evaluation.histories import history_distances
 from fedsynth_simulations.benchmarks.external import External
-from fedsynth_simulations.benchmarks.histories import results
+from fedsynth_simulations.benchmarks.histories import par, results
 from fedsynth_simulations.benchmarks.histories.figures import HistoryCell, Judge, Options, make
 from fedsynth_simulations.benchmarks.histories.tables import HistoryTable, by_month, load
 
@@ -127,6 +128,32 @@ def test_peers_have_seeds_and_need_their_environment(rand, tmp_path):
     nowhere = Options(external=External(str(tmp_path / "none")))
     with pytest.raises(InputError, match="external-env"):
         make(cells[1], rand, nowhere)
+
+
+def test_persons_reach_par_with_their_events_in_order_and_come_back(rand, tmp_path, monkeypatch):
+    """What PAR would return if it repeated what it got."""
+    small, seen = part(rand, 60), {}
+
+    def repeat(driver, method, arrays, external):
+        seen.update(arrays)
+        return arrays["codes"], 0.0
+
+    monkeypatch.setattr(par, "drive", repeat)
+    monkeypatch.setattr(External, "check", lambda self, arguments: None)
+    made = par.synthesise_par(small.train, small.schema, 0, External(str(tmp_path)))
+    assert seen["static"].sum() == 11
+    assert len(seen["static"]) == len(seen["ordered"]) == 18
+    assert (np.diff(seen["codes"][:, 0]) >= 0).all()  # the events of a person together
+    assert (made.groupby("person_id")["study_year"].diff().dropna() > 0).all()
+    found = history_distances(small.train, made, small.schema)
+    assert found["lengths"] == found["gaps"] == 0
+
+    def stories(frame):
+        ordered = frame.sort_values(["person_id", "study_year"])
+        cells = ordered["sex"] + ordered["study_year"].astype(str) + ordered["admitted"]
+        return sorted(cells.groupby(ordered["person_id"]).sum())
+
+    assert stories(made) == stories(small.train)
 
 
 def test_one_cell_is_a_line_of_the_results_file(tmp_path):

@@ -7,9 +7,9 @@ a code of their own. The rules for each kind of column are:
 - numbers with more cells (atoms and leaves, in their order) than `max_bins`: the eight most frequent
   atoms that stand out from the noise keep a code of their own; a heavy cell (above its fair share and
   beyond 4 standard deviations of noise) is a bin by itself; the others, in order, form bins of near
-  equal mass, each also large enough that its noise is at most a third of it (at least two bins). In a
-  wide table the pairs, which are measured later, will be noisier than the histograms; bins are then
-  judged by the noise of the pairs;
+  equal mass, each also large enough that its noise is at most a third of it (at least two bins; a
+  study of histories allows more noise while there are few). In a wide table the pairs, which are
+  measured later, will be noisier than the histograms; bins are then judged by the noise of the pairs;
 - categorical columns beyond 32 codes: categories that cannot be told from noise (below 4 sigma)
   share one code; when a value is drawn from it, they are drawn in proportion to their mass. Where the
   schema names groups of a public code list, each group's rare categories become one code, and groups
@@ -40,6 +40,7 @@ from fedsynth_server.aggregation.tails import with_tails
 ATOMS_APART = 8  # of a number that get a code of their own whatever their share
 SIGNIFICANT = 4.0  # a single cell counts as more than noise beyond so many standard deviations
 BIN_NOISE = 1 / 3  # largest noise of a bin, as a share of its mass
+FEW_BINS = 8  # of a number whose bins may be noisier where `bin_noise` says so
 PAIR_NOISE = 1.3  # weight of the noise of a pair's cell in that rule; a histogram's has weight 1
 MAX_CATEGORY_CODES = 32
 MOST_CODES = 256  # of one categorical column: a pair of them then has 65,536 cells
@@ -65,7 +66,8 @@ def build_codebook(
             for numbers with more than twice as many leaves; sums over many leaves are then far
             less noisy than the leaves alone would say.
         pairs: Standard deviation of the noise in one cell of the pairs that will be measured.
-        bin_noise: Largest noise of a bin, as a share of its mass.
+        bin_noise: Largest noise of a bin, as a share of its mass, of a number that would otherwise have
+            fewer than `FEW_BINS` bins.
 
     Raises:
         InputError: wrong shapes, non-finite counts, a negative sigma, or fewer than two bins.
@@ -120,7 +122,7 @@ def _column(
         cells = domain.in_order
         mass = _mass(domain, counts, sigma, run)[cells]
         apart = _own_code(domain, counts, sigma)[cells]
-        judged = max(sigma, pairs) / bin_noise  # noise of a cell, of which bins need that much mass
+        judged = max(sigma, pairs) / BIN_NOISE, max(sigma, pairs) / bin_noise
         bins = _bins(mass, counts[cells], apart, sigma, judged, max_bins, run)
         groups[cells] = domain.width + bins
         shape[cells] = _shape(mass, bins)
@@ -180,11 +182,14 @@ def _bins(
     counts: Float64Array,
     apart: BoolArray,
     sigma: float,
-    judged: float,
+    judged: tuple[float, float],
     max_bins: int,
     run: float,
 ) -> Int64Array:
-    """Bin of every cell of a number in its order, numbered from 0 without gaps; `apart` come on top."""
+    """Bin of every cell of a number in its order, numbered from 0 without gaps; `apart` come on top.
+
+    `judged` is the noise of a cell in units of what a bin may have: of many bins, and of few.
+    """
     if np.count_nonzero(~apart) <= max_bins:
         return np.arange(len(counts))
     among = mass[~apart].sum()
@@ -192,7 +197,10 @@ def _bins(
     bins = np.empty(len(counts), dtype=np.int64)
     # fewer than max_bins cells can hold more than a max_bins-th: some cell and a bin are left
     rest, lone = np.flatnonzero(~heavy & ~apart), np.flatnonzero(heavy | apart)
-    parts = _equal_mass(mass[rest], counts[rest], judged, max_bins - int(heavy.sum()), run)
+    most = max_bins - int(heavy.sum())
+    parts = _equal_mass(mass[rest], counts[rest], judged[0], most, run)
+    if judged[1] < judged[0] and parts.max() + 1 < FEW_BINS:
+        parts = _equal_mass(mass[rest], counts[rest], judged[1], min(most, FEW_BINS), run)
     if not heavy.any() and parts.max() == 0:
         parts = _halves(mass[rest])
     bins[rest] = parts

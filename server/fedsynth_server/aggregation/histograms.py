@@ -74,7 +74,7 @@ def read_histograms(
         sizes: of the same sites, estimated from these counts.
         pair_variance: variance of each site's noise in a cell of the pairs that will be measured
             later; 0 if none will be.
-        bin_noise: largest noise of a bin, as a share of its mass.
+        bin_noise: largest noise of a bin of numbers with few bins (`build_codebook`).
     """
     pooled = summed(counts.values())
     variance = float(queries.variance * len(counts))

@@ -36,10 +36,11 @@ VARIED = 0.06
 EVENTS_SPREAD = 1.3
 """Noise of marginals of events beside those of persons, which the models of static columns need more."""
 BIN_NOISE = 0.7
-"""Largest noise of a bin, as a share of its mass.
+"""Largest noise of a bin, as a share of its mass, of numbers that would have fewer than eight bins.
 
 More than for records: the pairs measured later say much better than the histograms how much lies in a
-bin, and wide bins hide where in them it lies (simulations/RESULTS.md).
+bin, and wide bins hide where in them it lies. More than eight such bins cost the pairs more than they
+show (simulations/RESULTS.md).
 """
 CLEAR = 8.0
 """ε of the study from which on longer distances are measured too."""

@@ -13,6 +13,7 @@ import torch
 from fedsynth_common.protocol.plan import Plan
 from fedsynth_common.schema import HistoryLayout, domains, history_schema, layout_of
 from fedsynth_release.histories.network import HistoryNetwork, HistoryShape
+from fedsynth_server.aggregation.binning import FEW_BINS
 from fedsynth_server.aggregation.marginals import MarginalEstimate
 from fedsynth_server.histories.blocks import BIN_NOISE, blocks_of, lags_for
 from fedsynth_server.histories.cleaned import CleanBlocks
@@ -48,7 +49,8 @@ def likely_history_widths(plan: Plan) -> list[int]:
     columns = domains(history_schema(plan.table))
     noise = plan.measure[0].noise_multiplier * math.sqrt(len(columns) * len(plan.sites))
     persons = plan.records_per_site * len(plan.sites)
-    apart = max(2, round(BIN_NOISE * persons / noise))
+    few, many = (round(share * persons / noise) for share in (BIN_NOISE, 1 / 3))
+    apart = max(2, min(few, FEW_BINS), many)
     return [codes_apart(domain, apart) for domain in columns]
 
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from fedsynth_common.errors import InputError
 from fedsynth_common.schema import BooleanColumn, CategoricalColumn, IntegerColumn, Schema, domains
 from fedsynth_release.decoding.codebook import group_totals
-from fedsynth_server.aggregation.binning import build_codebook
+from fedsynth_server.aggregation.binning import FEW_BINS, build_codebook
 
 
 def number(maximum=999, **fields):
@@ -80,7 +80,7 @@ def test_bins_do_not_drown_in_noise(sigma):
 
 
 def test_bins_that_may_be_noisier_are_more():
-    counts, sigma = bell(5_000), 40.0
+    counts, sigma = bell(5_000), 80.0
     noisy = counts + np.random.default_rng(1).normal(0, sigma, len(counts))
     books = [build_codebook(number(), [noisy], [sigma], bin_noise=share) for share in (1 / 3, 0.7)]
     assert books[1].widths[0] > 1.5 * books[0].widths[0]
@@ -89,6 +89,16 @@ def test_bins_that_may_be_noisier_are_more():
         for book in books
     ]
     assert worst[0] < worst[1] < 1.0
+
+
+def test_only_few_bins_may_be_noisier():
+    for sigma in (2.0, 40.0):
+        noisy = bell(5_000) + np.random.default_rng(1).normal(0, sigma, 256)
+        usual, found = (
+            build_codebook(number(), [noisy], [sigma], bin_noise=share).widths[0]
+            for share in (1 / 3, 0.7)
+        )
+        assert found == usual if usual >= FEW_BINS else found <= FEW_BINS
 
 
 def test_nothing_but_noise_still_gives_two_bins_and_flat_shapes():

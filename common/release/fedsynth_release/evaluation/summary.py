@@ -68,12 +68,11 @@ def _fidelity(fidelity: Fidelity) -> Table:
 
 
 def _histories(histories: HistoryFidelity) -> Table:
-    """Distances of histories; the ceiling is other real persons."""
-    heads = ("distance", "synthetic", "other persons (ceiling)")
-    floors = ("events dealt at random (floor)", "independent")
+    """Distances of histories beside those of held-out persons and of events dealt at random."""
+    heads = ("distance", "synthetic", "ceiling", "dealt (floor)", "independent")
     made, real = histories.persons_synthetic, histories.persons_train
     title = f"histories: {made:,} synthetic and {real:,} real persons"
-    table = _table(title, *heads, *floors)
+    table = _table(title, *heads)
     for label, field in _HISTORIES:
         values = [getattr(figures, field) for figures in histories.figures]
         table.add_row(label, *("-" if v is None else f"{v:.3f}" for v in values))
@@ -110,8 +109,9 @@ def _utility(utility: Utility, histories: bool) -> Table:
         "independent (floor)",
         "targets",
     )
-    what = "predict the next event of held-out persons" if histories else "tested on held-out rows"
-    table = _table(f"utility: models trained on each table, {what}", *heads)
+    what = "trained on each table, tested on held-out rows"
+    what = "predict the next event of held-out persons" if histories else what
+    table = _table(f"utility: models {what}", *heads)
     for mean in utility.means:
         values = (mean.synthetic, mean.real, mean.independent)
         label = f"{mean.metric}, {mean.learner}"

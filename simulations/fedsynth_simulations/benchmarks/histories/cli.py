@@ -34,8 +34,7 @@ def histories(
         str,
         typer.Option(
             help="The rows, separated by commas: real (held-out persons), dealt (real events dealt "
-            "to persons at random), local (sites trust nobody), secure-sum (the coordinator sees sums; "
-            "three sites or more), par (SDV PAR; not private)."
+            "to persons at random), local (sites trust nobody), secure-sum, par (SDV PAR; not private)."
         ),
     ] = "real,dealt,local",
     out: Annotated[

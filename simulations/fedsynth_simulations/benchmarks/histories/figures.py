@@ -115,7 +115,7 @@ def _study(
     return frame, {"seconds": seconds, "epsilon_spent": spent}
 
 
-def _summed(cell: HistoryCell, table: HistoryTable, options: Options) -> Made:
+def _secure(cell: HistoryCell, table: HistoryTable, options: Options) -> Made:
     return _study(cell, table, options, "secure-sum")
 
 
@@ -130,7 +130,7 @@ ROWS: dict[str, Maker] = {
     "real": _real,
     "dealt": _dealt,
     "local": _study,
-    "secure-sum": _summed,
+    "secure-sum": _secure,
     "par": _par,
 }
 PRIVATE = ("local", "secure-sum")

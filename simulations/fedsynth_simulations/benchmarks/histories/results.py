@@ -26,6 +26,7 @@ NAMES = {
     "real": "real persons, held out",
     "dealt": "real events dealt at random",
     "local": "sites trust nobody",
+    "secure-sum": "secure sum",
     "par": "SDV PAR, not private",
 }
 COLUMNS = (
