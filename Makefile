@@ -90,9 +90,9 @@ $(SBOM_ENV)/.set-up: locks/sbom.txt
 	$(SBOM_ENV)/bin/python -m pip install --quiet --require-hashes -r locks/sbom.txt
 	@touch $@
 
-proto: $(STAMP) ## write the gRPC stubs again from vault.proto
+proto: $(STAMP) ## write the classes of the messages again from vault.proto
 	$(BIN)/python -m grpc_tools.protoc -I common \
-		--python_out=common --pyi_out=common --grpc_python_out=common $(PROTOCOL)/vault.proto
+		--python_out=common --pyi_out=common $(PROTOCOL)/vault.proto
 
 clean: ## remove the environment, the demo's output and all caches
 	rm -rf $(VENV) $(SBOM_ENV) demo-out .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

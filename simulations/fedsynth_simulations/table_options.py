@@ -14,7 +14,8 @@ from fedsynth_common.errors import InputError
 from fedsynth_common.identifiers.findings import findings
 from fedsynth_common.limits import MAX_REPAIRED
 from fedsynth_common.schema import CategoricalColumn, Schema
-from fedsynth_common.tables import dialect_of, read_table
+from fedsynth_common.tables import read_table
+from fedsynth_release.cli.csv_dialect import dialect_of
 from fedsynth_release.drafting.draft import draft
 from fedsynth_release.drafting.notes import Note
 from fedsynth_release.drafting.wishes import Wishes, wishes_of

@@ -22,7 +22,7 @@ def declared(text):
     return found
 
 
-def test_the_stubs_are_those_of_the_proto():
+def test_the_generated_messages_are_those_of_the_proto():
     messages = declared(PROTO.read_text())
     generated = {
         name: {field.name: field.number for field in message.fields}

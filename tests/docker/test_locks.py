@@ -170,7 +170,11 @@ def test_compose_files_name_no_image_but_ours(name):
         assert re.fullmatch(r"\$\{FEDSYNTH_(\w+)_IMAGE:-fedsynth-[a-z]+\}", image)
 
 
-PAGES = ["client/README.md", "server/README.md", "docker/README.md", "locks/README.md"]
+PAGES = [
+    *(f"{folder}/README.md" for folder in ("client", "server", "docker", "locks")),
+    "docs/COORDINATOR.md",
+    "docs/SITE.md",
+]
 
 
 @pytest.mark.parametrize("page", PAGES)

@@ -10,9 +10,13 @@ from fedsynth_client.cli import app as site
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = [
-    *(ROOT / "docs" / name for name in ("INFOSEC.md", "THREAT_MODEL.md", "RUNBOOK.md", "SITE.md")),
+    *(
+        ROOT / "docs" / name
+        for name in ("INFOSEC.md", "THREAT_MODEL.md", "RUNBOOK.md", "SITE.md", "COORDINATOR.md")
+    ),
     ROOT / "docker/README.md",
     ROOT / "client/README.md",
+    ROOT / "server/README.md",
 ]
 each = pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
 

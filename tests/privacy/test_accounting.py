@@ -14,9 +14,9 @@ from scipy import optimize, stats
 from fedsynth_common.privacy import PrivacyError, accounting, renyi
 from fedsynth_common.privacy.accounting import ROUNDING, epsilon, epsilon_rdp, share_of_cap
 from fedsynth_common.privacy.events import CountsEvent, DpSgdEvent, GaussianEvent
-from fedsynth_common.privacy.gaussian_dp import epsilon_of_mu
 from fedsynth_common.privacy.noise import exact_variance
 from fedsynth_common.privacy.renyi import ORDERS, conversion, filter_order
+from fedsynth_server.study.calibration import epsilon_of_mu
 
 pytestmark = pytest.mark.privacy
 

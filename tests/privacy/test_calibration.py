@@ -10,13 +10,13 @@ from hypothesis import strategies as st
 from fedsynth_common.privacy import PrivacyError
 from fedsynth_common.privacy.accounting import epsilon
 from fedsynth_common.privacy.events import CountsEvent, DpSgdEvent, GaussianEvent
-from fedsynth_common.privacy.gaussian_dp import (
+from fedsynth_common.privacy.gaussian_dp import mu_of
+from fedsynth_server.study.calibration import (
+    calibrate,
     dpsgd_noise_multiplier,
     epsilon_of_mu,
-    mu_of,
     mu_of_epsilon,
 )
-from fedsynth_server.study.calibration import calibrate
 
 pytestmark = pytest.mark.privacy
 

@@ -21,7 +21,7 @@ from fedsynth_common.privacy.events import (
     merged,
     to_dict,
 )
-from fedsynth_common.privacy.gaussian_dp import epsilon_of_mu, total_mu
+from fedsynth_common.privacy.gaussian_dp import total_mu
 from fedsynth_common.privacy.noise import discrete_gaussian
 from fedsynth_common.privacy.randomness import Randomness
 from fedsynth_common.privacy.secure_noise import (
@@ -31,6 +31,7 @@ from fedsynth_common.privacy.secure_noise import (
     made_variance,
     share_variance,
 )
+from fedsynth_server.study.calibration import epsilon_of_mu
 
 pytestmark = pytest.mark.privacy
 DELTA = 1e-5

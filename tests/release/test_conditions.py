@@ -24,9 +24,10 @@ from fedsynth_common.schema import (
     domain_of,
     domains,
 )
-from fedsynth_common.schema.tick_set import TickSet, leaf_values
+from fedsynth_common.schema.tick_set import TickSet
 from fedsynth_common.tables import read_table
 from fedsynth_release.decoding import Codebook
+from fedsynth_release.decoding.cell_ticks import leaf_values
 from fedsynth_release.generator import Generator
 from fedsynth_release.generator_network import GeneratorNetwork, GeneratorShape
 from fedsynth_release.sampling.condition_sets import condition_sets

@@ -5,9 +5,9 @@ import pytest
 from scipy import stats
 
 from fedsynth_common.schema import IntegerColumn, domain_of
-from fedsynth_common.schema.tick_set import TickSet, leaf_values
+from fedsynth_common.schema.tick_set import TickSet
 from fedsynth_release.decoding.cell_draws import CellDraws
-from fedsynth_release.decoding.cell_ticks import EXACT, CellTicks
+from fedsynth_release.decoding.cell_ticks import EXACT, CellTicks, leaf_values
 from fedsynth_release.sampling.latents import Groups, cumulative
 
 

@@ -18,8 +18,8 @@ from fedsynth_common.schema import (
     domain_of,
     domains,
 )
-from fedsynth_common.schema.tick_set import leaf_values
 from fedsynth_release.decoding import Codebook, decode
+from fedsynth_release.decoding.cell_ticks import leaf_values
 from fedsynth_release.drafting.draft import draft_schema
 from fedsynth_release.generator import Generator
 from fedsynth_release.generator_network import GeneratorNetwork, GeneratorShape

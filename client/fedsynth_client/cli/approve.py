@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 
 
 def approve(
-    plan_file: Annotated[Path, typer.Argument(metavar="PLAN", help="Plan file.")],
+    plan_file: Annotated[
+        Path, typer.Argument(metavar="PLAN", help="The plan that the coordinator sent.")
+    ],
     config: ConfigPath,
     yes: Annotated[bool, typer.Option("--yes", help="Approve without asking.")] = False,
 ) -> None:

@@ -14,11 +14,12 @@ from fedsynth_common.limits import read_limited
 def bundle(
     file: Annotated[Path, typer.Argument(metavar="FAB", help="The coordinator's app bundle.")],
     install: Annotated[
-        Path | None, typer.Option(help="Install it, read-only, into this home of the courier.")
+        Path | None,
+        typer.Option(help="Install the bundle read-only in this folder of the courier."),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Refuse a Flower app bundle that carries code; show, and install, one that does not.
+    """Check that a Flower app bundle carries no code, show it, and install it with --install.
 
     Compare the digest with the one that the coordinator announced by another way than the file.
 

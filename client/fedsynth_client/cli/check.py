@@ -20,11 +20,9 @@ if TYPE_CHECKING:
 
 def check(
     config: ConfigPath,
-    plan: Annotated[
-        Path | None, typer.Option(help="Also show what this plan would be charged.")
-    ] = None,
+    plan: Annotated[Path | None, typer.Option(help="Also show what this plan would cost.")] = None,
 ) -> None:
-    """Check table, schema, policy, files and ledger before serving. Prints no cell of the table.
+    """Check the table, schema, policy, files and ledger before serving. No cell of the table is printed.
 
     For example:
 

@@ -18,19 +18,22 @@ def connect(
     config: OptionalConfigPath = None,
     courier: Annotated[
         Path | None,
-        typer.Option(help="The courier's own configuration, where it is another user's."),
+        typer.Option(
+            help="The courier's own configuration, for a courier that runs as another user."
+        ),
     ] = None,
     plaintext_loopback: Annotated[
         bool,
         typer.Option(
-            "--plaintext-loopback", help="For trials: no TLS, to a coordinator on this machine."
+            "--plaintext-loopback",
+            help="For trials only: connect without TLS to a coordinator on this machine.",
         ),
     ] = False,
     show: Annotated[
         bool, typer.Option("--show", help="Print what would be started, and start nothing.")
     ] = False,
 ) -> None:
-    """Connect this site's courier to the coordinator until stopped (SIGTERM).
+    """Connect this site's courier to the coordinator until stopped with SIGTERM.
 
     The courier makes one outgoing TLS connection and opens two ports, on the loopback interface only.
     If the coordinator is away, the courier tries again. If the coordinator's certificate is not

@@ -12,14 +12,15 @@ from fedsynth_common.errors import InputError
 def key(
     config: ConfigPath,
     name: Annotated[
-        str | None, typer.Option(help="Name of the site; default: the policy's `site`.")
+        str | None, typer.Option(help="Name of the site. By default the policy's `site`.")
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Make the node key (never replaced) and print the public halves of both keys.
+    """Make the node key, unless there is one, and print the public halves of both keys.
 
     The node key is this site's identity at the coordinator, who registers its public half. The
-    receipt key signs what was charged: tell coordinator and auditors, by telephone or in writing.
+    receipt key signs what was charged. Tell its public half to the coordinator and to auditors, by
+    telephone or in writing.
 
     For example:
 

@@ -16,9 +16,11 @@ ConfigPath = Annotated[
 ]
 OptionalConfigPath = Annotated[
     Path | None,
-    typer.Option("--config", help="The site's configuration, which names the courier's."),
+    typer.Option(
+        "--config", help="The site's configuration, which names the courier's configuration."
+    ),
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
 
 def read_plan(path: Path) -> "Plan":

@@ -44,14 +44,16 @@ def score(
     config: ConfigPath,
     control: Annotated[
         Path | None,
-        typer.Option(help="Records of people who were not in the study; adds attacks."),
+        typer.Option(
+            help="Records of people who were not in the study. With them, the table is also attacked."
+        ),
     ] = None,
     out: ResultFile = None,
     quick: Quick = False,
     as_json: AsJson = False,
     force: Force = False,
 ) -> None:
-    """Score a synthetic table against this site's own records. All local; nothing is sent.
+    """Score a synthetic table against this site's own records. Nothing is sent.
 
     For example:
 

@@ -24,7 +24,7 @@ LEDGER_REFUSED = (
 
 
 def serve(config: ConfigPath) -> None:
-    """Load the records and answer the courier until stopped (SIGTERM).
+    """Start the vault: load the records and answer the courier, until stopped with SIGTERM.
 
     For example:
 

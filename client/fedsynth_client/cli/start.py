@@ -20,24 +20,30 @@ def init(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of the new site.")],
     data: Annotated[Path | None, typer.Option(help="The site's table.")] = None,
     schema: Annotated[Path | None, typer.Option(help="The public schema.")] = None,
-    dataset: Annotated[str, typer.Option(help="Name of the people in the table.")] = "",
-    site: Annotated[str | None, typer.Option(help="This site's name in plans.")] = None,
+    dataset: Annotated[
+        str, typer.Option(help="Name of the people in the table. All studies add up under it.")
+    ] = "",
+    site: Annotated[str | None, typer.Option(help="The name of this site in plans.")] = None,
     max_epsilon: Annotated[
-        float, typer.Option(help="The cap: all that may ever be spent on these people.")
+        float,
+        typer.Option(help="The cap: the ε of everything that is ever charged to these people."),
     ] = 1.0,
-    superlink: Annotated[str, typer.Option(help="HOST:PORT of the coordinator.")] = "",
+    superlink: Annotated[str, typer.Option(help="The coordinator's HOST:PORT.")] = "",
     courier: Annotated[
         Path | None,
-        typer.Option(help="Folder of the courier, if it is another user; default: DIR/courier."),
+        typer.Option(
+            help="Folder of the courier, for a courier that runs as another user. By default "
+            "DIR/courier."
+        ),
     ] = None,
     socket: Annotated[
-        Path | None, typer.Option(help="The vault's socket; default: DIR/vault.sock.")
+        Path | None, typer.Option(help="The vault's socket. By default DIR/vault.sock.")
     ] = None,
     ledger: Annotated[
-        Path | None, typer.Option(help="The vault's ledger; default: DIR/ledger.db.")
+        Path | None, typer.Option(help="The vault's ledger. By default DIR/ledger.db.")
     ] = None,
 ) -> None:
-    """Write the configurations, policy and signing key of a new site. Replaces nothing.
+    """Write the configurations, policy and signing key of a new site. No file is replaced.
 
     For example:
 

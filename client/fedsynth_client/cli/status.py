@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 
 
 def status(config: ConfigPath, as_json: AsJson = False) -> None:
-    """Show cap, spent, left, studies, and whether the ledger is sound. Also while a vault runs.
+    """Show the cap, what was spent, what is left, the studies, and whether the ledger is sound.
+
+    The command also works while the vault runs.
 
     For example:
 

@@ -36,13 +36,9 @@ from fedsynth_client.connection.approved_bundle import APPS
 from fedsynth_client.connection.node_key import public_line
 from fedsynth_client.connection.untrusted_certificate import CertificateFault
 from fedsynth_client.settings.site_config import LONGEST_SOCKET, CourierConfig
+from fedsynth_common.cli.main import QUIET
 from fedsynth_common.errors import InputError
 
-QUIET = {
-    "FLWR_TELEMETRY_ENABLED": "0",
-    "FLWR_DISABLE_RUNTIME_DEPENDENCY_INSTALLATION": "1",
-    "FLWR_DISABLE_UPDATE_CHECK": "1",
-}
 LOOPBACK = ("127.0.0.1:", "localhost:", "[::1]:")
 _PASSED_ON = ("LANG", "TZ", "TMPDIR")
 _POLL = (

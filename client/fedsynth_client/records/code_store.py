@@ -115,13 +115,6 @@ def _kept_on_disk() -> Iterator[None]:
         ) from None
 
 
-def chunks(codes: UInt16Array, rows: int = CHUNK) -> Iterator[UInt16Array]:
-    """Consecutive rows of a matrix in pieces. Use each piece before the next is asked for."""
-    for start in range(0, len(codes), rows):
-        yield codes[start : start + rows]
-        release(codes)
-
-
 def person_slices(length: int, person: Int64Array | None, rows: int = CHUNK) -> Iterator[slice]:
     """Consecutive pieces of at most `rows` of `length` rows; where persons are given, of whole ones.
 

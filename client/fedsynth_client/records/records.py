@@ -15,7 +15,6 @@ The privacy unit is the *person* if there is a person key, and the record otherw
 and gradients are clipped, by privacy unit.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -23,7 +22,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from fedsynth_client.records.code_store import CodeStore, chunks, take
+from fedsynth_client.records.code_store import CodeStore, take
 from fedsynth_client.records.person_events import HistoryCounts, PersonEvents, SortedEvents
 from fedsynth_client.records.person_keys import PersonKeys
 from fedsynth_client.records.sources import FrameSource, Source, open_source
@@ -52,10 +51,6 @@ class Records:
     def units(self) -> int:
         """Number of persons, or of records if there is no person key. It is private."""
         return len(self.codes) if self.person is None else len(self._starts) - 1
-
-    def chunks(self) -> Iterator[UInt16Array]:
-        """All rows in pieces, with bounded memory. Use each piece before the next is asked for."""
-        return chunks(self.codes)
 
     def take(self, rows: Int64Array) -> UInt16Array:
         """The codes of the given rows."""

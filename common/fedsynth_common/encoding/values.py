@@ -1,7 +1,8 @@
-"""Cells of an ordered column to ticks and back: numbers, dates, times and durations.
+"""Reads the cells of an ordered column as ticks: numbers, dates, times and durations.
 
 A tick is a whole number: units of `10**-decimals` for numbers, days (months, seconds, ...) since 1970
-for dates and times, units for durations. All else in this package sees ticks only.
+for dates and times, units for durations. All else in this package sees ticks only. The way back, from
+ticks to the values of a table, is `fedsynth_release.decoding.values`.
 
 How a cell is read depends on that cell alone, on its type and its value. So a table that is read in
 pieces gives the same codes, and one record cannot change the codes of another. If a table holds a moment
@@ -18,17 +19,11 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from fedsynth_common.array_types import BoolArray, Float64Array, Int64Array
-from fedsynth_common.encoding.written import (
-    is_written,
-    without_marks,
-    written_numbers,
-    written_ticks,
-)
+from fedsynth_common.array_types import Float64Array
+from fedsynth_common.encoding.written import without_marks, written_ticks
 from fedsynth_common.schema.columns import (
     BooleanColumn,
     CategoricalColumn,
-    IntegerColumn,
     ModelledColumn,
     NumericColumn,
     OrderedColumn,
@@ -97,51 +92,6 @@ def as_ordinal(series: pd.Series, column: ModelledColumn) -> Float64Array:
         return as_number(series)
     ticks = scaled(series, column).ticks
     return ticks / 10.0**column.decimals if isinstance(column, NumericColumn) else ticks
-
-
-def series_of(ticks: Int64Array, missing: BoolArray, column: OrderedColumn) -> pd.Series:
-    """Ticks as the table writes them; <NA> where missing."""
-    if isinstance(column, NumericColumn | IntegerColumn) and is_written(column):
-        return written_numbers(ticks, missing, column)
-    if isinstance(column, NumericColumn):
-        # an exact tick over an exact power of ten rounds to the double that prints with these decimals
-        return pd.Series(np.where(missing, np.nan, ticks / 10.0**column.decimals))
-    if column.stored_as is not None and not isinstance(column, IntegerColumn):
-        return typed_series(ticks, missing, column)
-    if isinstance(column, DateColumn | DatetimeColumn) and column.format in EPOCHS:
-        seconds = _moment(ticks, column.granularity).astype("datetime64[s]").astype(np.int64)
-        return pd.Series(pd.arrays.IntegerArray(seconds * EPOCHS[column.format], missing))
-    if isinstance(column, DateColumn | DatetimeColumn):
-        return _texts(ticks, missing, column)
-    if isinstance(column, DurationColumn) and column.format != "number":
-        return _texts(ticks, missing, column)
-    if not column.nullable:
-        return pd.Series(ticks)
-    return pd.Series(pd.arrays.IntegerArray(ticks, missing))
-
-
-def typed_series(
-    ticks: Int64Array, missing: BoolArray, column: DateColumn | DatetimeColumn | DurationColumn
-) -> pd.Series:
-    """Moments or lengths of time in pandas' own type; NaT where missing."""
-    if isinstance(column, DurationColumn):
-        lengths = (ticks * SECONDS[column.unit]).astype("timedelta64[s]")
-        return pd.Series(np.where(missing, np.timedelta64("NaT", "s"), lengths)).astype(
-            "timedelta64[us]"
-        )
-    moments = _moment(ticks, column.granularity).astype("datetime64[us]")
-    series: pd.Series = pd.Series(np.where(missing, np.datetime64("NaT", "us"), moments))
-    if isinstance(column, DatetimeColumn) and column.zone is not None:
-        return pd.Series(pd.DatetimeIndex(series).tz_localize("UTC").tz_convert(column.zone))
-    return series
-
-
-def text_of(tick: int, column: OrderedColumn) -> str:
-    """One tick as a schema writes it, for messages."""
-    if isinstance(column, DateColumn | DatetimeColumn):
-        return str(_iso(np.array([tick]), column.granularity)[0])
-    decimals = column.decimals if isinstance(column, NumericColumn) else 0
-    return f"{tick / 10.0**decimals:.15g}"
 
 
 def _moments(series: pd.Series, column: DateColumn | DatetimeColumn) -> Float64Array:
@@ -242,51 +192,3 @@ def _clock(text: str) -> float:
         return float("nan")
     hours, minutes, seconds = (int(part or 0) for part in match.groups())
     return 3600.0 * hours + 60.0 * minutes + seconds
-
-
-def _texts(
-    ticks: Int64Array,
-    missing: BoolArray,
-    column: DateColumn | DatetimeColumn | DurationColumn,
-) -> pd.Series:
-    """Texts of the distinct ticks, then one look-up per cell."""
-    distinct, index = np.unique(np.where(missing, ticks[:1], ticks), return_inverse=True)
-    texts = np.array([*_written(distinct, column), None], dtype=object)
-    return pd.Series(texts[np.where(missing, len(distinct), index)], dtype="str")
-
-
-def _written(
-    ticks: Int64Array, column: DateColumn | DatetimeColumn | DurationColumn
-) -> npt.NDArray[np.object_]:
-    if isinstance(column, DurationColumn) and column.format == "clock":
-        return np.array([_clock_text(tick, column.unit) for tick in ticks.tolist()], dtype=object)
-    if isinstance(column, DurationColumn):
-        mark = {
-            "week": "P{}W",
-            "day": "P{}D",
-            "hour": "PT{}H",
-            "minute": "PT{}M",
-            "second": "PT{}S",
-        }
-        return np.array([mark[column.unit].format(tick) for tick in ticks.tolist()], dtype=object)
-    if column.format is None:
-        return np.asarray(_iso(ticks, column.granularity), dtype=object)
-    stamps = _moment(ticks, column.granularity).astype("datetime64[s]")
-    return np.asarray(pd.Series(stamps).dt.strftime(column.format), dtype=object)
-
-
-def _clock_text(tick: int, unit: str) -> str:
-    minutes, seconds = divmod(tick, 60) if unit == "second" else (tick, 0)
-    text = f"{minutes // 60:02d}:{minutes % 60:02d}"
-    return f"{text}:{seconds:02d}" if unit == "second" else text
-
-
-def _iso(ticks: Int64Array, granularity: str) -> npt.NDArray[np.str_]:
-    moments = _moment(ticks, granularity)
-    if granularity == "hour":  # "T08" alone is valid but read by few programs
-        moments = moments.astype("datetime64[m]")
-    return np.datetime_as_string(moments)
-
-
-def _moment(ticks: Int64Array, granularity: str) -> npt.NDArray[np.datetime64]:
-    return np.asarray(ticks.astype(f"datetime64[{NUMPY_UNIT[granularity]}]"))

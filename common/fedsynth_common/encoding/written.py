@@ -1,4 +1,4 @@
-"""Reads and writes cells as a column declares them: marks of missing cells, and formats of numbers.
+"""Reads cells as a column declares them: marks of missing cells, and formats of numbers.
 
 Each function reads a cell by the public declaration and that cell alone, so one record cannot change
 the codes of another. A cell that holds a number by its type is that number; a format is about texts.
@@ -6,12 +6,11 @@ the codes of another. A cell that holds a number by its type is that number; a f
 
 import re
 from collections.abc import Collection
-from decimal import Decimal
 
 import numpy as np
 import pandas as pd
 
-from fedsynth_common.array_types import BoolArray, Float64Array, Int64Array
+from fedsynth_common.array_types import Float64Array
 from fedsynth_common.schema.column_base import PROGRAM_MARKS
 from fedsynth_common.schema.columns import (
     BooleanColumn,
@@ -108,31 +107,3 @@ def plain_number(text: str, form: NumberFormat) -> str | None:
             return None
         body = body.replace(",", ".")
     return None if body[:1] in ("+", "-") else sign.replace("+", "") + body
-
-
-def is_written(column: NumericColumn | IntegerColumn) -> bool:
-    """Whether drawn tables hold the column as texts, since its numbers are not written plainly."""
-    form = column.format
-    return form is not None and bool(form.limits or not (form.plain or form.read_only))
-
-
-def written_numbers(
-    ticks: Int64Array, missing: BoolArray, column: NumericColumn | IntegerColumn
-) -> pd.Series:
-    """Ticks as texts in the column's format; missing where there is none."""
-    decimals = column.decimals if isinstance(column, NumericColumn) else 0
-    form = column.format or NumberFormat()
-    limits = {tick: text for text, tick in form.limit_ticks(decimals).items() if tick is not None}
-    distinct, index = np.unique(np.where(missing, ticks[:1], ticks), return_inverse=True)
-    texts = [limits.get(tick) or _written(tick, decimals, form) for tick in distinct.tolist()]
-    whole = np.array([*texts, None], dtype=object)
-    return pd.Series(whole[np.where(missing, len(distinct), index)], dtype="str")
-
-
-def _written(tick: int, decimals: int, form: NumberFormat) -> str:
-    number = Decimal(abs(tick)).scaleb(-decimals)
-    if form.read_only:
-        form = NumberFormat()
-    marks = {",": form.thousands, ".": form.decimal}
-    body = "".join(marks.get(mark, mark) for mark in f"{number:,.{decimals}f}")
-    return f"{'-' if tick < 0 else ''}{form.prefix}{body}{form.suffix}"

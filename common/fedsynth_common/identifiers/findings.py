@@ -1,14 +1,16 @@
-"""Columns that look as if they name a person, found before a vault serves them.
+"""Finds columns that look as if they name a person, before a vault serves them.
 
-Looked at are the columns that would be modelled: their headings, the categories of the public
-schema (which every site and the coordinator read), and the texts in the site's own table. An id
-column is not looked at, since it is never modelled and never leaves.
+Three things are looked at in each column that would be modelled: its heading, its categories in the
+public schema (which every site and the coordinator read), and its texts in the site's own table. An id
+column is not looked at, because it is never modelled and never leaves the site.
 
-This is a net, not a proof: what it finds must be removed, declared an id, or waived by name by a
-person; what it does not find may still identify somebody. No finding holds a value.
+These checks prevent accidents and prove nothing. A person must remove a column that they find, declare
+it an id, or waive it by name. A column in which they find nothing may still identify somebody. No
+finding holds a value.
 
-A table may come in chunks: every text is looked at, distinct texts are counted exactly up to 65,536
-and estimated to half a percent beyond (`distinct_texts`), so memory does not grow with the table.
+A table may come in chunks, and every text of it is looked at. The number of distinct texts is exact up
+to 65,536 and estimated to half a percent beyond (`distinct_texts`), so memory does not grow with the
+table.
 """
 
 from collections import Counter
@@ -29,11 +31,11 @@ from fedsynth_common.identifiers.patterns import HAS_DIGITS, PATTERNS
 from fedsynth_common.schema.columns import BooleanColumn, CategoricalColumn, ModelledColumn
 from fedsynth_common.tables import factorise
 
-FEW = 20  # as many distinct texts say nothing about being distinct
+FEW = 20  # with so few distinct texts, it means nothing that all of them are distinct
 NEARLY_ALL = 0.9
 LONG_TEXT = 30  # characters, of the median distinct text
 REGISTER_DIGITS = 9
-MIN_NAMES, NAMES_SHARE = 5, 0.2  # "Martin" or "Rose" among other words say nothing
+MIN_NAMES, NAMES_SHARE = 5, 0.2  # a few names may be ordinary words, such as "Rose"
 _NAMES = "names"
 Place = Literal["heading", "schema", "table"]
 
@@ -119,7 +121,7 @@ def texts_look_like(texts: Sequence[str], count: int, present: int) -> list[Find
 
 
 def numbers_look_like(texts: Sequence[str], count: int, present: int) -> list[Finding]:
-    """The same of a column of numbers: only whole numbers of nine digits or more are looked at."""
+    """The findings of a column of numbers, of which only those of nine digits or more are looked at."""
     long = [text for text in texts if text.isdigit() and len(text) >= REGISTER_DIGITS]
     if 2 * len(long) < len(texts):
         return []
@@ -167,7 +169,7 @@ def _matches(texts: Sequence[str]) -> Counter[str]:
 
 
 def _beyond_chance(counts: Counter[str], texts: int) -> dict[str, int]:
-    """By kind, how many texts look like it, where they are more than chance would have it."""
+    """How many texts look like each kind, for the kinds that chance alone does not explain."""
     kinds: dict[str, int] = {}
     if counts[_NAMES] >= MIN_NAMES and counts[_NAMES] > NAMES_SHARE * texts:
         kinds["personal names"] = counts[_NAMES]
@@ -188,7 +190,7 @@ def _register_matches(texts: Sequence[str]) -> Counter[str]:
 
 
 def _may_be_register(series: pd.Series) -> bool:
-    """Whether at least half of the cells could be whole numbers of nine digits: cheap to say."""
+    """Whether at least half of the cells could be whole numbers of nine digits; computed fast."""
     if pd.api.types.is_bool_dtype(series.dtype):
         return False
     if pd.api.types.is_numeric_dtype(series.dtype):

@@ -1,4 +1,4 @@
-"""Headings that announce a name, an address, a birth date or a person's number, in seven languages."""
+"""Recognises headings of names, addresses, birth dates and persons' numbers, in seven languages."""
 
 import re
 import unicodedata

@@ -1,9 +1,10 @@
 """What direct identifiers look like: one pattern each, with its check digits where it has any.
 
 The list follows the eighteen identifiers of HIPAA's Safe Harbor, 45 CFR 164.514(b)(2)(i), as far as
-text shows them, with the European forms of each. A pattern says "looks like"; it proves nothing, and
-nothing found is no proof of absence: names and addresses have no form. Each takes time in proportion to
-the text: a cell of megabytes is a mistake in an export, and `check` must say so, not hang.
+text shows them, with the European forms of each. A text that fits a pattern looks like an identifier
+and need not be one. A text that fits none may still be one, because names and addresses have no fixed
+form. Every pattern takes time in proportion to the length of the text. A cell of megabytes is a mistake
+in an export, and `check` must report it and not hang.
 """
 
 import re
@@ -22,7 +23,7 @@ from fedsynth_common.identifiers.check_digits import (
 )
 
 HAS_DIGITS = re.compile(r"@|://|(?:\d\D{0,3}){6}|[0-9a-fA-F]{8}-|(?:[0-9A-Fa-f]{1,4}:){4}")
-"""What every pattern needs to fit at all: most texts are done with after this."""
+"""Every text that fits one of `PATTERNS` fits this one too; most texts do not."""
 
 _NOT_DIGIT = re.compile(r"\D")
 _DATE = re.compile(r"\d{4}[-/.]\d{1,2}[-/.]\d{1,2}.*|\d{1,2}[-/.]\d{1,2}[-/.]\d{2,4}.*")
@@ -33,8 +34,8 @@ _RANGE = re.compile(r"[\d.]+ ?- ?[\d.]+")
 class Pattern:
     """A kind of identifier; `valid` checks what `expression` found.
 
-    It counts once it is found in more than `share` of a column's distinct texts: forms without
-    check digits also occur by chance.
+    The kind is reported if more than `share` of a column's distinct texts hold it. Forms without check
+    digits also occur by chance, so their share is above 0.
     """
 
     kind: str
@@ -63,7 +64,8 @@ def is_phone_number(text: str) -> bool:
 
 
 PATTERNS = (
-    # begun at the first letter of a word alone: from each letter, a long word takes its length squared
+    # A match begins only where a word begins. If every letter were tried, a long word would take time
+    # proportional to its length squared.
     Pattern("e-mail addresses", re.compile(r"(?<![\w.+-])[\w.+-]++@[\w-]++(?:\.[\w-]++)+")),
     Pattern("web addresses", re.compile(r"\w://\S")),
     Pattern("IBANs", re.compile(r"\b[A-Za-z]{2}\d{2}(?: ?[A-Za-z0-9]{2,4}){3,8}\b"), valid=is_iban),

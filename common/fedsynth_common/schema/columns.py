@@ -2,7 +2,7 @@
 
 A column is public knowledge. Its kind, bounds, decimals and categories are agreed on before any site
 looks at its records, so that every site encodes alike and the encoding costs no privacy. Nothing here
-is ever fitted to data; `draft.py` only writes a first proposal.
+is ever fitted to data. A draft from data (`fedsynth_release.drafting`) is only a proposal.
 
 Numbers lie on a grid of `10**-decimals` ("ticks"), and integers on a grid of 1. Bounds and atoms must
 lie on the grid, and a double must hold every point of it exactly. For this reason decoding returns a

@@ -94,7 +94,7 @@ class Inequality(_Rule):
 
 
 class RangeIf(_Rule):
-    """Where one column is so, another is so."""
+    """A record that meets a condition on one column meets a condition on another."""
 
     rule: Literal["range_if"] = "range_if"
     when: When
@@ -102,7 +102,7 @@ class RangeIf(_Rule):
 
 
 class MissingIf(_Rule):
-    """Where one column is so, another is missing."""
+    """A record that meets a condition on one column has no value in another."""
 
     rule: Literal["missing_if"] = "missing_if"
     when: When

@@ -1,9 +1,9 @@
 """Dates, times and durations, as whole numbers of their granularity ("ticks").
 
 A date of granularity `day` is a number of days since 1970-01-01, of granularity `month` a number of
-months, and so on: one rule for all calendars' irregularities, and encoding, conditions and rules see
-ordinary integers. Bounds and atoms are written in ISO 8601 at exactly that granularity, whatever
-`format` the table itself uses, so that a schema reads alike everywhere.
+months, and so on. Months of different lengths need no special treatment then, and encoding, conditions
+and rules see ordinary integers. Bounds and atoms are written in ISO 8601 at exactly that granularity,
+whatever `format` the table itself uses, so that a schema reads alike everywhere.
 
 `format` is a strptime pattern of the table; without it cells are ISO 8601. `%-d` and `%-m` write a day
 or a month without its leading zero, and read it with or without. `epoch_s` and `epoch_ms` are numbers

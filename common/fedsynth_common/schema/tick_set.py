@@ -13,7 +13,6 @@ import numpy as np
 import numpy.typing as npt
 
 from fedsynth_common.array_types import BoolArray, Int64Array
-from fedsynth_common.schema.domain import FineDomain
 
 
 class TickSet:
@@ -91,19 +90,3 @@ class TickSet:
         """A uniform member of every `[start, stop)`; arbitrary where that holds none."""
         first = self.rank(start)
         return self.at(first + rng.integers(0, np.maximum(self.rank(stop) - first, 1)))
-
-
-def leaf_values(domain: FineDomain) -> TickSet:
-    """What the leaves of a number decode to: all its values but the atoms, which have their own cells.
-
-    A leaf that holds nothing but atoms decodes to its first tick.
-    """
-    first, last = domain.ticks[:-1], domain.ticks[1:]
-    every = TickSet(domain.ticks[:1], domain.ticks[-1:])
-    if domain.step > 1:
-        grid = np.arange(domain.ticks[0], domain.ticks[-1], domain.step)
-        every = TickSet(grid, grid + 1)
-    atoms = every & TickSet.of(domain.atom_ticks.tolist())
-    held = every.rank(last) - every.rank(first)
-    bare = first[atoms.rank(last) - atoms.rank(first) == held]
-    return every.without(set(domain.atom_ticks.tolist()) - set(bare.tolist()))

@@ -17,7 +17,6 @@ from fedsynth_common.tables.files import (
     suffix_of,
 )
 from fedsynth_common.tables.moments import in_calendar, moments_of, seconds_of
-from fedsynth_common.tables.sniffing import dialect_of
 from fedsynth_common.tables.storage import stored
 
 __all__ = [
@@ -30,7 +29,6 @@ __all__ = [
     "as_text",
     "check_names",
     "chunks_of",
-    "dialect_of",
     "factorise",
     "frame_of",
     "in_calendar",

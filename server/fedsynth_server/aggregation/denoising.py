@@ -1,8 +1,8 @@
 """Removes noise from measured marginals before the generator is fitted to them.
 
 A generator that is fitted to the raw noisy cells learns the noise: on Adult at ε=1 its loss fell to 0.7
-of the loss that the true marginals have. Three facts about the true marginals, which are known without
-looking at data, remove most of the noise:
+of the loss that the true marginals would have. Three facts about the true marginals, which are known
+without looking at data, remove most of the noise:
 
 * every marginal of a column has the same one-way marginal, so it is averaged over all of them;
 * where sites differ, their one-way marginals show a part of every pair's dependence, and some
@@ -24,9 +24,9 @@ and the pair is replaced by its posterior mean: in the eigenbases of K_a and K_b
 s / (s + 1), s = t_ab k_ai k_bj. `ROUNDS` is small on purpose: with more rounds the likelihood goes on
 growing, but only because the prior then explains noise.
 
-Mean total variation of all pairs of the fitted generator from the truth at ε=1 with 5 sites, against
-truncated singular vectors and singular values shrunk as in Gavish & Donoho 2017, which this replaced:
-simulations/RESULTS.md.
+simulations/RESULTS.md compares this with the two methods that it replaced, truncated singular vectors
+and singular values shrunk as in Gavish & Donoho 2017. The measure is how far the pairs of the fitted
+generator are from the true ones (total variation distance, ε=1, 5 sites).
 """
 
 from collections.abc import Mapping, Sequence

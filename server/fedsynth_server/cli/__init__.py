@@ -10,7 +10,7 @@ from fedsynth_server.cli.watching import watch
 
 app = typer.Typer(
     name="study",
-    help="Plan a study, run it over a Flower SuperLink, export its generator.",
+    help="Plan a study, run it over a Flower SuperLink, and export its generator.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,

@@ -11,10 +11,10 @@ from fedsynth_server.cli.options import Force
 
 
 def bundle(
-    out: Annotated[Path, typer.Option(help="File ending in .fab, or a folder.")] = Path(),
+    out: Annotated[Path, typer.Option(help="A file that ends in .fab, or a folder.")] = Path(),
     force: Force = False,
 ) -> None:
-    """Write the code-free Flower app bundle, the same for every study of this version.
+    """Write the Flower app bundle. It holds no code and is the same for every study of this version.
 
     Sites compare its digest and lock it in with `fedsynth site bundle`. In a folder it gets the name
     that Flower's own `flwr install` wants.

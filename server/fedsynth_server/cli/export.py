@@ -20,18 +20,22 @@ class TableFormat(StrEnum):
 
 def export(
     folder: Folder,
-    out: Annotated[Path, typer.Option(help="Folder to write.")],
+    out: Annotated[Path, typer.Option(help="The folder to write.")],
     rows: Annotated[
         int | None,
-        typer.Option(min=1, help="Records to draw; default: as many as the plan declares."),
+        typer.Option(
+            min=1, help="Number of records to draw. By default as many as the plan declares."
+        ),
     ] = None,
     table_format: Annotated[
-        TableFormat, typer.Option("--format", help="Of the table.")
+        TableFormat, typer.Option("--format", help="The file format of the table.")
     ] = TableFormat.PARQUET,
-    seed: Annotated[int | None, typer.Option(min=0, help="For the same records again.")] = None,
+    seed: Annotated[
+        int | None, typer.Option(min=0, help="The same seed draws the same records again.")
+    ] = None,
     force: Force = False,
 ) -> None:
-    """Write a finished study: the generator with its papers, a synthetic table and a report."""
+    """Write a finished study: the generator with its documents, a synthetic table and a report."""
     from fedsynth_release.generator import Generator
     from fedsynth_release.generator_files import REPORT
     from fedsynth_release.report import StudyHistory, write_report

@@ -25,7 +25,9 @@ class DeviceName(StrEnum):
 
 DEVICE_HELP = "Where the generator trains; cuda needs a build of torch that sees such a device."
 Folder = Annotated[Path, typer.Argument(metavar="FOLDER", help="The study's folder.")]
-SchemaFile = Annotated[Path, typer.Option("--schema", help="Reviewed schema that all sites share.")]
+SchemaFile = Annotated[
+    Path, typer.Option("--schema", help="The reviewed schema that all sites share.")
+]
 Drafted = Annotated[
     bool,
     typer.Option(
@@ -33,17 +35,21 @@ Drafted = Annotated[
         help="Take a schema that nobody has reviewed since it was drafted from records.",
     ),
 ]
-SiteNames = Annotated[list[str], typer.Option("--site", help="Name of a site; once per site.")]
+SiteNames = Annotated[
+    list[str], typer.Option("--site", help="The name of a site. Repeat the option for every site.")
+]
 RecordsPerSite = Annotated[
     int,
     typer.Option(
-        "--records-per-site", min=1, help="Public order of magnitude, declared; never a count."
+        "--records-per-site",
+        min=1,
+        help="About how many records a site has: a public order of magnitude, never a count.",
     ),
 ]
 Epsilon = Annotated[
-    float, typer.Option("--epsilon", help="ε that the plan may cost each site's records.")
+    float, typer.Option("--epsilon", help="The ε that the plan may cost the records of each site.")
 ]
-Delta = Annotated[float, typer.Option("--delta", help="δ of the guarantee.")]
+Delta = Annotated[float, typer.Option("--delta", help="The δ of the privacy guarantee.")]
 VARIANT_HELP = (
     "Spend the budget on marginals, on discriminators (gan) or on both; auto: on both where there "
     "are enough records for this ε that discriminators are worth it, else on marginals."
@@ -73,8 +79,9 @@ ReceiptKeys = Annotated[
     list[str] | None,
     typer.Option(
         "--receipt-key",
-        help="With secure-sum, once per site: SITE=HEX, as `fedsynth site key` prints it there.",
+        help="With secure-sum: SITE=HEX, as `fedsynth site key` prints it at the site. Repeat the "
+        "option for every site.",
     ),
 ]
-Force = Annotated[bool, typer.Option("--force", help="Overwrite what exists.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print as JSON.")]
+Force = Annotated[bool, typer.Option("--force", help="Replace what exists.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]

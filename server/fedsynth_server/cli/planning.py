@@ -54,16 +54,18 @@ def init(
     colluders: Colluders = None,
     receipt_key: ReceiptKeys = None,
     study: Annotated[
-        str | None, typer.Option(help="Name of the study; default: the folder's.")
+        str | None, typer.Option(help="Name of the study. By default the name of the folder.")
     ] = None,
     superlink: Annotated[
         str, typer.Option(help="HOST:PORT of the SuperLink's Control API.")
     ] = "127.0.0.1:8000",
     root_certificate: Annotated[
-        Path | None, typer.Option(help="PEM file of the authority behind the SuperLink.")
+        Path | None,
+        typer.Option(help="The certificate (PEM) of the authority that signed the SuperLink's."),
     ] = None,
     quorum: Annotated[
-        int | None, typer.Option(min=1, help="The fewest sites that will do; default: all.")
+        int | None,
+        typer.Option(min=1, help="The fewest sites that must answer each message. By default all."),
     ] = None,
     drafted: Drafted = False,
     force: Force = False,
@@ -101,7 +103,7 @@ def plan(
     schema: SchemaFile,
     site: SiteNames,
     records_per_site: RecordsPerSite,
-    out: Annotated[Path, typer.Option(help="Plan file to write.")],
+    out: Annotated[Path, typer.Option(help="The plan file to write.")],
     epsilon: Epsilon = 1.0,
     delta: Delta = 1e-5,
     variant: Variant = VariantName.AUTO,
@@ -112,7 +114,7 @@ def plan(
     drafted: Drafted = False,
     force: Force = False,
 ) -> None:
-    """Write a plan alone, to see what it would cost; `init` makes a whole study."""
+    """Write a plan alone, to see what it would cost. `init` makes a whole study."""
     if out.exists() and not force:
         raise InputError(f"{out}: exists; choose another name or pass --force")
     table = _table(schema, drafted)
@@ -124,11 +126,11 @@ def plan(
 
 def explain(
     plan_file: Annotated[
-        Path, typer.Argument(help="Plan file, or the folder of a study.", metavar="PLAN")
+        Path, typer.Argument(help="A plan file, or the folder of a study.", metavar="PLAN")
     ],
     as_json: AsJson = False,
 ) -> None:
-    """Show step by step what a plan costs one site's records: mechanism, noise, ε, share."""
+    """Show what each step of a plan costs the records of one site: mechanism, noise, ε and share."""
     from fedsynth_common.protocol.plan import Plan
     from fedsynth_server.study.folder import StudyFolder
     from fedsynth_server.study.method import duration_of, method_of

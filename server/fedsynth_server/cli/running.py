@@ -11,7 +11,10 @@ from fedsynth_server.cli.options import Folder
 if TYPE_CHECKING:
     from fedsynth_server.study.folder import StudyFolder
 
-Detach = Annotated[bool, typer.Option("--detach", help="Return at once; look later with watch.")]
+Detach = Annotated[
+    bool,
+    typer.Option("--detach", help="Return at once. `fedsynth study watch` shows the study later."),
+]
 STOPPED = """\
 run {run}: stopped
 A site that is computing a step finishes it and stays charged for it; the reply is kept at the site.
@@ -19,7 +22,10 @@ Nothing is lost: continue with  fedsynth study resume {folder}"""
 
 
 def run(folder: Folder, detach: Detach = False) -> None:
-    """Start a study on the SuperLink of its study.toml and watch it. Exit code 1 if it fails."""
+    """Start a study on the SuperLink of its study.toml and watch it.
+
+    The exit code is 1 if the study fails.
+    """
     from fedsynth_server.study.folder import StudyFolder
 
     study = StudyFolder(folder)

@@ -35,9 +35,12 @@ def watch(
     as_json: Annotated[
         bool, typer.Option("--json", help="Print each change as a line of JSON.")
     ] = False,
-    once: Annotated[bool, typer.Option("--once", help="Print the state and return.")] = False,
+    once: Annotated[bool, typer.Option("--once", help="Print the state once and return.")] = False,
 ) -> None:
-    """Show how far a study is, until it ends. Exit code 0 if it finished, 1 if it failed."""
+    """Show how far a study is, until it ends.
+
+    The exit code is 0 if the study finished and 1 if it failed.
+    """
     from fedsynth_server.study.folder import StudyFolder
     from fedsynth_server.superlink.control import SuperLink
 

@@ -9,16 +9,15 @@ All exchanges go through `Session.ask`, so each is journaled before anything is 
 resumed study names the same sets. A coordinator that did otherwise would be refused by the vaults.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property, partial
-from typing import Protocol
 
 from fedsynth_common.array_types import Float64Array
 from fedsynth_common.errors import ErrorCode, FedsynthError, RefusalError
 from fedsynth_common.protocol import vault_pb2 as pb
 from fedsynth_common.protocol.content import request_hash
-from fedsynth_common.protocol.plan import MeasureStep, Plan
+from fedsynth_common.protocol.plan import MeasureStep
 from fedsynth_common.secure_sum.agreement import set_text
 from fedsynth_common.secure_sum.keys import shown_keys, signed_by
 from fedsynth_common.secure_sum.masks import SumStep, Words, unpack_words
@@ -29,34 +28,11 @@ from fedsynth_common.secure_sum.terms import Parties, SumTerms, pack_parties
 from fedsynth_server.aggregation.marginal_queries import MarginalQueries
 from fedsynth_server.messages.exchange import T, answered
 from fedsynth_server.messages.opening import opened_sum
+from fedsynth_server.messages.session import Session
 
 ONCE = 0
 """The step number under which the journal holds what is done once a study; measure steps start at 1."""
 NOT_ITS_KEYS = "shows keys for the secure sum that it did not sign"
-
-
-class Asks(Protocol):
-    """What is needed of a session (`session.Session`)."""
-
-    plan: Plan
-
-    def ask(
-        self,
-        method: str,
-        step: int,
-        request: bytes,
-        parse: Callable[[bytes], T],
-        *,
-        sites: Sequence[str] | None = None,
-        least: int | None = None,
-        addition: Callable[[str], bytes] = ...,
-    ) -> dict[str, T]:
-        """See `Session.ask`."""
-        ...
-
-    def leave_out(self, site: str, why: str) -> None:
-        """See `Session.leave_out`."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -83,9 +59,13 @@ class _Masked:
 class SecureSums:
     """The secure sums of one plan, over the exchanges of a session."""
 
-    def __init__(self, session: Asks) -> None:
+    def __init__(self, session: Session) -> None:
         self._session, self._plan = session, session.plan
-        self.terms = SumTerms.of(session.plan)
+
+    @cached_property
+    def terms(self) -> SumTerms:
+        """What the plan says of its secure sum."""
+        return SumTerms.of(self._plan)
 
     def measure(self, queries: MarginalQueries, index: int) -> OpenedSum:
         """Ask for the sum of the sites' noisy counts and open it.

@@ -8,7 +8,7 @@ written into the documents of the release.
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import cached_property, partial
+from functools import partial
 from typing import Generic, NamedTuple
 
 from flwr.serverapp import Grid
@@ -22,7 +22,6 @@ from fedsynth_server.aggregation.marginal_queries import MarginalQueries
 from fedsynth_server.messages.enrolment import Enrolment
 from fedsynth_server.messages.exchange import Answers, Exchange, T, Timing, answered, require_quorum
 from fedsynth_server.messages.journal import Closed, NoJournal
-from fedsynth_server.messages.secure_session import OpenedSum, SecureSums
 from fedsynth_server.progress import StudyProgress
 
 LONGEST_RECEIPT = 600.0
@@ -244,14 +243,6 @@ class Session:
             return queries.read(answered(pb.MeasureReply, reply).counts)
 
         return self.ask("measure", step.step, queries.request(self.plan, step), counts)
-
-    def measure_sum(self, queries: MarginalQueries, index: int) -> OpenedSum:
-        """The sum of the sites' noisy counts, of a plan with a secure sum (`secure_session`)."""
-        return self._sums.measure(queries, index)
-
-    @cached_property
-    def _sums(self) -> SecureSums:
-        return SecureSums(self)
 
     def discriminate(self, request: pb.DiscriminateRequest) -> dict[str, pb.DiscriminateReply]:
         """Each site's discriminator after the steps of this message."""

@@ -1,17 +1,21 @@
 """Noise for a target cost. Planning only: what was spent is computed by `accounting`, never here.
 
 All noise of a plan is scaled by one factor until the *true* accountant meets the target. The
-approximations of `gaussian_dp` only choose where the search begins.
+approximations of Gaussian DP (`privacy.gaussian_dp`, and the inverse functions here) only choose where
+the search begins.
 """
 
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from scipy.optimize import brentq
+from scipy.special import log_ndtr, ndtr
+
 from fedsynth_common.privacy import PrivacyError
 from fedsynth_common.privacy.accounting import ROUNDING, epsilon
 from fedsynth_common.privacy.events import Event
-from fedsynth_common.privacy.gaussian_dp import mu_of_epsilon, total_mu
+from fedsynth_common.privacy.gaussian_dp import total_mu
 
 _WINDOW = 0.003  # relative width of the interval of ε that ends the search
 _ATTEMPTS = 60
@@ -86,3 +90,42 @@ class _Search:
         if self.low < guess < self.high:
             return guess
         return (self.low + self.high) / 2
+
+
+def dpsgd_noise_multiplier(mu: float, sampling_rate: float, steps: int) -> float:
+    """Return the noise multiplier whose DP-SGD has the given μ: `mu_of` solved for it.
+
+    >>> round(dpsgd_noise_multiplier(mu=0.5, sampling_rate=0.0625, steps=500), 3)
+    2.881
+    """
+    if not (math.isfinite(mu) and mu > 0):
+        raise PrivacyError(f"mu: {mu!r} is not a positive number")
+    return 1 / math.sqrt(math.log1p((mu / sampling_rate) ** 2 / steps))
+
+
+def epsilon_of_mu(mu: float, delta: float) -> float:
+    """Return ε of μ-Gaussian DP at `delta` (Dong, Roth and Su, Corollary 2.13).
+
+    >>> round(epsilon_of_mu(0.5, delta=1e-6), 4)
+    2.2541
+    """
+
+    def excess(eps: float) -> float:
+        second = math.exp(eps + float(log_ndtr(-eps / mu - mu / 2)))
+        return float(ndtr(-eps / mu + mu / 2)) - second - delta
+
+    if excess(0.0) <= 0:
+        return 0.0
+    return float(brentq(excess, 0.0, mu * mu + 40 * mu + 1))
+
+
+def mu_of_epsilon(target_epsilon: float, delta: float) -> float:
+    """Return the μ whose cost at `delta` is the target: `epsilon_of_mu` solved for μ.
+
+    >>> round(mu_of_epsilon(2.2541, delta=1e-6), 3)
+    0.5
+    """
+    if not (math.isfinite(target_epsilon) and target_epsilon > 0):
+        raise PrivacyError(f"target_epsilon: {target_epsilon!r} is not a positive number")
+    high = math.sqrt(2 * target_epsilon) + 1
+    return float(brentq(lambda mu: epsilon_of_mu(mu, delta) - target_epsilon, 1e-9, high))

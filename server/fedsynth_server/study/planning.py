@@ -16,11 +16,11 @@ from fedsynth_common.errors import InputError
 from fedsynth_common.privacy import PrivacyError
 from fedsynth_common.privacy.accounting import epsilon as epsilon_of
 from fedsynth_common.privacy.events import DpSgdEvent, Event, GaussianEvent
-from fedsynth_common.privacy.gaussian_dp import dpsgd_noise_multiplier, mu_of, total_mu
+from fedsynth_common.privacy.gaussian_dp import mu_of, total_mu
 from fedsynth_common.protocol.plan import DiscriminatorPlan, MeasureStep, Plan, SecureSum
 from fedsynth_common.schema import Schema, history_schema
 from fedsynth_server.histories.blocks import person_weight
-from fedsynth_server.study.calibration import calibrate
+from fedsynth_server.study.calibration import calibrate, dpsgd_noise_multiplier
 
 Variant = Literal["both", "marginals", "gan"]
 """Marginals and discriminators, marginals alone, or discriminators with one-way margins alone."""

@@ -49,6 +49,7 @@ from fedsynth_server.histories.history_fit import (
 from fedsynth_server.histories.history_loss import HistoryLoss
 from fedsynth_server.messages.exchange import Timing
 from fedsynth_server.messages.journal import NoJournal
+from fedsynth_server.messages.secure_session import SecureSums
 from fedsynth_server.messages.session import Session
 from fedsynth_server.progress import StudyProgress
 from fedsynth_server.study.result import StudyResult
@@ -81,7 +82,7 @@ class Study:
         self.domains = domains(self.schema)
         self.recorder = Recorder()
         self._sizes: dict[str, SizeEstimate] = {}
-        self._summed = SummedMeasurements(plan, self.domains, self.session)
+        self._summed = SummedMeasurements(plan, self.domains, SecureSums(self.session).measure)
 
     def run(self) -> StudyResult:
         """The whole study.

@@ -11,7 +11,7 @@ counts on, and the sites that were neither missing nor colluding add theirs on t
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from statistics import median
 
@@ -26,7 +26,7 @@ from fedsynth_server.aggregation.marginal_queries import MarginalQueries
 from fedsynth_server.aggregation.marginals import MarginalEstimate, SizeEstimate, estimated_size
 from fedsynth_server.aggregation.pairs_by_site import PairsBySite, single_site
 from fedsynth_server.aggregation.plausibility import inconsistent, oversized
-from fedsynth_server.messages.session import Session
+from fedsynth_server.messages.secure_session import OpenedSum
 
 ALL = "all sites"
 
@@ -34,8 +34,14 @@ ALL = "all sites"
 class SummedMeasurements:
     """What a secure sum tells about the records of all sites together."""
 
-    def __init__(self, plan: Plan, domains: Sequence[FineDomain], session: Session) -> None:
-        self.plan, self.domains, self.session = plan, domains, session
+    def __init__(
+        self,
+        plan: Plan,
+        domains: Sequence[FineDomain],
+        measure_sum: Callable[[MarginalQueries, int], OpenedSum],
+    ) -> None:
+        """`measure_sum` asks for the sums of a measure step of the plan (`SecureSums.measure`)."""
+        self.plan, self.domains, self._measure_sum = plan, domains, measure_sum
         self._sites: tuple[str, ...] = ()
 
     def histograms(
@@ -117,7 +123,7 @@ class SummedMeasurements:
         self, queries: MarginalQueries, index: int
     ) -> tuple[MarginalQueries, list[Float64Array]]:
         """The queries with the noise variance of the sum, and the sum's tables."""
-        opened = self.session.measure_sum(queries, index)
+        opened = self._measure_sum(queries, index)
         self._sites = opened.sites
         if whole := queries.whole(opened.counts):
             variance = float(self._of_sum(queries.variance))

@@ -5,10 +5,10 @@ the generator's predictor, a DP-SGD step of null training), at the size that the
 likely, and multiplies by how often the plan repeats it. Nothing in it reads a record.
 
 For two tables (credit at ε = 1, Adult at ε = 10, one seed each) the probe, timed by the processor's
-clock, said 1.06 and 1.23 times the processor time that `both` took. It cannot be exact: the number of
-codes is decided by noisy histograms that do not exist yet, and a fit ends early where noise explains the
-rest. Other work on the computer is not in it: beside it these studies took 1.8 and 2.1 times as long by
-the clock.
+clock, said 1.06 and 1.23 times the processor time that `both` took before the steps had closed-form
+gradients, and for credit 1.34 times since. It cannot be exact: the number of codes is decided by noisy
+histograms that do not exist yet, and a fit ends early where noise explains the rest. Other work on the
+computer is not in it: beside it these studies took 1.8 and 2.1 times as long by the clock.
 """
 
 import math

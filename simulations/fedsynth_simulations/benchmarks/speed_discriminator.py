@@ -6,7 +6,6 @@ noise and makes the same step. Both are timed in turn, so that whatever else the
 """
 
 import statistics
-import time
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -22,7 +21,7 @@ from fedsynth_common.privacy.noise import gaussian
 from fedsynth_common.privacy.randomness import Randomness
 from fedsynth_common.protocol.plan import DiscriminatorPlan
 from fedsynth_server.study.planning import Rounds
-from fedsynth_simulations.benchmarks.timing import Step, Timing, beside
+from fedsynth_simulations.benchmarks.timing import Step, Timing, beside, seconds_of
 
 ROWS = 1_000
 SHAPES = ((15, 20, 1), (50, 14, 1), (15, 20, 2), (15, 20, 20))
@@ -88,7 +87,7 @@ def _times(columns: int, codes: int, rows_per_person: int, repeats: int) -> Step
         gaussian(order.weights.size, 1.0, Randomness())
 
     steps = [_plain_step(drawn, order), lambda: trainer.step(records), noise]
-    seconds = [[_seconds(step) for step in steps] for _ in range(repeats + 1)][1:]
+    seconds = [[seconds_of(step) for step in steps] for _ in range(repeats + 1)][1:]
     medians = [1e3 * statistics.median(kind) for kind in zip(*seconds, strict=True)]
     return StepTimes(columns, codes, rows_per_person, *medians)
 
@@ -133,12 +132,6 @@ def _plain_step(drawn: UInt16Array, order: Assignment) -> Step:
         adam.step()
 
     return plain
-
-
-def _seconds(step: Step) -> float:
-    start = time.perf_counter()
-    step()
-    return time.perf_counter() - start
 
 
 if __name__ == "__main__":

@@ -34,7 +34,7 @@ from fedsynth_server.aggregation.marginal_queries import (
 from fedsynth_server.messages.exchange import Timing
 from fedsynth_server.messages.journal import NoJournal
 from fedsynth_server.messages.opening import opened_sum
-from fedsynth_server.messages.secure_session import ONCE
+from fedsynth_server.messages.secure_session import ONCE, SecureSums
 from fedsynth_server.messages.session import Session
 from fedsynth_server.progress import StudyProgress
 from fedsynth_server.study.planning import make_plan
@@ -133,9 +133,10 @@ def sum_cost(number: int) -> SumCost:
     grid = in_process(frames, local, None, keys)
     codebook = _codebook(local, grid)
     plain, secure = _Meter(local, grid), _Meter(summed, in_process(frames, summed, None, keys))
+    sums = SecureSums(secure.session)
     for index in range(len(local.measure)):
         plain.session.measure(_question(local, codebook, index), index)
-        secure.session.measure_sum(_question(summed, codebook, index), index)
+        sums.measure(_question(summed, codebook, index), index)
     steps = tuple(
         StepCost(s.step, *plain.of_step(s.step), *secure.of_step(s.step)) for s in local.measure
     )

@@ -37,12 +37,13 @@ def beside(
     part: str, step: Step, yardstick: str, least: Step, repeats: int, size: tuple[int, int] = (0, 0)
 ) -> Timing:
     """Time a part and its yardstick in turn, after a run of each that warms up."""
-    seconds = [(_seconds(step), _seconds(least)) for _ in range(repeats + 1)][1:]
+    seconds = [(seconds_of(step), seconds_of(least)) for _ in range(repeats + 1)][1:]
     ours, theirs = (statistics.median(times) for times in zip(*seconds, strict=True))
     return Timing(part, *size, ours, yardstick, theirs)
 
 
-def _seconds(step: Step) -> float:
+def seconds_of(step: Step) -> float:
+    """How long a step takes."""
     start = time.perf_counter()
     step()
     return time.perf_counter() - start

@@ -17,6 +17,7 @@ from fedsynth_common.secure_sum.terms import pack_parties
 from fedsynth_release.generator import Generator
 from fedsynth_server.histories.blocks import block_queries, blocks_of, history_histograms, lags_for
 from fedsynth_server.messages.exchange import Timing
+from fedsynth_server.messages.secure_session import SecureSums
 from fedsynth_server.messages.session import Session
 from fedsynth_server.study.planning import make_plan
 from fedsynth_server.study.roster import make_secure_sum
@@ -64,7 +65,8 @@ def measured():
     grid = in_process(FRAMES, plan, None, keys)
     session = Session(plan, grid, Timing(deadline=30.0, poll=0.01))
     session.enroll()
-    return plan, grid, SummedMeasurements(plan, domains(history_schema(HISTORIES)), session)
+    measure_sum = SecureSums(session).measure
+    return plan, grid, SummedMeasurements(plan, domains(history_schema(HISTORIES)), measure_sum)
 
 
 def asked_of(plan, histograms):

@@ -10,6 +10,7 @@ from fedsynth_common.schema import domains
 from fedsynth_server.aggregation.marginal_queries import histogram_queries
 from fedsynth_server.messages.exchange import Timing
 from fedsynth_server.messages.journal import Journal
+from fedsynth_server.messages.secure_session import SecureSums
 from fedsynth_server.messages.session import Session
 from fedsynth_server.study.planning import make_plan
 from fedsynth_server.study.roster import make_secure_sum
@@ -51,11 +52,11 @@ class Federation:
 
         monkeypatch.setattr(InProcessGrid, "_deliver", watched)
 
-    def session(self, journal=None, **timing):
+    def sums(self, journal=None, **timing):
         timing = Timing(**{"deadline": 30.0, "poll": 0.01, "quorum": 3, **timing})
         session = Session(self.plan, self.grid, timing, journal)
         session.enroll()
-        return session
+        return SecureSums(session)
 
     @property
     def queries(self):
@@ -71,7 +72,7 @@ class Federation:
 
 def test_nobody_missing_takes_two_messages_more_a_step(monkeypatch):
     four = Federation(monkeypatch)
-    opened = four.session().measure_sum(four.queries, 0)
+    opened = four.sums().measure(four.queries, 0)
     assert opened.sites == SITES
     four.check(opened)
     kinds = [kind for kind, site in four.sent if site == "north"]
@@ -81,7 +82,7 @@ def test_nobody_missing_takes_two_messages_more_a_step(monkeypatch):
 @pytest.mark.parametrize("phase", ["keys", "shares", "measure", "unmask"])
 def test_a_site_that_vanishes_at_any_phase_is_no_hindrance(monkeypatch, phase):
     four = Federation(monkeypatch, phase)
-    opened = four.session().measure_sum(four.queries, 0)
+    opened = four.sums().measure(four.queries, 0)
     assert opened.sites == (SITES if phase == "unmask" else SITES[:3])
     assert (("agree", "north") in four.sent) == (phase == "measure")
     four.check(opened)
@@ -90,16 +91,16 @@ def test_a_site_that_vanishes_at_any_phase_is_no_hindrance(monkeypatch, phase):
 def test_more_than_the_plan_allows_to_vanish_open_nothing(monkeypatch):
     four = Federation(monkeypatch, "measure", ("west", "east"))
     with pytest.raises(FedsynthError, match="2 of 4 sites answered"):
-        four.session().measure_sum(four.queries, 0)
+        four.sums().measure(four.queries, 0)
 
 
 def test_a_resumed_study_opens_the_same_sum_from_its_journal(monkeypatch, tmp_path):
     four = Federation(monkeypatch, "measure")
     journal = Journal(tmp_path / "journal", four.plan, "settings")
-    first = four.session(journal).measure_sum(four.queries, 0)
+    first = four.sums(journal).measure(four.queries, 0)
     sent = len(four.sent)
     journal = Journal(tmp_path / "journal", four.plan, "settings")
-    again = four.session(journal).measure_sum(four.queries, 0)
+    again = four.sums(journal).measure(four.queries, 0)
     assert again.sites == first.sites
     assert all(np.array_equal(a, b) for a, b in zip(again.counts, first.counts, strict=True))
     assert {kind for kind, _ in four.sent[sent:]} == {"enroll"}

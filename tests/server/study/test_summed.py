@@ -73,7 +73,7 @@ class Sums:
 
 
 def measured(session):
-    summed = SummedMeasurements(PLAN, domains(SCHEMA), session)
+    summed = SummedMeasurements(PLAN, domains(SCHEMA), session.measure_sum)
     first = histogram_queries(summed.domains, PLAN.measure[0], 1)
     histograms = summed.histograms(first, 100)
     pairs = marginal_queries(

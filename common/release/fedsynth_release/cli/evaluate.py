@@ -84,7 +84,8 @@ def evaluate(
     check_out(out, force)
     # imported here so that --help does not load pandas and scikit-learn
     from fedsynth_common.schema import Schema
-    from fedsynth_common.tables import dialect_of, read_table
+    from fedsynth_common.tables import read_table
+    from fedsynth_release.cli.csv_dialect import dialect_of
     from fedsynth_release.evaluation import evaluate_table
     from fedsynth_release.evaluation.summary import show
 

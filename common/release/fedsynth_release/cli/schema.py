@@ -38,7 +38,7 @@ WARNING = (
 )
 
 app = typer.Typer(
-    help="Draft a public schema from a table, check a table against one, compare and import schemas.",
+    help="Draft a public schema from a table, check a table, and compare or import schemas.",
     no_args_is_help=True,
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
@@ -58,10 +58,14 @@ def draft(
     ] = None,
     out: Annotated[Path, typer.Option(help="Where to write the schema.")] = Path("schema.json"),
     name: Annotated[
-        str | None, typer.Option(help="Name of the schema; default: the table's file name.")
+        str | None,
+        typer.Option(help="Name of the schema. By default the name of the table's file."),
     ] = None,
     max_categories: Annotated[
-        int, typer.Option(min=1, help="Most categories to list; rarer ones become 'other'.")
+        int,
+        typer.Option(
+            min=1, help="The most categories to list for a column. Rarer ones become 'other'."
+        ),
     ] = 64,
     delimiter: DelimiterText = None,
     encoding: EncodingText = None,
@@ -73,14 +77,15 @@ def draft(
     ] = None,
     order: Annotated[
         str | None,
-        typer.Option(help="The column that orders a person's events: a date or a number."),
+        typer.Option(help="The column that orders a person's events. It holds a date or a number."),
     ] = None,
     force: Force = False,
 ) -> None:
     """Write a first schema for a person to review. A draft from data is NOT private.
 
-    The table is read in pieces and may be larger than memory. What is lost, withheld or guessed is
-    told for each column.
+    The table is read in pieces and may be larger than memory. For each column the command says what
+    is lost, withheld or guessed.
+
     With --person-key and --order the draft is of persons with histories (docs/HISTORIES.md).
 
     For example:
@@ -93,7 +98,7 @@ def draft(
     """
     import pandas as pd  # not for --help
 
-    from fedsynth_common.tables import dialect_of
+    from fedsynth_release.cli.csv_dialect import dialect_of
     from fedsynth_release.drafting.draft import draft as drafted
     from fedsynth_release.drafting.histories import with_histories
     from fedsynth_release.drafting.wishes import wishes_of
@@ -167,7 +172,7 @@ def check(
     from fedsynth_common.encoding.column_fit import ColumnFit
     from fedsynth_common.encoding.encoder import check_columns
     from fedsynth_common.schema import Schema
-    from fedsynth_common.tables import dialect_of
+    from fedsynth_release.cli.csv_dialect import dialect_of
 
     declared = Schema.load(schema)
     frame = read_private(table, dialect_of(table, delimiter, encoding))

@@ -33,10 +33,10 @@ class Origin(StrEnum):
 
 def diff(
     first: Annotated[Path, typer.Argument(help="A schema file.")],
-    second: Annotated[Path, typer.Argument(help="The one to compare it with.")],
+    second: Annotated[Path, typer.Argument(help="The schema file to compare it with.")],
     as_json: AsJson = False,
 ) -> None:
-    """List what differs between two schemas. Exit code 1 if anything does."""
+    """List what differs between two schemas. The exit code is 1 if anything does."""
     from fedsynth_common.schema import Schema  # pydantic: not for --help
     from fedsynth_release.schema_files.difference import differences
 
@@ -52,11 +52,13 @@ def diff(
 
 
 def import_schema(
-    file: Annotated[Path, typer.Argument(help="The foreign file (JSON).")],
+    file: Annotated[Path, typer.Argument(help="The file that the other program wrote (JSON).")],
     origin: Annotated[Origin, typer.Option("--from", help="Which program wrote it.")],
     table: Annotated[
         Path | None,
-        typer.Option(help="A table to draft from what the file leaves open. NOT private."),
+        typer.Option(
+            help="A table from which to draft what the file leaves open. The result is then NOT private."
+        ),
     ] = None,
     out: Annotated[Path, typer.Option(help="Where to write the schema.")] = Path("schema.json"),
     force: Force = False,
@@ -81,7 +83,10 @@ def codes(
     schema: Annotated[Path, typer.Argument(help="The schema file.")],
     column: Annotated[str, typer.Argument(help="The column that holds the codes.")],
     listed: Annotated[
-        Path, typer.Option("--from", help="The public code list: CSV with code,parent[,label].")
+        Path,
+        typer.Option(
+            "--from", help="The public code list, a CSV file with the columns code,parent[,label]."
+        ),
     ],
     out: Annotated[Path, typer.Option(help="Where to write the new schema.")],
     force: Force = False,
@@ -101,7 +106,7 @@ def codes(
 
 def describe(
     out: Annotated[
-        Path | None, typer.Option(help="Where to write it; default: standard output.")
+        Path | None, typer.Option(help="Where to write it. By default it is printed.")
     ] = None,
     force: Force = False,
 ) -> None:

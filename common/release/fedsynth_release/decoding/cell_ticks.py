@@ -63,3 +63,19 @@ class CellTicks:
             leaf = (cells >= self.atoms) & (cells < self.atoms + self.leaves)
             drawn[leaf] = self.gaps.at(drawn[leaf])
         return drawn
+
+
+def leaf_values(domain: FineDomain) -> TickSet:
+    """What the leaves of a number decode to: all its values but the atoms, which have their own cells.
+
+    A leaf that holds nothing but atoms decodes to its first tick.
+    """
+    first, last = domain.ticks[:-1], domain.ticks[1:]
+    every = TickSet(domain.ticks[:1], domain.ticks[-1:])
+    if domain.step > 1:
+        grid = np.arange(domain.ticks[0], domain.ticks[-1], domain.step)
+        every = TickSet(grid, grid + 1)
+    atoms = every & TickSet.of(domain.atom_ticks.tolist())
+    held = every.rank(last) - every.rank(first)
+    bare = first[atoms.rank(last) - atoms.rank(first) == held]
+    return every.without(set(domain.atom_ticks.tolist()) - set(bare.tolist()))

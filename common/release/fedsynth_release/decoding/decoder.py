@@ -18,14 +18,14 @@ import pandas as pd
 import pyarrow as pa
 
 from fedsynth_common.array_types import BoolArray, Int64Array, UInt16Array
-from fedsynth_common.encoding.values import series_of
 from fedsynth_common.errors import InputError
 from fedsynth_common.schema.columns import BooleanColumn, CategoricalColumn, ModelledColumn
 from fedsynth_common.schema.domain import MISSING, FineDomain, domain_of
 from fedsynth_common.schema.schema import Schema
-from fedsynth_common.schema.tick_set import TickSet, leaf_values
+from fedsynth_common.schema.tick_set import TickSet
 from fedsynth_common.tables import as_number
-from fedsynth_release.decoding.cell_ticks import CellTicks
+from fedsynth_release.decoding.cell_ticks import CellTicks, leaf_values
+from fedsynth_release.decoding.values import series_of
 
 
 def decode(

@@ -18,8 +18,8 @@ too narrow.
 import numpy as np
 
 from fedsynth_common.array_types import Float64Array
-from fedsynth_common.encoding.values import text_of
 from fedsynth_common.schema import DateColumn, DatetimeColumn, ModelledColumn, NumericColumn
+from fedsynth_release.decoding.values import text_of
 from fedsynth_release.evaluation.discretise import named_levels
 from fedsynth_release.evaluation.results import Histogram
 

@@ -26,7 +26,6 @@ from torch.nn import functional as F  # noqa: N812 - torch's own name for it
 
 from fedsynth_common.array_types import BoolArray, Float64Array, Int64Array
 from fedsynth_common.encoding.encoder import check_columns, encode_column
-from fedsynth_common.encoding.values import text_of
 from fedsynth_common.encoding.violations import values_of
 from fedsynth_common.encoding.written import without_marks
 from fedsynth_common.errors import InputError
@@ -41,6 +40,7 @@ from fedsynth_common.schema import (
 )
 from fedsynth_common.schema.rule_compiler import compile_rules
 from fedsynth_common.tables import as_number, as_text, factorise
+from fedsynth_release.decoding.values import text_of
 from fedsynth_release.generator_network import GeneratorNetwork
 from fedsynth_release.sampling.combinations import JointColumns, cells_of_values
 from fedsynth_release.sampling.conditions import listed_names

@@ -14,7 +14,6 @@ from fractions import Fraction
 import numpy as np
 
 from fedsynth_common.array_types import Float64Array
-from fedsynth_common.encoding.values import text_of
 from fedsynth_common.errors import InputError
 from fedsynth_common.schema import (
     BooleanColumn,
@@ -27,8 +26,10 @@ from fedsynth_common.schema import (
     domain_of,
 )
 from fedsynth_common.schema.temporal import EXAMPLES
-from fedsynth_common.schema.tick_set import TickSet, leaf_values
+from fedsynth_common.schema.tick_set import TickSet
 from fedsynth_common.schema.ticks import tick_of
+from fedsynth_release.decoding.cell_ticks import leaf_values
+from fedsynth_release.decoding.values import text_of
 from fedsynth_release.sampling.conditions import Condition, column_names, listed_names
 
 _CUT: dict[str, Callable[[Fraction], int]] = {  # the lowest tick of the upper side of the cut

@@ -14,7 +14,8 @@ from fedsynth_common.array_types import BoolArray, Int64Array
 from fedsynth_common.schema import FineDomain, domain_of
 from fedsynth_common.schema.compiled_rules import CompiledImplication, CompiledInequality
 from fedsynth_common.schema.domain import MISSING
-from fedsynth_common.schema.tick_set import TickSet, leaf_values
+from fedsynth_common.schema.tick_set import TickSet
+from fedsynth_release.decoding.cell_ticks import leaf_values
 from fedsynth_release.sampling.rule_components import ColumnSampler, RuleComponent
 
 BATCH = 4096

@@ -28,8 +28,9 @@ from fedsynth_common.array_types import Float32Array, Float64Array, Int64Array, 
 from fedsynth_common.errors import InputError
 from fedsynth_common.schema import Schema, domain_of
 from fedsynth_common.schema.rule_compiler import compile_rules
-from fedsynth_common.schema.tick_set import TickSet, leaf_values
+from fedsynth_common.schema.tick_set import TickSet
 from fedsynth_release.decoding import Codebook
+from fedsynth_release.decoding.cell_ticks import leaf_values
 from fedsynth_release.decoding.codebook import group_totals
 from fedsynth_release.decoding.decoder import column_of, values_of_cells
 from fedsynth_release.sampling.combinations import JointColumns, joint_columns_of

@@ -1,7 +1,8 @@
 """The JSON Schema of our schema files, for editors that complete and check while one types.
 
-It is pydantic's, so it cannot drift from what is accepted; what only our own checks see (an atom out
-of bounds, a rule that does not fit its columns) is said when the file is loaded.
+pydantic derives it from the classes of the schema, so it always describes what is accepted. Faults that
+only our own checks find (an atom out of bounds, a rule that does not fit its columns) are reported when
+the file is loaded.
 """
 
 from typing import Any

@@ -23,7 +23,6 @@ import numpy as np
 import pandas as pd
 
 from fedsynth_common.array_types import BoolArray, Float64Array, Int64Array
-from fedsynth_common.encoding.values import series_of
 from fedsynth_common.errors import InputError
 from fedsynth_common.schema import (
     BooleanColumn,
@@ -32,6 +31,7 @@ from fedsynth_common.schema import (
     NumericColumn,
     Schema,
 )
+from fedsynth_release.decoding.values import series_of
 from fedsynth_release.evaluation.discretise import cell_column, level_codes, named_levels, numbers
 from fedsynth_release.evaluation.references.pseudonymised import pseudonymised
 
