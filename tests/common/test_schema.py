@@ -13,6 +13,7 @@ from fedsynth_common.privacy.events import CountsEvent
 from fedsynth_common.schema import (
     BooleanColumn,
     CategoricalColumn,
+    DurationColumn,
     IdColumn,
     IntegerColumn,
     NumericColumn,
@@ -116,7 +117,7 @@ def test_a_person_may_have_as_many_rows_as_the_accountant_takes():
         (NumericColumn, {"minimum": 0.0, "maximum": 1.0, "atoms": (0.5, 0.5)}, "distinct"),
         (NumericColumn, {"minimum": 0.0, "maximum": 1e12, "decimals": 6}, "fewer decimals"),
         (IntegerColumn, {"minimum": 5, "maximum": 4}, "above maximum"),
-        (IntegerColumn, {"minimum": 0, "maximum": 2**60}, "bounds"),
+        (IntegerColumn, {"minimum": 0, "maximum": 2**60}, "must be below"),
         (IntegerColumn, {"minimum": 0.5, "maximum": 4}, "minimum"),
         (CategoricalColumn, {"categories": ()}, "categories"),
         (CategoricalColumn, {"categories": ("a", "a")}, "distinct"),
@@ -218,3 +219,16 @@ texts = st.text(st.characters(categories=["L", "N", "P", "S"]), min_size=1, max_
 def test_any_text_survives_the_file(categories, name):
     s = Schema(name=name, columns=(CategoricalColumn(name=name, categories=tuple(categories)),))
     assert Schema.from_json(s.to_json()) == s
+
+
+@pytest.mark.parametrize(
+    ("kind", "change"),
+    [
+        (IntegerColumn, {"atoms": (2**63,)}),
+        (IntegerColumn, {"step": 10**60}),
+        (DurationColumn, {"atoms": (-(2**70),)}),
+    ],
+)
+def test_a_number_beyond_what_a_tick_can_be_is_refused(kind, change):
+    with pytest.raises(ValidationError, match="must be below"):
+        kind(**({"name": "n", "minimum": 0, "maximum": 9} | change))

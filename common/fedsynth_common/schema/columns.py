@@ -103,8 +103,9 @@ class IntegerColumn(ReadColumn):
     @model_validator(mode="after")
     def _valid_numbers(self) -> Self:
         self._check_numbers(self.minimum, self.maximum, self.atoms)
-        if max(abs(self.minimum), abs(self.maximum)) >= MAX_TICKS:
-            self._refuse(f"bounds must be below {MAX_TICKS} in size")
+        numbers = (self.minimum, self.maximum, *self.atoms, self.step or 0)
+        if max(map(abs, numbers)) >= MAX_TICKS:
+            self._refuse(f"minimum, maximum, atoms and step must be below {MAX_TICKS} in size")
         _check_limits(self, 0)
         _check_step(self, 0)
         return self

@@ -189,6 +189,6 @@ class DurationColumn(ReadColumn):
             self._refuse("a written duration is never negative; use format 'number'")
         if self.format == "clock" and self.unit not in ("minute", "second"):
             self._refuse("format 'clock' needs the unit 'minute' or 'second'")
-        if max(abs(self.minimum), abs(self.maximum)) >= MAX_TICKS:
-            self._refuse(f"bounds must be below {MAX_TICKS} in size")
+        if max(map(abs, (self.minimum, self.maximum, *self.atoms))) >= MAX_TICKS:
+            self._refuse(f"minimum, maximum and atoms must be below {MAX_TICKS} in size")
         return self
