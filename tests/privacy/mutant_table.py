@@ -1103,9 +1103,9 @@ MUTANTS = (
         "row count in the log",
         15,
         f"{VAULT}/service.py",
-        "return noisy_counts_of(self._records, checked, self._randomness, plan.noise_shares)",
+        "return noisy_counts_of(self._records, checked, self._randomness, shares, most)",
         '_log.info("measuring %s rows", len(self._records))\n'
-        "            return noisy_counts_of(self._records, checked, self._randomness)",
+        "            return noisy_counts_of(self._records, checked, self._randomness, shares, most)",
         (f"{P}gate_vault.py::test_adjacent_tables_differ_in_nothing_but_noisy_arrays",),
     ),
     Mutant(
