@@ -65,11 +65,6 @@ def score_by_generator(outcome):
     return (soft[:, :SIDE].T @ soft[:, SIDE:]).ravel() / len(soft)
 
 
-@pytest.fixture
-def coins():
-    return np.random.default_rng(2_305_08846).random(CANARIES) < 0.5
-
-
 @pytest.mark.parametrize("target", [2.0, 8.0])
 def test_a_study_gives_away_no_more_than_the_claimed_epsilon(target, coins):
     outcome, replies = run_study(target, coins)

@@ -105,11 +105,6 @@ def score_by_generator(outcome):
     return np.bincount(cell, minlength=CANARIES).astype(float)
 
 
-@pytest.fixture
-def coins():
-    return np.random.default_rng(2_305_08846).random(CANARIES) < 0.5
-
-
 @pytest.mark.parametrize("target", [2.0, 7.9])  # from 8 on more blocks share the budget
 def test_a_study_gives_away_no_more_about_a_person_than_the_claimed_epsilon(target, coins):
     outcome, replies = run_study(target, coins)

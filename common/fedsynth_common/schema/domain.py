@@ -152,11 +152,16 @@ def _number(column: OrderedColumn) -> FineDomain:
         atoms=len(atoms),
         leaves=len(ticks) - 1,
         missing=cells if column.nullable else None,
-        decimals=column.decimals if isinstance(column, NumericColumn) else 0,
+        decimals=_decimals(column),
         step=step,
         atom_ticks=atom_ticks,
         ticks=ticks,
     )
+
+
+def _decimals(column: OrderedColumn) -> int:
+    """The digits after the point of a column's tick."""
+    return column.decimals if isinstance(column, NumericColumn) else 0
 
 
 def _bounds(column: OrderedColumn) -> list[int]:
@@ -165,7 +170,7 @@ def _bounds(column: OrderedColumn) -> list[int]:
     if isinstance(column, DateColumn | DatetimeColumn):
         ticks = (iso_tick(str(text), column.granularity) for text in declared)
         return [tick for tick in ticks if tick is not None]  # the column has checked them
-    unit = 10**column.decimals if isinstance(column, NumericColumn) else 1
+    unit = 10 ** _decimals(column)
     return [round(float(number) * unit) if unit > 1 else int(number) for number in declared]
 
 
@@ -173,7 +178,7 @@ def _step(column: OrderedColumn) -> int:
     """The step of a number in ticks; 1 where none is declared."""
     if not isinstance(column, NumericColumn | IntegerColumn) or column.step is None:
         return 1
-    unit = 10**column.decimals if isinstance(column, NumericColumn) else 1
+    unit: int = 10 ** _decimals(column)
     return round(column.step * unit)
 
 

@@ -11,7 +11,7 @@ from fedsynth_simulations.benchmarks.cell_results import ROWS, Results
 from fedsynth_simulations.benchmarks.cli_shadow import shadow
 from fedsynth_simulations.benchmarks.cli_speed import secure_sum, speed
 from fedsynth_simulations.benchmarks.histories.cli import histories
-from fedsynth_simulations.benchmarks.options import DataFolder
+from fedsynth_simulations.benchmarks.options import DataFolder, ExternalLimit, OutFile, Quick
 
 app = typer.Typer(
     help="Measure synthetic tables, and compare them with real ones, floors and published methods.",
@@ -77,26 +77,19 @@ def run(
     rows: Annotated[
         str, typer.Option(help="The methods (rows) to run, separated by commas.")
     ] = ",".join(ROWS),
-    out: Annotated[
-        Path | None,
-        typer.Option(help="Results file (.json). Cells that are finished in it are skipped."),
-    ] = None,
+    out: OutFile = None,
     jobs: Annotated[
         int, typer.Option(min=1, help="Number of cells that are computed at the same time.")
     ] = 1,
     fresh: Annotated[
         bool, typer.Option("--fresh", help="Run the cells again that are finished in --out.")
     ] = False,
-    quick: Annotated[
-        bool, typer.Option("--quick", help="Train for few steps only, to test the set-up.")
-    ] = False,
+    quick: Quick = False,
     external_env: Annotated[
         Path,
         typer.Option(help="The environment of MST, AIM and others, which `external-env` builds."),
     ] = Path(".benchmark-env"),
-    external_limit: Annotated[
-        float, typer.Option(min=1, help="A published method is stopped after this many seconds.")
-    ] = 7200.0,
+    external_limit: ExternalLimit = 7200.0,
 ) -> None:
     """Run and print the benchmark of one or more tables. A restart continues where it stopped.
 

@@ -11,7 +11,7 @@ import typer
 
 from fedsynth_common.errors import FedsynthError, InputError
 from fedsynth_server.cli.options import VariantName
-from fedsynth_simulations.benchmarks.options import DataFolder
+from fedsynth_simulations.benchmarks.options import DataFolder, Quick
 from fedsynth_simulations.closed_file import NOTICE
 
 if TYPE_CHECKING:
@@ -60,9 +60,7 @@ def shadow(
         bool,
         typer.Option("--full", help="Train as in a real study; this takes minutes per generator."),
     ] = False,
-    quick: Annotated[
-        bool, typer.Option("--quick", help="Train for few steps only, to test the set-up.")
-    ] = False,
+    quick: Quick = False,
     seed: Annotated[int, typer.Option(min=0, help="Seed of records, attacker and noise.")] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:

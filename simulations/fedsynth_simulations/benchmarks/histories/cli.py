@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from fedsynth_simulations.benchmarks.options import DataFolder
+from fedsynth_simulations.benchmarks.options import DataFolder, ExternalLimit, OutFile, Quick
 
 
 def histories(
@@ -37,20 +37,13 @@ def histories(
             "to persons at random), local (sites trust nobody), secure-sum, par (SDV PAR; not private)."
         ),
     ] = "real,dealt,local",
-    out: Annotated[
-        Path | None,
-        typer.Option(help="Results file (.json). Cells that are finished in it are skipped."),
-    ] = None,
+    out: OutFile = None,
     external_env: Annotated[
         Path,
         typer.Option(help="The environment of par, which `external-env --networks` builds."),
     ] = Path(".benchmark-env"),
-    external_limit: Annotated[
-        float, typer.Option(min=1, help="A peer is stopped after this many seconds.")
-    ] = 7200.0,
-    quick: Annotated[
-        bool, typer.Option("--quick", help="Train for few steps only, to test the set-up.")
-    ] = False,
+    external_limit: ExternalLimit = 7200.0,
+    quick: Quick = False,
 ) -> None:
     """Measure synthetic persons with histories: what follows what, and who predicts the next event.
 
