@@ -15,11 +15,17 @@ import pandas as pd
 from fedsynth_common.array_types import Int64Array
 from fedsynth_common.encoding.violations import values_of, violations_within_records
 from fedsynth_common.errors import InputError
-from fedsynth_common.schema.columns import CategoricalColumn, IntegerColumn, NumericColumn
+from fedsynth_common.schema.columns import (
+    CategoricalColumn,
+    IntegerColumn,
+    ModelledColumn,
+    NumericColumn,
+)
 from fedsynth_common.schema.domain import MISSING
 from fedsynth_common.schema.rules import FixedCombinations, Inequality, Rule
 from fedsynth_common.schema.schema import Schema
 from fedsynth_common.schema.temporal import DateColumn, DatetimeColumn
+from fedsynth_common.schema.ticks import decimals_of
 
 LEAST = 100  # rows with both cells
 BROKEN_BY_CHANCE = 0.05
@@ -91,11 +97,11 @@ def _candidates(schema: Schema, first: pd.DataFrame) -> list[Rule]:
     return [*_labels(schema, values), *rules][:MOST_RULES]
 
 
-def _grid(column: object) -> object:
+def _grid(column: ModelledColumn) -> object:
     """What two columns share if they can be in an order: a granularity, or the decimals."""
     if isinstance(column, DateColumn | DatetimeColumn):
         return column.granularity
-    return column.decimals if isinstance(column, NumericColumn) else 0
+    return decimals_of(column)
 
 
 def _in_order(low: Int64Array, high: Int64Array, rng: np.random.Generator) -> bool:
