@@ -20,7 +20,7 @@ BENCH  ?= adult
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test test-slow e2e certs check privacy closure bench lock sbom proto clean
+.PHONY: help setup demo test test-slow e2e certs check privacy closure bench docs lock sbom proto clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -67,6 +67,9 @@ closure: $(STAMP) ## what a site installs and imports, in lines; ARGS=--files li
 bench: $(STAMP) ## benchmark of BENCH="table ...", resumed where it stopped; results in out/benchmark.json
 	@mkdir -p out
 	$(BIN)/fedsynth benchmark run $(BENCH) --out out/benchmark.json $(ARGS)
+
+docs: $(STAMP) ## the documentation as a site, in out/site; a broken link is an error
+	$(BIN)/python docs/site/build_site.py
 
 lock: $(STAMP) ## write the lock files in locks/ again: after a change of constraints.txt or a pyproject.toml
 	$(BIN)/python locks/renew.py
