@@ -114,7 +114,8 @@ def main() -> None:
     settings = yaml.safe_load((HERE / "mkdocs.yml").read_text(encoding="utf-8"))
     stage(source, listed(settings["nav"]))
     settings["nav"].insert(3, {"Reference": add_reference(source)})
-    python = settings["plugins"][2]["mkdocstrings"]["handlers"]["python"]
+    (plugin,) = (one for one in settings["plugins"] if "mkdocstrings" in one)
+    python = plugin["mkdocstrings"]["handlers"]["python"]
     python["paths"] = [str(package.parent) for package in packages()]
     python["options"]["extensions"] = [f"{HERE / 'docstrings.py'}:DocstringsAsMarkdown"]
     settings |= {"docs_dir": str(source), "site_dir": str(out)}
