@@ -20,6 +20,7 @@ from fedsynth.plans import Plan
 from fedsynth.result import Result, files_of
 from fedsynth.schemas import DRAFTED, Schema, tell_notes
 from fedsynth_common.errors import InputError
+from fedsynth_common.extras import how_to_install
 from fedsynth_common.limits import MAX_REPAIRED
 from fedsynth_common.schema import Schema as PlainSchema
 
@@ -177,9 +178,8 @@ def _check_installed() -> None:
         InputError: the parts that simulate a study are not installed.
     """
     if find_spec("fedsynth_simulations") is None:
-        raise InputError(
-            "fit and plan need the parts that simulate a study: pip install 'fedsynth[simulate]'"
-        )
+        fault = "fit and plan need the parts that simulate a study"
+        raise InputError(f"{fault}; {how_to_install('simulate')}")
     from fedsynth_common.cli.main import QUIET
 
     for name, value in QUIET.items():
