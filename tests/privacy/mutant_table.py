@@ -785,6 +785,47 @@ MUTANTS = (
         (f"{C}vault/test_service.py::test_a_restart_under_a_stricter_policy_stops_the_study",),
     ),
     Mutant(
+        "the policy of the vault's start stays in force",
+        13,
+        f"{VAULT}/service.py",
+        "                self._policy = self._policies.current()\n",
+        "",
+        (
+            f"{C}budget/test_policy_file.py::test_a_withdrawn_approval_stops_a_running_study",
+            f"{C}budget/test_policy_file.py::test_a_lower_cap_holds_at_the_next_request",
+        ),
+    ),
+    Mutant(
+        "a policy that everybody may write to is law",
+        13,
+        f"{SITE}/budget/policy_file.py",
+        "if others_write:",
+        "if False:",
+        (
+            f"{C}budget/test_policy_file.py::"
+            "test_a_policy_that_cannot_be_used_allows_nothing_until_it_can[everybody may write]",
+        ),
+    ),
+    Mutant(
+        "an old policy stays in force while the new one is faulty",
+        13,
+        f"{SITE}/budget/policy_file.py",
+        "            raise _unusable(str(error)) from None",
+        "            return self._policy",
+        (
+            f"{C}budget/test_policy_file.py::"
+            "test_a_policy_that_cannot_be_used_allows_nothing_until_it_can[faulty]",
+        ),
+    ),
+    Mutant(
+        "the log tells how many records there are",
+        15,
+        f"{VAULT}/service.py",
+        "charged_words(plan, self._policy, self._ledger.charged())",
+        "charged_words(plan, self._policy, self._ledger.charged()) + str(self._records.units)",
+        (f"{C}vault/test_request_log.py::test_the_records_do_not_decide_a_single_byte_of_the_log",),
+    ),
+    Mutant(
         "min_records ignored",
         13,
         f"{VAULT}/service.py",
@@ -1060,8 +1101,8 @@ MUTANTS = (
         "text of an early exception in a reply",
         15,
         f"{VAULT}/service.py",
-        "            _note(error)\n            return kind(status=ErrorCode.INTERNAL.value)",
-        "            _note(error)\n            return kind(status=str(error))",
+        "                return kind(status=ErrorCode.INTERNAL.value)",
+        "                return kind(status=str(error))",
         (
             f"{P}vault_replies.py::"
             "test_an_unforeseen_failure_before_the_charge_is_a_code_without_text",
