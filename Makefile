@@ -30,7 +30,7 @@ setup: $(STAMP) ## virtual environment in .venv with the tested versions; PYTHON
 $(STAMP): $(MANIFESTS)
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt \
-		-e common -e common/release -e client -e server -e simulations -e '.[demo,dev]'
+		-e common -e common/release -e client -e server -e simulations -e '.[dev]'
 	@touch $@
 
 demo: $(STAMP) ## four hospitals train one generator of persons under ε = 3; writes ./demo-out
