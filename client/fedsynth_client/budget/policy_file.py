@@ -13,7 +13,7 @@ import stat
 from pathlib import Path
 
 from fedsynth_client.budget.policy import Policy
-from fedsynth_client.vault.refused import RefusedError
+from fedsynth_client.refused import RefusedError
 from fedsynth_common.errors import ErrorCode, InputError
 
 

@@ -21,8 +21,8 @@ from collections.abc import Iterable, Iterator, Sequence, Set
 
 from fedsynth_client.budget.charge_chain import Charge
 from fedsynth_client.budget.policy import Policy
+from fedsynth_client.refused import RefusedError
 from fedsynth_client.vault.caps import Reason, reasons_of_caps
-from fedsynth_client.vault.refused import RefusedError
 from fedsynth_common.errors import ErrorCode
 from fedsynth_common.privacy.accounting import epsilon
 from fedsynth_common.privacy.events import Event

@@ -10,10 +10,10 @@ import hashlib
 from collections.abc import Sequence
 
 from fedsynth_client.budget.policy import Policy
+from fedsynth_client.refused import RefusedError
 from fedsynth_client.vault.admission import not_approved
 from fedsynth_client.vault.assignment import Assignment, within_bounds
 from fedsynth_client.vault.measure import Axis, Marginal, Measurement
-from fedsynth_client.vault.refused import RefusedError
 from fedsynth_common.array_types import UInt16Array
 from fedsynth_common.errors import ErrorCode, InputError, RefusalError
 from fedsynth_common.limits import (

@@ -23,12 +23,12 @@ from fedsynth_client.budget.ledger import Ledger
 from fedsynth_client.budget.policy import PolicySource
 from fedsynth_client.budget.receipts import package_version, receipt_json
 from fedsynth_client.records.records import Records
+from fedsynth_client.refused import RefusedError
 from fedsynth_client.vault.admission import admit_cost, admit_plan, admit_step
 from fedsynth_client.vault.callers import refusal
 from fedsynth_client.vault.checks import assignment_of, measurement_of, plan_of
 from fedsynth_client.vault.discriminate import discriminate
 from fedsynth_client.vault.measure import noisy_counts_of
-from fedsynth_client.vault.refused import RefusedError
 from fedsynth_client.vault.request_log import Handled, RequestLog, charged_words
 from fedsynth_client.vault.secure_sum import ANSWERS, SumParty, begin, masked_reply, sums_of
 from fedsynth_common.array_types import Int64Array

@@ -5,7 +5,7 @@ from small_site import Site, make_plan
 
 from fedsynth_client.budget.policy_file import PolicyFile
 from fedsynth_client.plans.approvals import add_approval
-from fedsynth_client.vault.refused import RefusedError
+from fedsynth_client.refused import RefusedError
 from fedsynth_common.errors import ErrorCode, InputError
 
 TEXT = """\
