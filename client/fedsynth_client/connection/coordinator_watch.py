@@ -13,7 +13,6 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import grpc
-import httpx
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
 from fedsynth_common.limits import printable
@@ -89,15 +88,16 @@ def unregistered(error: BaseException | None) -> bool:
     seen: set[int] = set()
     while error is not None and id(error) not in seen:
         seen.add(id(error))
-        if isinstance(error, httpx.HTTPStatusError) and _code(error) == _ACTIVATION_FAILED:
+        if _code(error) == _ACTIVATION_FAILED:
             return True
         error = error.__cause__ or error.__context__
     return False
 
 
-def _code(error: httpx.HTTPStatusError) -> object:
+def _code(error: BaseException) -> object:
+    """Flower's own code in the response that an HTTP error carries; None if there is none."""
     try:
-        return error.response.json().get("code")
+        return error.response.json().get("code")  # type: ignore[attr-defined]
     except (ValueError, AttributeError):
         return None
 

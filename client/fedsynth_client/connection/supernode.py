@@ -43,7 +43,7 @@ def _watch() -> None:
         handler.addFilter(not_replaced)
     FLOWER_LOGGER.setLevel(logging.DEBUG)
     FLOWER_LOGGER.addHandler(watch)
-    start_client_internal.run_health_server_grpc_no_tls = watch.serve
+    start_client_internal.run_health_server_grpc_no_tls = watch.serve  # type: ignore[attr-defined]
 
 
 def main() -> None:
