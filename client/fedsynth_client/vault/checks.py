@@ -69,7 +69,7 @@ def measurement_of(request: pb.MeasureRequest, plan: Plan, schema: Schema) -> Me
     step = plan.measure_step(request.step)
     if step is None:
         raise RefusalError(ErrorCode.PLAN)
-    if bool(request.parties) != bool(plan.secure_sum):
+    if bool(request.parties) != plan.summed(request.step):
         raise RefusalError(ErrorCode.PAYLOAD)
     widths = [domain.width for domain in domains(history_schema(schema))]
     _bound_marginals(request.marginals, len(widths))

@@ -141,13 +141,13 @@ class Vault:
     def _measure(self, request: pb.MeasureRequest) -> pb.MeasureReply:
         plan = self._plan(request.plan_digest)
         checked = measurement_of(request, plan, self._schema)
-        events = checked.events(self._schema, plan.noise_shares)
+        events = checked.events(self._schema, plan.shares_of(request.step))
 
         def counts(most: int | None = None) -> Int64Array:
-            shares = plan.noise_shares
+            shares = plan.shares_of(request.step)
             return noisy_counts_of(self._records, checked, self._randomness, shares, most)
 
-        if plan.secure_sum:  # its share of the noise does not protect a site's counts by themselves
+        if plan.summed(request.step):  # a share of the noise does not protect counts by itself
             site = SumParty.of(plan, self._ledger, self._key)
             at = begin(site, request, checked.cells)
 
