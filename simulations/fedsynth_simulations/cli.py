@@ -17,6 +17,7 @@ from fedsynth_server.cli.options import (
     TRUST_HELP,
     VARIANT_HELP,
     DeviceName,
+    SiteMarginals,
     TrustName,
     VariantName,
 )
@@ -154,6 +155,7 @@ def simulate(
     variant: Annotated[VariantName, typer.Option(help=VARIANT_HELP)] = VariantName.AUTO,
     trust: Annotated[TrustName, typer.Option(help=TRUST_HELP)] = TrustName.LOCAL,
     colluders: Annotated[int | None, typer.Option(min=1, help=COLLUDERS_HELP)] = None,
+    site_marginals: SiteMarginals = False,
     file_format: Annotated[
         Format, typer.Option("--format", help="The file format of the synthetic table.")
     ] = Format.CSV,
@@ -217,6 +219,7 @@ def simulate(
         variant=variant.value,
         trust=trust.value,
         colluders=colluders,
+        site_marginals=site_marginals,
         settings=TrainingSettings.on(device.value),
         seed=seed,
         backend=backend.value,

@@ -34,7 +34,8 @@ class Simulation:
     `records_per_site` is the public size that the plan declares; without one it is taken from the
     records. `pooled` says that the sites, or which site a record is at, were taken from the records
     too. Either makes the result a rehearsal, which its statement says. With `trust` "secure-sum" the
-    sites make one noise together; `colluders` is the plan's c, by default a fifth of the sites.
+    sites make one noise together; `colluders` is the plan's c, by default a fifth of the sites. With
+    `site_marginals` each also answers for its own one-way marginals.
     """
 
     epsilon: float = 1.0
@@ -49,6 +50,7 @@ class Simulation:
     pooled: bool = False
     trust: Trust = "local"
     colluders: int | None = None
+    site_marginals: bool = False
 
     @property
     def caveats(self) -> tuple[str, ...]:
@@ -149,6 +151,7 @@ def plan_of_size(
         variant=simulation.variant,
         rounds=simulation.rounds,
         secure_sum=secure_sum,
+        site_marginals=simulation.site_marginals,
     )
 
 

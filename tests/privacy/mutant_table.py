@@ -551,7 +551,7 @@ MUTANTS = (
         "sensitivity k ignored in the charge",
         9,
         f"{VAULT}/service.py",
-        "events = checked.events(self._schema, plan.noise_shares)",
+        "events = checked.events(self._schema, plan.shares_of(request.step))",
         'events = checked.events(self._schema.model_copy(update={"rows_per_person": 1}))',
         (f"{C}vault/test_service.py::test_persons_are_charged_with_all_their_rows",),
     ),
@@ -785,6 +785,47 @@ MUTANTS = (
         (f"{C}vault/test_service.py::test_a_restart_under_a_stricter_policy_stops_the_study",),
     ),
     Mutant(
+        "the policy of the vault's start stays in force",
+        13,
+        f"{VAULT}/service.py",
+        "                self._policy = self._policies.current()\n",
+        "",
+        (
+            f"{C}budget/test_policy_file.py::test_a_withdrawn_approval_stops_a_running_study",
+            f"{C}budget/test_policy_file.py::test_a_lower_cap_holds_at_the_next_request",
+        ),
+    ),
+    Mutant(
+        "a policy that everybody may write to is law",
+        13,
+        f"{SITE}/budget/policy_file.py",
+        "if others_write:",
+        "if False:",
+        (
+            f"{C}budget/test_policy_file.py::"
+            "test_a_policy_that_cannot_be_used_allows_nothing_until_it_can[everybody may write]",
+        ),
+    ),
+    Mutant(
+        "an old policy stays in force while the new one is faulty",
+        13,
+        f"{SITE}/budget/policy_file.py",
+        "            raise _unusable(str(error)) from None",
+        "            return self._policy",
+        (
+            f"{C}budget/test_policy_file.py::"
+            "test_a_policy_that_cannot_be_used_allows_nothing_until_it_can[faulty]",
+        ),
+    ),
+    Mutant(
+        "the log tells how many records there are",
+        15,
+        f"{VAULT}/service.py",
+        "charged_words(plan, self._policy, self._ledger.charged())",
+        "charged_words(plan, self._policy, self._ledger.charged()) + str(self._records.units)",
+        (f"{C}vault/test_request_log.py::test_the_records_do_not_decide_a_single_byte_of_the_log",),
+    ),
+    Mutant(
         "min_records ignored",
         13,
         f"{VAULT}/service.py",
@@ -821,7 +862,7 @@ MUTANTS = (
         "counts not charged",
         14,
         f"{VAULT}/service.py",
-        "events = checked.events(self._schema, plan.noise_shares)",
+        "events = checked.events(self._schema, plan.shares_of(request.step))",
         "events = checked.events(self._schema)[1:]",
         (f"{C}vault/test_service.py::test_what_ran_is_what_was_charged",),
     ),
@@ -1060,8 +1101,8 @@ MUTANTS = (
         "text of an early exception in a reply",
         15,
         f"{VAULT}/service.py",
-        "            _note(error)\n            return kind(status=ErrorCode.INTERNAL.value)",
-        "            _note(error)\n            return kind(status=str(error))",
+        "                return kind(status=ErrorCode.INTERNAL.value)",
+        "                return kind(status=str(error))",
         (
             f"{P}vault_replies.py::"
             "test_an_unforeseen_failure_before_the_charge_is_a_code_without_text",
@@ -1239,7 +1280,7 @@ MUTANTS = (
     Mutant(
         "networks of any size in a plan",
         15,
-        f"{PROTOCOL}/plan.py",
+        f"{PROTOCOL}/plan_parts.py",
         "if self.parameters(1) > MAX_PARAMETERS:",
         "if False:",
         (
@@ -1667,7 +1708,7 @@ MUTANTS = (
         "a secure plan is answered like a local one",
         20,
         f"{VAULT}/service.py",
-        "        if plan.secure_sum:",
+        "        if plan.summed(request.step):",
         "        if False:",
         (f"{P}secure_admission.py::test_a_vault_never_answers_a_secure_plan_like_a_local_one",),
     ),
@@ -1805,6 +1846,50 @@ MUTANTS = (
         "    site.commit_to(at, inside)\n    kept",
         "    kept",
         (f"{P}secure_vault.py::test_a_vault_that_opened_the_set_of_all_signs_no_smaller_one",),
+    ),
+    # 23: each site's own marginals beside the sums
+    Mutant(
+        "site marginals: a share of the noise in the open",
+        23,
+        f"{VAULT}/service.py",
+        "            shares = plan.shares_of(request.step)",
+        "            shares = plan.noise_shares",
+        (f"{P}site_marginals.py::test_the_answer_of_a_site_has_all_of_its_noise",),
+    ),
+    Mutant(
+        "site marginals: priced as if several sites made the noise",
+        23,
+        f"{PROTOCOL}/plan.py",
+        "return self.noise_shares if self.summed(step) else 1",
+        "return self.noise_shares",
+        (f"{P}site_marginals.py::test_the_plan_prices_each_step_by_who_makes_its_noise",),
+    ),
+    Mutant(
+        "site marginals: any step answered in the open",
+        23,
+        f"{VAULT}/checks.py",
+        "bool(request.parties) != plan.summed(request.step)",
+        "request.parties and not plan.secure_sum",
+        (f"{P}site_marginals.py::test_a_summed_step_is_never_answered_in_the_open",),
+    ),
+    Mutant(
+        "site marginals: a person at several sites is in one answer",
+        23,
+        f"{CORE}/secure_noise.py",
+        "blocks=event.blocks * sites",
+        "blocks=event.blocks",
+        (f"{P}site_marginals.py::test_a_person_at_m_sites_is_in_m_answers",),
+    ),
+    Mutant(
+        "site marginals: the statement is silent about them",
+        23,
+        "common/release/fedsynth_release/statement/promises.py",
+        '    if "site marginals" in purposes:',
+        "    if False:",
+        (
+            "tests/release/test_secure_statement.py"
+            "::test_what_sites_answer_for_themselves_is_stated_and_cannot_be_hidden",
+        ),
     ),
     Mutant(
         "sum: a step is charged before the parties are checked",
