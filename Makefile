@@ -7,7 +7,7 @@ STAMP  := $(VENV)/.set-up
 
 MEMBERS   := common common/release client server simulations
 PACKAGES  := fedsynth_common fedsynth_release fedsynth_client fedsynth_server fedsynth_simulations
-SOURCES   := $(join $(MEMBERS:%=%/),$(PACKAGES))
+SOURCES   := $(join $(MEMBERS:%=%/),$(PACKAGES)) fedsynth
 MANIFESTS := constraints.txt pyproject.toml $(MEMBERS:%=%/pyproject.toml)
 PROTOCOL  := common/fedsynth_common/protocol
 
@@ -100,4 +100,4 @@ proto: $(STAMP) ## write the classes of the messages again from vault.proto
 clean: ## remove the environment, the demo's output and all caches
 	rm -rf $(VENV) $(SBOM_ENV) demo-out .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	rm -rf $(MEMBERS:%=%/*.egg-info) *.egg-info
-	find $(MEMBERS) tests -name __pycache__ -type d -prune -exec rm -rf {} +
+	find $(MEMBERS) fedsynth tests -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -89,6 +89,14 @@ class SecureSums:
         sites = tuple(self.terms.sites[party] for party in inside)
         return OpenedSum(queries.tables(counts), sites)
 
+    def measure_sites(self, queries: MarginalQueries, index: int) -> dict[str, list[Float64Array]]:
+        """What each site answers for itself, with all of its noise; up to c sites may be missing."""
+        return self._session.measure(queries, index, self.terms.least)
+
+    def leave_out(self, site: str, why: str) -> None:
+        """See `Session.leave_out`."""
+        self._session.leave_out(site, why)
+
     # once a study
 
     @cached_property
