@@ -785,6 +785,47 @@ MUTANTS = (
         (f"{C}vault/test_service.py::test_a_restart_under_a_stricter_policy_stops_the_study",),
     ),
     Mutant(
+        "the policy of the vault's start stays in force",
+        13,
+        f"{VAULT}/service.py",
+        "                self._policy = self._policies.current()\n",
+        "",
+        (
+            f"{C}budget/test_policy_file.py::test_a_withdrawn_approval_stops_a_running_study",
+            f"{C}budget/test_policy_file.py::test_a_lower_cap_holds_at_the_next_request",
+        ),
+    ),
+    Mutant(
+        "a policy that everybody may write to is law",
+        13,
+        f"{SITE}/budget/policy_file.py",
+        "if others_write:",
+        "if False:",
+        (
+            f"{C}budget/test_policy_file.py::"
+            "test_a_policy_that_cannot_be_used_allows_nothing_until_it_can[everybody may write]",
+        ),
+    ),
+    Mutant(
+        "an old policy stays in force while the new one is faulty",
+        13,
+        f"{SITE}/budget/policy_file.py",
+        "            raise _unusable(str(error)) from None",
+        "            return self._policy",
+        (
+            f"{C}budget/test_policy_file.py::"
+            "test_a_policy_that_cannot_be_used_allows_nothing_until_it_can[faulty]",
+        ),
+    ),
+    Mutant(
+        "the log tells how many records there are",
+        15,
+        f"{VAULT}/service.py",
+        "charged_words(plan, self._policy, self._ledger.charged())",
+        "charged_words(plan, self._policy, self._ledger.charged()) + str(self._records.units)",
+        (f"{C}vault/test_request_log.py::test_the_records_do_not_decide_a_single_byte_of_the_log",),
+    ),
+    Mutant(
         "min_records ignored",
         13,
         f"{VAULT}/service.py",
@@ -1060,8 +1101,8 @@ MUTANTS = (
         "text of an early exception in a reply",
         15,
         f"{VAULT}/service.py",
-        "            _note(error)\n            return kind(status=ErrorCode.INTERNAL.value)",
-        "            _note(error)\n            return kind(status=str(error))",
+        "                return kind(status=ErrorCode.INTERNAL.value)",
+        "                return kind(status=str(error))",
         (
             f"{P}vault_replies.py::"
             "test_an_unforeseen_failure_before_the_charge_is_a_code_without_text",
@@ -1277,18 +1318,42 @@ MUTANTS = (
     Mutant(
         "a table that was dealt out is called private",
         17,
-        f"{SIMULATIONS}/cli.py",
-        "pooled=holdout > 0 or not tables.public_sites",
-        "pooled=holdout > 0",
+        f"{SIMULATIONS}/site_tables.py",
+        "self.held is not None or not self.public_sites",
+        "self.held is not None",
         (f"{S}cli_simulate.py::test_only_what_took_nothing_from_the_records_is_called_private",),
     ),
     Mutant(
         "names of sites that stand in cells alone are called public",
         17,
-        f"{SIMULATIONS}/table_options.py",
-        "set(frames) <= _listed_sites(declared, site_column)",
+        f"{SIMULATIONS}/site_tables.py",
+        "set(frames) <= _listed_sites(declared, column)",
         "True",
         (f"{S}cli_simulate.py::test_only_what_took_nothing_from_the_records_is_called_private",),
+    ),
+    Mutant(
+        "in Python, a table that was dealt out is called private",
+        17,
+        "fedsynth/fitting.py",
+        "_simulation(options, pooled=tables.rehearsed)\n    _tell",
+        "_simulation(options, pooled=False)\n    _tell",
+        ("tests/api/test_fit.py::test_only_what_took_nothing_from_the_records_is_private",),
+    ),
+    Mutant(
+        "rows of a private result have the types of the frame",
+        17,
+        "fedsynth/fitting.py",
+        "{} if private else",
+        "{} if False else",
+        ("tests/api/test_fit.py::test_types_of_a_private_result_do_not_depend_on_cells",),
+    ),
+    Mutant(
+        "the categories of a frame are saved with its types",
+        17,
+        "fedsynth/frame_types.py",
+        'return "ordered category" if cells.dtype.ordered else "category"',
+        'return f"category {list(cells.cat.categories)}"',
+        ("tests/api/test_fit.py::test_saved_types_name_no_category",),
     ),
     Mutant(
         "the declared size is ignored",
