@@ -176,13 +176,14 @@ def _named_notes(values: Values, found: Named) -> list[Note]:
     text = (
         f"not modelled, because it looks like {found.looks_like}; drawn tables hold made-up cells"
     )
-    if keyed and values.distinct > 1 and values.uniqueness <= NEARLY_UNIQUE:
+    repeats = keyed and values.distinct > 1 and values.uniqueness <= NEARLY_UNIQUE
+    if repeats:
         text += (
             f". It repeats: {rows_of_a_person(values)}. If it names a person, declare it as person_key "
             "with that many rows_per_person: without a person key the privacy of one ROW is protected, "
             "and not that of a person"
         )
-    return [Note(values.name, text, "warning")]
+    return [Note(values.name, text, "warning", "persons" if repeats else "column")]
 
 
 NEARLY_UNIQUE = 0.98
