@@ -1,10 +1,10 @@
 """Makes every drawn record keep the rules between columns, in bounded time.
 
-Given its latent z, the columns of a record are independent. If the columns of a broken rule are
-redrawn from the same z until the rule holds, the result therefore has exactly the generator's
-distribution given z and the rules. Columns without a rule and the shares of the latents do not
-change. Records that break a rule are redrawn at most `ROUNDS` times. For the few records that still
-break a rule afterwards:
+Given its latent z, the codes of a record are independent. If the columns of a broken rule are
+redrawn from the same z until the rule holds, the result therefore has the generator's distribution
+given z and the rules. Values inside codes are drawn to go with the record's other columns. Columns
+without a rule and the shares of the latents do not change. Records that break a rule are redrawn at
+most `ROUNDS` times. For the few records that still break a rule afterwards:
 
 1. The values are built column by column, each drawn from P(. | z) restricted to what the rules and
    the columns before it allow. Bounds are first passed along all inequalities, so this always
@@ -21,6 +21,7 @@ import numpy as np
 
 from fedsynth_common.array_types import BoolArray, Float64Array, Int64Array
 from fedsynth_common.errors import InputError
+from fedsynth_release.sampling.coupling import Given
 from fedsynth_release.sampling.rule_components import ColumnSampler, RuleComponent
 from fedsynth_release.sampling.rule_values import build_values
 
@@ -88,7 +89,12 @@ def _redraw(
     rng: np.random.Generator,
     fixed: BoolArray | None,
 ) -> None:
-    drawn = sampler.columns(component.places, latent[rows], rng)
+    beside = {
+        place: Given(cells[rows], np.ones(len(rows), dtype=bool))
+        for place, cells in enumerate(values)
+        if place not in component.places and sampler.coupled(place)
+    }
+    drawn = sampler.columns(component.places, latent[rows], rng, beside)
     if fixed is not None:
         for joint in (j for j in sampler.joint if j.places[0] in component.places):
             has_given = fixed[rows][:, joint.places].any(axis=1)
