@@ -1,11 +1,9 @@
 """Numbers that rise together inside their codes: with conditions, given cells, rules, missing cells."""
 
-from types import SimpleNamespace
-
 import numpy as np
 import pandas as pd
 import pytest
-import torch
+from exact_network import ExactNetwork
 from scipy import stats
 
 from fedsynth_common.encoding.encoder import encode
@@ -40,21 +38,6 @@ def real(rows=200_000, seed=0):
     return frame.assign(other=rng.integers(MOST + 1, size=rows), kind="a")
 
 
-class Network:
-    """A generator whose latents are the codes of real records, so that its pairs are exact."""
-
-    def __init__(self, codes, widths):
-        self.shape = SimpleNamespace(widths=widths, latents=len(codes))
-        blocks = [np.eye(width)[column] for column, width in zip(codes.T, widths, strict=True)]
-        self._soft = torch.from_numpy(np.concatenate(blocks, axis=1))
-
-    def soft_rows(self):
-        return self._soft
-
-    def __call__(self):
-        return torch.log(self._soft + 1e-9)
-
-
 def codebook_of(frame):
     """Four codes a number, of which the highest holds most of the variance, and shapes as in `frame`."""
     fine = encode(frame, TABLE).codes
@@ -73,7 +56,7 @@ def codebook_of(frame):
 def made(coupled=True, rules=()):
     frame = real()
     codebook, fine = codebook_of(frame)
-    network = Network(codebook.apply(fine[:LATENTS]), codebook.widths)
+    network = ExactNetwork(codebook.apply(fine[:LATENTS]), codebook.widths)
     schema = Schema(name="bills", columns=TABLE.columns, rules=tuple(rules))
     return Sampler.of(network, codebook, schema, coupled=coupled), network, frame
 

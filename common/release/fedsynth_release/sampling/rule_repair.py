@@ -4,7 +4,8 @@ Given its latent z, the codes of a record are independent. If the columns of a b
 redrawn from the same z until the rule holds, the result therefore has the generator's distribution
 given z and the rules. Values inside codes are drawn to go with the record's other columns. Columns
 without a rule and the shares of the latents do not change. Records that break a rule are redrawn at
-most `ROUNDS` times. For the few records that still break a rule afterwards:
+most `ROUNDS` times, and less often where hardly any record is mended by it (two columns that must
+be equal are not by chance). For the records that still break a rule afterwards:
 
 1. The values are built column by column, each drawn from P(. | z) restricted to what the rules and
    the columns before it allow. Bounds are first passed along all inequalities, so this always
@@ -26,6 +27,8 @@ from fedsynth_release.sampling.rule_components import ColumnSampler, RuleCompone
 from fedsynth_release.sampling.rule_values import build_values
 
 ROUNDS = 30
+FEW_ROUNDS, LEAST_MENDED = 4, 0.01
+"""Where a round after the first few mends fewer than one record in 100, drawing again is given up."""
 DRAWS = 1 << 15
 """Number of draws from which P(rules | latent) is estimated; each latent gets at least 16."""
 
@@ -51,11 +54,15 @@ def keep_rules(
     """
     for component in sampler.components:
         bad = np.flatnonzero(~component.holds(values))
-        for _ in range(ROUNDS):
+        for number in range(ROUNDS):
             if not len(bad):
                 break
             _redraw(sampler, component, values, latent, bad, rng, fixed)
-            bad = bad[~component.holds(values, bad)]
+            left = bad[~component.holds(values, bad)]
+            hopeless = number + 1 >= FEW_ROUNDS and len(left) > (1 - LEAST_MENDED) * len(bad)
+            bad = left
+            if hopeless:
+                break
         if len(bad):
             build_values(sampler, component, values, latent, bad, rng, fixed)
             bad = bad[~component.holds(values, bad)]
