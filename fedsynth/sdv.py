@@ -210,15 +210,16 @@ def _kinds(document: Mapping[str, Any]) -> dict[str, Kind]:
     named = {keys} if isinstance(keys, str) else set(keys or ())
     kinds: dict[str, Kind] = {}
     for name, fields in document["columns"].items():
-        sort = fields.get("sdtype", "unknown") if isinstance(fields, Mapping) else "unknown"
-        if sort in _MODELLED and name not in named:
-            continue
-        if sort == "categorical" and name not in named:
-            kinds[name] = "categorical"
-        elif name not in named and sort == "unknown":
-            kinds[name] = "text"
-        else:  # keys, and what SDV calls personal: names, addresses, e-mail, phone numbers
+        known = fields if isinstance(fields, Mapping) else {}
+        sort = known.get("sdtype", "unknown")
+        if name in named or sort == "id":
             kinds[name] = "id"
+        elif sort in ("categorical", "ordinal") and not known.get("pii"):
+            kinds[name] = "categorical"
+        elif sort == "unknown":
+            kinds[name] = "text"
+        elif sort not in _MODELLED and known.get("pii", True):
+            kinds[name] = "id"  # what SDV calls personal: names, addresses, phone numbers
     return kinds
 
 

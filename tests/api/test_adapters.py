@@ -99,6 +99,25 @@ def test_tables_in_a_dict_come_back_in_a_dict():
     assert len(made.sample(4)["table"]) == 4
 
 
+def test_metadata_as_sdv_2_detects_it():
+    """Its version 2 has ordinal columns, and says of personal ones only that they are `pii`."""
+    columns = {
+        "age": {"sdtype": "numerical", "range_min": 1.0, "decimal_places": 0},
+        "code": {"sdtype": "ordinal", "range_values": [3, 2, 1, 0], "high_cardinality": False},
+        "smoker": {"sdtype": "categorical", "range_values": [False, True]},
+        "full_name": {"sdtype": "email", "pii": True, "range_is_nullable": False},
+        "outcome": {"sdtype": "city", "pii": False},
+    }
+    tables = {"people": {"primary_key": "key", "columns": columns | {"key": {"sdtype": "id"}}}}
+    metadata = {"tables": tables, "relationships": [], "METADATA_SPEC_VERSION": "V2"}
+    made = fedsynth.Synthesizer(metadata, sites=2, **SMALL)
+    made.fit({"people": people().drop(columns=["ward", "admitted"])})
+    kinds = {column.name: column.kind for column in made.result.schema.columns}
+    assert kinds["key"] == kinds["full_name"] == "id"
+    assert kinds["code"] == kinds["outcome"] == "categorical"
+    assert kinds["smoker"] == "boolean"
+
+
 def test_a_sequence_becomes_histories():
     columns = {
         "customer": {"sdtype": "id"},
