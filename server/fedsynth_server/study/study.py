@@ -15,6 +15,7 @@ from fedsynth_common.array_types import Float64Array
 from fedsynth_common.errors import FedsynthError
 from fedsynth_common.protocol.plan import Plan
 from fedsynth_common.schema import domains, history_schema, layout_of
+from fedsynth_release.copula.code_order import orders_of
 from fedsynth_release.generator_network import GeneratorNetwork
 from fedsynth_server.aggregation.binning import BIN_NOISE
 from fedsynth_server.aggregation.denoising import denoise
@@ -94,9 +95,9 @@ class Study:
         histograms = self.measure_histograms()
         if self.plan.table.histories is not None:
             return self._histories(histograms)
-        widths = histograms.codebook.widths
+        codebook, widths = histograms.codebook, histograms.codebook.widths
         marginals, by_site = self.measure_marginals(histograms)
-        cleaned = denoise(marginals, widths, by_site)
+        cleaned = denoise(marginals, widths, by_site, orders=orders_of(self.domains, codebook))
         one_way = cleaned.marginals[: len(widths)]
         marginal_loss = MarginalLoss(
             cleaned.marginals, widths, self.settings.target_loss_for(cleaned.expected_loss)
@@ -126,7 +127,7 @@ class Study:
         calibrate(network, one_way)
         return StudyResult(
             network=network,
-            codebook=histograms.codebook,
+            codebook=codebook,
             receipts=self.session.receipts(),
             keys=self.session.keys,
             marginal_losses=(before, after),

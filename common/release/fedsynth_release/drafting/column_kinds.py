@@ -22,7 +22,7 @@ codes, not numbers.
 import numpy as np
 
 from fedsynth_common.errors import InputError
-from fedsynth_common.identifiers.headings import names_a_person
+from fedsynth_common.identifiers.findings import heading_names_a_person
 from fedsynth_common.schema.columns import Column, IdColumn, TextColumn
 from fedsynth_common.tables import UNNAMED
 from fedsynth_release.drafting.amounts import amount
@@ -50,7 +50,7 @@ def heading_notes(column: Column) -> list[Note]:
     if ID_NAME.fullmatch(column.name):
         text = "is called like an identifier and would be modelled"
         return [Note(column.name, f'{text}; if it names persons or records, declare its kind "id"')]
-    if names_a_person(column.name):
+    if heading_names_a_person(column):
         text = "its heading announces a personal detail, so that a site has to waive it"
         return [Note(column.name, f'{text}; if it identifies somebody, declare its kind "id"')]
     return []
