@@ -19,6 +19,7 @@ from fedsynth.options import Device, Options, Trust, Variant
 from fedsynth.plans import Plan
 from fedsynth.result import Result, files_of
 from fedsynth.schemas import DRAFTED, Schema, tell_notes
+from fedsynth.threads import few_threads
 from fedsynth_common.errors import InputError
 from fedsynth_common.extras import how_to_install
 from fedsynth_common.limits import MAX_REPAIRED
@@ -168,7 +169,8 @@ def plan(
         names = [f"site-{k + 1}" for k in range(sites)]
         made = plan_of_size(names, records_per_site, declared, simulation)
     caveats = _caveats(declared, simulation)
-    return Plan(made, duration_of(made, simulation.settings), caveats)
+    with few_threads():
+        return Plan(made, duration_of(made, simulation.settings), caveats)
 
 
 def _check_installed() -> None:
@@ -255,7 +257,7 @@ def _run(
         lines = simulation_lines(made, duration_of(made, simulation.settings))
         notice("; ".join(" ".join(line.split()) for line in lines), MethodNotice)
 
-    with tempfile.TemporaryDirectory(prefix="fedsynth-") as name:
+    with few_threads(), tempfile.TemporaryDirectory(prefix="fedsynth-") as name:
         done = simulate(tables.sites, tables.schema, simulation, Path(name), before)
         files = files_of(Path(name) / "generator")
     types = _types(data, tables, private=done.generator.statement.private)
