@@ -11,6 +11,7 @@ import os
 from pathlib import Path
 
 from fedsynth_client.budget.receipts import load_or_create_key
+from fedsynth_client.connection.local_ports import free_from
 from fedsynth_common.errors import InputError
 
 CONFIG, POLICY, KEY = "site.toml", "policy.toml", "site.key"
@@ -58,8 +59,8 @@ socket = {socket}
 # proxy = "http://proxy.example.org:3128"
 
 # Ports on the loopback interface: between the courier's two processes, and for a monitor (gRPC health).
-# runtime_port = 9094
-# health_port = 9095
+runtime_port = {runtime_port}
+health_port = {health_port}
 """
 
 _POLICY = """\
@@ -123,6 +124,8 @@ def write_new_site(
     there = {
         "superlink": _quoted(superlink),
         "socket": _quoted(socket.absolute() if socket else "../vault.sock"),
+        "runtime_port": (runtime := free_from(9094)),
+        "health_port": free_from(runtime + 1),
     }
     named = (
         f"site = {_quoted(site)}" if site else '# site = "name"  # plans must then name this site'

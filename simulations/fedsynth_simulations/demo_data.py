@@ -26,6 +26,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from fedsynth_common.errors import InputError
+from fedsynth_common.extras import how_to_install
 from fedsynth_common.schema import Histories, Schema
 from fedsynth_release.table_writer import write_table
 from fedsynth_simulations.partition import partition
@@ -122,7 +123,7 @@ def _source() -> pd.DataFrame:
             raw = pd.read_csv(stream)
     except ModuleNotFoundError:
         raise InputError(
-            "the demonstration table comes with statsmodels: pip install 'fedsynth[demo]'"
+            f"the demonstration table comes with statsmodels: {how_to_install('demo')}"
         ) from None
     except OSError:
         raise InputError(

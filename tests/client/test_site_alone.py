@@ -61,7 +61,7 @@ def test_scoring_without_the_release_package_says_what_to_install():
         "app(['score', 'made.csv', '--config', 'site.toml'], standalone_mode=False)\n"
     )
     assert "InputError" in run.stderr
-    assert "pip install -c constraints.txt ./common ./common/release ./client" in run.stderr
+    assert "pip install 'fedsynth-client[score]'" in run.stderr
 
 
 def test_the_client_reaches_nothing_outside_client_and_common(closure):

@@ -1,17 +1,29 @@
 """The command itself: what it lists, how it ends, and that errors are one line."""
 
+import re
 import subprocess
 import sys
+import tomllib
 from importlib.metadata import entry_points
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from fedsynth_common.cli import main as command
 from fedsynth_common.errors import FedsynthError, InputError
+from fedsynth_common.extras import EXTRA_OF_COMMAND, EXTRAS
 from fedsynth_common.privacy import PrivacyError
 
 FEDSYNTH = Path(sys.executable).with_name("fedsynth")
+
+ROOT = Path(__file__).parents[2]
+MEMBERS = ("common", "common/release", "client", "server", "simulations")
+
+
+def project(folder):
+    """The [project] table of a distribution's pyproject.toml."""
+    return tomllib.loads((ROOT / folder / "pyproject.toml").read_text())["project"]
 
 
 def run(*arguments):
@@ -54,6 +66,61 @@ def test_a_named_command_alone_is_loaded(monkeypatch):
     monkeypatch.setattr(sys, "argv", ["fedsynth", "verify", "somewhere"])
     named = {one.name or one.callback.__name__ for one in command.build_app().registered_commands}
     assert named == {"verify", "version"}
+
+
+def only(monkeypatch, *names):
+    """Stand-in for an installation whose distributions bring these commands alone."""
+    points = [point for point in entry_points(group="fedsynth.commands") if point.name in names]
+    monkeypatch.setattr(command, "entry_points", lambda group: points)
+
+
+@pytest.mark.parametrize(
+    ("name", "how"),
+    [
+        ("simulate", "pip install 'fedsynth[simulate]'"),
+        ("demo", "pip install 'fedsynth[demo]'"),
+        ("site", "pip install 'fedsynth[site]'"),
+        ("study", "pip install 'fedsynth[server]'"),
+        ("evaluate", "pip install fedsynth"),
+    ],
+)
+def test_a_command_that_is_not_installed_says_how_to_get_it(monkeypatch, capsys, name, how):
+    only(monkeypatch, "sample", "verify")
+    monkeypatch.setattr(sys, "argv", ["fedsynth", name, "--help"])
+    with pytest.raises(SystemExit) as ended:
+        command.main()
+    assert ended.value.code == 2
+    line = f"error: `fedsynth {name}` is not installed here; it comes with: {how}"
+    assert capsys.readouterr().err.splitlines() == [line]
+
+
+def test_the_help_says_how_to_get_the_other_commands(monkeypatch):
+    only(monkeypatch, "sample", "verify")
+    monkeypatch.setattr(sys, "argv", ["fedsynth", "--help"])
+    printed = CliRunner().invoke(command.build_app(), ["--help"], env={"COLUMNS": "120"}).output
+    assert "simulate, benchmark (pip install 'fedsynth[simulate]')" in printed
+    assert "site (pip install 'fedsynth[site]')" in printed
+    assert "schema, report, evaluate (pip install fedsynth)" in printed
+
+
+def test_the_help_of_a_whole_installation_misses_nothing():
+    assert "Not installed" not in run("--help").stdout
+
+
+def test_every_command_has_its_extra_and_every_extra_exists():
+    """`extras.py` names what the manifests declare."""
+    manifests = {folder: project(folder) for folder in MEMBERS}
+    brought = {"": {"fedsynth-common", "fedsynth-release"}}
+    for extra, lines in project("")["optional-dependencies"].items():
+        brought[extra] = {re.split(r"[\[=]", line)[0] for line in lines}
+    assert EXTRAS.keys() == brought.keys() - {"", "dev", "docs"}
+    declared = {}
+    for manifest in manifests.values():
+        for name in manifest.get("entry-points", {}).get("fedsynth.commands", {}):
+            declared[name] = manifest["name"]
+    assert EXTRA_OF_COMMAND.keys() == declared.keys()
+    for name, extra in EXTRA_OF_COMMAND.items():
+        assert declared[name] in brought[extra], name
 
 
 def test_version():

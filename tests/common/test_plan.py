@@ -195,6 +195,15 @@ def test_secure_plans_that_are_none(secure, path, value, why):
     assert why in refusal(changed(secure, path, value))
 
 
+def test_site_marginals_go_with_a_secure_sum_only(plan, secure):
+    step = {"step": 9, "purpose": "site marginals", "noise_multiplier": 3.0}
+    steps = [*json.loads(secure.to_json())["measure"], step]
+    made = Plan.from_json(changed(secure, "measure", steps))
+    assert (made.summed(1), made.summed(9), made.shares_of(9)) == (True, False, 1)
+    assert made.summed(77) is False
+    assert "go with a secure sum only" in refusal(changed(plan, "measure", steps))
+
+
 def test_two_sites_with_one_key_are_none(secure):
     keys = dict.fromkeys(secure.sites, "0" * 64)
     assert "two sites have the same key" in refusal(

@@ -166,19 +166,6 @@ def test_a_person_at_m_sites_moves_every_count_m_times_as_far():
     )
 
 
-@pytest.mark.parametrize(
-    "event",
-    [
-        CountsEvent(scale=40.0, sensitivity=1, blocks=100),
-        GaussianEvent(noise_multiplier=4.0),
-        DpSgdEvent(sampling_rate=0.1, noise_multiplier=4.0, steps=10),
-    ],
-)
-def test_noise_of_one_site_is_not_taken_for_shared(event):
-    with pytest.raises(PrivacyError, match="not shared"):
-        at_sites([event], 2)
-
-
 def test_shares_are_never_joined_with_others():
     other = dataclasses.replace(COUNTS, shares=2)
     assert set(merged([COUNTS, other])) == {COUNTS, other}

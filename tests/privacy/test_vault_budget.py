@@ -54,7 +54,7 @@ def test_a_step_refused_at_the_cap_reads_nothing_and_old_replies_remain():
     assert site.enroll() == "OK"
     first = run(site, "measure")
     tight = study("study-0", site)
-    tight.vault._policy = make_policy(max_epsilon=0.5)
+    tight.vault._policies = make_policy(max_epsilon=0.5)
     assert run(tight, "discriminate").status == "ERR_BUDGET"
     assert run(tight, "measure") == first
     assert tight.records.charges_when_touched == []

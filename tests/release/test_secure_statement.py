@@ -9,6 +9,7 @@ from fedsynth_client.budget.receipts import new_key, receipt_json
 from fedsynth_common.privacy.accounting import epsilon
 from fedsynth_common.privacy.events import CountsEvent, to_dict
 from fedsynth_common.privacy.secure_noise import alone, at_sites
+from fedsynth_common.protocol.plan import MeasureStep
 from fedsynth_common.protocol.receipt import Receipt, SummedStep
 from fedsynth_release.report.budget import bounds, budget_rows
 from fedsynth_release.statement import PrivacyStatement, SiteCost
@@ -78,6 +79,25 @@ def test_card_and_report_say_both():
     assert all(row.mechanism.shares == 4 for row in budget_rows(statement))
 
 
+def test_what_sites_answer_for_themselves_is_stated_and_cannot_be_hidden():
+    step = MeasureStep(step=3, purpose="site marginals", noise_multiplier=8.0)
+    plan = make_secure_plan(new_key(), sites=5, measure=(*PLAN.measure, step))
+    true = make_statement(mechanisms=mechanisms_of(plan))
+    assert "all of the noise itself" in true.trust
+    assert len(true.charged) == 2
+    silent = make_statement()
+    fields = {finding.field for finding in statement_findings(silent, true)}
+    assert {"trust", "charged", "mechanisms"} <= fields
+    assert mechanisms_of(plan)[-1].shares == 1
+
+
+def test_the_smallest_group_is_that_of_the_sums():
+    own = CountsEvent(scale=500.0, sensitivity=1, blocks=10)
+    shared_only, both = ([to_dict(e) for e in events] for events in (EVENTS, (*EVENTS, own)))
+    assert smallest_group([both] * 5) == smallest_group([shared_only] * 5)
+    assert smallest_group([[to_dict(own)]] * 5) > smallest_group([both] * 5)
+
+
 @pytest.mark.parametrize("field", [ALONE, "trust", "adversary", "overlap"])
 def test_a_milder_statement_is_found(field):
     true = make_statement()
@@ -98,8 +118,8 @@ def test_a_receipt_of_less_noise_alone_is_more_than_the_plan_allows():
 
 
 def test_forged_events_are_no_crash():
-    """A site's line may claim noise of its own in a secure sum: no figure follows from it."""
-    own = [CountsEvent(scale=40.0, sensitivity=1, blocks=100)]
+    """A site's line may claim more than can be accounted: no figure follows from it."""
+    own = [CountsEvent(scale=40.0, sensitivity=1, blocks=1_000_000)]
     assert make_statement(own).epsilon_if_people_may_be_at_every_site == math.inf
 
 

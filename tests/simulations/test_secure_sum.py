@@ -1,6 +1,8 @@
 """A simulated study whose sites add up under masks: real vaults, real protocol, in this process."""
 
 import json
+import math
+from dataclasses import replace
 
 import pandas as pd
 import pytest
@@ -50,6 +52,20 @@ def test_the_measured_pairs_are_those_of_all_records(result):
     for column in ("ward", "outcome"):
         real, drawn = (t[column].value_counts(normalize=True) for t in (everything, synthetic))
         assert drawn[real.index].to_numpy() == pytest.approx(real.to_numpy(), abs=0.15)
+
+
+def test_a_study_with_site_marginals_verifies_and_says_so(tmp_path):
+    simulation = replace(SECURE, site_marginals=True)
+    made = simulate(make_frames(), SCHEMA, simulation, tmp_path)
+    assert made.outcome.notes == []
+    assert verify(tmp_path / "generator").findings == ()
+    statement = made.generator.statement
+    assert "each site answers for its own marginals" in statement.trust
+    for site in statement.sites:
+        assert {event.get("shares", 1) for event in site.events} == {1, 2}
+        assert site.epsilon <= 3.0
+        assert [summed.step for summed in site.sums] == [1, 2]
+    assert statement.epsilon_if_people_may_be_at_every_site < math.inf
 
 
 def test_two_sites_and_discriminators_are_refused_before_anything_runs():

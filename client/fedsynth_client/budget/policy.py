@@ -1,15 +1,16 @@
 """The policy: what a site allows, in a file that only the site can change.
 
-A coordinator sends requests, and the policy decides which of them are answered. It is read once, when
-the vault starts. If the file is missing or unreadable, the vault does not start; there is no default
-policy (fail closed). The policy holds the limits of privacy only, and nothing about speed.
+A coordinator sends requests, and the policy decides which of them are answered. If the file is missing
+or unreadable, the vault does not start; there is no default policy (fail closed). A vault that runs
+reads it again before every answer (`policy_file`). The policy holds the limits of privacy only, and
+nothing about speed.
 
 `dataset` names the *people* in the table, and not a file, a study or a run. The charges of all studies
 are added up under this name, so that a new run or a refreshed export does not start a new budget.
 """
 
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, Protocol, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -64,6 +65,10 @@ class Policy(BaseModel):
         """The cap if all others work together; that against outsiders where no other is stated."""
         return self.max_epsilon_alone or self.max_epsilon
 
+    def current(self) -> "Policy":
+        """This policy itself: one that nobody changes, as in simulations."""
+        return self
+
     def approves(self, digest: str) -> bool:
         """Whether a plan with this digest may run here."""
         return self.approved_plans == "any" or digest in self.approved_plans
@@ -76,3 +81,11 @@ class Policy(BaseModel):
             InputError: if the file is missing or unreadable, or naming every faulty field.
         """
         return read_settings(Path(path), cls, f"policy {path}")
+
+
+class PolicySource(Protocol):
+    """Where a vault learns which policy is in force."""
+
+    def current(self) -> Policy:
+        """The policy in force now."""
+        ...

@@ -8,9 +8,9 @@ charges are shown; the vault does not start on such a ledger either.
 import math
 import sqlite3
 from collections import Counter, defaultdict
-from collections.abc import Sequence
-from contextlib import closing
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from contextlib import closing, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from fedsynth_client.budget.charge_chain import (
@@ -23,11 +23,12 @@ from fedsynth_client.budget.charge_chain import (
 )
 from fedsynth_client.budget.ledger_guards import Witness
 from fedsynth_client.budget.policy import Policy
-from fedsynth_common.errors import RefusalError
+from fedsynth_common.errors import InputError, RefusalError
 from fedsynth_common.privacy.accounting import ROUNDING, epsilon, epsilon_rdp, share_of_cap
 from fedsynth_common.privacy.events import Event
 from fedsynth_common.privacy.renyi import filter_order
 from fedsynth_common.privacy.secure_noise import alone, shared
+from fedsynth_common.protocol.plan import Plan
 
 DELETED = "missing although its witness exists: it was moved or deleted; put the latest one back"
 DAMAGED = "damaged, changed by hand, or of another data set than the policy's"
@@ -46,10 +47,12 @@ class LedgerState:
     """What a ledger holds: all charges of a data set, the head of their chain, and a fault if any.
 
     `started` is false as long as no study has reached the site. `head` is None if there is a fault.
+    `planned` says how many steps each accepted plan has.
     """
 
     charges: tuple[Charge, ...] = ()
     head: Head | None = None
+    planned: Mapping[str, int] = field(default_factory=dict)
     started: bool = True
     fault: str = ""
 
@@ -85,7 +88,19 @@ def _verified(
     if not of_this_version(database):
         return LedgerState(fault=OLDER)
     last = max(links)
-    return LedgerState(charges=tuple(charges_in(database)), head=(last, links[last]))
+    return LedgerState(
+        charges=tuple(charges_in(database)), head=(last, links[last]), planned=_planned(database)
+    )
+
+
+def _planned(database: sqlite3.Connection) -> dict[str, int]:
+    """The number of steps of every accepted plan that can be read."""
+    planned = {}
+    for study, text in database.execute("SELECT study, plan_json FROM studies ORDER BY study"):
+        with suppress(InputError):
+            plan = Plan.from_json(bytes(text))
+            planned[str(study)] = sum(run.count for run in plan.message_runs)
+    return planned
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,7 +1,7 @@
 """`fedsynth site approve`: a person reads what a plan costs, then allows it.
 
 An approval is the plan's digest in the policy. A plan that the vault would refuse anyway cannot be
-approved. The vault reads its policy when it starts: an approval takes effect with its next start.
+approved. A vault that runs reads its policy before every answer, so it need not be started again.
 """
 
 from pathlib import Path
@@ -59,7 +59,7 @@ def approve(
     if not yes:
         typer.confirm("Approve this plan?", abort=True)
     add_approval(site.policy, plan.digest)
-    typer.echo(f"approved in {site.policy}; a vault that is running must be started again")
+    typer.echo(f"approved in {site.policy}; a vault that is running accepts the plan from now on")
 
 
 def show_plan(plan: "Plan", policy: "Policy", reviewed: "Review") -> None:

@@ -1,6 +1,5 @@
 """`fedsynth site connect`: checks the courier's files, then runs the courier."""
 
-import logging
 import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -52,6 +51,7 @@ def connect(
         unsafe,
     )
     from fedsynth_client.connection.untrusted_certificate import UntrustedError
+    from fedsynth_client.log_lines import log_to_stderr
 
     chosen = _chosen(config, courier)
     with private_folder() as (path, secret):
@@ -62,7 +62,7 @@ def connect(
             return
         if reasons := unsafe(chosen):
             raise FedsynthError("\n  ".join(["the courier cannot start:", *reasons]))
-        logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+        log_to_stderr()
         way = f" through the proxy {_without_password(chosen.proxy)}" if chosen.proxy else ""
         typer.echo(f"courier: connecting to {chosen.superlink}{way}")
         if not chosen.proxy and {"https", "all"} & set(getproxies()):

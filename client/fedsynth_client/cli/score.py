@@ -35,7 +35,7 @@ WARNING = (
 )
 NOT_INSTALLED = (
     "the package fedsynth-release, which judges tables, is not installed at this site; "
-    "run: pip install -c constraints.txt ./common ./common/release ./client"
+    "it comes with: pip install 'fedsynth-client[score]'"
 )
 
 

@@ -31,8 +31,9 @@ def serve(config: ConfigPath) -> None:
       fedsynth site serve --config dayton/site.toml
     """
     # torch and pandas are loaded only here: `--help` and `status` stay fast
-    from fedsynth_client.budget.policy import Policy
+    from fedsynth_client.budget.policy_file import PolicyFile
     from fedsynth_client.budget.receipts import load_or_create_key
+    from fedsynth_client.log_lines import log_to_stderr
     from fedsynth_client.settings.site_config import SiteConfig, exposed_files
     from fedsynth_client.vault.core_dumps import forbid_dumps
     from fedsynth_client.vault.memory import memory_needed, prove_memory
@@ -42,24 +43,35 @@ def serve(config: ConfigPath) -> None:
     from fedsynth_common.privacy.randomness import Randomness
     from fedsynth_common.schema import Schema
 
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    log_to_stderr()
     forbid_dumps()
     site = SiteConfig.load(config)
-    policy, schema = Policy.load(site.policy), Schema.load(site.table_schema)
+    policies, schema = PolicyFile(site.policy), Schema.load(site.table_schema)
     if exposed := exposed_files(site, config):
         raise FedsynthError("\n  ".join(["the site's files are not safe:", *exposed]))
+    policy = policies.current()
     charges = _open_ledger(site, policy.dataset)
     try:
         signing_key = load_or_create_key(site.key)
         randomness = Randomness()
         records = _read(site, schema, policy, randomness)
         _log.info("encoded records: SHA-256 %s", records.digest)
-        vault = Vault(records, schema, policy, charges, randomness, signing_key)
+        vault = Vault(records, schema, policies, charges, randomness, signing_key)
         prove_memory(memory_needed(len(records), WAITING_BYTES))
         typer.echo(f"vault: serving on {site.socket}")
+        _log.info("serving data set %s: %s", policy.dataset, _approvals(policy))
         serve_vault(vault, site.socket)
     finally:
         charges.close()
+
+
+def _approvals(policy: "Policy") -> str:
+    """What a steward must know who forgot to approve a plan."""
+    if policy.approved_plans == "any":
+        return "every plan within the policy's limits is allowed"
+    if not policy.approved_plans:
+        return "no plan is approved yet; all are refused until: fedsynth site approve PLAN"
+    return f"{len(policy.approved_plans)} plans are approved"
 
 
 def _read(

@@ -1,7 +1,8 @@
-"""`fedsynth site status`: what was spent, what is left, and whether the ledger is sound."""
+"""`fedsynth site status`: what runs, what was spent, what is left, and whether the ledger is sound."""
 
 import json
 import math
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import typer
@@ -12,12 +13,13 @@ from fedsynth_common.errors import FedsynthError
 if TYPE_CHECKING:
     from fedsynth_client.budget.policy import Policy
     from fedsynth_client.budget.spending import LedgerState, Spending, Total
+    from fedsynth_client.running_site import RunningSite
 
 
 def status(config: ConfigPath, as_json: AsJson = False) -> None:
-    """Show the cap, what was spent, what is left, the studies, and whether the ledger is sound.
+    """Show what runs, the cap, what was spent and is left, the studies, and whether the ledger is sound.
 
-    The command also works while the vault runs.
+    The command also works while the vault runs, and asks vault and courier whether they do.
 
     For example:
 
@@ -25,16 +27,19 @@ def status(config: ConfigPath, as_json: AsJson = False) -> None:
     """
     from fedsynth_client.budget.policy import Policy
     from fedsynth_client.budget.spending import read_ledger, spending
+    from fedsynth_client.running_site import running_site
     from fedsynth_client.settings.site_config import SiteConfig
 
     site = SiteConfig.load(config)
     policy = Policy.load(site.policy)
     ledger = read_ledger(site.ledger, policy.dataset, site.witness)
     spent = None if ledger.fault else spending(ledger.charges, policy)
+    running = running_site(site, config)
     if as_json:
-        typer.echo(json.dumps(_fields(policy, ledger, spent)))
+        typer.echo(json.dumps({**_fields(policy, ledger, spent), "running": asdict(running)}))
     elif spent:
         _print(policy, ledger, spent)
+        _print_running(running)
     if ledger.fault:
         raise FedsynthError(f"ledger {site.ledger}: {ledger.fault}; the vault will not start")
 
@@ -53,7 +58,11 @@ def _fields(policy: "Policy", ledger: "LedgerState", spent: "Spending | None") -
         "filter_order": spent.total.order if spent else None,
         "alone": _alone_fields(policy, spent),
         "studies": {
-            name: {"epsilon": cost, "steps": spent.steps[name]}
+            name: {
+                "epsilon": cost,
+                "steps": spent.steps[name],
+                "planned": ledger.planned.get(name),
+            }
             for name, cost in spent.studies.items()
         }
         if spent
@@ -90,13 +99,26 @@ def _print(policy: "Policy", ledger: "LedgerState", spent: "Spending") -> None:
         )
         typer.echo(f"          {_used(total)}")
     for name, cost in spent.studies.items():
-        typer.echo(f"  study {name:<32} epsilon {cost:8.4f} in {spent.steps[name]} steps")
+        of = f" of {ledger.planned[name]}" if name in ledger.planned else ""
+        typer.echo(f"  study {name:<32} epsilon {cost:8.4f} in {spent.steps[name]}{of} steps")
+    for name in sorted(set(ledger.planned) - set(spent.studies)):
+        typer.echo(f"  study {name:<32} accepted; nothing is charged yet")
     seq, link = ledger.head or (0, "")
     started = f"sound, {seq} charges, head {link[:16]}" if ledger.started else "not started yet"
     typer.echo(f"ledger    {started}")
     approved = policy.approved_plans
     plans = "any plan within the limits" if approved == "any" else f"{len(approved)}"
     typer.echo(f"approved plans: {plans}")
+
+
+def _print_running(running: "RunningSite") -> None:
+    """Print which processes run, what is newer than the vault, and what to do."""
+    typer.echo(f"vault     {'runs' if running.vault else 'does not run'}")
+    connected = "runs, connected to the coordinator" if running.connected else "runs, not connected"
+    courier = {True: connected, False: "does not run", None: "not known: site.toml names no file"}
+    typer.echo(f"courier   {courier[running.courier]}")
+    for line in (*running.faults, *running.newer):
+        typer.echo(f"note      {line}")
 
 
 def _used(total: "Total") -> str:

@@ -33,7 +33,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from fedsynth_client.connection.approved_bundle import APPS
-from fedsynth_client.connection.node_key import public_line
+from fedsynth_client.connection.coordinator_watch import NOT_REGISTERED, UNREGISTERED_WORDS
+from fedsynth_client.connection.local_ports import taken_ports
+from fedsynth_client.connection.node_key import public_line, public_path
 from fedsynth_client.connection.untrusted_certificate import CertificateFault
 from fedsynth_client.settings.site_config import LONGEST_SOCKET, CourierConfig
 from fedsynth_common.cli.main import QUIET
@@ -63,6 +65,7 @@ def unsafe(config: CourierConfig) -> list[str]:
     place = str(config.socket)
     if len(os.fsencode(place)) > LONGEST_SOCKET or any(c in place for c in "\"'\\\n"):
         reasons.append(f"socket {place}: longer than {LONGEST_SOCKET} bytes, or with a quote in it")
+    reasons += taken_ports({"runtime_port": config.runtime_port, "health_port": config.health_port})
     if os.geteuid() == 0:
         reasons.append(
             "the courier must not run as root, who may write everywhere: use its own user"
@@ -100,11 +103,12 @@ def _unlocked(home: Path) -> list[str]:
 
 @dataclass(frozen=True, kw_only=True)
 class Commands:
-    """What is started: the two command lines, and the environment of both."""
+    """What is started: the two command lines, the environment of both, and what exit codes mean."""
 
     supernode: list[str]
     superexec: list[str]
     environment: dict[str, str] = field(repr=False)
+    meanings: Mapping[int, str] = field(default_factory=dict)
 
 
 def commands(config: CourierConfig, path: Path, secret: Path, plaintext: bool) -> Commands:
@@ -145,7 +149,10 @@ def commands(config: CourierConfig, path: Path, secret: Path, plaintext: bool) -
         shared,
     ]
     return Commands(
-        supernode=supernode, superexec=superexec, environment=_environment(config, path)
+        supernode=supernode,
+        superexec=superexec,
+        environment=_environment(config, path),
+        meanings={NOT_REGISTERED: UNREGISTERED_WORDS.format(key=public_path(config.node_key))},
     )
 
 
@@ -191,8 +198,8 @@ def keep_running(started: Commands) -> CertificateFault | None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     kept = [
-        _Kept("supernode", started.supernode, started.environment),
-        _Kept("superexec", started.superexec, started.environment),
+        _Kept("supernode", started.supernode, started),
+        _Kept("superexec", started.superexec, started),
     ]
     try:
         while not stop.wait(0.5):
@@ -208,8 +215,9 @@ def keep_running(started: Commands) -> CertificateFault | None:
 class _Kept:
     """A process that is started again when it ends, after a pause that grows if it ends at once."""
 
-    def __init__(self, name: str, command: list[str], environment: Mapping[str, str]) -> None:
-        self._name, self._command, self._environment = name, command, environment
+    def __init__(self, name: str, command: list[str], started: Commands) -> None:
+        self._name, self._command, self._environment = name, command, started.environment
+        self._meanings = started.meanings
         self._process: subprocess.Popen[bytes] | None = None
         self._due, self._pause, self._since = 0.0, _FIRST_PAUSE, 0.0
 
@@ -223,7 +231,8 @@ class _Kept:
                 if now - self._since > _STEADY
                 else min(2 * self._pause, _LONGEST_PAUSE)
             )
-            _log.warning("%s ended (%s); pause of %.0f s", self._name, code, self._pause)
+            why = self._meanings.get(code, f"exit code {code}")
+            _log.warning("%s ended: %s; it starts again in %.0f s", self._name, why, self._pause)
             self._process, self._due = None, now + self._pause
         if self._process is None and now >= self._due:
             self._process, self._since = self._start(), now

@@ -7,26 +7,55 @@ after thirty seconds), its main thread ends with a traceback, but its other thre
 alive: the site looks alive and is not connected, and nothing starts it again because nothing ended.
 Here the process ends when its main thread ends, so that `flower_processes` starts it again. The exit
 code says when starting again is of no use (`untrusted_certificate`).
+
+What Flower says of its connection is listened to (`coordinator_watch`), and its health service is
+replaced by one that knows whether there is a connection.
 """
 
+import logging
 import os
 import sys
 import traceback
 
+from flwr.supercore.logger import FLOWER_LOGGER
+from flwr.supernode import start_client_internal
 from flwr.supernode.cli import flower_supernode
 
+from fedsynth_client.connection.coordinator_watch import (
+    NOT_REGISTERED,
+    CoordinatorWatch,
+    not_replaced,
+    unregistered,
+)
 from fedsynth_client.connection.untrusted_certificate import certificate_fault
+from fedsynth_client.log_lines import log_to_stderr
+
+
+def _watch() -> None:
+    """Listen to Flower's logger, and answer health checks in Flower's place."""
+    log_to_stderr()
+    option = "--superlink="
+    superlink = next(
+        (word.removeprefix(option) for word in sys.argv if word.startswith(option)), ""
+    )
+    watch = CoordinatorWatch(superlink)
+    for handler in FLOWER_LOGGER.handlers:
+        handler.addFilter(not_replaced)
+    FLOWER_LOGGER.setLevel(logging.DEBUG)
+    FLOWER_LOGGER.addHandler(watch)
+    start_client_internal.run_health_server_grpc_no_tls = watch.serve  # type: ignore[attr-defined]
 
 
 def main() -> None:
     """Run SuperNode; never returns."""
     code = 1
     try:
+        _watch()
         flower_supernode()
         code = 0
     except SystemExit as ended:
         code = ended.code if isinstance(ended.code, int) else 1
-        code = certificate_fault(ended) or code
+        code = NOT_REGISTERED if unregistered(ended) else certificate_fault(ended) or code
     except BaseException:
         traceback.print_exc()
     sys.stdout.flush()

@@ -3,7 +3,8 @@
 Admission looks at the plan, the site's policy and the ledger, and not at a record. There is one
 exception: the minimum number of records, which is a declared fact of taking part and is checked at
 enrolment only. Each condition stands here once, with its reason. The vault sends the code of the
-reason and nothing else. The data steward reads the words in the review of a plan (`plans.review`).
+reason and nothing else. The data steward reads the words in the review of a plan (`plans.review`) and
+in the vault's log (`vault.request_log`).
 
 Budget. Two conditions are checked at enrolment for the planned events. They are checked again before
 every step, inside the ledger's transaction, for what was charged so far. "This study" means its
@@ -20,8 +21,9 @@ from collections.abc import Iterable, Iterator, Sequence, Set
 
 from fedsynth_client.budget.charge_chain import Charge
 from fedsynth_client.budget.policy import Policy
+from fedsynth_client.refused import RefusedError
 from fedsynth_client.vault.caps import Reason, reasons_of_caps
-from fedsynth_common.errors import ErrorCode, RefusalError
+from fedsynth_common.errors import ErrorCode
 from fedsynth_common.privacy.accounting import epsilon
 from fedsynth_common.privacy.events import Event
 from fedsynth_common.protocol.plan import Plan, SecureSum
@@ -66,7 +68,8 @@ def admit_step(
     study = [*events, *(event for charge in own for event in charge.events)]
     study += _remaining(plan, done)
     if epsilon(study, plan.delta) > min(plan.epsilon, policy.study_limit):
-        raise RefusalError(ErrorCode.BUDGET)
+        words = "with this step the study would cost more than its plan, or one study, may cost"
+        raise RefusedError(ErrorCode.BUDGET, words)
     _refuse(reasons_of_caps(plan, policy, charges, study))
 
 
@@ -80,7 +83,7 @@ def reasons_against_terms(
         words = f"it does not name this site ({policy.site}) among its participants"
         yield Reason(ErrorCode.PLAN, words)
     if not policy.approves(plan.digest):
-        yield Reason(ErrorCode.PLAN, "its digest is not among the policy's approved_plans")
+        yield Reason(ErrorCode.PLAN, not_approved(plan.digest))
     if plan.delta > policy.max_delta:
         words = f"its delta {plan.delta:g} is above the policy's {policy.max_delta:g}"
         yield Reason(ErrorCode.POLICY, words)
@@ -96,6 +99,14 @@ def reasons_against_terms(
         if steps > policy.max_steps:
             words = f"its training takes {steps} steps, more than max_steps"
             yield Reason(ErrorCode.POLICY, words)
+
+
+def not_approved(digest: str) -> str:
+    """What the steward is told of a plan that nobody here has approved."""
+    return (
+        f"no plan of digest {digest} is among the policy's approved_plans; read the plan that the "
+        "coordinator sent, then: fedsynth site approve PLAN"
+    )
 
 
 def _reasons_against_sum(summed: SecureSum, policy: Policy, receipt_key: bytes) -> Iterator[Reason]:
@@ -129,9 +140,9 @@ def reasons_against_cost(plan: Plan, policy: Policy, charges: Sequence[Charge]) 
 
 
 def _refuse(reasons: Iterable[Reason]) -> None:
-    """Raise the code of the first reason, if there is one. The words do not leave the site."""
+    """Raise the first reason, if there is one. Its code leaves the site and its words do not."""
     for reason in reasons:
-        raise RefusalError(reason.code)
+        raise RefusedError(reason.code, reason.words)
 
 
 def _remaining(plan: Plan, done: Set[int]) -> Iterator[Event]:

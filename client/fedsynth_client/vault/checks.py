@@ -7,10 +7,11 @@ be delivered. A request that does not pass is refused with a code and without a 
 """
 
 import hashlib
-import logging
 from collections.abc import Sequence
 
 from fedsynth_client.budget.policy import Policy
+from fedsynth_client.refused import RefusedError
+from fedsynth_client.vault.admission import not_approved
 from fedsynth_client.vault.assignment import Assignment, within_bounds
 from fedsynth_client.vault.measure import Axis, Marginal, Measurement
 from fedsynth_common.array_types import UInt16Array
@@ -35,8 +36,6 @@ from fedsynth_common.protocol.counting import Over, noise_multiplier, sensitivit
 from fedsynth_common.protocol.plan import DiscriminatorPlan, Plan
 from fedsynth_common.schema import Schema, domains, history_schema
 
-_log = logging.getLogger("fedsynth.vault")
-
 
 def plan_of(request: pb.EnrollRequest, policy: Policy) -> Plan:
     """The plan of an enrolment.
@@ -48,15 +47,12 @@ def plan_of(request: pb.EnrollRequest, policy: Policy) -> Plan:
             the policy approves.
     """
     if request.protocol_version != PROTOCOL_VERSION:
-        _log.warning(
-            "enrolment refused: the coordinator speaks protocol %d, this vault protocol %d; "
-            "install the same release of fedsynth on both sides",
-            request.protocol_version,
-            PROTOCOL_VERSION,
-        )
-        raise RefusalError(ErrorCode.VERSION)
+        theirs = f"the coordinator speaks protocol {request.protocol_version:d}"
+        words = f"{theirs}, this vault protocol {PROTOCOL_VERSION}"
+        raise RefusedError(ErrorCode.VERSION, words)
     if not policy.approves(hashlib.sha256(request.plan_json).hexdigest()):
-        raise RefusalError(ErrorCode.PLAN)
+        digest = hashlib.sha256(request.plan_json).hexdigest()
+        raise RefusedError(ErrorCode.PLAN, not_approved(digest))
     try:
         return Plan.from_json(request.plan_json)
     except InputError:
@@ -73,7 +69,7 @@ def measurement_of(request: pb.MeasureRequest, plan: Plan, schema: Schema) -> Me
     step = plan.measure_step(request.step)
     if step is None:
         raise RefusalError(ErrorCode.PLAN)
-    if bool(request.parties) != bool(plan.secure_sum):
+    if bool(request.parties) != plan.summed(request.step):
         raise RefusalError(ErrorCode.PAYLOAD)
     widths = [domain.width for domain in domains(history_schema(schema))]
     _bound_marginals(request.marginals, len(widths))

@@ -89,7 +89,7 @@ class Measurement:
 
         Args:
             schema: the site's.
-            shares: of how many sites the noise is made (`Plan.noise_shares`).
+            shares: of how many sites the noise is made (`Plan.shares_of`).
         """
         alike = Counter(
             (made_variance(m.variance, shares), sensitivity(schema, *m.kind))

@@ -20,14 +20,16 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from google.protobuf.message import DecodeError
 
 from fedsynth_client.budget.ledger import Ledger
-from fedsynth_client.budget.policy import Policy
+from fedsynth_client.budget.policy import PolicySource
 from fedsynth_client.budget.receipts import package_version, receipt_json
 from fedsynth_client.records.records import Records
+from fedsynth_client.refused import RefusedError
 from fedsynth_client.vault.admission import admit_cost, admit_plan, admit_step
 from fedsynth_client.vault.callers import refusal
 from fedsynth_client.vault.checks import assignment_of, measurement_of, plan_of
 from fedsynth_client.vault.discriminate import discriminate
 from fedsynth_client.vault.measure import noisy_counts_of
+from fedsynth_client.vault.request_log import Handled, RequestLog, charged_words
 from fedsynth_client.vault.secure_sum import ANSWERS, SumParty, begin, masked_reply, sums_of
 from fedsynth_common.array_types import Int64Array
 from fedsynth_common.errors import ErrorCode, RefusalError
@@ -54,12 +56,14 @@ class Vault:
         self,
         records: Records,
         schema: Schema,
-        policy: Policy,
+        policy: PolicySource,
         ledger: Ledger,
         randomness: Randomness,
         signing_key: Ed25519PrivateKey,
     ) -> None:
-        self._records, self._schema, self._policy = records, schema, policy
+        self._records, self._schema = records, schema
+        self._policies, self._policy = policy, policy.current()
+        self._requests, self._handled = RequestLog(), Handled("")
         self._ledger, self._randomness, self._key = ledger, randomness, signing_key
         self._receipt_key = signing_key.public_key().public_bytes_raw()
         self._turn = RLock()
@@ -75,30 +79,36 @@ class Vault:
         }
         kind, answer = methods[method]
         if len(request) > REQUEST_BYTES[method]:
-            return refusal(method, ErrorCode.PAYLOAD)
+            return self._malformed(method)
         with self._turn:  # a request that waits is kept as bytes and not parsed
             try:
                 message = kind.FromString(request)
             except DecodeError:
-                return refusal(method, ErrorCode.PAYLOAD)
+                return self._malformed(method)
             reply: bytes = answer(message).SerializeToString()
             return reply
 
+    def _malformed(self, method: str) -> bytes:
+        self._requests.refused(Handled(method), ErrorCode.PAYLOAD)
+        return refusal(method, ErrorCode.PAYLOAD)
+
     def enroll(self, request: pb.EnrollRequest) -> pb.EnrollReply:
         """Accept a plan, or refuse it. Charges nothing."""
-        return self._guarded(pb.EnrollReply, lambda: self._enroll(request))
+        return self._guarded("enroll", pb.EnrollReply, lambda: self._enroll(request))
 
     def measure(self, request: pb.MeasureRequest) -> pb.MeasureReply:
         """Noisy counts of the requested marginals."""
-        return self._guarded(pb.MeasureReply, lambda: self._measure(request))
+        return self._guarded("measure", pb.MeasureReply, lambda: self._measure(request))
 
     def discriminate(self, request: pb.DiscriminateRequest) -> pb.DiscriminateReply:
         """The discriminator after the message's DP-SGD steps."""
-        return self._guarded(pb.DiscriminateReply, lambda: self._discriminate(request))
+        return self._guarded(
+            "discriminate", pb.DiscriminateReply, lambda: self._discriminate(request)
+        )
 
     def receipt(self, request: pb.ReceiptRequest) -> pb.ReceiptReply:
         """The signed list of what this study was charged."""
-        return self._guarded(pb.ReceiptReply, lambda: self._receipt(request))
+        return self._guarded("receipt", pb.ReceiptReply, lambda: self._receipt(request))
 
     def summed(self, method: str, request: Any) -> Any:
         """Any request that only a plan with a secure sum knows (`vault.secure_sum`)."""
@@ -108,15 +118,17 @@ class Vault:
             plan = self._plan(request.plan_digest)
             return answer(SumParty.of(plan, self._ledger, self._key), request)
 
-        return self._guarded(kind, answered)
+        return self._guarded(method, kind, answered)
 
     def _enroll(self, request: pb.EnrollRequest) -> pb.EnrollReply:
         plan = plan_of(request, self._policy)
+        self._handled.of(plan)
         self._admit(plan)
         admit_cost(plan, self._policy, self._ledger.charged())
         if self._records.units < self._policy.min_records:
             raise RefusalError(ErrorCode.RECORDS)
         self._ledger.accept(plan.study, plan.digest, plan.to_json())
+        self._handled.outcome = f"the plan {plan.digest[:16]}... is accepted; nothing is charged"
         site = self._policy.site or ""
         return pb.EnrollReply(
             status=OK,
@@ -129,13 +141,13 @@ class Vault:
     def _measure(self, request: pb.MeasureRequest) -> pb.MeasureReply:
         plan = self._plan(request.plan_digest)
         checked = measurement_of(request, plan, self._schema)
-        events = checked.events(self._schema, plan.noise_shares)
+        events = checked.events(self._schema, plan.shares_of(request.step))
 
         def counts(most: int | None = None) -> Int64Array:
-            shares = plan.noise_shares
+            shares = plan.shares_of(request.step)
             return noisy_counts_of(self._records, checked, self._randomness, shares, most)
 
-        if plan.secure_sum:  # its share of the noise does not protect a site's counts by themselves
+        if plan.summed(request.step):  # a share of the noise does not protect counts by itself
             site = SumParty.of(plan, self._ledger, self._key)
             at = begin(site, request, checked.cells)
 
@@ -178,10 +190,11 @@ class Vault:
         """The enrolled plan of this digest (32 bytes), if today's policy still allows it."""
         accepted = self._ledger.plan(digest.hex())
         if accepted is None:
-            raise RefusalError(ErrorCode.PLAN)
+            raise RefusedError(ErrorCode.PLAN, "it is of a plan that was not accepted here")
         if hashlib.sha256(accepted).digest() != digest:  # damage must not weaken an approved plan
             raise RefusalError(ErrorCode.LEDGER)
         plan = Plan.from_json(accepted)
+        self._handled.of(plan)
         self._admit(plan)
         return plan
 
@@ -198,8 +211,10 @@ class Vault:
     ) -> Reply:
         """Charge, then compute, then store the reply; or return the reply that is stored already."""
         key = (plan.study, request.step, request_hash(request).hex())
+        self._handled.step = request.step
         stored = self._ledger.stored_reply(*key)
         if stored is not None:
+            self._handled.outcome = "answered again as before; nothing is charged"
             return kind.FromString(stored)
         self._ledger.charge(
             *key,
@@ -214,19 +229,28 @@ class Vault:
             _note(error)
             reply = kind(status=ErrorCode.INTERNAL.value)
         self._ledger.store_reply(plan.study, request.step, reply.SerializeToString())
+        self._handled.outcome = charged_words(plan, self._policy, self._ledger.charged())
         return reply
 
-    def _guarded(self, kind: type[Reply], answer: Callable[[], Reply]) -> Reply:
-        try:
-            with self._turn:
-                return answer()
-        except RefusalError as refused:
-            return kind(status=refused.code.value)
-        except PrivacyError:
-            return kind(status=ErrorCode.POLICY.value)
-        except Exception as error:
-            _note(error)
-            return kind(status=ErrorCode.INTERNAL.value)
+    def _guarded(self, method: str, kind: type[Reply], answer: Callable[[], Reply]) -> Reply:
+        """The answer to one request under the policy in force, or the code of its refusal."""
+        with self._turn:
+            handled = self._handled = Handled(method)
+            try:
+                self._policy = self._policies.current()
+                reply = answer()
+            except RefusalError as refused:
+                self._requests.refused(handled, refused.code, getattr(refused, "words", ""))
+                return kind(status=refused.code.value)
+            except PrivacyError:
+                self._requests.refused(handled, ErrorCode.POLICY, "its cost cannot be computed")
+                return kind(status=ErrorCode.POLICY.value)
+            except Exception as error:
+                _note(error)
+                self._requests.refused(handled, ErrorCode.INTERNAL)
+                return kind(status=ErrorCode.INTERNAL.value)
+            self._requests.answered(handled)
+            return reply
 
 
 def _note(error: Exception) -> None:

@@ -1,8 +1,9 @@
 """The one command `fedsynth`: sub-commands come from the installed distributions.
 
 Each distribution names its sub-commands in the entry-point group `fedsynth.commands`, so a partner
-site that installs only the client sees `site` and what all share, and nothing else. Exit codes: 0
-done, 1 failed, 2 bad input or options. Errors are one line on standard error.
+site that installs only the client sees `site` and what all share. For a command of another
+distribution the error says what to install. Exit codes: 0 done, 1 failed, 2 bad input or options.
+Errors are one line on standard error.
 
 `fedsynth --help` imports the modules of all sub-commands. So those import at their head only what
 their options need (typer, rich, standard library), and pandas, torch, pydantic and the like inside
@@ -11,11 +12,14 @@ the commands: with them the help took seven seconds, without them it takes less 
 
 import os
 import sys
+from collections.abc import Collection
 from importlib.metadata import entry_points, version
 
 import typer
+from rich.markup import escape
 
-from fedsynth_common.errors import FedsynthError
+from fedsynth_common.errors import FedsynthError, InputError
+from fedsynth_common.extras import EXTRA_OF_COMMAND, how_to_install
 from fedsynth_common.privacy import PrivacyError
 
 QUIET = {
@@ -27,16 +31,23 @@ QUIET = {
 
 
 def build_app() -> typer.Typer:
-    """The command with the sub-commands of every installed distribution."""
+    """The command with the sub-commands of every installed distribution.
+
+    Raises:
+        InputError: the sub-command that was asked for belongs to a distribution that is not installed.
+    """
+    points = {point.name: point for point in entry_points(group="fedsynth.commands")}
+    asked = sys.argv[1] if len(sys.argv) > 1 else ""
+    if asked in EXTRA_OF_COMMAND and asked not in points:
+        raise InputError(_absent(asked))
     app = typer.Typer(
         name="fedsynth",
         help="Federated, differentially private synthesis of tabular data.",
         no_args_is_help=True,
         add_completion=False,
         pretty_exceptions_enable=False,
+        epilog=_more(points),
     )
-    points = {point.name: point for point in entry_points(group="fedsynth.commands")}
-    asked = sys.argv[1] if len(sys.argv) > 1 else ""
     for point in [points[asked]] if asked in points else sorted(points.values()):
         sub = point.load()
         single = len(sub.registered_commands) == 1 and sub.registered_callback is None
@@ -47,6 +58,21 @@ def build_app() -> typer.Typer:
             app.add_typer(sub, name=point.name)
     app.command("version")(_version)
     return app
+
+
+def _absent(name: str) -> str:
+    extra = EXTRA_OF_COMMAND[name]
+    return f"`fedsynth {name}` is not installed here; it comes with: {how_to_install(extra)}"
+
+
+def _more(installed: Collection[str]) -> str | None:
+    """What stands under the help: how to get the commands that are not installed."""
+    absent: dict[str, list[str]] = {}
+    for name, extra in EXTRA_OF_COMMAND.items():
+        if name not in installed:
+            absent.setdefault(how_to_install(extra), []).append(name)
+    lines = [f"Not installed here: {', '.join(names)} ({how})" for how, names in absent.items()]
+    return escape("\n\n".join(lines)) or None  # [simulate] is no markup
 
 
 def _version() -> None:

@@ -112,11 +112,9 @@ def _alone(event: Event) -> Event:
 def at_sites(events: Iterable[Event], sites: int) -> tuple[Event, ...]:
     """Return what the events are for a person whose records are at `sites` of the summed sites.
 
-    The person's counts add up *before* the shared noise, so every marginal moves by `sites` times
-    as much. (Where each site has noise of its own, the sites' ε add up instead.)
-
-    Raises:
-        PrivacyError: an event whose noise is not shared.
+    The person's counts add up *before* shared noise, so every marginal moves by `sites` times as
+    much. Where each site answers with all of its own noise, there are `sites` independent answers
+    about the person, which compose.
 
     >>> at_sites([CountsEvent(scale=40.0, sensitivity=1, blocks=100, shares=4)], 2)
     (CountsEvent(scale=40.0, sensitivity=2, blocks=100, shares=4),)
@@ -130,5 +128,9 @@ def _at_sites(event: Event, sites: int) -> Event:
             return replace(event, sensitivity=event.sensitivity * sites)
         case GaussianEvent() if event.shares > 1:
             return replace(event, noise_multiplier=event.noise_multiplier / sites)
-        case _:
-            raise PrivacyError(f"{event.kind}: its noise is not shared by several sites")
+        case CountsEvent():
+            return replace(event, blocks=event.blocks * sites)
+        case GaussianEvent():
+            return replace(event, noise_multiplier=event.noise_multiplier / math.sqrt(sites))
+        case DpSgdEvent():
+            return replace(event, steps=event.steps * sites)

@@ -15,108 +15,45 @@ plan in seconds.
 import hashlib
 import json
 from dataclasses import dataclass, replace
-from itertools import pairwise
-from typing import Annotated, Literal, Self
+from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from fedsynth_common.errors import InputError
-from fedsynth_common.limits import (
-    MAX_MEASURES,
-    MAX_PARAMETERS,
-    MAX_PLAN_BYTES,
-)
+from fedsynth_common.limits import MAX_MEASURES, MAX_PLAN_BYTES
 from fedsynth_common.privacy.events import DpSgdEvent, Event, GaussianEvent
+from fedsynth_common.protocol.plan_parts import (
+    ADAM_BETAS,
+    LEAST_NOISE,
+    LEAST_SITES,
+    MAX_SITES,
+    DiscriminatorPlan,
+    Frozen,
+    MeasureStep,
+    Purpose,
+    Records,
+    SecureSum,
+    SiteName,
+    Trust,
+    default_colluders,
+)
 from fedsynth_common.schema import Schema
 from fedsynth_common.validated import validated
 
-Purpose = Literal["histograms", "marginals"]
-Trust = Literal["local", "secure-sum"]
-LEAST_NOISE = 0.1
-Multiplier = Annotated[float, Field(ge=LEAST_NOISE, le=1e6)]
-"""A noise multiplier, within what the accountant composes (`privacy.events`)."""
-Step = Annotated[int, Field(ge=1, le=1_000_000)]
-Records = Annotated[int, Field(ge=1, le=10**12)]
-Width = Annotated[int, Field(ge=1, le=MAX_PARAMETERS)]
-SiteName = Annotated[str, Field(min_length=1, max_length=200)]
-MAX_SITES = 1_000
-MAX_STEPS = 1_000_000
-"""Of DP-SGD in a study: as many as one event may hold."""
-
-
-class _Frozen(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-
-class MeasureStep(_Frozen):
-    """One `query.measure` message: a list of marginals, together one Gaussian mechanism.
-
-    A request of marginals of sensitivity d_k (`counting.sensitivity`) with noise scales s_k (standard
-    deviations) fits the step when 1 / sqrt(sum_k (d_k / s_k)^2) >= noise_multiplier.
-    """
-
-    step: Step
-    purpose: Purpose
-    noise_multiplier: Multiplier
-
-
-ADAM_BETAS = (0.5, 0.999)
-"""Of the sites' Adam; the coordinator imagines the same training, so both must have the same."""
-
-
-class DiscriminatorPlan(_Frozen):
-    """DP-SGD at the sites: all parameters are public constants.
-
-    Message i of `messages` has step number `first_step + i` and runs `steps_per_message` steps on
-    Poisson samples of rate `sampling_rate`, each unit clipped to `clipping_norm`, with Gaussian
-    noise of standard deviation `noise_multiplier * clipping_norm`, divided by `expected_batch`.
-    `learning_rate` is Adam's. Signal over noise of a sum of steps does not depend on it, but a small one
-    leaves the discriminators where they began (simulations/RESULTS.md). Of every record drawn,
-    `masked_columns` columns, or all where there are fewer, are predicted from the others.
-    """
-
-    first_step: Step
-    messages: int = Field(ge=1, le=10_000)
-    steps_per_message: int = Field(ge=1, le=MAX_STEPS)
-    sampling_rate: float = Field(ge=1e-9, le=1)
-    noise_multiplier: float = Field(gt=0, le=1e6)
-    clipping_norm: float = Field(default=1.0, ge=1e-6, le=1e6)
-    expected_batch: Records
-    learning_rate: float = Field(default=2e-2, gt=0, le=1e3)
-    hidden: tuple[Width, ...] = Field(default=(64,), min_length=1, max_length=16)
-    masked_columns: int = Field(default=8, ge=1, le=64)
-
-    @model_validator(mode="after")
-    def _within_bounds(self) -> Self:
-        if self.messages * self.steps_per_message > MAX_STEPS:
-            raise ValueError(f"messages times steps_per_message must not exceed {MAX_STEPS}")
-        if self.parameters(1) > MAX_PARAMETERS:
-            raise ValueError(f"hidden: the network has more than {MAX_PARAMETERS} parameters")
-        return self
-
-    def parameters(self, width: int) -> int:
-        """Parameters of the discriminator of records that are `width` codes wide in all.
-
-        >>> DiscriminatorPlan(first_step=1, messages=1, steps_per_message=1, sampling_rate=0.1,
-        ...     noise_multiplier=1.0, expected_batch=1, hidden=(64,)).parameters(100)
-        12964
-        """
-        sizes = [width, *self.hidden, width]
-        return sum((fan_in + 1) * fan_out for fan_in, fan_out in pairwise(sizes))
-
-    @property
-    def steps(self) -> range:
-        """The step numbers of the messages, in order."""
-        return range(self.first_step, self.first_step + self.messages)
-
-    @property
-    def message_event(self) -> DpSgdEvent:
-        """What one message costs."""
-        return DpSgdEvent(
-            sampling_rate=self.sampling_rate,
-            noise_multiplier=self.noise_multiplier,
-            steps=self.steps_per_message,
-        )
+__all__ = [
+    "ADAM_BETAS",
+    "LEAST_NOISE",
+    "LEAST_SITES",
+    "MAX_SITES",
+    "DiscriminatorPlan",
+    "MeasureStep",
+    "MessageRun",
+    "Plan",
+    "Purpose",
+    "SecureSum",
+    "Trust",
+    "default_colluders",
+]
 
 
 @dataclass(frozen=True)
@@ -151,35 +88,7 @@ class MessageRun:
         return self.event
 
 
-LEAST_SITES = 3
-"""Of a secure sum: of two sites, each could subtract its own counts from the sum."""
-ReceiptKey = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-"""An Ed25519 public key, 32 bytes in hexadecimal."""
-
-
-class SecureSum(_Frozen):
-    """The sites add their counts up under masks, so that the coordinator learns the sum alone.
-
-    `colluders` is c: of the plan's K sites, so many may work together with the coordinator or be
-    missing, *together*, and the sum still holds the noise of K - c honest sites, which is what the
-    plan's ε counts on. `receipt_keys` names every site's receipt key, so that a site which approves
-    the plan approves whom it sums with, and the coordinator can invent nobody.
-    """
-
-    colluders: int = Field(ge=1, le=MAX_SITES)
-    receipt_keys: dict[SiteName, ReceiptKey] = Field(max_length=MAX_SITES)
-
-
-def default_colluders(sites: int) -> int:
-    """How many of `sites` may collude or be missing unless somebody decides otherwise: a fifth.
-
-    >>> [default_colluders(sites) for sites in (3, 5, 7, 20, 50)]
-    [1, 1, 2, 4, 10]
-    """
-    return max(1, -(-sites // 5))
-
-
-class Plan(_Frozen):
+class Plan(Frozen):
     """A study as a site approves it.
 
     `records_per_site` is a public order of magnitude, declared by hand and never counted. With
@@ -226,6 +135,8 @@ class Plan(_Frozen):
         if self.format_version != (2 if summed is None else 3):
             raise ValueError("format_version: is 3 for a secure sum, else 2")
         if summed is None:
+            if any(measure.by_site for measure in self.measure):
+                raise ValueError('measure: "site marginals" go with a secure sum only')
             return self
         sites, most = len(self.sites), (len(self.sites) - 1) // 2
         if sites < LEAST_SITES:
@@ -245,6 +156,15 @@ class Plan(_Frozen):
         """Of how many sites the noise is made that the ε counts on: 1 where each adds all of it."""
         return len(self.sites) - self.secure_sum.colluders if self.secure_sum else 1
 
+    def summed(self, step: int) -> bool:
+        """Whether a measure step is answered as one sum over the sites."""
+        measure = self.measure_step(step)
+        return self.secure_sum is not None and measure is not None and not measure.by_site
+
+    def shares_of(self, step: int) -> int:
+        """Of how many sites the noise of a measure step is made."""
+        return self.noise_shares if self.summed(step) else 1
+
     @property
     def message_runs(self) -> tuple[MessageRun, ...]:
         """What the plan asks of a site, in order: the one place where a plan becomes events."""
@@ -252,7 +172,9 @@ class Plan(_Frozen):
             MessageRun(
                 range(measure.step, measure.step + 1),
                 measure.purpose,
-                GaussianEvent(noise_multiplier=measure.noise_multiplier, shares=self.noise_shares),
+                GaussianEvent(
+                    noise_multiplier=measure.noise_multiplier, shares=self.shares_of(measure.step)
+                ),
             )
             for measure in self.measure
         ]

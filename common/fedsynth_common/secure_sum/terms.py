@@ -33,7 +33,7 @@ class SumTerms:
         sites: names, in the plan's order.
         receipt_keys: their Ed25519 public keys (32 bytes each), in the same order.
         colluders: how many sites may collude or be missing, together (c).
-        steps: numbers of the measure steps, in the plan's order.
+        steps: numbers of the measure steps that are summed, in the plan's order.
         word_bytes: bytes of a word; sums are taken modulo 256^word_bytes.
     """
 
@@ -64,7 +64,7 @@ class SumTerms:
             sites=plan.sites,
             receipt_keys=tuple(bytes.fromhex(keys[site]) for site in plan.sites),
             colluders=plan.secure_sum.colluders,
-            steps=tuple(measure.step for measure in plan.measure),
+            steps=tuple(m.step for m in plan.measure if plan.summed(m.step)),
             word_bytes=4 if few else 8,
         )
 

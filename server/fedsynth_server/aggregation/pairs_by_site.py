@@ -32,7 +32,9 @@ from typing import Protocol
 import numpy as np
 
 from fedsynth_common.array_types import Float64Array
-from fedsynth_server.aggregation.marginal_queries import MarginalQueries
+from fedsynth_common.errors import FedsynthError
+from fedsynth_server.aggregation.histograms import Histograms
+from fedsynth_server.aggregation.marginal_queries import MarginalQueries, summed
 from fedsynth_server.aggregation.marginals import MarginalEstimate, one_way_marginals
 
 LEAST_SPREAD = 2e-3
@@ -52,24 +54,38 @@ class BySite(Protocol):
 
 
 @dataclass(frozen=True)
-class PairsBySite:
-    """The sites' noisy pairs, and how their one-way marginals differ from the pooled ones.
+class SitesApart:
+    """How the sites' one-way marginals differ from the pooled ones.
 
     Attributes:
         shares: of the records, (sites,); they sum to one.
         deviations: per column (sites, width): every row sums to zero, and so do the rows by share.
-        pairs: by columns (a, b), (sites, width of a, width of b): frequencies of all records, so that
-            their sum over the sites is the pooled pair.
     """
 
     shares: Float64Array
     deviations: Sequence[Float64Array]
-    pairs: Mapping[tuple[int, int], Float64Array]
 
     def between(self, a: int, b: int) -> Float64Array:
         """Dependence of a pair that comes from differences between sites."""
         dependence: Float64Array = (self.deviations[a].T * self.shares) @ self.deviations[b]
         return dependence
+
+    def by_column(self, one_way: Sequence[MarginalEstimate], column: int) -> Float64Array:
+        """One-way marginals of a column at every site, (sites, width)."""
+        whole: Float64Array = one_way[column].frequencies + self.deviations[column]
+        return np.clip(whole, 0, 1)
+
+
+@dataclass(frozen=True)
+class PairsBySite(SitesApart):
+    """The sites' noisy pairs, beside how their one-way marginals differ.
+
+    Attributes:
+        pairs: by columns (a, b), (sites, width of a, width of b): frequencies of all records, so that
+            their sum over the sites is the pooled pair.
+    """
+
+    pairs: Mapping[tuple[int, int], Float64Array]
 
     def within(
         self, pair: MarginalEstimate, one_way: Sequence[MarginalEstimate]
@@ -81,7 +97,7 @@ class PairsBySite:
             one_way: pooled one-way marginals by column.
         """
         a, b = pair.columns
-        rows, columns = (np.clip(one_way[j].frequencies + self.deviations[j], 0, 1) for j in (a, b))
+        rows, columns = (self.by_column(one_way, column) for column in (a, b))
         weight = self.shares[:, None, None]
         by_site = centred(self.pairs[a, b] - weight * rows[:, :, None] * columns[:, None, :])
         g = weight * _spread(rows)[:, :, None] * _spread(columns)[:, None, :]
@@ -147,11 +163,27 @@ def pairs_by_site(
         (query.columns[0], query.columns[1]): np.array(cells) / sum(sizes)
         for query, *cells in zip(queries.marginals, *counts.values(), strict=True)
     }
-    deviations = [_deviations(column, shares) for column in zip(*one_way, strict=True)]
+    deviations = [deviations_of(column, shares) for column in zip(*one_way, strict=True)]
     return PairsBySite(shares, deviations, pairs)
 
 
-def _deviations(marginals: Sequence[MarginalEstimate], shares: Float64Array) -> Float64Array:
+def pooled_and_by_site(
+    queries: MarginalQueries, counts: Mapping[str, Sequence[Float64Array]], histograms: Histograms
+) -> tuple[list[MarginalEstimate], PairsBySite]:
+    """One-way marginals and pooled pairs as frequencies of the records of the sites that replied.
+
+    A site whose histograms are missing is left out: nobody knows how many records it has.
+    """
+    known = {site: tables for site, tables in counts.items() if site in histograms.shares}
+    if not known:
+        raise FedsynthError("measure: no site answered both for histograms and for marginals")
+    records = {site: histograms.records * histograms.shares[site] for site in known}
+    pooled = queries.estimates(summed(known.values()), sum(records.values()), len(known))
+    by_site = pairs_by_site(queries, known, records, histograms.codebook.widths)
+    return [*histograms.one_way, *pooled], by_site
+
+
+def deviations_of(marginals: Sequence[MarginalEstimate], shares: Float64Array) -> Float64Array:
     """Of one column, (sites, width): noisy deviations, each shrunk by t / (t + its noise)."""
     noise = np.array([marginal.variance for marginal in marginals])
     own = np.array([m.frequencies - m.frequencies.mean() for m in marginals])

@@ -73,8 +73,13 @@ COLLUDERS_HELP = (
     "With secure-sum: how many sites may work together with the coordinator or be missing, together. "
     "By default a fifth of them, at least one."
 )
+SITE_MARGINALS_HELP = (
+    "With secure-sum: ask every site for its own one-way marginals too, with all of its own noise, for "
+    "15 % of the squared budget. Worth it where sites differ much (docs/SECURE_SUM.md)."
+)
 Trust = Annotated[TrustName, typer.Option("--trust", help=TRUST_HELP)]
 Colluders = Annotated[int | None, typer.Option("--colluders", min=1, help=COLLUDERS_HELP)]
+SiteMarginals = Annotated[bool, typer.Option("--site-marginals", help=SITE_MARGINALS_HELP)]
 ReceiptKeys = Annotated[
     list[str] | None,
     typer.Option(

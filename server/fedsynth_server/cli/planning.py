@@ -5,7 +5,7 @@ Nothing here touches a record; the plan is a function of public facts alone.
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 from rich.console import Console
@@ -24,6 +24,7 @@ from fedsynth_server.cli.options import (
     ReceiptKeys,
     RecordsPerSite,
     SchemaFile,
+    SiteMarginals,
     SiteNames,
     Trust,
     TrustName,
@@ -42,6 +43,16 @@ Next:
   3. fedsynth study run {folder}"""
 
 
+class Budget(NamedTuple):
+    """What the options say of a plan's size and of how its budget is spent."""
+
+    records_per_site: int
+    epsilon: float
+    delta: float
+    variant: VariantName
+    site_marginals: bool
+
+
 def init(
     folder: Folder,
     schema: SchemaFile,
@@ -52,6 +63,7 @@ def init(
     variant: Variant = VariantName.AUTO,
     trust: Trust = TrustName.LOCAL,
     colluders: Colluders = None,
+    site_marginals: SiteMarginals = False,
     receipt_key: ReceiptKeys = None,
     study: Annotated[
         str | None, typer.Option(help="Name of the study. By default the name of the folder.")
@@ -86,7 +98,8 @@ def init(
     name = study or target.path.name
     table = _table(schema, drafted)
     secure_sum = _secure_sum(trust, site, receipt_key, colluders)
-    made = _make(name, table, site, records_per_site, epsilon, delta, variant, secure_sum)
+    budget = Budget(records_per_site, epsilon, delta, variant, site_marginals)
+    made = _make(name, table, site, budget, secure_sum)
     folder.mkdir(parents=True, exist_ok=True)
     target.plan_file.write_bytes(made.to_json())
     certificate = root_certificate.absolute() if root_certificate else None
@@ -109,6 +122,7 @@ def plan(
     variant: Variant = VariantName.AUTO,
     trust: Trust = TrustName.LOCAL,
     colluders: Colluders = None,
+    site_marginals: SiteMarginals = False,
     receipt_key: ReceiptKeys = None,
     study: Annotated[str, typer.Option(help="Name of the study.")] = "study",
     drafted: Drafted = False,
@@ -119,7 +133,8 @@ def plan(
         raise InputError(f"{out}: exists; choose another name or pass --force")
     table = _table(schema, drafted)
     secure_sum = _secure_sum(trust, site, receipt_key, colluders)
-    made = _make(study, table, site, records_per_site, epsilon, delta, variant, secure_sum)
+    budget = Budget(records_per_site, epsilon, delta, variant, site_marginals)
+    made = _make(study, table, site, budget, secure_sum)
     out.write_bytes(made.to_json() + b"\n")
     typer.echo(f"{out}: digest {made.digest}")
 
@@ -213,10 +228,7 @@ def _make(
     study: str,
     table: "Schema",
     sites: list[str],
-    records_per_site: int,
-    epsilon: float,
-    delta: float,
-    variant: VariantName,
+    budget: Budget,
     secure_sum: "SecureSum | None",
 ) -> "Plan":
     from fedsynth_server.study.planning import make_plan  # loads the accountant: not for --help
@@ -228,11 +240,12 @@ def _make(
         study=study,
         table=table,
         sites=sites,
-        records_per_site=records_per_site,
-        epsilon=epsilon,
-        delta=delta,
-        variant=variant.value,
+        records_per_site=budget.records_per_site,
+        epsilon=budget.epsilon,
+        delta=budget.delta,
+        variant=budget.variant.value,
         secure_sum=secure_sum,
+        site_marginals=budget.site_marginals,
     )
 
 

@@ -47,7 +47,8 @@ def likely_history_steps(plan: Plan, settings: TrainingSettings) -> int:
 def likely_history_widths(plan: Plan) -> list[int]:
     """Codes per model column, as far as the noise of the histograms leaves them apart."""
     columns = domains(history_schema(plan.table))
-    noise = plan.measure[0].noise_multiplier * math.sqrt(len(columns) * len(plan.sites))
+    made = len(columns) * len(plan.sites) / plan.noise_shares
+    noise = plan.measure[0].noise_multiplier * math.sqrt(made)
     persons = plan.records_per_site * len(plan.sites)
     few, many = (round(share * persons / noise) for share in (BIN_NOISE, 1 / 3))
     apart = max(2, min(few, FEW_BINS), many)

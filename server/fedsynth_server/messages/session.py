@@ -235,14 +235,19 @@ class Session:
             lambda site, reply: self.journal.keep(method, step, site, reply),
         ).run(needed, self._reliable)
 
-    def measure(self, queries: MarginalQueries, index: int) -> dict[str, list[Float64Array]]:
-        """Each site's noisy counts, an array per query; a reply of another length is a failed site."""
+    def measure(
+        self, queries: MarginalQueries, index: int, least: int | None = None
+    ) -> dict[str, list[Float64Array]]:
+        """Each site's noisy counts, an array per query; a reply of another length is a failed site.
+
+        `least` as in `ask`.
+        """
         step = self.plan.measure[index]
 
         def counts(reply: bytes) -> list[Float64Array]:
             return queries.read(answered(pb.MeasureReply, reply).counts)
 
-        return self.ask("measure", step.step, queries.request(self.plan, step), counts)
+        return self.ask("measure", step.step, queries.request(self.plan, step), counts, least=least)
 
     def discriminate(self, request: pb.DiscriminateRequest) -> dict[str, pb.DiscriminateReply]:
         """Each site's discriminator after the steps of this message."""

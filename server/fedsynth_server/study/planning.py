@@ -32,6 +32,8 @@ SHARES: dict[Variant, dict[str, float]] = {
     "marginals": {"histograms": 0.10, "marginals": 0.90},
     "gan": {"histograms": 0.15, "discriminator": 0.85},
 }
+SITE_MARGINALS = 0.15
+"""Share of μ² that each site's own one-way marginals get in a secure sum, where they are asked for."""
 HISTORIES = {"histograms": 0.20, "marginals": 0.80}
 """Of persons with events: codes are narrower where histograms are noisier (simulations/RESULTS.md)."""
 WORTHWHILE = 45_000
@@ -78,15 +80,17 @@ def make_plan(
     variant: Choice = "auto",
     rounds: Rounds | None = None,
     secure_sum: SecureSum | None = None,
+    site_marginals: bool = False,
 ) -> Plan:
     """A plan whose composed ε at `delta` is between 0.992 and 0.995 of `epsilon`.
 
     With `secure_sum` (`roster.make_secure_sum`) the sites make one noise together, and ε is that against
-    the coordinator and all readers.
+    the coordinator and all readers. With `site_marginals` each site also answers for its own one-way
+    marginals, to which it adds all of the noise itself.
 
     Raises:
-        InputError: for an ε or δ outside (0.01..100) and (1e-12..0.1), an ε without a plan, or a
-            variant with discriminators in a secure sum.
+        InputError: for an ε or δ outside (0.01..100) and (1e-12..0.1), an ε without a plan, a
+            variant with discriminators in a secure sum, or site marginals without a secure sum.
     """
     if not 0.01 <= epsilon <= 100:
         raise InputError(f"--epsilon {epsilon:g}: expected a number from 0.01 to 100")
@@ -101,6 +105,10 @@ def make_plan(
         variant = "marginals"
     variant = chosen(variant, sites=len(sites), records_per_site=records_per_site, epsilon=epsilon)
     shares = _measure_shares(variant) if table.histories is None else list(HISTORIES.items())
+    if site_marginals:
+        _refuse_site_marginals(secure_sum, table)
+        shares = [(purpose, share * (1 - SITE_MARGINALS)) for purpose, share in shares]
+        shares.append(("site marginals", SITE_MARGINALS))
     _refuse_huge_noise(epsilon, table)
     measures, sigma = _noise_multipliers(variant, shares, rounds, epsilon, delta)
     return Plan(
@@ -173,6 +181,18 @@ def _refuse_huge_noise(epsilon: float, table: Schema) -> None:
         raise InputError(
             f"--epsilon {epsilon:g}: {columns} columns and {table.rows_per_person} rows per person "
             "need more noise than a site can draw; raise ε or lower rows_per_person"
+        )
+
+
+def _refuse_site_marginals(secure_sum: SecureSum | None, table: Schema) -> None:
+    if secure_sum is None:
+        raise InputError(
+            "--site-marginals: goes with --trust secure-sum; with local noise the coordinator has each "
+            "site's marginals anyway. Leave the option out"
+        )
+    if table.histories is not None:
+        raise InputError(
+            "--site-marginals: histories are fitted to the sums alone; leave the option out"
         )
 
 

@@ -15,6 +15,7 @@ from fedsynth_common.array_types import Float64Array
 from fedsynth_common.errors import FedsynthError
 from fedsynth_common.protocol.plan import Plan
 from fedsynth_common.schema import domains, history_schema, layout_of
+from fedsynth_release.copula.code_order import orders_of
 from fedsynth_release.generator_network import GeneratorNetwork
 from fedsynth_release.generator_weights import Network
 from fedsynth_server.aggregation.binning import BIN_NOISE
@@ -25,11 +26,10 @@ from fedsynth_server.aggregation.marginal_queries import (
     all_pairs,
     histogram_queries,
     marginal_queries,
-    summed,
     variance_for,
 )
 from fedsynth_server.aggregation.marginals import MarginalEstimate, SizeEstimate, estimated_size
-from fedsynth_server.aggregation.pairs_by_site import PairsBySite, pairs_by_site, single_site
+from fedsynth_server.aggregation.pairs_by_site import BySite, pooled_and_by_site, single_site
 from fedsynth_server.aggregation.plausibility import inconsistent, oversized
 from fedsynth_server.histories.blocks import BIN_NOISE as HISTORIES_BIN_NOISE
 from fedsynth_server.histories.blocks import (
@@ -83,7 +83,7 @@ class Study:
         self.domains = domains(self.schema)
         self.recorder = Recorder()
         self._sizes: dict[str, SizeEstimate] = {}
-        self._summed = SummedMeasurements(plan, self.domains, SecureSums(self.session).measure)
+        self._summed = SummedMeasurements(plan, self.domains, SecureSums(self.session))
 
     def run(self) -> StudyResult:
         """The whole study.
@@ -96,9 +96,9 @@ class Study:
         histograms = self.measure_histograms()
         if self.plan.table.histories is not None:
             return self._histories(histograms)
-        widths = histograms.codebook.widths
+        codebook, widths = histograms.codebook, histograms.codebook.widths
         marginals, by_site = self.measure_marginals(histograms)
-        cleaned = denoise(marginals, widths, by_site)
+        cleaned = denoise(marginals, widths, by_site, orders=orders_of(self.domains, codebook))
         one_way = cleaned.marginals[: len(widths)]
         marginal_loss = MarginalLoss(
             cleaned.marginals, widths, self.settings.target_loss_for(cleaned.expected_loss)
@@ -131,7 +131,7 @@ class Study:
         """What the study leaves behind, once the generator is finished."""
         return StudyResult(
             network=network,
-            codebook=histograms.codebook,
+            codebook=codebook,
             receipts=self.session.receipts(),
             keys=self.session.keys,
             marginal_losses=losses,
@@ -228,9 +228,7 @@ class Study:
         pairs = len(all_pairs(len(self.domains)))
         return variance_for(pairs, self.plan.measure[1], self.plan.table.rows_per_person)
 
-    def measure_marginals(
-        self, histograms: Histograms
-    ) -> tuple[list[MarginalEstimate], PairsBySite]:
+    def measure_marginals(self, histograms: Histograms) -> tuple[list[MarginalEstimate], BySite]:
         """The one-way marginals at hand and, if the plan measures them, all pairs of columns.
 
         The pairs come twice: pooled in the list, and by site.
@@ -245,9 +243,13 @@ class Study:
         )
         if self.plan.secure_sum:
             with self._phase(1):
-                return self._summed.marginals(queries, histograms)
+                summed_up = self._summed.marginals(queries, histograms)
+            if len(self.plan.measure) == 2:
+                return summed_up
+            with self._phase(2):
+                return self._summed.beside_sites(summed_up[0], histograms)
         counts = self._plausible(queries, self._measure(queries, 1), self._sizes)
-        return _pooled_and_by_site(queries, counts, histograms)
+        return pooled_and_by_site(queries, counts, histograms)
 
     def _plausible(
         self, queries: MarginalQueries, counts: CountsBySite, sizes: Mapping[str, SizeEstimate]
@@ -276,19 +278,3 @@ class Study:
         yield
         step = self.plan.measure[index].step
         self.progress.update(phase, 1, 1, self.session.spent(step) if self.progress.shown else "")
-
-
-def _pooled_and_by_site(
-    queries: MarginalQueries, counts: CountsBySite, histograms: Histograms
-) -> tuple[list[MarginalEstimate], PairsBySite]:
-    """One-way marginals and pooled pairs as frequencies of the records of the sites that replied.
-
-    A site whose histograms are missing is left out: nobody knows how many records it has.
-    """
-    known = {site: tables for site, tables in counts.items() if site in histograms.shares}
-    if not known:
-        raise FedsynthError("measure: no site answered both for histograms and for marginals")
-    records = {site: histograms.records * histograms.shares[site] for site in known}
-    pooled = queries.estimates(summed(known.values()), sum(records.values()), len(known))
-    by_site = pairs_by_site(queries, known, records, histograms.codebook.widths)
-    return [*histograms.one_way, *pooled], by_site

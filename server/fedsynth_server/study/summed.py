@@ -11,9 +11,10 @@ counts on, and the sites that were neither missing nor colluding add theirs on t
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from statistics import median
+from typing import Protocol
 
 from fedsynth_common.array_types import Float64Array
 from fedsynth_common.errors import FedsynthError
@@ -22,13 +23,36 @@ from fedsynth_common.protocol.plan import Plan
 from fedsynth_common.schema import FineDomain, history_schema
 from fedsynth_server.aggregation.binning import BIN_NOISE
 from fedsynth_server.aggregation.histograms import Histograms, read_histograms
-from fedsynth_server.aggregation.marginal_queries import MarginalQueries
-from fedsynth_server.aggregation.marginals import MarginalEstimate, SizeEstimate, estimated_size
-from fedsynth_server.aggregation.pairs_by_site import PairsBySite, single_site
+from fedsynth_server.aggregation.marginal_queries import MarginalQueries, marginal_queries
+from fedsynth_server.aggregation.marginals import (
+    MarginalEstimate,
+    SizeEstimate,
+    estimated_size,
+    one_way_marginals,
+)
+from fedsynth_server.aggregation.pairs_by_site import BySite, single_site
 from fedsynth_server.aggregation.plausibility import inconsistent, oversized
+from fedsynth_server.aggregation.site_marginals import (
+    implausible,
+    read_site_marginals,
+    refuse_other_records,
+)
 from fedsynth_server.messages.secure_session import OpenedSum
 
 ALL = "all sites"
+
+
+class SumsAndSites(Protocol):
+    """How a measure step of the plan is asked (`SecureSums`)."""
+
+    def measure(self, queries: MarginalQueries, index: int) -> OpenedSum:
+        """The sum over the sites."""
+
+    def measure_sites(self, queries: MarginalQueries, index: int) -> dict[str, list[Float64Array]]:
+        """What each site answers for itself."""
+
+    def leave_out(self, site: str, why: str) -> None:
+        """Ask a site nothing more, and note why."""
 
 
 class SummedMeasurements:
@@ -38,11 +62,12 @@ class SummedMeasurements:
         self,
         plan: Plan,
         domains: Sequence[FineDomain],
-        measure_sum: Callable[[MarginalQueries, int], OpenedSum],
+        asked: SumsAndSites,
     ) -> None:
-        """`measure_sum` asks for the sums of a measure step of the plan (`SecureSums.measure`)."""
-        self.plan, self.domains, self._measure_sum = plan, domains, measure_sum
+        """`asked` puts the questions of a measure step of the plan to the sites."""
+        self.plan, self.domains, self._asked = plan, domains, asked
         self._sites: tuple[str, ...] = ()
+        self._records = 0.0
 
     def histograms(
         self, queries: MarginalQueries, pair_variance: int, bin_noise: float = BIN_NOISE
@@ -75,16 +100,49 @@ class SummedMeasurements:
 
     def marginals(
         self, queries: MarginalQueries, histograms: Histograms
-    ) -> tuple[list[MarginalEstimate], PairsBySite]:
+    ) -> tuple[list[MarginalEstimate], BySite]:
         """One-way marginals and pairs as frequencies of the records in the sum, and the pairs again.
 
         Raises:
             FedsynthError: too few sites took part, or the sum cannot be one of records.
         """
         queries, counts, records = self._with_records(queries, histograms)
+        self._records = records
         pooled = queries.estimates(counts, records)
         marginals = [*histograms.one_way, *pooled]
         return marginals, single_site(pooled, histograms.codebook.widths)
+
+    def beside_sites(
+        self, marginals: Sequence[MarginalEstimate], histograms: Histograms
+    ) -> tuple[list[MarginalEstimate], BySite]:
+        """What the sums told, with what the sites' own one-way marginals say of their differences.
+
+        Args:
+            marginals: of the sums, with all pairs.
+            histograms: of the sums.
+
+        Returns:
+            The marginals, with the sites' pooled ones where all of the sum answered; and the pairs.
+
+        Raises:
+            FedsynthError: the sum is not that of the sites' own marginals.
+        """
+        widths, step = histograms.codebook.widths, self.plan.measure[2]
+        columns = [(column,) for column in range(len(widths))]
+        rows = self.plan.table.rows_per_person
+        queries = marginal_queries(histograms.codebook, columns, step, rows)
+        counts = self._asked.measure_sites(queries, 2)
+        for site, why in implausible(queries, counts, self.plan.records_per_site).items():
+            del counts[site]
+            self._asked.leave_out(site, f"{why}; its numbers are in the sums all the same")
+        if not counts:
+            raise FedsynthError("measure: no site sent marginals of its own that can be true")
+        own = read_site_marginals(queries, counts, widths)
+        if set(counts) != set(self._sites):
+            return [*marginals], own.by_site
+        in_sum = one_way_marginals([m for m in marginals if len(m.columns) == 2], widths)
+        refuse_other_records(queries, counts, in_sum, self._records)
+        return [*marginals, *own.pooled], own.by_site
 
     def blocks(
         self, queries: MarginalQueries, histograms: Histograms
@@ -123,7 +181,7 @@ class SummedMeasurements:
         self, queries: MarginalQueries, index: int
     ) -> tuple[MarginalQueries, list[Float64Array]]:
         """The queries with the noise variance of the sum, and the sum's tables."""
-        opened = self._measure_sum(queries, index)
+        opened = self._asked.measure(queries, index)
         self._sites = opened.sites
         if whole := queries.whole(opened.counts):
             variance = float(self._of_sum(queries.variance))

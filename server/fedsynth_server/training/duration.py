@@ -85,7 +85,8 @@ def fit_steps(plan: Plan, settings: TrainingSettings) -> int:
     most, columns = settings.steps_for(plan.epsilon), len(plan.table.modelled)
     if len(plan.measure) == 1 or columns == 1 or not settings.enough:
         return most
-    signal = math.sqrt(len(plan.sites)) * plan.records_per_site * plan.epsilon
+    together = math.sqrt(len(plan.sites) * plan.noise_shares)
+    signal = together * plan.records_per_site * plan.epsilon
     clear = signal / math.sqrt(columns * (columns - 1) / 2)
     return min(most, round(20 * math.sqrt(clear)) + 1)
 
@@ -95,7 +96,9 @@ def likely_widths(plan: Plan) -> list[int]:
     columns = len(plan.table.modelled)
     counted = columns * (columns - 1) // 2 if len(plan.measure) > 1 else columns
     # standard deviation of the noise in a cell of all sites' counts
-    noise = plan.measure[-1].noise_multiplier * math.sqrt(max(1, counted) * len(plan.sites))
+    pairs_or_all = [step for step in plan.measure if not step.by_site][-1]
+    made = max(1, counted) * len(plan.sites) / plan.noise_shares
+    noise = pairs_or_all.noise_multiplier * math.sqrt(made)
     records = plan.records_per_site * len(plan.sites)
     apart = max(2, round(records / (BIN_NOISE * noise * plan.table.rows_per_person)))
     return [codes_apart(domain, apart) for domain in domains(plan.table)]

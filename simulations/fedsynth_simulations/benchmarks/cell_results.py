@@ -59,6 +59,7 @@ ROWS = {
     "central": Dependence(federated=False),
     "marginals": Dependence(),
     "secure-sum": Dependence(),
+    "site-marginals": Dependence(),
     "gan": Dependence(),
     "both": Dependence(),
     "control": Dependence(),

@@ -10,6 +10,7 @@
 | central | fedsynth with all records at one site | ε |
 | marginals | federated; the budget is spent on noisy marginals only | ε |
 | secure-sum | `marginals`, of which the coordinator sees the sum over three or more sites | ε |
+| site-marginals | `secure-sum`, with each site's own one-way marginals beside the sums | ε |
 | gan | federated; the budget is spent on discriminators (and one-way histograms) only | ε |
 | both | federated; the budget is spent on marginals and discriminators | ε |
 | control | `both` with adversarial weight 0: same steps and budget, discriminators not used | ε |

@@ -46,6 +46,7 @@ def _study(
     variant: Variant | None = None,
     control: bool = False,
     trust: Trust = "local",
+    site_marginals: bool = False,
 ) -> Made:
     """A simulated study over `frames`."""
     usual = Simulation()
@@ -58,6 +59,7 @@ def _study(
         delta=cell.delta or usual.delta,
         variant=variant or usual.variant,
         trust=trust,
+        site_marginals=site_marginals,
         settings=settings,
         seed=cell.seed,
     )
@@ -84,6 +86,12 @@ def _federated(variant: Variant, control: bool = False) -> Maker:
 def _summed(cell: Cell, table: BenchmarkTable, external: External) -> Made:
     """Pairs alone, of which the coordinator sees the sum over the sites."""
     return _study(cell, table, site_frames(cell, table), variant="marginals", trust="secure-sum")
+
+
+def _site_marginals(cell: Cell, table: BenchmarkTable, external: External) -> Made:
+    """The same, and each site's own one-way marginals beside the sums."""
+    frames = site_frames(cell, table)
+    return _study(cell, table, frames, variant="marginals", trust="secure-sum", site_marginals=True)
 
 
 def _central(cell: Cell, table: BenchmarkTable, external: External) -> Made:
@@ -117,6 +125,7 @@ STUDIES: dict[str, Maker] = {
     "central": _central,
     "marginals": _federated("marginals"),
     "secure-sum": _summed,
+    "site-marginals": _site_marginals,
     "gan": _federated("gan"),
     "both": _federated("both"),
     "control": _federated("both", control=True),

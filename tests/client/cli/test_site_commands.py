@@ -338,7 +338,8 @@ def test_the_status_adds_up_while_a_vault_owns_the_ledger(site):
     assert total == pytest.approx(epsilon_rdp([EVENT] * 3, 1e-5), abs=1e-4)
     assert (code, shown["spent_pld"], shown["left"]) == (0, pld, round(10 - total, 4))
     assert shown["share_used"] == share_of_cap([EVENT] * 3, 10, 1e-5)
-    assert shown["studies"]["trial"] == {"epsilon": epsilon([EVENT] * 2, 1e-5), "steps": 2}
+    trial = {"epsilon": epsilon([EVENT] * 2, 1e-5), "steps": 2, "planned": None}
+    assert shown["studies"]["trial"] == trial
     assert (shown["ledger"]["seq"], shown["ledger"]["head"]) == owner.head()
     owner.close()
     printed = run(site, "status").stdout

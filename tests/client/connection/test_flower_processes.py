@@ -210,7 +210,8 @@ def test_tls_and_the_key_are_always_given(site):
     assert f"--auth-supernode-private-key={site}/courier/node.key" in supernode
     assert f'vault-socket="{site}/vault.sock"' in supernode
     assert "--insecure" not in supernode
-    assert "--runtime-api-address=127.0.0.1:9094" in superexec
+    port = CourierConfig.load(site / "courier/courier.toml").runtime_port
+    assert f"--runtime-api-address=127.0.0.1:{port} " in superexec
     for line in (supernode, superexec):
         assert "--superexec-auth-secret-file=" in line
         assert "dependency-installation" not in line

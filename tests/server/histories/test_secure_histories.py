@@ -65,8 +65,8 @@ def measured():
     grid = in_process(FRAMES, plan, None, keys)
     session = Session(plan, grid, Timing(deadline=30.0, poll=0.01))
     session.enroll()
-    measure_sum = SecureSums(session).measure
-    return plan, grid, SummedMeasurements(plan, domains(history_schema(HISTORIES)), measure_sum)
+    summed = SummedMeasurements(plan, domains(history_schema(HISTORIES)), SecureSums(session))
+    return plan, grid, summed
 
 
 def asked_of(plan, histograms):

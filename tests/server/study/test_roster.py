@@ -84,6 +84,23 @@ def test_init_names_the_roster_and_explain_both_epsilon(study):
     assert "if all other sites and the coordinator work together" in words.stdout
 
 
+def test_site_marginals_are_a_step_of_the_plan_and_are_explained(tmp_path):
+    schema = tmp_path / "schema.json"
+    schema.write_text(SCHEMA.to_json())
+    sites = [option for site in SITES for option in ("--site", site)]
+    keys = [option for site, key in KEYS.items() for option in ("--receipt-key", f"{site}={key}")]
+    options = ["--schema", schema, "--records-per-site", "1000", *sites, "--site-marginals"]
+    out = tmp_path / "plan.json"
+    made = fedsynth("study", "plan", *options, "--out", out, "--trust", "secure-sum", *keys)
+    assert made.returncode == 0, made.stderr
+    steps = json.loads(fedsynth("study", "explain", out, "--json").stdout)["steps"]
+    assert steps[-1]["step"] == "3 site marginals"
+    assert steps[-1]["share"] == pytest.approx(0.15, abs=0.01)
+    refused = fedsynth("study", "plan", *options, "--out", tmp_path / "p")
+    assert refused.returncode == 2
+    assert "--site-marginals" in refused.stderr
+
+
 def test_study_toml_cannot_name_another_key_than_the_plan(study):
     text = study.config_file.read_text().replace('# north = ""', f'north = "{"f" * 64}"')
     study.config_file.write_text(text)

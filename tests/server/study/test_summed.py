@@ -48,7 +48,7 @@ class Sums:
     def __init__(self, *present):
         self.present, self.broken = list(present), False
 
-    def measure_sum(self, queries, index):
+    def measure(self, queries, index):
         sites = self.present[index]
         asked = [
             Marginal(
@@ -73,7 +73,7 @@ class Sums:
 
 
 def measured(session):
-    summed = SummedMeasurements(PLAN, domains(SCHEMA), session.measure_sum)
+    summed = SummedMeasurements(PLAN, domains(SCHEMA), session)
     first = histogram_queries(summed.domains, PLAN.measure[0], 1)
     histograms = summed.histograms(first, 100)
     pairs = marginal_queries(

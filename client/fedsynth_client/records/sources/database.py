@@ -29,6 +29,7 @@ from fedsynth_client.records.sources.database_cells import (
     printed,
 )
 from fedsynth_common.errors import InputError
+from fedsynth_common.extras import how_to_install
 from fedsynth_common.tables import check_names
 
 if TYPE_CHECKING:
@@ -44,7 +45,10 @@ SETTINGS = {
     "timezone": "UTC",
     "extra_float_digits": "1",  # the shortest digits that give a number back
 }
-INSTALL = "databases need SQLAlchemy and a driver: pip install --require-hashes -r locks/sql.txt"
+INSTALL = (
+    f"databases need SQLAlchemy and a driver: {how_to_install('sql')}, or with hashes "
+    "pip install --require-hashes -r locks/sql.txt"
+)
 
 
 @dataclass(frozen=True, kw_only=True)

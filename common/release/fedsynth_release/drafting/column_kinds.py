@@ -22,7 +22,7 @@ codes, not numbers.
 import numpy as np
 
 from fedsynth_common.errors import InputError
-from fedsynth_common.identifiers.headings import names_a_person
+from fedsynth_common.identifiers.findings import heading_names_a_person
 from fedsynth_common.schema.columns import Column, IdColumn, TextColumn
 from fedsynth_common.tables import UNNAMED
 from fedsynth_release.drafting.amounts import amount
@@ -49,7 +49,7 @@ def heading_notes(column: Column) -> list[Note]:
     if ID_NAME.fullmatch(column.name):
         text = "is called like an identifier and would be modelled"
         return [Note(column.name, f'{text}; if it names persons or records, declare its kind "id"')]
-    if names_a_person(column.name):
+    if heading_names_a_person(column):
         text = "its heading announces a personal detail, so that a site has to waive it"
         return [Note(column.name, f'{text}; if it identifies somebody, declare its kind "id"')]
     return []
@@ -176,13 +176,14 @@ def _named_notes(values: Values, found: Named) -> list[Note]:
     text = (
         f"not modelled, because it looks like {found.looks_like}; drawn tables hold made-up cells"
     )
-    if keyed and values.distinct > 1 and values.uniqueness <= NEARLY_UNIQUE:
+    repeats = keyed and values.distinct > 1 and values.uniqueness <= NEARLY_UNIQUE
+    if repeats:
         text += (
             f". It repeats: {rows_of_a_person(values)}. If it names a person, declare it as person_key "
             "with that many rows_per_person: without a person key the privacy of one ROW is protected, "
             "and not that of a person"
         )
-    return [Note(values.name, text, "warning")]
+    return [Note(values.name, text, "warning", "persons" if repeats else "column")]
 
 
 NEARLY_UNIQUE = 0.98

@@ -134,13 +134,14 @@ def _beside_real(column: ModelledColumn, fidelity: ColumnFidelity) -> Overlay:
     """The bars of a column in the real and in the synthetic records."""
     histogram = fidelity.histogram
     edges = [_edge_text(column, edge) for edge in histogram.edges]
-    labels = list(histogram.labels) or [" – ".join(ends) for ends in pairwise(edges)]
+    ranges = [" – ".join(ends) for ends in pairwise(edges)]  # of dates, the labels are edges too
+    labels = ranges or list(histogram.labels)
     real, synthetic = [*histogram.real], [*histogram.synthetic]
     if fidelity.missing_real or fidelity.missing_synthetic:
         labels.append("missing")
         real.append(fidelity.missing_real)
         synthetic.append(fidelity.missing_synthetic)
-    ordered = not histogram.labels
+    ordered = bool(ranges)
     return Overlay(labels=labels, reference=real, generator=synthetic, ordered=ordered)
 
 

@@ -9,6 +9,7 @@ this noise cannot be told from 0.
 
 import math
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
@@ -39,7 +40,7 @@ class Mechanism(BaseModel):
 
     first_step: int
     last_step: int
-    purpose: Literal["histograms", "marginals", "discriminator"]
+    purpose: Literal["histograms", "marginals", "site marginals", "discriminator"]
     mechanism: str
     noise_multiplier: float
     sampling_rate: float | None = None
@@ -94,7 +95,8 @@ def smallest_group(
 ) -> int | None:
     """The number of records, over all sites, below which a count cannot be told from noise.
 
-    Where sites make one noise together, a site counts with its own share of it.
+    Where sites make one noise together, a site counts with its own share of it, and what each site
+    answers for itself beside the sums does not count.
 
     Args:
         sites: for each site the events it was charged, as the statement lists them. The list of a
@@ -127,13 +129,16 @@ def _own_scales(events: Iterable[Mapping[str, Any]], rows_per_person: int) -> It
 
     What is no event says nothing.
     """
+    counted = []
     for fields in events:
-        try:
-            (event,) = alone([from_dict(fields)])
-        except PrivacyError:
-            continue
-        if isinstance(event, CountsEvent):
-            yield event.scale / max(1.0, event.sensitivity / rows_per_person)
+        with suppress(PrivacyError):
+            event = from_dict(fields)
+            if isinstance(event, CountsEvent):
+                counted.append(event)
+    summed = [event for event in counted if event.shares > 1]
+    for event, own in zip(summed or counted, alone(summed or counted), strict=True):
+        if isinstance(own, CountsEvent):
+            yield own.scale / max(1.0, event.sensitivity / rows_per_person)
 
 
 def limits_of(group: int | None) -> tuple[str, ...]:

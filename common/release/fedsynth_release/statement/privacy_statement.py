@@ -191,7 +191,7 @@ class PrivacyStatement(_Statement):
         if secure_sum:
             everywhere = _at_every_site(sites, delta), delta
         lone = [site.epsilon_if_all_others_work_together or site.epsilon for site in sites]
-        trust = promises.trust_of(secure_sum, len(sites))
+        trust = promises.trust_of(secure_sum, len(sites), {m.purpose for m in mechanisms})
         group = smallest_group((site.events for site in sites), rows_per_person or 1)
         return cls(
             study=study,
@@ -253,7 +253,7 @@ class PrivacyStatement(_Statement):
 def _at_every_site(sites: Sequence[SiteCost], delta: float) -> float:
     """The ε of a person whose records are at all sites of a secure sum, against outsiders.
 
-    It is infinite if a line holds anything but shared noise, as a forged statement may.
+    It is infinite if a line holds what cannot be accounted, as a forged statement may.
     """
     try:
         charged = [merged(map(from_dict, site.events)) for site in sites]

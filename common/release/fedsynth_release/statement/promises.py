@@ -5,7 +5,7 @@ software does. `fedsynth verify` compares them letter by letter. Whoever changes
 must also change the texts here and the spec version in `privacy_statement.py`.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import NamedTuple
 
 from fedsynth_common.protocol.plan import SecureSum
@@ -32,6 +32,11 @@ SECURE_OVERLAP = (
 )
 SECURE_CHARGED = (
     "sums over the sites of the histograms of all columns and the marginals of pairs",
+)
+SITE_CHARGED = "marginals of single columns at each site, each with all of the site's own noise"
+SITE_TRUST = (
+    "; beside the sums each site answers for its own marginals of single columns, to which it adds all "
+    "of the noise itself"
 )
 CHARGED = (
     "histograms of all columns",
@@ -82,8 +87,14 @@ class Trust(NamedTuple):
     charged: tuple[str, ...]
 
 
-def trust_of(secure_sum: SecureSum | None, sites: int) -> Trust:
-    """The texts for a plan of so many sites: local noise, or one noise under a secure sum."""
+def trust_of(secure_sum: SecureSum | None, sites: int, purposes: Collection[str] = ()) -> Trust:
+    """The texts for a plan of so many sites: local noise, or one noise under a secure sum.
+
+    Args:
+        secure_sum: the plan's, if it has one.
+        sites: how many the plan names.
+        purposes: what the plan's messages are for.
+    """
     if secure_sum is None:
         return Trust(TRUST, OVERLAP, ADVERSARY, CHARGED)
     most = secure_sum.colluders
@@ -98,7 +109,11 @@ def trust_of(secure_sum: SecureSum | None, sites: int) -> Trust:
         "all other sites work together against one, epsilon_if_all_others_work_together holds; "
         "neither holds against someone who has access to the site's own computers"
     )
-    return Trust(trust, SECURE_OVERLAP, adversary, SECURE_CHARGED)
+    charged: tuple[str, ...] = SECURE_CHARGED
+    if "site marginals" in purposes:
+        trust += SITE_TRUST
+        charged = (*charged, SITE_CHARGED)
+    return Trust(trust, SECURE_OVERLAP, adversary, charged)
 
 
 def is_private(caveats: Iterable[str]) -> bool:

@@ -85,8 +85,10 @@ class Site:
             text = text.replace(proposed, f"max_epsilon_alone = {max_epsilon_alone}")
         policy.write_text(text)
         runtime, health = free_ports(2)
-        with self.courier_config.open("a") as file:
-            file.write(f"runtime_port = {runtime}\nhealth_port = {health}\n")
+        lines = self.courier_config.read_text().splitlines()
+        lines = [line for line in lines if not line.startswith(("runtime_port", "health_port"))]
+        lines += [f"runtime_port = {runtime}", f"health_port = {health}"]
+        self.courier_config.write_text("\n".join(lines) + "\n")
         shutil.copy(ca, self.outside / "ca.crt")
         self.type("check", "--config", self.config)
         self.keys = json.loads(self.type("key", "--config", self.config, "--json").stdout)
