@@ -131,7 +131,7 @@ class Study:
         """What the study leaves behind, once the generator is finished."""
         return StudyResult(
             network=network,
-            codebook=codebook,
+            codebook=histograms.codebook,
             receipts=self.session.receipts(),
             keys=self.session.keys,
             marginal_losses=losses,
