@@ -1783,8 +1783,8 @@ MUTANTS = (
         "sum: the wrong one of the two shares",
         21,
         "common/fedsynth_common/secure_sum/shares.py",
-        "(seed_share if party in inside else mask_share)",
-        "(mask_share if party in inside else seed_share)",
+        "Kind.SEED if party in inside else Kind.MASK",
+        "Kind.MASK if party in inside else Kind.SEED",
         (f"{P}secure_sum.py::test_each_party_shows_one_of_the_two_shares",),
     ),
     Mutant(
@@ -1846,6 +1846,25 @@ MUTANTS = (
         "    site.commit_to(at, inside)\n    kept",
         "    kept",
         (f"{P}secure_vault.py::test_a_vault_that_opened_the_set_of_all_signs_no_smaller_one",),
+    ),
+    Mutant(
+        "sum: a smaller set is opened like that of all, without signatures",
+        21,
+        "common/fedsynth_common/secure_sum/agreement.py",
+        "    if inside == at.parties:",
+        "    if len(inside) >= at.roster.threshold:",
+        (f"{P}secure_sum.py::test_the_set_of_all_parties_needs_no_signature",),
+    ),
+    Mutant(
+        "sum: one key seals both shares of a step",
+        21,
+        "common/fedsynth_common/secure_sum/shares.py",
+        "sender, receiver, step, kind)\n    info",
+        "sender, receiver, step, 0)\n    info",
+        (
+            f"{P}secure_sum.py::test_a_sealed_share_does_not_pass_for_that_of_another_step_or_kind",
+            f"{P}secure_sum.py::test_every_share_is_sealed_with_a_key_of_its_own",
+        ),
     ),
     # 23: each site's own marginals beside the sums
     Mutant(
