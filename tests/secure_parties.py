@@ -51,16 +51,18 @@ class Parties:
 
     @cached_property
     def boxes(self):
-        """By receiver and sender: shares, sealed and opened again."""
-        open_boxes = {receiver: {} for receiver in self.present}
+        """By receiver and sender: sealed shares of all steps; what a party keeps of its own is open."""
+        boxes = {receiver: {} for receiver in self.present}
         for sender in self.present:
             for receiver, content in shares.make_shares(self.own[sender], self.roster).items():
                 if receiver != sender:
-                    box = shares.seal(self.own[sender], sender, receiver, self.roster, content)
-                    own = self.own[receiver]
-                    content = shares.unseal(own, receiver, sender, self.roster, box)
-                open_boxes[receiver][sender] = content
-        return open_boxes
+                    content = shares.seal(self.own[sender], sender, receiver, self.roster, content)
+                boxes[receiver][sender] = content
+        return boxes
+
+    def sealed(self, holder, sender, step, kind):
+        """One share that `sender` sealed to `holder`."""
+        return shares.sealed_in(self.boxes[holder][sender], self.steps, step, kind)
 
     def at(self, step=1, parties=None, request=REQUEST):
         return SumStep(step, parties or self.present, request, self.roster)
@@ -74,8 +76,16 @@ class Parties:
         """What each holder shows for a set."""
         result = {}
         for holder in holders:
-            boxes = {sender: self.boxes[holder][sender] for sender in at.parties}
-            result[holder] = shares.revealed(self.own[holder], at.step, boxes, inside)
+            sealed = {
+                sender: self.sealed(holder, sender, at.step, shares.kind_for(sender, inside))
+                for sender in at.parties
+                if sender != holder
+            }
+            mine = self.boxes[holder][holder]
+            own = self.own[holder]
+            result[holder] = shares.revealed(
+                own, holder, self.roster, at.step, mine, sealed, inside
+            )
         return result
 
     def opened(self, counts, inside, holders, at=None):

@@ -13,7 +13,7 @@ from fedsynth_common.protocol.content import request_hash
 from fedsynth_common.secure_sum.masks import SumStep, unpack_words
 from fedsynth_common.secure_sum.roster import roster_of
 from fedsynth_common.secure_sum.shamir import SHARE_BYTES
-from fedsynth_common.secure_sum.shares import box_bytes
+from fedsynth_common.secure_sum.shares import box_bytes, kind_for, sealed_in
 from fedsynth_common.secure_sum.terms import SumTerms, pack_parties
 from fedsynth_server.messages import opening
 
@@ -142,11 +142,17 @@ class Sites:
         return self.call(party, "agree", request)
 
     def unmask_request(self, party, inside, signatures, at):
-        sealed = b"".join(self.sealed[sender, party] for sender in at.parties if sender != party)
+        sealed = b"".join(
+            sealed_in(
+                self.sealed[sender, party], self.terms.steps, at.step, kind_for(sender, inside)
+            )
+            for sender in at.parties
+            if sender != party
+        )
         return pb.UnmaskRequest(
             plan_digest=self.digest,
             step=at.step,
-            parties=pack_parties(inside),
+            parties=b"" if inside == at.parties else pack_parties(inside),
             signatures=[pb.SetSignature(party=p, signature=s) for p, s in signatures.items()],
             sealed=sealed,
         )
@@ -173,7 +179,7 @@ class Sites:
         at = self.at(step=step)
         replies = self.measured(inside, step=step)
         assert {reply.status for reply in replies.values()} == {"OK"}
-        signatures = {party: reply.signature for party, reply in replies.items()}
+        signatures = {}
         if inside != at.parties:
             agreed = {party: self.agree(party, inside, step) for party in holders}
             signatures = {party: reply.signature for party, reply in agreed.items()}

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-MEMBERS = ("common", "client", "server", "simulations")
+MEMBERS = ("common", "client", "server", "simulations", "fedsynth")
 SOURCES = sorted(
     path
     for member in MEMBERS

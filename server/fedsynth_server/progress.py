@@ -1,8 +1,9 @@
 """What a person sees while a study runs: per phase a line with step, time left, sites and ε spent.
 
-Quiet when the output is not a terminal.
+Quiet when the output is neither a terminal nor a notebook that can draw it (with `ipywidgets`).
 """
 
+from importlib.util import find_spec
 from types import TracebackType
 from typing import Self
 
@@ -15,6 +16,13 @@ from rich.progress import (
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
+
+
+def shows_progress(console: Console) -> bool:
+    """Whether a moving bar can be drawn: on a terminal, or in a notebook that has `ipywidgets`."""
+    if console.is_jupyter:
+        return find_spec("ipywidgets") is not None
+    return console.is_terminal
 
 
 class StudyProgress:
@@ -31,7 +39,7 @@ class StudyProgress:
             TimeRemainingColumn(compact=True),
             TextColumn("{task.fields[note]}"),
             console=console,
-            disable=not console.is_terminal,
+            disable=not shows_progress(console),
         )
         self._tasks: dict[str, TaskID] = {}
         self._latest: TaskID | None = None

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from fedsynth_server.training.settings import TrainingSettings
     from fedsynth_simulations.result_folder import Wanted
     from fedsynth_simulations.simulate import Simulation
-    from fedsynth_simulations.table_options import Tables
+    from fedsynth_simulations.site_tables import Tables
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -133,6 +133,16 @@ def simulate(
     encoding: EncodingText = None,
     decimal: DecimalText = None,
     date_order: DateOrder = None,
+    person_key: Annotated[
+        str | None,
+        typer.Option(
+            help="Without --schema, the column that names the person, if a person has several rows."
+        ),
+    ] = None,
+    order: Annotated[
+        str | None,
+        typer.Option(help="With --person-key, the date or number that orders a person's events."),
+    ] = None,
     max_repaired: Annotated[
         float,
         typer.Option(
@@ -176,9 +186,10 @@ def simulate(
     other run something is taken from the records without noise, and every file says that the result
     is not private.
     """
+    from fedsynth_release.whole_folder import check_out
     from fedsynth_server.training.settings import TrainingSettings
     from fedsynth_simulations import simulate as simulations  # torch and Flower: not for --help
-    from fedsynth_simulations.result_folder import Wanted, check_out
+    from fedsynth_simulations.result_folder import Wanted
     from fedsynth_simulations.table_options import Reading, tables_of
 
     if not 0 <= holdout < 1:
@@ -197,7 +208,7 @@ def simulate(
         target=target,
         holdout=holdout,
         seed=seed,
-        reading=Reading(delimiter, encoding, decimal, date_order, max_repaired),
+        reading=Reading(delimiter, encoding, decimal, date_order, max_repaired, person_key, order),
     )
     for name in quasi_identifier or ():
         if name not in {column.name for column in tables.schema.modelled}:
@@ -213,7 +224,7 @@ def simulate(
         seed=seed,
         backend=backend.value,
         records_per_site=records_per_site,
-        pooled=holdout > 0 or not tables.public_sites,
+        pooled=tables.rehearsed,
     )
     if quick:
         simulation = simulations.quick(simulation)
@@ -232,7 +243,8 @@ def _say_method(plan: "Plan", settings: "TrainingSettings") -> None:
 
 def _run(tables: "Tables", simulation: "Simulation", wanted: "Wanted", as_json: bool) -> None:
     """The study, and everything that is written about it."""
-    from fedsynth_simulations.result_folder import draft_folder, publish, write_result
+    from fedsynth_release.whole_folder import draft_folder, publish
+    from fedsynth_simulations.result_folder import RESULTS, write_result
     from fedsynth_simulations.simulate import simulate as run_study
     from fedsynth_simulations.summary import show_summary
 
@@ -248,5 +260,5 @@ def _run(tables: "Tables", simulation: "Simulation", wanted: "Wanted", as_json: 
     with draft_folder(wanted.out) as draft:
         result = run_study(tables.sites, tables.schema, simulation, draft, say)
         summary, evaluation = write_result(result, tables, wanted, draft)
-        publish(draft, wanted.out)
+        publish(draft, wanted.out, RESULTS)
     show_summary(summary, evaluation, as_json)

@@ -1,20 +1,15 @@
-"""The folder of a simulation's result: written beside it first, and moved into place when whole."""
+"""What a simulation's result folder holds, and how it is written (`fedsynth_release.whole_folder`)."""
 
-import shutil
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fedsynth_common.errors import InputError
 from fedsynth_release.report import write_report
 from fedsynth_release.table_writer import TableWriter
 from fedsynth_simulations.closed_file import write_closed
 from fedsynth_simulations.simulate import Result
+from fedsynth_simulations.site_tables import Tables
 from fedsynth_simulations.summary import evaluation_of, summary_of
-from fedsynth_simulations.table_options import Tables
 
 RESULTS = (
     "generator",
@@ -69,44 +64,3 @@ def write_result(
     write_report(draft / "generator", report, evaluation=evaluation, history=result.history)
     write_closed(draft / "summary.json", summary)
     return summary, evaluation
-
-
-def check_out(out: Path, force: bool) -> None:
-    """Refuse a place that cannot take the result, before anything is computed.
-
-    Raises:
-        InputError: `out` is a file, or not empty although `force` is not set.
-    """
-    if out.exists() and not out.is_dir():
-        raise InputError(f"--out {out}: is a file; expected a folder")
-    if out.is_dir() and any(out.iterdir()) and not force:
-        raise InputError(f"--out {out}: is not empty; choose another folder or pass --force")
-
-
-@contextmanager
-def draft_folder(out: Path) -> Iterator[Path]:
-    """A folder on the same disk as `out`, gone afterwards: nothing half-finished stays behind."""
-    above = next(folder for folder in out.absolute().parents if folder.exists())
-    try:
-        place = tempfile.TemporaryDirectory(prefix=".fedsynth-", dir=above)
-    except OSError as error:
-        raise InputError(f"--out {out}: cannot be written ({error.strerror})") from None
-    with place as name:
-        draft = Path(name) / "result"
-        draft.mkdir()
-        yield draft
-
-
-def publish(draft: Path, out: Path) -> None:
-    """Move the finished result into place, in one step per entry; an earlier result goes."""
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        for old in (out / name for name in RESULTS):
-            if old.is_dir() and not old.is_symlink():
-                shutil.rmtree(old)
-            else:
-                old.unlink(missing_ok=True)
-        for entry in draft.iterdir():
-            entry.replace(out / entry.name)
-    except OSError as error:
-        raise InputError(f"--out {out}: cannot be written ({error.strerror})") from None

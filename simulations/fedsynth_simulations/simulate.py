@@ -1,7 +1,7 @@
 """Runs a whole study on one machine, from the sites' tables to the exported generator."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
@@ -122,14 +122,29 @@ def simulation_plan(
     size = simulation.records_per_site
     if size is None:
         size = declared_size(sum(_units(frame, schema) for frame in frames.values()) // len(frames))
+    return plan_of_size(list(frames), size, schema, simulation, keys)
+
+
+def plan_of_size(
+    sites: Sequence[str],
+    size: int,
+    schema: Schema,
+    simulation: Simulation,
+    keys: SigningKeys | None = None,
+) -> Plan:
+    """The plan for sites of about `size` records each, from public facts alone.
+
+    Raises:
+        InputError: as `simulation_plan`.
+    """
     secure_sum = None
     if simulation.trust == "secure-sum":
-        public = {site: public_hex(key) for site, key in (keys or new_keys(frames)).items()}
-        secure_sum = make_secure_sum(list(frames), public, simulation.colluders)
+        public = {site: public_hex(key) for site, key in (keys or new_keys(sites)).items()}
+        secure_sum = make_secure_sum(sites, public, simulation.colluders)
     return make_plan(
         study=simulation.study,
         table=schema,
-        sites=list(frames),
+        sites=sites,
         records_per_site=size,
         epsilon=simulation.epsilon,
         delta=simulation.delta,

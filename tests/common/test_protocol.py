@@ -55,7 +55,7 @@ def test_replies_hold_a_code_and_bytes_never_a_text_or_number():
 
 
 def test_codes_are_fixed():
-    assert PROTOCOL_VERSION == 4
+    assert PROTOCOL_VERSION == 5
     assert all(code == "OK" or code.startswith("ERR_") for code in ErrorCode)
     assert len(ErrorCode) == 12
 

@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
+from fences import typed
 from typer.main import get_command
 from typer.testing import CliRunner
 
@@ -13,10 +14,13 @@ ROOT = Path(__file__).parents[2]
 FOLDERS = (
     "",
     "client",
+    "distribution",
     "common",
     "common/release",
     "docker",
     "docs",
+    "docs/howto",
+    "docs/tutorials",
     "locks",
     "server",
     "simulations",
@@ -42,9 +46,8 @@ COMMANDS = leaves(get_command(build_app()))
 def shown(text):
     """(words after `fedsynth`, the rest of the line) of each command in code."""
     text = text.replace("\\\n", " ")
-    code = re.findall(r"^```\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
     inline = re.findall(r"`(fedsynth [^`\n]+)`", text)
-    for line in [*"\n".join(code).splitlines(), *inline]:
+    for line in [*typed(text).splitlines(), *inline]:
         if found := re.search(r"(?:^|\s)fedsynth ([a-z][^#|]*)", line):
             yield found[1].split()
 

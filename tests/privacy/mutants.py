@@ -44,6 +44,7 @@ PACKAGES = (
     "client/fedsynth_client",
     "server/fedsynth_server",
     "simulations/fedsynth_simulations",
+    "fedsynth",
 )
 PYTEST = "-x -q -p no:cacheprovider -p no:xdist -W ignore --import-mode=importlib --timeout=120"
 PASSED, FAILED = 0, 1  # pytest's exit codes; any other is no verdict

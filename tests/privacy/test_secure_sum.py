@@ -15,6 +15,7 @@ from fedsynth_common.errors import ErrorCode, FedsynthError, RefusalError
 from fedsynth_common.secure_sum import agreement, masks, shamir, shares
 from fedsynth_common.secure_sum.keys import PartyKeys, StepKeys, sign_keys
 from fedsynth_common.secure_sum.roster import roster_of
+from fedsynth_common.secure_sum.shares import Kind
 from fedsynth_server.messages import opening
 
 pytestmark = pytest.mark.privacy
@@ -194,20 +195,56 @@ def test_too_few_or_unknown_parties_are_no_roster():
     refused(ErrorCode.PAYLOAD, roster_of, five.terms, shown | {0: (b"", b"")})
 
 
+def opened(four, party, sender, sealed, roster=None, step=1, kind=Kind.SEED):
+    own = four.own[party]
+    return shares.unseal(own, party, sender, roster or four.roster, step, kind, sealed)
+
+
 def test_shares_can_be_read_by_their_receiver_alone():
     four = Parties(4, 1)
     content = shares.make_shares(four.own[0], four.roster)[1]
+    share = shares.share_in(content, four.steps, 1, Kind.SEED)
     box = shares.seal(four.own[0], 0, 1, four.roster, content)
     assert len(box) == shares.box_bytes(2)
-    assert content not in box
-    assert shares.unseal(four.own[1], 1, 0, four.roster, box) == content
-    nothing = shamir.NO_SHARE * 4
-    assert shares.unseal(four.own[2], 2, 0, four.roster, box) == nothing  # another party
-    assert shares.unseal(four.own[1], 1, 2, four.roster, box) == nothing  # another sender
-    changed = bytes([*box[:-1], box[-1] ^ 1])
-    assert shares.unseal(four.own[1], 1, 0, four.roster, changed) == nothing
-    assert shares.unseal(four.own[1], 1, 0, four.roster, b"") == nothing
-    assert shares.unseal(four.own[0], 0, 1, four.roster, box) == nothing  # sent back to its sender
+    sealed = shares.sealed_in(box, four.steps, 1, Kind.SEED)
+    assert share not in box
+    assert opened(four, 1, 0, sealed) == share
+    assert opened(four, 2, 0, sealed) == shamir.NO_SHARE  # another party
+    assert opened(four, 1, 2, sealed) == shamir.NO_SHARE  # another sender
+    changed = bytes([*sealed[:-1], sealed[-1] ^ 1])
+    assert opened(four, 1, 0, changed) == shamir.NO_SHARE
+    assert opened(four, 1, 0, b"") == shamir.NO_SHARE
+    assert opened(four, 0, 1, sealed) == shamir.NO_SHARE  # sent back to its sender
+
+
+def test_a_sealed_share_does_not_pass_for_that_of_another_step_or_kind():
+    """The coordinator passes one of two on; the party that opens it decides which of them it is."""
+    four = Parties(4, 1)
+    for step in four.steps:
+        for kind in Kind:
+            sealed = four.sealed(1, 0, step, kind)
+            for as_step in four.steps:
+                for as_kind in Kind:
+                    found = opened(four, 1, 0, sealed, step=as_step, kind=as_kind)
+                    same = (step, kind) == (as_step, as_kind)
+                    assert (found != shamir.NO_SHARE) is same
+
+
+def test_every_share_is_sealed_with_a_key_of_its_own():
+    """Equal shares in all places: no two seals are equal, so no key is used twice."""
+    four = Parties(4, 1)
+    content = bytes(shares.content_bytes(2))
+    boxes = [
+        shares.seal(four.own[a], a, b, four.roster, content)
+        for a in four.present
+        for b in four.present
+        if a != b
+    ]
+    smaller = roster_of(four.terms, {party: four.shown(party) for party in (0, 1, 2)})
+    boxes.append(shares.seal(four.own[0], 0, 1, smaller, content))
+    size = shares.SEALED_BYTES
+    seals = [box[k : k + size] for box in boxes for k in range(0, len(box), size)]
+    assert len(set(seals)) == len(seals) == 13 * 4
 
 
 def test_shares_sealed_under_another_roster_cannot_be_read():
@@ -216,20 +253,30 @@ def test_shares_sealed_under_another_roster_cannot_be_read():
     smaller = roster_of(four.terms, {party: four.shown(party) for party in (0, 1, 2)})
     content = shares.make_shares(four.own[0], smaller)[1]
     box = shares.seal(four.own[0], 0, 1, smaller, content)
-    assert shares.unseal(four.own[1], 1, 0, four.roster, box) == shamir.NO_SHARE * 4
+    sealed = shares.sealed_in(box, four.steps, 1, Kind.SEED)
+    assert opened(four, 1, 0, sealed) == shamir.NO_SHARE
+    assert opened(four, 1, 0, sealed, roster=smaller) != shamir.NO_SHARE
 
 
 def test_each_party_shows_one_of_the_two_shares():
     five = Parties(5, 1)
     at, inside = five.at(), (0, 1, 2, 3)
-    own, boxes = five.own[0], five.boxes[0]
-    shown = shares.revealed(own, 1, {p: boxes[p] for p in at.parties}, inside)
+    (shown,) = five.shown_shares((0,), at, inside).values()
     for party, share in shown.items():
-        of_mask = shares.mask_share(own, boxes[party], 1)
-        of_seed = shares.seed_share(own, boxes[party], 1)
+        secrets = shares.make_shares(five.own[party], five.roster)
+        assert len(share) == len(secrets[0]) // 4
+        if party == 0:
+            continue
+        of_mask, of_seed = (
+            opened(five, 0, party, five.sealed(0, party, 1, kind), kind=kind) for kind in Kind
+        )
         assert share == (of_seed if party in inside else of_mask)
         assert of_mask != of_seed
-        assert len(share) == shamir.SHARE_BYTES
+    # whatever the coordinator passes on, a party opens no share of the other kind
+    wrong = {p: five.sealed(0, p, 1, Kind(1 - shares.kind_for(p, inside))) for p in (1, 2, 3, 4)}
+    mine = five.boxes[0][0]
+    none = shares.revealed(five.own[0], 0, five.roster, 1, mine, wrong, inside)
+    assert {none[p] for p in (1, 2, 3, 4)} == {shamir.NO_SHARE}
 
 
 # which set is opened
@@ -270,13 +317,66 @@ def test_a_signature_is_for_one_set_of_one_sum():
     at, inside = five.at(), (0, 1, 2, 3)
     signed = [(p, agreement.sign_set(at, inside, five.signing[p])) for p in inside]
     for other_at, other_set in (
-        (at, (0, 1, 2, 3, 4)),
+        (at, (1, 2, 3, 4)),
         (five.at(step=2), inside),
         (five.at(request=bytes(32)), inside),
-        (five.at(parties=inside), inside),
     ):
         check = agreement.check_signatures
         refused(ErrorCode.PAYLOAD, check, five.terms, other_at, other_set, signed)
+
+
+def test_the_set_of_all_parties_needs_no_signature():
+    """It is in the request and in every mask; a smaller one takes t signatures."""
+    five = Parties(5, 1)
+    at = five.at()
+    agreement.check_signatures(five.terms, at, five.present, [])
+    refused(ErrorCode.POLICY, agreement.check_signatures, five.terms, at, (0, 1, 2, 3), [])
+
+
+@pytest.mark.parametrize(
+    ("count", "colluders", "answered"),
+    [(3, 1, 3), (4, 1, 4), (5, 1, 4), (5, 1, 5), (5, 2, 5), (6, 1, 6), (7, 3, 7)],
+)
+def test_nothing_but_one_set_is_ever_open(count, colluders, answered):
+    """Every way to bind honest parties to the set of all or to one of two smaller ones.
+
+    The last c parties collude: they sign everything and show all that they hold. A smaller set is
+    opened at t signatures, the set of all at none. Then the secrets that can be put together open
+    the masks of one set at most, which has at least K - c parties, and never a part of it.
+    """
+    terms = Parties(count, colluders).terms
+    everybody, t = tuple(range(answered)), terms.threshold(answered)
+    honest = everybody[: answered - colluders]
+    least = max(terms.least, t)
+    smaller = [
+        inside
+        for size in range(least, answered)
+        for inside in itertools.combinations(everybody, size)
+    ]
+    pairs = [*itertools.combinations(smaller, 2), *((s, s) for s in smaller)]
+    for first, second in pairs or [(everybody, everybody)]:
+        for bound in itertools.product((everybody, first, second), repeat=len(honest)):
+            if all(p in inside for p, inside in zip(honest, bound, strict=True)):
+                _one_set_at_most(bound, everybody, t, colluders, least)
+
+
+def _one_set_at_most(bound, everybody, t, colluders, least):
+    """`bound` says which set each honest party is bound to."""
+    signed = {inside: bound.count(inside) + colluders for inside in set(bound)}
+    showing = [inside for inside in bound if inside == everybody or signed[inside] >= t]
+    seed = {p for p in everybody if sum(p in s for s in showing) + colluders >= t}
+    key = {p for p in everybody if sum(p not in s for s in showing) + colluders >= t}
+    honest = set(everybody[: len(everybody) - colluders])
+    assert not seed & key & honest
+    # the masks of a set come off if all its seeds and the mask keys of all others are known
+    possible = [
+        inside
+        for size in range(1, len(everybody) + 1)
+        for inside in itertools.combinations(everybody, size)
+        if set(inside) <= seed and set(everybody) - set(inside) <= key
+    ]
+    assert len({frozenset(inside) & honest for inside in possible}) <= 1
+    assert all(len(set(inside) | (set(everybody) - honest)) >= least for inside in possible)
 
 
 @pytest.mark.parametrize(("count", "colluders"), [(3, 1), (4, 1), (5, 1), (6, 2), (7, 2)])
@@ -306,7 +406,9 @@ def test_wrong_shares_are_noticed_and_not_summed():
     inputs = {party: four.masked(counts[party], party, at) for party in inside}
     for target in (1, 3):  # a seed, and the mask key of the party that vanished
         shown = four.shown_shares(inside, at, inside)
-        shown[0][target] = shares.mask_share(four.own[0], four.boxes[0][2], 2)
+        shown[0][target] = opened(
+            four, 0, 2, four.sealed(0, 2, 2, Kind.MASK), step=2, kind=Kind.MASK
+        )
         with pytest.raises(FedsynthError, match=f"shares of site {target} do not give"):
             opening.opened_sum(four.terms, at, inputs, shown)
     shown = four.shown_shares(inside, at, inside)

@@ -21,7 +21,7 @@ from fedsynth_common.privacy.secure_noise import share_variance
 from fedsynth_common.protocol import vault_pb2 as pb
 from fedsynth_common.secure_sum.masks import unpack_words
 from fedsynth_common.secure_sum.shamir import SHARE_BYTES
-from fedsynth_common.secure_sum.shares import box_bytes
+from fedsynth_common.secure_sum.shares import SEALED_BYTES, Kind, sealed_in
 from fedsynth_common.secure_sum.terms import SumTerms, pack_parties
 
 pytestmark = pytest.mark.privacy
@@ -117,8 +117,9 @@ def test_replies_have_one_length_whatever_the_records(four):
         sites = Sites(4, 1)
         sites.sites[0].vault._records = make_records(rows)
         reply = sites.measured([0])[0]
-        sizes.append((len(reply.counts), len(reply.signature)))
-    assert sizes == [(CELLS * four.terms.word_bytes, 64)] * 2
+        sizes.append(len(reply.SerializeToString()))
+        assert len(reply.counts) == CELLS * four.terms.word_bytes
+    assert sizes[0] == sizes[1]
 
 
 # the order of the phases
@@ -156,9 +157,8 @@ def test_everything_is_answered_again_with_the_same_bytes(four):
         assert first == (four.keys(0), four.call(0, "shares", four.shares_request()))
     replies = four.measured(range(4))
     assert four.measured(range(4)) == replies
-    signatures = {p: r.signature for p, r in replies.items()}
-    shown = four.unmask(0, four.everybody, signatures, four.at())
-    assert shown == four.unmask(0, four.everybody, signatures, four.at())
+    shown = four.unmask(0, four.everybody, {}, four.at())
+    assert shown == four.unmask(0, four.everybody, {}, four.at())
     assert len(shown.shares) == 4 * SHARE_BYTES
 
 
@@ -244,19 +244,17 @@ def test_inputs_of_one_vault_to_two_steps_share_nothing(four):
 
 
 def test_a_vault_signs_one_smaller_set_and_opens_no_other(four):
-    replies = four.measured(range(4))
-    everybody = {p: r.signature for p, r in replies.items()}
+    four.measured(range(4))
     first = four.agree(0, (0, 1, 2))
     assert status(first) == "OK"
     assert four.agree(0, (0, 1, 2)) == first
     assert status(four.agree(0, (0, 1, 3))) == "ERR_CONFLICT"
-    assert status(four.unmask(0, four.everybody, everybody, four.at())) == "ERR_CONFLICT"
+    assert status(four.unmask(0, four.everybody, {}, four.at())) == "ERR_CONFLICT"
 
 
 def test_a_vault_that_opened_the_set_of_all_signs_no_smaller_one(four):
-    replies = four.measured(range(4))
-    everybody = {p: r.signature for p, r in replies.items()}
-    assert status(four.unmask(0, four.everybody, everybody, four.at())) == "OK"
+    four.measured(range(4))
+    assert status(four.unmask(0, four.everybody, {}, four.at())) == "OK"
     assert status(four.agree(0, (0, 1, 2))) == "ERR_CONFLICT"
 
 
@@ -275,17 +273,17 @@ def test_both_kinds_of_shares_of_one_site_are_never_shown(four):
 
 
 def test_sets_that_are_not_opened(four):
-    replies = four.measured(range(4))
-    at, everybody = four.at(), {p: r.signature for p, r in replies.items()}
-    few = dict(itertools.islice(everybody.items(), 2))
-    small = {p: secure_sum.sign_set(at, (0, 1, 2), four.signing[p]) for p in (0, 1)}
+    four.measured(range(4))
+    at, small = four.at(), (0, 1, 2)
+    signed = {p: secure_sum.sign_set(at, small, four.signing[p]) for p in small}
+    others = {p: secure_sum.sign_set(at, (0, 1, 3), four.signing[p]) for p in (0, 1, 3)}
     for code, inside, signatures in (
-        ("ERR_POLICY", four.everybody, few),  # fewer than t signatures
-        ("ERR_POLICY", four.everybody, {}),
-        ("ERR_PAYLOAD", (0, 1, 2), everybody),  # signatures on another set
-        ("ERR_POLICY", (0, 1, 2), small),
-        ("ERR_PAYLOAD", (1, 2, 3), everybody),  # without this site
-        ("ERR_PAYLOAD", four.everybody, everybody | {0: everybody[1]}),
+        ("ERR_POLICY", small, {}),  # fewer than t signatures
+        ("ERR_POLICY", small, dict(itertools.islice(signed.items(), 2))),
+        ("ERR_PAYLOAD", small, others),  # signatures on another set
+        ("ERR_PAYLOAD", (1, 2, 3), signed),  # without this site
+        ("ERR_PAYLOAD", small, signed | {0: signed[1]}),
+        ("ERR_PAYLOAD", small, signed | {3: others[3]}),  # more than the set has parties
     ):
         assert status(four.unmask(0, inside, signatures, at)) == code
     assert status(four.agree(0, (0, 1))) == "ERR_POLICY"  # fewer than K - c
@@ -293,18 +291,30 @@ def test_sets_that_are_not_opened(four):
     assert four.ledgers[0].commitment(four.plan.study, STEP, secure_sum.SET) is None
 
 
-def test_boxes_of_another_length_are_refused_and_foreign_ones_are_no_shares(four):
-    replies = four.measured(range(4))
-    at, signatures = four.at(), {p: r.signature for p, r in replies.items()}
-    request = four.unmask_request(0, four.everybody, signatures, at)
+def test_shares_of_another_length_are_refused_and_foreign_ones_are_none(four):
+    four.measured(range(4))
+    at = four.at()
+    request = four.unmask_request(0, four.everybody, {}, at)
     request.sealed = request.sealed[1:]
     assert status(four.call(0, "unmask", request)) == "ERR_PAYLOAD"
-    request = four.unmask_request(0, four.everybody, signatures, at)
-    length = box_bytes(2)
-    request.sealed = four.sealed[0, 1] + request.sealed[length:]
+    request = four.unmask_request(0, four.everybody, {}, at)
+    one = SEALED_BYTES
+    request.sealed = request.sealed[one : 2 * one] + request.sealed[one:]
     shown = four.call(0, "unmask", request)
     assert status(shown) == "OK"
     assert shown.shares[SHARE_BYTES : 2 * SHARE_BYTES] == b"\xff" * SHARE_BYTES
+
+
+def test_a_vault_shows_no_share_of_the_kind_that_the_set_does_not_call_for(four):
+    """The coordinator passes on the sealed share of a mask key where the seed's is due."""
+    four.measured(range(4))
+    at = four.at()
+    request = four.unmask_request(0, four.everybody, {}, at)
+    keys = [sealed_in(four.sealed[p, 0], four.terms.steps, STEP, Kind.MASK) for p in (1, 2, 3)]
+    request.sealed = b"".join(keys)
+    shown = four.call(0, "unmask", request)
+    assert status(shown) == "OK"
+    assert shown.shares[SHARE_BYTES:] == b"\xff" * (3 * SHARE_BYTES)
 
 
 def test_three_sites_of_which_one_vanishes_under_its_masks_open_nothing():

@@ -32,12 +32,11 @@ from fedsynth_common.secure_sum.keys import PartyKeys, sign_keys
 from fedsynth_common.secure_sum.masks import SumStep, mask, to_words
 from fedsynth_common.secure_sum.roster import Roster, roster_of
 from fedsynth_common.secure_sum.shares import (
-    box_bytes,
+    SEALED_BYTES,
     content_bytes,
     make_shares,
     revealed,
     seal,
-    unseal,
 )
 from fedsynth_common.secure_sum.terms import Parties, SumTerms, pack_parties, unpack_parties
 
@@ -167,11 +166,10 @@ def begin(site: SumParty, request: pb.MeasureRequest, cells: int) -> SumStep:
 
 
 def masked_reply(site: SumParty, at: SumStep, noisy: Int64Array) -> pb.MeasureReply:
-    """The masked input: noisy counts under all masks; and the signature on the set of all parties."""
+    """The masked input: noisy counts under all masks."""
     words = to_words(noisy, site.terms)
     mask(words, site.own(), site.party, at)
-    signature = sign_set(at, at.parties, site.key)
-    return pb.MeasureReply(status=OK, counts=words.tobytes(), signature=signature)
+    return pb.MeasureReply(status=OK, counts=words.tobytes())
 
 
 def answer_agree(site: SumParty, request: pb.AgreeRequest) -> pb.AgreeReply:
@@ -183,24 +181,25 @@ def answer_agree(site: SumParty, request: pb.AgreeRequest) -> pb.AgreeReply:
 
 
 def answer_unmask(site: SumParty, request: pb.UnmaskRequest) -> pb.UnmaskReply:
-    """One share of each party of the masks, once enough sites have signed the set."""
+    """One share of each party of the masks: for the set of all, or for one that enough sites signed."""
     at = site.answered(request.step)
-    inside = unpack_parties(request.parties, at.parties)
+    inside = unpack_parties(request.parties, at.parties) if request.parties else at.parties
     signatures = [(signed.party, signed.signature) for signed in request.signatures]
     if len(signatures) > len(inside):
         raise RefusalError(ErrorCode.PAYLOAD)
     check_signatures(site.terms, at, inside, signatures)
     own = site.own()
-    length, others = box_bytes(len(own.steps)), [p for p in at.parties if p != site.party]
-    if len(request.sealed) != length * len(others):
+    others = [party for party in at.parties if party != site.party]
+    if len(request.sealed) != SEALED_BYTES * len(others):
         raise RefusalError(ErrorCode.PAYLOAD)
     site.commit_to(at, inside)
     kept = site.ledger.kept(site.plan.study, SHARES) or b""
-    boxes = {site.party: kept[: content_bytes(len(own.steps))]}
-    for place, sender in enumerate(others):
-        box = request.sealed[length * place : length * (place + 1)]
-        boxes[sender] = unseal(own, site.party, sender, at.roster, box)
-    shown = revealed(own, at.step, boxes, inside)
+    mine = kept[: content_bytes(len(own.steps))]
+    sealed = {
+        sender: request.sealed[SEALED_BYTES * place : SEALED_BYTES * (place + 1)]
+        for place, sender in enumerate(others)
+    }
+    shown = revealed(own, site.party, at.roster, at.step, mine, sealed, inside)
     return pb.UnmaskReply(status=OK, shares=b"".join(shown[party] for party in at.parties))
 
 

@@ -3,7 +3,7 @@
 Light on purpose: the courier imports it, so neither torch nor pandas may be imported from here.
 """
 
-PROTOCOL_VERSION = 4
+PROTOCOL_VERSION = 5
 
 
 def enrolment_text(plan_digest: bytes, site: str) -> bytes:

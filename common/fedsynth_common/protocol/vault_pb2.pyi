@@ -85,14 +85,12 @@ class MeasureRequest(_message.Message):
     def __init__(self, plan_digest: _Optional[bytes] = ..., step: _Optional[int] = ..., views: _Optional[_Iterable[_Union[View, _Mapping]]] = ..., marginals: _Optional[_Iterable[_Union[Marginal, _Mapping]]] = ..., parties: _Optional[bytes] = ...) -> None: ...
 
 class MeasureReply(_message.Message):
-    __slots__ = ("status", "counts", "signature")
+    __slots__ = ("status", "counts")
     STATUS_FIELD_NUMBER: _ClassVar[int]
     COUNTS_FIELD_NUMBER: _ClassVar[int]
-    SIGNATURE_FIELD_NUMBER: _ClassVar[int]
     status: str
     counts: bytes
-    signature: bytes
-    def __init__(self, status: _Optional[str] = ..., counts: _Optional[bytes] = ..., signature: _Optional[bytes] = ...) -> None: ...
+    def __init__(self, status: _Optional[str] = ..., counts: _Optional[bytes] = ...) -> None: ...
 
 class DiscriminateRequest(_message.Message):
     __slots__ = ("plan_digest", "step", "views", "weights", "moments")

@@ -1,17 +1,22 @@
-"""A party's secrets, shared among the roster; each share is sealed so that only its party can read it.
+"""A party's secrets, shared among the roster; each share is sealed by itself for the party it is of.
 
-The key of the seal comes from the two channel keys (X25519, then HKDF-SHA256 over plan, roster, sender
-and receiver), and the seal is ChaCha20-Poly1305, so the coordinator, who carries the shares, can neither
-read nor change them. A box holds the shares of all steps: for each step that of the mask key and that
-of the seed, 33 bytes each. Which of the two is ever shown is decided by the set of the step
-(`agreement`), by the party that opened the box and nobody else.
+The key of a seal comes from the two channel keys (X25519, then HKDF-SHA256 over plan, roster, sender,
+receiver, step and kind of share), and the seal is AES-256-GCM-SIV (RFC 8452), so the coordinator, who
+carries the shares, can neither read nor change them, nor pass one of them for another. Every key seals
+one share and needs no nonce. Should a site whose disk was set back share its secrets anew, a key would
+seal two different shares; this mode stays secure then, and tells at most whether they are equal.
+
+A box holds the sealed shares of all steps: for each step that of the mask key and that of the seed. To
+open a step, the coordinator sends a party the one of the two that the set of the step calls for
+(`agreement`). Which one is shown is decided by the party that opens it and by nobody else (`revealed`).
 """
 
-import os
 import struct
+from collections.abc import Mapping, Sequence
+from enum import IntEnum
 
 from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
+from cryptography.hazmat.primitives.ciphers.aead import AESGCMSIV
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
@@ -20,26 +25,42 @@ from fedsynth_common.secure_sum.roster import Roster
 from fedsynth_common.secure_sum.shamir import NO_SHARE, SHARE_BYTES, split
 from fedsynth_common.secure_sum.terms import Parties
 
-_NONCE, _TAG = 12, 16
-_STEP = 2 * SHARE_BYTES
+SEALED_BYTES = SHARE_BYTES + 16
+"""Of one sealed share: with the tag."""
+_NONCE = bytes(12)
+
+
+class Kind(IntEnum):
+    """Which secret of a step a share is of."""
+
+    MASK = 0
+    SEED = 1
+
+
+def kind_for(party: int, inside: Parties) -> Kind:
+    """What is shown of a party: of its seed if it is in the set, else of its mask key. Never both.
+
+    With both, the masked input of that party alone could be opened.
+    """
+    return Kind.SEED if party in inside else Kind.MASK
 
 
 def box_bytes(steps: int) -> int:
-    """Length of a sealed box.
+    """Length of a box of sealed shares.
 
     >>> box_bytes(2)
-    160
+    192
     """
-    return _NONCE + content_bytes(steps) + _TAG
+    return len(Kind) * SEALED_BYTES * steps
 
 
 def content_bytes(steps: int) -> int:
-    """Length of an open box.
+    """Length of the same shares without seals.
 
     >>> content_bytes(2)
-    132
+    128
     """
-    return _STEP * steps
+    return len(Kind) * SHARE_BYTES * steps
 
 
 def make_shares(own: PartyKeys, roster: Roster) -> dict[int, bytes]:
@@ -53,58 +74,77 @@ def make_shares(own: PartyKeys, roster: Roster) -> dict[int, bytes]:
 
 
 def seal(own: PartyKeys, party: int, receiver: int, roster: Roster, content: bytes) -> bytes:
-    """The box in which `content` travels to another party.
+    """The box in which the shares of all steps travel to another party, each sealed by itself.
 
     Raises:
         ValueError: the receiver's channel key is none.
     """
-    nonce = os.urandom(_NONCE)
-    cipher = _cipher(own, roster, other=receiver, sender=party, receiver=receiver)
-    return nonce + cipher.encrypt(nonce, content, None)
+    secret = agreed(own.channel, roster.keys[receiver].channel)
+    box = []
+    for step in own.steps:
+        for kind in Kind:
+            share = share_in(content, tuple(own.steps), step, kind)
+            cipher = _cipher(secret, roster, party, receiver, step, kind)
+            box.append(cipher.encrypt(_NONCE, share, None))
+    return b"".join(box)
 
 
-def unseal(own: PartyKeys, party: int, sender: int, roster: Roster, box: bytes) -> bytes:
-    """The shares that another party sealed to this one; shares that are none if it did not."""
+def unseal(
+    own: PartyKeys, party: int, sender: int, roster: Roster, step: int, kind: Kind, sealed: bytes
+) -> bytes:
+    """A share that another party sealed to this one; a share that is none if it did not."""
     try:
-        cipher = _cipher(own, roster, other=sender, sender=sender, receiver=party)
-        content = cipher.decrypt(box[:_NONCE], box[_NONCE:], None)
+        secret = agreed(own.channel, roster.keys[sender].channel)
+        share = _cipher(secret, roster, sender, party, step, kind).decrypt(_NONCE, sealed, None)
     except (InvalidTag, ValueError):
-        content = b""
-    length = content_bytes(len(own.steps))
-    return content if len(content) == length else NO_SHARE * (2 * len(own.steps))
+        return NO_SHARE
+    return share if len(share) == SHARE_BYTES else NO_SHARE
 
 
 def _cipher(
-    own: PartyKeys, roster: Roster, *, other: int, sender: int, receiver: int
-) -> ChaCha20Poly1305:
-    secret = agreed(own.channel, roster.keys[other].channel)
-    info = b"fedsynth secure sum share\0" + roster.digest + struct.pack("<HH", sender, receiver)
-    return ChaCha20Poly1305(HKDF(SHA256(), 32, salt=None, info=info).derive(secret))
+    secret: bytes, roster: Roster, sender: int, receiver: int, step: int, kind: Kind
+) -> AESGCMSIV:
+    place = struct.pack("<HHIB", sender, receiver, step, kind)
+    info = b"fedsynth secure sum share\0" + roster.digest + place
+    return AESGCMSIV(HKDF(SHA256(), 32, salt=None, info=info).derive(secret))
 
 
-def mask_share(own: PartyKeys, content: bytes, step: int) -> bytes:
-    """The share of the mask key of a step in an open box."""
-    return _part(own, content, step, 0)
+def share_in(content: bytes, steps: Sequence[int], step: int, kind: Kind) -> bytes:
+    """One share of those of all `steps`."""
+    return _part(content, steps, step, kind, SHARE_BYTES)
 
 
-def seed_share(own: PartyKeys, content: bytes, step: int) -> bytes:
-    """The share of the self-mask seed of a step in an open box."""
-    return _part(own, content, step, 1)
+def sealed_in(box: bytes, steps: Sequence[int], step: int, kind: Kind) -> bytes:
+    """One sealed share of a box of all `steps`."""
+    return _part(box, steps, step, kind, SEALED_BYTES)
 
 
-def _part(own: PartyKeys, content: bytes, step: int, which: int) -> bytes:
-    start = _STEP * list(own.steps).index(step) + SHARE_BYTES * which
-    return content[start : start + SHARE_BYTES]
+def _part(data: bytes, steps: Sequence[int], step: int, kind: Kind, size: int) -> bytes:
+    start = size * (len(Kind) * steps.index(step) + kind)
+    return data[start : start + size]
 
 
 def revealed(
-    own: PartyKeys, step: int, boxes: dict[int, bytes], inside: Parties
+    own: PartyKeys,
+    party: int,
+    roster: Roster,
+    step: int,
+    mine: bytes,
+    sealed: Mapping[int, bytes],
+    inside: Parties,
 ) -> dict[int, bytes]:
-    """For each party whose box is open: the share of its seed if it is in the set, else of its mask key.
+    """What a party shows to open a step: of every party one share, by its position.
 
-    Never both: with both, the masked input of that party alone could be opened.
+    Args:
+        own: the private keys of this party.
+        party: its position.
+        roster: of the study.
+        step: that is opened.
+        mine: its shares of its own secrets, of all steps, not sealed.
+        sealed: by sender, the one share that the coordinator passed on.
+        inside: the set.
     """
-    return {
-        party: (seed_share if party in inside else mask_share)(own, content, step)
-        for party, content in boxes.items()
-    }
+    shown = {party: share_in(mine, tuple(own.steps), step, kind_for(party, inside))}
+    for sender, one in sealed.items():
+        shown[sender] = unseal(own, party, sender, roster, step, kind_for(sender, inside), one)
+    return shown

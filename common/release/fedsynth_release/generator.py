@@ -220,6 +220,8 @@ class Generator:
             InputError: a file is missing or damaged; the message names it.
         """
         folder = Path(folder)
+        if not folder.exists():
+            raise InputError(f"{folder}: no such folder; expected a generator folder of fedsynth")
         for name in (WEIGHTS, SCHEMA, STATEMENT):
             if not (folder / name).is_file():
                 raise InputError(f"{folder}: no {name}; expected a generator folder of fedsynth")

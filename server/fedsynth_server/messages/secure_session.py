@@ -1,9 +1,9 @@
 """The coordinator's side of a secure sum: which message goes to whom, and what is opened in the end.
 
 Once a study: every site shows its signed keys, then shares its secrets among those that did. For each
-step: the sites that shared are asked for their masked inputs. If all of them answer, their signatures on
-the whole set come with the inputs; if some do not, the others sign the set of those that did. Then the
-sites of the set are shown the signatures, and send the shares that take the masks off the sum.
+step: the sites that shared are asked for their masked inputs. If some of them do not answer, the others
+sign the set of those that did. Then the sites of the set are given the sealed shares that others made
+for them, and such signatures, and send the shares that take the masks off the sum.
 
 All exchanges go through `Session.ask`, so each is journaled before anything is done with it, and a
 resumed study names the same sets. A coordinator that did otherwise would be refused by the vaults.
@@ -23,7 +23,7 @@ from fedsynth_common.secure_sum.keys import shown_keys, signed_by
 from fedsynth_common.secure_sum.masks import SumStep, Words, unpack_words
 from fedsynth_common.secure_sum.roster import Roster, roster_of
 from fedsynth_common.secure_sum.shamir import SHARE_BYTES
-from fedsynth_common.secure_sum.shares import box_bytes
+from fedsynth_common.secure_sum.shares import box_bytes, kind_for, sealed_in
 from fedsynth_common.secure_sum.terms import Parties, SumTerms, pack_parties
 from fedsynth_server.aggregation.marginal_queries import MarginalQueries
 from fedsynth_server.messages.exchange import T, answered
@@ -46,14 +46,6 @@ class OpenedSum:
 
     counts: list[Float64Array]
     sites: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class _Masked:
-    """A site's masked input and its signature on the set of all parties."""
-
-    words: Words
-    signature: bytes
 
 
 class SecureSums:
@@ -79,13 +71,9 @@ class SecureSums:
         at = SumStep(step.step, parties, request_hash(request), roster)
         replies = self._masked(request, at, queries.cells)
         inside = tuple(replies)
-        if inside == parties:
-            signatures = {party: reply.signature for party, reply in replies.items()}
-        else:
-            signatures = self._agreed(at, inside)
+        signatures = {} if inside == parties else self._agreed(at, inside)
         shown = self._unmasked(at, inside, self._fitting(at, inside, signatures))
-        words = {party: reply.words for party, reply in replies.items()}
-        counts = opened_sum(self.terms, at, words, shown)
+        counts = opened_sum(self.terms, at, replies, shown)
         sites = tuple(self.terms.sites[party] for party in inside)
         return OpenedSum(queries.tables(counts), sites)
 
@@ -168,12 +156,11 @@ class SecureSums:
         request.parties = pack_parties(parties)
         return request
 
-    def _masked(self, request: pb.MeasureRequest, at: SumStep, cells: int) -> dict[int, _Masked]:
+    def _masked(self, request: pb.MeasureRequest, at: SumStep, cells: int) -> dict[int, Words]:
         """The masked inputs by party, ascending."""
 
-        def parse(data: bytes) -> _Masked:
-            reply = answered(pb.MeasureReply, data)
-            return _Masked(unpack_words(reply.counts, cells, self.terms), reply.signature)
+        def parse(data: bytes) -> Words:
+            return unpack_words(answered(pb.MeasureReply, data).counts, cells, self.terms)
 
         replies = self._session.ask(
             "measure",
@@ -207,14 +194,20 @@ class SecureSums:
         request = pb.UnmaskRequest(
             plan_digest=self.terms.digest,
             step=at.step,
-            parties=pack_parties(inside),
+            parties=b"" if inside == at.parties else pack_parties(inside),
             signatures=[pb.SetSignature(party=p, signature=s) for p, s in signatures.items()],
         )
 
         def to(site: str) -> bytes:
             party = self.terms.sites.index(site)
-            boxes = [self._boxes[sender, party] for sender in at.parties if sender != party]
-            return pb.UnmaskRequest(sealed=b"".join(boxes)).SerializeToString()
+            sealed = [
+                sealed_in(
+                    self._boxes[sender, party], self.terms.steps, at.step, kind_for(sender, inside)
+                )
+                for sender in at.parties
+                if sender != party
+            ]
+            return pb.UnmaskRequest(sealed=b"".join(sealed)).SerializeToString()
 
         size = SHARE_BYTES * len(at.parties)
         replies = self._session.ask(

@@ -22,7 +22,7 @@ from fedsynth_common.schema import domains
 from fedsynth_common.secure_sum.keys import PartyKeys, sign_keys
 from fedsynth_common.secure_sum.masks import SumStep, mask, to_words
 from fedsynth_common.secure_sum.roster import roster_of
-from fedsynth_common.secure_sum.shares import make_shares, revealed
+from fedsynth_common.secure_sum.shares import Kind, make_shares, share_in
 from fedsynth_common.secure_sum.terms import SumTerms
 from fedsynth_release.decoding import Codebook
 from fedsynth_server.aggregation.marginal_queries import (
@@ -206,12 +206,12 @@ def _seconds_to_open(
     for party in at.parties:
         inputs[party] = to_words(counts, terms)
         mask(inputs[party], own[party], party, at)
-    boxes: dict[int, dict[int, bytes]] = {party: {} for party in at.parties}
-    for sender in at.parties:
-        for holder, content in make_shares(own[sender], at.roster).items():
-            boxes[holder][sender] = content
     holders = at.parties[: at.roster.threshold]
-    shown = {h: revealed(own[h], at.step, boxes[h], at.parties) for h in holders}
+    shown: dict[int, dict[int, bytes]] = {holder: {} for holder in holders}
+    for sender in at.parties:
+        content = make_shares(own[sender], at.roster)
+        for holder in holders:
+            shown[holder][sender] = share_in(content[holder], terms.steps, at.step, Kind.SEED)
     opening = []
     for _ in range(REPEATS):
         began = time.perf_counter()

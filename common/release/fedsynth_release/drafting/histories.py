@@ -14,12 +14,16 @@ from pydantic import ValidationError
 from fedsynth_common.array_types import BoolArray, Float64Array, Int64Array
 from fedsynth_common.encoding.values import as_ordinal, scaled
 from fedsynth_common.errors import InputError
-from fedsynth_common.schema.columns import ModelledColumn, NumericColumn, OrderedColumn
+from fedsynth_common.schema.columns import ModelledColumn, OrderedColumn
 from fedsynth_common.schema.histories import MAX_EVENTS, Histories
 from fedsynth_common.schema.rules import columns_of
 from fedsynth_common.schema.schema import Schema
+from fedsynth_common.schema.ticks import decimals_of
 from fedsynth_common.tables import factorise
 from fedsynth_common.validated import first_fault
+from fedsynth_release.drafting.draft import Draft, draft
+from fedsynth_release.drafting.notes import Note
+from fedsynth_release.drafting.wishes import Wishes
 
 UNCUT = 0.95
 """Persons who keep all their events under a drafted cap, at least."""
@@ -60,6 +64,31 @@ class EventOrder:
         return int((self.sizes > most).sum())
 
 
+def draft_as_wished(frame: pd.DataFrame, name: str, wishes: Wishes) -> Draft:
+    """A draft of a table in memory, with the part that persons play in it.
+
+    With a person key alone a person may have several rows, of which at most one person in twenty
+    loses any; with an order too the rows are events of histories.
+
+    Raises:
+        InputError: as `draft` and `with_histories`; an order without a person key.
+    """
+    key, order = wishes.person_key, wishes.order
+    if order is not None and key is None:
+        raise InputError(f"--order {order}: orders the events of persons; pass --person-key too")
+    made = draft(frame, name, wishes)
+    if key is None:
+        return made
+    if order is not None:
+        return Draft(with_histories(made.schema, frame, key, order), made.notes)
+    if key not in frame.columns:
+        raise InputError(f"the person key {key!r} is not a column of the table")
+    rows = _cap(EventOrder.of(frame, key, np.zeros(len(frame))))
+    text = f"at most {rows} rows of a person are used, and the privacy of a person is protected"
+    schema = made.schema.model_copy(update={"person_key": key, "rows_per_person": rows})
+    return Draft(schema, (*made.notes, Note(key, text)))
+
+
 def with_histories(schema: Schema, frame: pd.DataFrame, key: str, order: str) -> Schema:
     """A drafted schema whose rows are the events of persons.
 
@@ -89,7 +118,7 @@ def with_histories(schema: Schema, frame: pd.DataFrame, key: str, order: str) ->
         c.name for c in schema.modelled if c.name == order or _changes(frame[c.name], events)
     ]
     gaps = np.diff(ticks[events.rows], prepend=0.0)[events.later]
-    unit = 10**when.decimals if isinstance(when, NumericColumn) else 1
+    unit = 10 ** decimals_of(when)
     grows = tuple(
         c.name for c in schema.modelled if c.name in changing and _grows(frame, c, order, events)
     )
