@@ -114,10 +114,8 @@ class Enrolment:
             time.sleep(self.timing.poll)
         self.progress.waiting({})
         if connected < min(self.timing.quorum or sites, sites):
-            absent = missing(self._not_connected())
-            raise FedsynthError(
-                f"{connected} of {sites} sites are connected{absent}; gave up waiting"
-            )
+            who = missing(self._not_connected())
+            raise FedsynthError(f"{connected} of {sites} sites are connected{who}; gave up waiting")
         require_quorum(self.timing, "enroll", len(self.nodes), sites, self.refused)
         absent = [site for site in self.plan.sites if site not in self.nodes]
         return [

@@ -29,6 +29,7 @@ from fedsynth_server.messages.waiting import (
     NO_REPLY_SOON,
     NOT_CONNECTED,
     NOT_SENT,
+    PASSING,
     again_in,
     in_words,
     listed,
@@ -44,12 +45,6 @@ KINDS = {
     "agree": "query.agree",
     "unmask": "query.unmask",
 }
-PASSING = {f"flower error {code}" for code in (3, 4, 5, 8)} | {
-    ErrorCode.UNAVAILABLE.value,
-    NOT_CONNECTED,
-    NOT_SENT,
-}
-"""Reasons for a failure that may pass within a minute."""
 LONGEST_PAUSE = 300.0
 """Seconds between two attempts, at most."""
 

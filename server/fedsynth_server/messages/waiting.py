@@ -5,10 +5,19 @@ The codes themselves stay in notes and documents: scripts and the tables of RUNB
 
 from collections.abc import Iterable, Mapping
 
+from fedsynth_common.errors import ErrorCode
+
 NO_REPLY = "no reply before the deadline"
 NO_REPLY_SOON = "no reply by the time that the others had answered"
 NOT_CONNECTED = "not connected"
 NOT_SENT = "not sent"
+PASSING = {
+    *(f"flower error {code}" for code in (3, 4, 5, 8)),
+    ErrorCode.UNAVAILABLE.value,
+    NOT_CONNECTED,
+    NOT_SENT,
+}
+"""Reasons for a failure that may pass within a minute."""
 _WORDS = {
     "ERR_PLAN": "the plan is not approved there",
     "ERR_POLICY": "its policy does not allow the plan",
