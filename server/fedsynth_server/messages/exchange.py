@@ -31,7 +31,6 @@ from fedsynth_server.messages.waiting import (
     NOT_SENT,
     PASSING,
     again_in,
-    in_words,
     listed,
 )
 
@@ -183,20 +182,13 @@ class Exchange(Generic[T]):
     def _waiting(self) -> dict[str, str]:
         """Why each open site has not answered, and when it is asked again."""
         now = time.monotonic()
-        return {
-            site: in_words(state.reason)
-            if state.due is None
-            else again_in(state.reason, state.due - now)
-            for site, state in self._open.items()
-        }
+        return {s: again_in(o.reason, o.due and o.due - now) for s, o in self._open.items()}
 
     def _silent(self) -> dict[str, str]:
         """The reason of every site that is still open at the end."""
-        over = time.monotonic() >= self._end
-        return {
-            site: NO_REPLY_SOON if state.reason == NO_REPLY and not over else state.reason
-            for site, state in self._open.items()
-        }
+        soon = time.monotonic() < self._end
+        reasons = {site: state.reason for site, state in self._open.items()}
+        return {s: NO_REPLY_SOON if soon and r == NO_REPLY else r for s, r in reasons.items()}
 
     def _over(self, needed: int, reliable: set[str]) -> bool:
         """Whether waiting any longer is of no use, or no longer worth it."""

@@ -50,12 +50,14 @@ def in_words(reason: str) -> str:
     return _WORDS.get(reason, reason)
 
 
-def again_in(reason: str, seconds: float) -> str:
-    """The reason, and when the site is asked again.
+def again_in(reason: str, seconds: float | None) -> str:
+    """The reason, and when the site is asked again; None while a question is under way.
 
     >>> again_in("ERR_PLAN", 39.6)
     'the plan is not approved there; asked again in 40 s'
     """
+    if seconds is None:
+        return in_words(reason)
     return f"{in_words(reason)}; asked again in {max(0.0, seconds):.0f} s"
 
 
