@@ -47,6 +47,7 @@ def fit(
     records_per_site: int | None = None,
     trust: Trust = "local",
     colluders: int | None = None,
+    site_marginals: bool = False,
     variant: Variant = "auto",
     max_repaired: float = MAX_REPAIRED,
     seed: int | None = None,
@@ -74,6 +75,7 @@ def fit(
         records_per_site: a public order of magnitude of the size of a site.
         trust: `local`: each site adds all noise itself; `secure-sum`: they add it together.
         colluders: with a secure sum, how many sites may collude or be missing.
+        site_marginals: with a secure sum, also measure each site's own margins of single columns.
         variant: what ε is spent on: `marginals`, `gan`, `both`, or `auto`.
         max_repaired: the largest share of a column's cells that may not fit a given schema.
         seed: makes the run repeatable; its result is then not private.
@@ -88,8 +90,9 @@ def fit(
     options = Options(
         epsilon=epsilon, delta=delta, target=target, schema=schema, sites=sites,
         site_column=site_column, partition=partition, person_key=person_key, order=order,
-        records_per_site=records_per_site, trust=trust, colluders=colluders, variant=variant,
-        max_repaired=max_repaired, seed=seed, device=device, quick=quick,
+        records_per_site=records_per_site, trust=trust, colluders=colluders,
+        site_marginals=site_marginals, variant=variant, max_repaired=max_repaired, seed=seed,
+        device=device, quick=quick,
     )  # fmt: skip
     _check_installed()
     tables = _tables(data, options)
@@ -114,6 +117,7 @@ def plan(
     records_per_site: int | None = None,
     trust: Trust = "local",
     colluders: int | None = None,
+    site_marginals: bool = False,
     variant: Variant = "auto",
     max_repaired: float = MAX_REPAIRED,
     seed: int | None = None,
@@ -138,6 +142,7 @@ def plan(
         records_per_site: as for `fit`.
         trust: as for `fit`.
         colluders: as for `fit`.
+        site_marginals: as for `fit`.
         variant: as for `fit`.
         max_repaired: as for `fit`.
         seed: as for `fit`.
@@ -150,8 +155,9 @@ def plan(
     options = Options(
         epsilon=epsilon, delta=delta, target=target, schema=schema, sites=sites,
         site_column=site_column, partition=partition, person_key=person_key, order=order,
-        records_per_site=records_per_site, trust=trust, colluders=colluders, variant=variant,
-        max_repaired=max_repaired, seed=seed, device=device, quick=quick,
+        records_per_site=records_per_site, trust=trust, colluders=colluders,
+        site_marginals=site_marginals, variant=variant, max_repaired=max_repaired, seed=seed,
+        device=device, quick=quick,
     )  # fmt: skip
     _check_installed()
     from fedsynth_server.study.method import duration_of
@@ -220,6 +226,7 @@ def _simulation(options: Options, *, pooled: bool) -> "Simulation":
         variant=options.variant,
         trust=options.trust,
         colluders=options.colluders,
+        site_marginals=options.site_marginals,
         settings=TrainingSettings.on(options.device),
         seed=options.seed,
         records_per_site=options.records_per_site,

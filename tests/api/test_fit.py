@@ -187,6 +187,12 @@ def test_a_secure_sum(frame):
     made = fedsynth.fit(frame, trust="secure-sum", sites=3, epsilon=5, quick=True)
     assert made.statement.epsilon_if_all_others_work_together > made.epsilon
     assert "if all other sites work together" in repr(made)
+    with_sites = fedsynth.plan(frame, trust="secure-sum", sites=3, site_marginals=True)
+    assert len(with_sites.study.measure) == len(made_steps(frame)) + 1
+
+
+def made_steps(frame):
+    return fedsynth.plan(frame, trust="secure-sum", sites=3).study.measure
 
 
 # --- what is private, and what says that it is not --------------------------------------------
