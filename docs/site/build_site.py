@@ -46,6 +46,17 @@ def listed(nav: Any) -> list[str]:
     return [name for part in parts for name in listed(part)]
 
 
+def add_unlisted(nav: list[dict[str, Any]]) -> None:
+    """Put the pages of docs/ that the navigation does not name last under Explanation."""
+    named = set(listed(nav))
+    (explanation,) = (part["Explanation"] for part in nav if "Explanation" in part)
+    for path in sorted((ROOT / "docs").rglob("*.md")):
+        name = str(path.relative_to(ROOT))
+        if name not in named:
+            title = path.read_text(encoding="utf-8").split("\n", 1)[0].lstrip("# ")
+            explanation.append({title: name})
+
+
 def stage(source: Path, names: list[str]) -> None:
     """Copy the named pages, and what they link to beside pages, into a new folder."""
     shutil.rmtree(source, ignore_errors=True)
@@ -112,6 +123,7 @@ def main() -> None:
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
     source = out.with_name(f"{out.name}-source")
     settings = yaml.safe_load((HERE / "mkdocs.yml").read_text(encoding="utf-8"))
+    add_unlisted(settings["nav"])
     stage(source, listed(settings["nav"]))
     settings["nav"].insert(3, {"Reference": add_reference(source)})
     (plugin,) = (one for one in settings["plugins"] if "mkdocstrings" in one)

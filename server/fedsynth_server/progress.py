@@ -68,6 +68,12 @@ class StudyProgress:
         self._latest = self._tasks[phase]
         self._bar.update(self._latest, completed=done, total=total, note=note)
 
+    def waiting(self, sites: dict[str, str]) -> None:
+        """Say for which sites the study waits, and why; of none if it does not wait."""
+        first = next((f"waiting for {site}: {why}" for site, why in sites.items()), "")
+        if first and self.shown:
+            self.doing(first)
+
     def doing(self, what: str) -> None:
         """Say what the latest phase does between two of its steps, beside its bar and nowhere else."""
         if self._latest is not None:

@@ -14,6 +14,7 @@ ROOT = Path(__file__).parents[2]
 FOLDERS = (
     "",
     "client",
+    "distribution",
     "common",
     "common/release",
     "docker",

@@ -25,7 +25,6 @@ from fedsynth_common.schema.columns import (
     BooleanColumn,
     CategoricalColumn,
     ModelledColumn,
-    NumericColumn,
     OrderedColumn,
 )
 from fedsynth_common.schema.temporal import (
@@ -37,6 +36,7 @@ from fedsynth_common.schema.temporal import (
     DurationColumn,
     padded,
 )
+from fedsynth_common.schema.ticks import decimals_of
 from fedsynth_common.tables import as_number, factorise, in_calendar, moments_of, seconds_of
 
 _SHORTEST = {"year": 4, "month": 7, "day": 10, "hour": 13, "minute": 16, "second": 19}
@@ -91,7 +91,7 @@ def as_ordinal(series: pd.Series, column: ModelledColumn) -> Float64Array:
     if isinstance(column, CategoricalColumn | BooleanColumn):
         return as_number(series)
     ticks = scaled(series, column).ticks
-    return ticks / 10.0**column.decimals if isinstance(column, NumericColumn) else ticks
+    return ticks / 10.0 ** decimals_of(column)
 
 
 def _moments(series: pd.Series, column: DateColumn | DatetimeColumn) -> Float64Array:

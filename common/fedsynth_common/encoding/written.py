@@ -20,6 +20,7 @@ from fedsynth_common.schema.columns import (
     NumericColumn,
 )
 from fedsynth_common.schema.number_format import NumberFormat
+from fedsynth_common.schema.ticks import decimals_of
 from fedsynth_common.tables import as_number, factorise, numbers_of, whole_number
 
 _SPACES = str.maketrans({"\u00a0": " ", "\u202f": " ", "\u2009": " ", "\u2212": "-", "’": "'"})
@@ -63,7 +64,7 @@ def _declared_texts(column: ModelledColumn) -> Collection[str]:
 
 def written_ticks(series: pd.Series, column: NumericColumn | IntegerColumn) -> Float64Array:
     """Every cell of a column of numbers in (fractional) ticks; NaN where it is none."""
-    decimals = column.decimals if isinstance(column, NumericColumn) else 0
+    decimals = decimals_of(column)
     form = column.format
     if form is None:
         return as_number(series) * 10.0**decimals

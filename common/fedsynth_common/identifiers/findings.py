@@ -96,9 +96,8 @@ class Watch:
 
     def findings(self) -> tuple[Finding, ...]:
         """What was found so far."""
-        findings = (
-            [Finding("a personal detail", "heading")] if names_a_person(self._column.name) else []
-        )
+        personal = heading_names_a_person(self._column)
+        findings = [Finding("a personal detail", "heading")] if personal else []
         if not isinstance(self._column, CategoricalColumn | BooleanColumn):
             return (*findings, *self._registers())
         labels = _labels(self._column)
@@ -110,6 +109,17 @@ class Watch:
 
     def _registers(self) -> list[Finding]:
         return _long_numbers(self._looks, self._examined, self._texts.count, self._present)
+
+
+def heading_names_a_person(column: ModelledColumn) -> bool:
+    """Whether the heading announces a name or a person's number, and the schema has place for one.
+
+    A column of two or three listed values has none: `phone_service` holds yes or no.
+    """
+    few = isinstance(column, BooleanColumn) or (
+        isinstance(column, CategoricalColumn) and not column.other and len(column.categories) <= 3
+    )
+    return not few and names_a_person(column.name)
 
 
 def texts_look_like(texts: Sequence[str], count: int, present: int) -> list[Finding]:

@@ -25,6 +25,8 @@ _WHOLE = word_set("name names postcode postalcode zipcode zip zipcodes plz")
 _PERSONS = word_set("""first last full given family maiden middle patient person customer client
 member subject citizen employee user holder mother father spouse doctor physician contact""")
 _NUMBERS = word_set("id ids number no nr nbr num key identifier")
+_COUNTS = word_set("num number n count total")
+_KEYS = _NUMBERS - _COUNTS
 _NUMBERED = _PERSONS | word_set("""national social security insurance tax account acct card licence
 license record""")
 
@@ -36,8 +38,12 @@ def names_a_person(heading: str) -> bool:
     [True, True, True, True]
     >>> [names_a_person(h) for h in ("hospital_name", "admission_type_id", "num_lab_procedures")]
     [False, False, False]
+    >>> [names_a_person(h) for h in ("number_customer_calls", "number of customer id")]
+    [False, True]
     """
     words = _spelled(heading)
+    if len(words) > 2 and words[0] in _COUNTS and not set(words) & _KEYS:
+        words = words[1:]  # a number of things, and no person's number
     whole, parts = "".join(words), set(words)
     if parts & _ALWAYS or whole in _ALWAYS or whole in _WHOLE:
         return True

@@ -35,6 +35,7 @@ from fedsynth_common.schema.columns import (
     other_among,
 )
 from fedsynth_common.schema.temporal import DateColumn, DatetimeColumn, iso_tick
+from fedsynth_common.schema.ticks import decimals_of
 
 MAX_LEAVES = 256
 MISSING = int(np.iinfo(np.int64).min)
@@ -152,16 +153,11 @@ def _number(column: OrderedColumn) -> FineDomain:
         atoms=len(atoms),
         leaves=len(ticks) - 1,
         missing=cells if column.nullable else None,
-        decimals=_decimals(column),
+        decimals=decimals_of(column),
         step=step,
         atom_ticks=atom_ticks,
         ticks=ticks,
     )
-
-
-def _decimals(column: OrderedColumn) -> int:
-    """The digits after the point of a column's tick."""
-    return column.decimals if isinstance(column, NumericColumn) else 0
 
 
 def _bounds(column: OrderedColumn) -> list[int]:
@@ -170,7 +166,7 @@ def _bounds(column: OrderedColumn) -> list[int]:
     if isinstance(column, DateColumn | DatetimeColumn):
         ticks = (iso_tick(str(text), column.granularity) for text in declared)
         return [tick for tick in ticks if tick is not None]  # the column has checked them
-    unit = 10 ** _decimals(column)
+    unit = 10 ** decimals_of(column)
     return [round(float(number) * unit) if unit > 1 else int(number) for number in declared]
 
 
@@ -178,7 +174,7 @@ def _step(column: OrderedColumn) -> int:
     """The step of a number in ticks; 1 where none is declared."""
     if not isinstance(column, NumericColumn | IntegerColumn) or column.step is None:
         return 1
-    unit: int = 10 ** _decimals(column)
+    unit: int = 10 ** decimals_of(column)
     return round(column.step * unit)
 
 

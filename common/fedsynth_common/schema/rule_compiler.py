@@ -15,7 +15,6 @@ from fedsynth_common.schema.columns import (
     CategoricalColumn,
     IdColumn,
     ModelledColumn,
-    NumericColumn,
     TextColumn,
 )
 from fedsynth_common.schema.compiled_rules import (
@@ -40,7 +39,7 @@ from fedsynth_common.schema.rules import (
 )
 from fedsynth_common.schema.temporal import DateColumn, DatetimeColumn, DurationColumn
 from fedsynth_common.schema.tick_set import TickSet
-from fedsynth_common.schema.ticks import tick_of
+from fedsynth_common.schema.ticks import decimals_of, tick_of
 
 
 class Declared(Protocol):
@@ -148,7 +147,7 @@ def _order(
     if _grid(low) is None or _grid(low) != _grid(high):
         fault = "both columns must be numbers, or dates (times, durations) of one granularity"
         _refuse(rule, fault + ", or ordered categories with one list and without 'other'")
-    decimals = [c.decimals if isinstance(c, NumericColumn) else 0 for c in columns]
+    decimals = [decimals_of(c) for c in columns]
     units = (10 ** (max(decimals) - decimals[0]), 10 ** (max(decimals) - decimals[1]))
     for column, unit in zip(columns, units, strict=True):
         if max(map(abs, domain_of(column).reach)) * unit >= 2**61:

@@ -21,7 +21,7 @@ from fedsynth_common.tables import read_table
 from fedsynth_release.decoding import decode
 from fedsynth_release.drafting.draft import draft_schema
 
-DATA = Path(__file__).parents[3] / "shared" / "data"
+DATA = Path(__file__).parents[4] / "shared" / "data"
 TARGETS = {
     "adult": "income",
     "support2": "hospdead",

@@ -8,6 +8,7 @@ import pytest
 
 from fedsynth_common.encoding import encode
 from fedsynth_common.errors import InputError
+from fedsynth_common.identifiers.findings import heading_names_a_person
 from fedsynth_common.schema import Schema
 from fedsynth_release.decoding import decode
 from fedsynth_release.drafting.draft import draft
@@ -287,3 +288,55 @@ def test_rules_that_hold_in_every_row_are_proposed():
     assert (order.low, order.high) == ("begun", "ended")
     frame.loc[ROWS - 1, "ended"] = "2014-12-31"  # one row breaks it
     assert [rule.rule for rule in draft(frame, "t").schema.rules] == ["fixed_combinations"]
+
+
+def rules_of(frame):
+    return {rule.name: rule for rule in draft(frame.astype("str"), "t").schema.rules}
+
+
+def test_a_code_with_one_label_is_proposed_and_a_chance_one_is_not():
+    rng = np.random.default_rng(0)
+    ward = rng.choice(["A1", "A2", "B1", "B2"], 400)
+    frame = pd.DataFrame({"ward": ward, "house": [text[0] for text in ward]})
+    frame["intensive"] = np.where(frame.ward == "B2", "yes", "no")
+    frame["other"] = rng.choice(["x", "y"], 400)
+    frame["constant"] = "always"
+    rules = rules_of(frame)
+    assert set(rules) == {"ward and house", "ward and intensive"}
+    held = set(rules["ward and intensive"].combinations)
+    assert held == {("A1", "no"), ("A2", "no"), ("B1", "no"), ("B2", "yes")}
+
+
+def test_a_bound_that_several_records_share_is_kept():
+    days = [str(1 + i % 31) for i in range(310)]
+    _, column, _ = made(days)
+    assert (column.minimum, column.maximum) == (1, 31)
+    _, column, _ = made([*days, "117", "116"])  # one record alone would be pointed at
+    assert (column.minimum, column.maximum) == (1, 120)
+
+
+def test_a_short_list_of_amounts_is_all_atoms():
+    offered = [f"{4 + 0.37 * i * i:.2f}" for i in range(40)]
+    _, column, _ = made(offered * 30)
+    assert {f"{atom:.2f}" for atom in column.atoms} == set(offered)
+
+
+def test_whole_hours_stay_whole_hours():
+    hours = pd.date_range("2019-01-01", periods=500, freq="h").strftime("%Y-%m-%dT%H:%M:%SZ")
+    _, column, drawn = made(list(hours))
+    assert column.granularity == "hour"
+    assert {text[13:] for text in drawn["c"]} == {":00:00Z"}
+
+
+@pytest.mark.parametrize(
+    ("heading", "texts", "asked"),
+    [
+        ("phone_service", ["Yes", "No"], False),
+        ("number_customer_service_calls", ["1", "2", "3", "4"], False),
+        ("customer_number", [str(1000 + 7 * i) for i in range(60)], True),
+        ("phone", [f"0{30 + i} 555 01" for i in range(60)], True),
+    ],
+)
+def test_only_a_column_with_place_for_a_person_is_asked_about(heading, texts, asked):
+    _, column, _ = made(texts * (240 // len(texts)), heading)
+    assert (column.kind in ("id", "text") or heading_names_a_person(column)) == asked

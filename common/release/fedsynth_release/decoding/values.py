@@ -21,6 +21,7 @@ from fedsynth_common.schema.temporal import (
     DatetimeColumn,
     DurationColumn,
 )
+from fedsynth_common.schema.ticks import decimals_of
 
 
 def series_of(ticks: Int64Array, missing: BoolArray, column: OrderedColumn) -> pd.Series:
@@ -64,7 +65,7 @@ def text_of(tick: int, column: OrderedColumn) -> str:
     """One tick as a schema writes it, for messages."""
     if isinstance(column, DateColumn | DatetimeColumn):
         return str(_iso(np.array([tick]), column.granularity)[0])
-    decimals = column.decimals if isinstance(column, NumericColumn) else 0
+    decimals = decimals_of(column)
     return f"{tick / 10.0**decimals:.15g}"
 
 
@@ -126,7 +127,7 @@ def written_numbers(
     ticks: Int64Array, missing: BoolArray, column: NumericColumn | IntegerColumn
 ) -> pd.Series:
     """Ticks as texts in the column's format; missing where there is none."""
-    decimals = column.decimals if isinstance(column, NumericColumn) else 0
+    decimals = decimals_of(column)
     form = column.format or NumberFormat()
     limits = {tick: text for text, tick in form.limit_ticks(decimals).items() if tick is not None}
     distinct, index = np.unique(np.where(missing, ticks[:1], ticks), return_inverse=True)

@@ -1,8 +1,9 @@
 """Drafts an integer or numeric column for numbers that were read: bounds, decimals, grid, scale, atoms.
 
-Bounds are rounded outwards. Limits such as `<5` and `90+`, and values that many records share, become
-atoms of the column. The decimals are those that 95 % of the cells need, so one cell with more does not
-make ages into fractions.
+Bounds are rounded outwards, except where several records share the bound itself: days of a month end at
+31. Limits such as `<5` and `90+`, and values that many records share, become atoms of the column. So
+do all values where a few make up nearly all cells, such as the interest rates that a bank offers. The
+decimals are those that 95 % of the cells need, so one cell with more does not make ages into fractions.
 """
 
 import math
@@ -23,6 +24,8 @@ MAX_DECIMALS = 12
 MAX_DISTINCT = 10**9  # more ticks than this are digits of a conversion, not of a measurement
 ATOM_SHARE, ATOM_COUNT = 0.01, 20  # of a value that many records share: 0, or a round number
 MOST_LIMITS = 32
+NEARLY_ALL_LISTED = 0.99  # of the cells hold one of a few values
+SHARED_BOUND = 5  # records; a bound that fewer share could point at one of them
 
 
 def amount(
@@ -34,12 +37,7 @@ def amount(
     unit = 10**decimals
     ticks = np.rint(numbers.values[read] * unit).astype(np.int64)
     counts = values.counts[read]
-    first, last = int(ticks.min()), int(ticks.max())
-    if numbers.form is None and not np.isnan(values.extremes[0]):  # exact, also of a sample
-        low, high = (number * unit for number in values.extremes)
-        if max(abs(low), abs(high)) < MAX_NUMBER:
-            first, last = min(first, math.floor(low)), max(last, math.ceil(high))
-    low_tick, high_tick = _outward(first, last)
+    low_tick, high_tick = _bounds(values, numbers, ticks, counts, unit)
     step, remainder = grid(ticks, counts) or (1, 0)
     low_tick, high_tick = on_grid(low_tick, high_tick, step, remainder)
     limits = _limits(values, numbers, decimals)
@@ -67,13 +65,31 @@ def amount(
     return IntegerColumn.model_validate(fields, strict=False), notes
 
 
+def _bounds(
+    values: Values, numbers: Numbers, ticks: Int64Array, counts: Float64Array, unit: int
+) -> tuple[int, int]:
+    """The smallest and largest tick, rounded outwards unless several records share them."""
+    first, last = int(ticks.min()), int(ticks.max())
+    if numbers.form is None and not np.isnan(values.extremes[0]):  # exact, also of a sample
+        low, high = (number * unit for number in values.extremes)
+        if max(abs(low), abs(high)) < MAX_NUMBER:
+            first, last = min(first, math.floor(low)), max(last, math.ceil(high))
+    low_tick, high_tick = _outward(first, last)
+    if counts[ticks == first].sum() >= SHARED_BOUND:
+        low_tick = first
+    if counts[ticks == last].sum() >= SHARED_BOUND:
+        high_tick = last
+    return low_tick, high_tick
+
+
 def _notes(values: Values, numbers: Numbers, decimals: int) -> list[Note]:
     """What to tell about cells that are rounded, and about stated limits."""
     notes = []
     finer = _finer(numbers.values[numbers.read], decimals)
     count = round(float(values.counts[numbers.read][finer].sum()))
     if count and count < 0.05 * values.present:
-        text = f"{count} cells have more decimals than {decimals}; they are rounded"
+        cells = "1 cell has" if count == 1 else f"{count} cells have"
+        text = f"{cells} more decimals than {decimals} and will be rounded"
         notes.append(Note(values.name, text))
     if numbers.limit.any():
         count = round(float(values.counts[numbers.limit].sum()))
@@ -146,11 +162,17 @@ def _scale(ticks: Int64Array, counts: Float64Array, low: int, high: int) -> Scal
 
 
 def _atoms(ticks: Int64Array, counts: Float64Array, edges: Int64Array, step: int) -> list[int]:
-    """The most frequent of the values with a share of their own that no leaf holds alone."""
+    """The most frequent of the values with a share of their own that no leaf holds alone.
+
+    Where at most `MAX_ATOMS` values, each of several records, make up nearly all cells, these are all
+    of them.
+    """
     distinct, index = np.unique(ticks, return_inverse=True)
     sums = np.bincount(index, weights=counts)
     leaf = np.searchsorted(edges, distinct, side="right") - 1
-    least = max(ATOM_SHARE * sums.sum(), ATOM_COUNT)
+    shared = sums >= SHARED_BOUND
+    listed = shared.sum() <= MAX_ATOMS and sums[shared].sum() >= NEARLY_ALL_LISTED * sums.sum()
+    least = SHARED_BOUND if listed else max(ATOM_SHARE * sums.sum(), ATOM_COUNT)
     heavy = np.flatnonzero((sums >= least) & (np.diff(edges)[leaf] > step))
     kept = heavy[np.argsort(-sums[heavy], kind="stable")[:MAX_ATOMS]]
     return [int(tick) for tick in np.sort(distinct[kept])]

@@ -14,10 +14,11 @@ from pydantic import ValidationError
 from fedsynth_common.array_types import BoolArray, Float64Array, Int64Array
 from fedsynth_common.encoding.values import as_ordinal, scaled
 from fedsynth_common.errors import InputError
-from fedsynth_common.schema.columns import ModelledColumn, NumericColumn, OrderedColumn
+from fedsynth_common.schema.columns import ModelledColumn, OrderedColumn
 from fedsynth_common.schema.histories import MAX_EVENTS, Histories
 from fedsynth_common.schema.rules import columns_of
 from fedsynth_common.schema.schema import Schema
+from fedsynth_common.schema.ticks import decimals_of
 from fedsynth_common.tables import factorise
 from fedsynth_common.validated import first_fault
 from fedsynth_release.drafting.draft import Draft, draft
@@ -117,7 +118,7 @@ def with_histories(schema: Schema, frame: pd.DataFrame, key: str, order: str) ->
         c.name for c in schema.modelled if c.name == order or _changes(frame[c.name], events)
     ]
     gaps = np.diff(ticks[events.rows], prepend=0.0)[events.later]
-    unit = 10**when.decimals if isinstance(when, NumericColumn) else 1
+    unit = 10 ** decimals_of(when)
     grows = tuple(
         c.name for c in schema.modelled if c.name in changing and _grows(frame, c, order, events)
     )

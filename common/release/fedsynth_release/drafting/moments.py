@@ -158,7 +158,10 @@ def _granularity(stamps: pd.Series, counts: Float64Array, pattern: str | None) -
     if counts[daily].sum() <= total:
         return "day" if pattern is None or "%d" in padded(pattern) or pattern in EPOCHS else "month"
     seconds = pattern is not None and "%S" in pattern and "%f" not in pattern
-    return "second" if seconds and fine.any() else "minute"
+    if seconds and fine.any():
+        return "second"
+    within_hours = stamps.dt.minute.to_numpy() > 0
+    return "minute" if counts[within_hours].sum() > total else "hour"
 
 
 def _clock(values: Values, marks: tuple[str, ...]) -> Moments | None:

@@ -2,12 +2,13 @@
 
 Candidates are looked for among the first rows, and each is then checked on all rows. One is proposed
 only if chance would break it: an order, if the two columns overlap and a shuffled table breaks it in
-one row of twenty; a pair of code and label, if each code has one label, each label one code, and a code
-has five rows on average. A proposal is for a reviewer, like everything in a draft.
+one row of twenty; a code that has one label, such as a ward and its hospital, if the code has five rows
+on average and a shuffled table breaks that in one row of twenty. A proposal is for a reviewer, like
+everything in a draft.
 """
 
 from collections.abc import Callable, Iterable
-from itertools import combinations
+from itertools import combinations, permutations
 
 import numpy as np
 import pandas as pd
@@ -15,11 +16,18 @@ import pandas as pd
 from fedsynth_common.array_types import Int64Array
 from fedsynth_common.encoding.violations import values_of, violations_within_records
 from fedsynth_common.errors import InputError
-from fedsynth_common.schema.columns import CategoricalColumn, IntegerColumn, NumericColumn
+from fedsynth_common.schema.columns import (
+    BooleanColumn,
+    CategoricalColumn,
+    IntegerColumn,
+    ModelledColumn,
+    NumericColumn,
+)
 from fedsynth_common.schema.domain import MISSING
 from fedsynth_common.schema.rules import FixedCombinations, Inequality, Rule
 from fedsynth_common.schema.schema import Schema
 from fedsynth_common.schema.temporal import DateColumn, DatetimeColumn
+from fedsynth_common.schema.ticks import decimals_of
 
 LEAST = 100  # rows with both cells
 BROKEN_BY_CHANCE = 0.05
@@ -88,14 +96,14 @@ def _candidates(schema: Schema, first: pd.DataFrame) -> list[Rule]:
                 name = f"{low.name} before {high.name}"[:200]
                 rules.append(Inequality(name=name, low=low.name, high=high.name))
                 break
-    return [*_labels(schema, values), *rules][:MOST_RULES]
+    return [*_labels(schema, values, rng), *rules][:MOST_RULES]
 
 
-def _grid(column: object) -> object:
+def _grid(column: ModelledColumn) -> object:
     """What two columns share if they can be in an order: a granularity, or the decimals."""
     if isinstance(column, DateColumn | DatetimeColumn):
         return column.granularity
-    return column.decimals if isinstance(column, NumericColumn) else 0
+    return decimals_of(column)
 
 
 def _in_order(low: Int64Array, high: Int64Array, rng: np.random.Generator) -> bool:
@@ -106,35 +114,58 @@ def _in_order(low: Int64Array, high: Int64Array, rng: np.random.Generator) -> bo
     return bool((first > rng.permutation(second)).mean() > BROKEN_BY_CHANCE)
 
 
-def _labels(schema: Schema, values: dict[str, Int64Array]) -> list[Rule]:
-    """Pairs of columns of categories in which each text of one has one text of the other."""
+def _labels(schema: Schema, values: dict[str, Int64Array], rng: np.random.Generator) -> list[Rule]:
+    """Pairs of columns of listed values in which each value of one has one value of the other."""
     listed = [
         column
         for column in schema.modelled
-        if isinstance(column, CategoricalColumn) and not column.other and column.name in values
+        if column.name in values and isinstance(column, CategoricalColumn | BooleanColumn)
+        if not (isinstance(column, CategoricalColumn) and column.other)
     ]
     rules: list[Rule] = []
     taken: set[str] = set()
-    for code, label in combinations(listed, 2):
-        size = len(code.categories)
-        if size != len(label.categories) or not 3 <= size <= MOST_CODES or taken & {label.name}:
-            continue
-        pairs = np.unique(np.stack([values[code.name], values[label.name]], axis=1), axis=0)
-        rows = len(values[code.name])
-        if len(pairs) > size + 1 or rows < ROWS_PER_CODE * size or not _one_to_one(pairs):
-            continue
-        cells = tuple((_text(one, code), _text(other, label)) for one, other in pairs.tolist())
-        taken.add(label.name)
-        name = f"{code.name} and {label.name}"[:200]
-        rules.append(
-            FixedCombinations(name=name, columns=(code.name, label.name), combinations=cells)
-        )
+    for pair in combinations(listed, 2):
+        for code, label in sorted(permutations(pair), key=lambda two: -_size(two[0])):
+            one, other = values[code.name], values[label.name]
+            if label.name in taken or not _determines(one, other, _size(code), rng):
+                continue
+            taken.add(label.name)
+            pairs = np.unique(np.stack([one, other], axis=1), axis=0).tolist()
+            cells = tuple((_text(key, code), _text(value, label)) for key, value in pairs)
+            names = (code.name, label.name)
+            title = f"{code.name} and {label.name}"[:200]
+            rules.append(FixedCombinations(name=title, columns=names, combinations=cells))
+            break
     return rules
 
 
-def _one_to_one(pairs: Int64Array) -> bool:
-    return all(len(np.unique(pairs[:, side])) == len(pairs) for side in (0, 1))
+def _size(column: ModelledColumn) -> int:
+    return len(column.categories) if isinstance(column, CategoricalColumn) else 2
 
 
-def _text(value: int, column: CategoricalColumn) -> str | None:
-    return None if value == MISSING else column.categories[value]
+def _determines(codes: Int64Array, labels: Int64Array, size: int, rng: np.random.Generator) -> bool:
+    """Whether each code has one label, where chance would give some codes several."""
+    if not 3 <= size <= MOST_CODES or len(codes) < ROWS_PER_CODE * size:
+        return False
+    usual = _usual_label(codes, labels)
+    if (usual != labels).any():
+        return False
+    shuffled = rng.permutation(labels)
+    return bool((_usual_label(codes, shuffled) != shuffled).mean() > BROKEN_BY_CHANCE)
+
+
+def _usual_label(codes: Int64Array, labels: Int64Array) -> Int64Array:
+    """For each row, the label that most rows of its code have."""
+    rows, code = np.unique(codes, return_inverse=True)
+    columns, label = np.unique(labels, return_inverse=True)
+    cells = np.bincount(code * len(columns) + label, minlength=len(rows) * len(columns))
+    usual: Int64Array = columns[cells.reshape(len(rows), len(columns)).argmax(axis=1)]
+    return usual[code]
+
+
+def _text(value: int, column: CategoricalColumn | BooleanColumn) -> str | None:
+    if value == MISSING:
+        return None
+    if isinstance(column, BooleanColumn):
+        return column.true if value else column.false
+    return column.categories[value]

@@ -20,12 +20,12 @@ from fedsynth_common.encoding.values import as_ordinal
 from fedsynth_common.errors import InputError
 from fedsynth_common.schema import (
     ModelledColumn,
-    NumericColumn,
     Schema,
     history_schema,
     layout_of,
 )
 from fedsynth_common.schema.histories import NUMBER_OF_EVENTS
+from fedsynth_common.schema.ticks import decimals_of
 from fedsynth_release.drafting.histories import EventOrder
 from fedsynth_release.evaluation.discretise import cell_column
 
@@ -132,7 +132,7 @@ def _changes(
     for name, (_, place) in zip(histories.grows, layout.grows, strict=True):
         values, column = pd.Series(_numbers(kept, schema, name)), layout.columns[place]
         largest: Float64Array = np.asarray(values.groupby(first).cummax(), dtype=np.float64)
-        decimals = column.decimals if isinstance(column, NumericColumn) else 0
+        decimals = decimals_of(column)
         made[column.name] = _steps(largest, later).round(decimals)
     return made
 

@@ -28,9 +28,9 @@ from fedsynth_common.schema import (
     BooleanColumn,
     CategoricalColumn,
     ModelledColumn,
-    NumericColumn,
     Schema,
 )
+from fedsynth_common.schema.ticks import decimals_of
 from fedsynth_release.decoding.values import series_of
 from fedsynth_release.evaluation.discretise import cell_column, level_codes, named_levels, numbers
 from fedsynth_release.evaluation.references.pseudonymised import pseudonymised
@@ -136,7 +136,7 @@ def _draw(cells: Float64Array, column: ModelledColumn, rng: np.random.Generator)
         drawn = rng.choice(np.unique(present), size=len(cells))
     else:
         drawn = rng.uniform(present.min(), present.max(), size=len(cells))
-        drawn = drawn.round(column.decimals if isinstance(column, NumericColumn) else 0)
+        drawn = drawn.round(decimals_of(column))
     missing = rng.random(len(cells)) >= len(present) / len(cells)
     return np.where(missing, np.nan, drawn)
 
@@ -144,7 +144,7 @@ def _draw(cells: Float64Array, column: ModelledColumn, rng: np.random.Generator)
 def _published(drawn: Float64Array, column: ModelledColumn) -> pd.Series:
     missing = np.isnan(drawn)
     if not isinstance(column, CategoricalColumn | BooleanColumn):
-        decimals = column.decimals if isinstance(column, NumericColumn) else 0
+        decimals = decimals_of(column)
         ticks = (np.where(missing, 0, drawn) * 10.0**decimals).round().astype(np.int64)
         return series_of(ticks, missing, column)
     levels = named_levels(column)
