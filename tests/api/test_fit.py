@@ -178,6 +178,7 @@ def test_a_person_key_alone_protects_persons(frame):
     table = visits_frame(150)
     made = fedsynth.fit(table, person_key="customer", sites=2, **SMALL)
     assert made.schema.person_key == "customer"
+    assert "late" in made.sample(3)
     assert made.statement.rows_per_person == made.schema.rows_per_person == 5
     with pytest.raises(fedsynth.InputError, match="^order month: .* pass person_key too"):
         fedsynth.fit(table, order="month", **SMALL)

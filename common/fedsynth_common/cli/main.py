@@ -14,6 +14,7 @@ import os
 import sys
 from collections.abc import Collection
 from importlib.metadata import entry_points, version
+from typing import Annotated
 
 import typer
 from rich.markup import escape
@@ -44,10 +45,10 @@ def build_app() -> typer.Typer:
         name="fedsynth",
         help="Federated, differentially private synthesis of tabular data.",
         no_args_is_help=True,
-        add_completion=False,
         pretty_exceptions_enable=False,
         epilog=_more(points),
     )
+    app.callback()(_everywhere)
     for point in [points[asked]] if asked in points else sorted(points.values()):
         sub = point.load()
         single = len(sub.registered_commands) == 1 and sub.registered_callback is None
@@ -73,6 +74,23 @@ def _more(installed: Collection[str]) -> str | None:
             absent.setdefault(how_to_install(extra), []).append(name)
     lines = [f"Not installed here: {', '.join(names)} ({how})" for how, names in absent.items()]
     return escape("\n\n".join(lines)) or None  # [simulate] is no markup
+
+
+def _say_version(asked: bool) -> None:
+    if asked:
+        _version()
+        raise typer.Exit
+
+
+def _everywhere(
+    shown: Annotated[
+        bool,
+        typer.Option(
+            "--version", help="Print the version and exit.", callback=_say_version, is_eager=True
+        ),
+    ] = False,
+) -> None:
+    """What `fedsynth` takes before a sub-command."""
 
 
 def _version() -> None:
