@@ -3,7 +3,6 @@
 Quiet when the output is neither a terminal nor a notebook that can draw it (with `ipywidgets`).
 """
 
-from importlib.util import find_spec
 from types import TracebackType
 from typing import Self
 
@@ -17,12 +16,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-
-def shows_progress(console: Console) -> bool:
-    """Whether a moving bar can be drawn: on a terminal, or in a notebook that has `ipywidgets`."""
-    if console.is_jupyter:
-        return find_spec("ipywidgets") is not None
-    return console.is_terminal
+from fedsynth_release.progress import shows_progress
 
 
 class StudyProgress:

@@ -68,8 +68,9 @@ def score(
     from fedsynth_common.schema import Schema
 
     try:
-        from fedsynth_release.cli.evaluate import check_out, progress, write_private
+        from fedsynth_release.cli.evaluate import check_out, write_private
         from fedsynth_release.evaluation.summary import show
+        from fedsynth_release.progress import stages
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] != "fedsynth_release":
             raise
@@ -77,7 +78,7 @@ def score(
     check_out(out, force)
     site = SiteConfig.load(config)
     schema = Schema.load(site.table_schema)
-    with progress() as say:
+    with stages() as say:
         result = _score(site, schema, Policy.load(site.policy).site, synthetic, control, quick, say)
     if out is not None:
         write_private(result, out)

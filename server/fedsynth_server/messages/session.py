@@ -133,7 +133,7 @@ class Session:
             FedsynthError: when fewer sites than that answer well.
         """
         self.step = step
-        body = self._journaled(method, step, request)
+        body = self.first_sent(method, step, request)
 
         def sized(reply: bytes) -> _Parsed[T]:
             return _Parsed(parse(reply), len(reply))
@@ -157,7 +157,7 @@ class Session:
         )
         return {site: reply.content for site, reply in merged.items()}
 
-    def _journaled(self, method: str, step: int, request: bytes) -> bytes:
+    def first_sent(self, method: str, step: int, request: bytes) -> bytes:
         """The request as it was first sent, because the sites were charged for these bytes."""
         body = self.journal.request(method, step, request)
         if body != request:
