@@ -47,7 +47,9 @@ EPILOG = (
 
 @app.command(epilog=EPILOG)
 def sample(
-    generator: Annotated[Path, typer.Argument(help="Folder of a finished generator.")],
+    generator: Annotated[
+        Path, typer.Argument(help="Folder of a finished generator, or of a release.")
+    ],
     out: Annotated[
         Path,
         typer.Option(
@@ -127,6 +129,7 @@ def sample(
     The records are written piece by piece, so any number of them fits into memory.
     """
     from fedsynth_release.generator import Generator  # here so that --help does not load torch
+    from fedsynth_release.generator_files import generator_folder
     from fedsynth_release.statement.croissant import (
         CROISSANT,
         NO_LICENCE,
@@ -163,7 +166,7 @@ def sample(
     targets = [
         TableWriter(file, escape_formulas=escape_formulas) for file in (out, persons) if file
     ]
-    source = Generator.load(generator)
+    source = Generator.load(generator_folder(generator))
     if persons is not None and source.schema.histories is None:
         raise InputError("--persons: this generator draws records without events; leave it out")
     console = Console(stderr=True)
