@@ -9,6 +9,7 @@ from fedsynth.display import exported, recorder
 from fedsynth.inputs import Table, table_of
 from fedsynth.notices import ColumnWarning, in_python, notice
 from fedsynth.options import flag, number, text, whole, wrong
+from fedsynth.threads import few_threads
 from fedsynth_common.errors import InputError
 from fedsynth_common.schema import Schema
 from fedsynth_release.evaluation.results import Evaluation as PlainEvaluation
@@ -128,10 +129,10 @@ def evaluate(
 def _measured(
     frames: tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame], schema: Schema, **settings: Any
 ) -> PlainEvaluation:
-    from fedsynth_release.cli.evaluate import progress
     from fedsynth_release.evaluation import evaluate_table
+    from fedsynth_release.progress import stages
 
-    with progress() as say:
+    with few_threads(), stages() as say:
         return evaluate_table(*frames, schema, say=say, **settings)
 
 

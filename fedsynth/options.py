@@ -31,6 +31,7 @@ class Options:
     records_per_site: int | None = None
     trust: Trust = "local"
     colluders: int | None = None
+    site_marginals: bool = False
     variant: Variant = "auto"
     max_repaired: float = MAX_REPAIRED
     seed: int | None = None
@@ -50,6 +51,7 @@ class Options:
         one_of("variant", self.variant, get_args(Variant))
         one_of("device", self.device, get_args(Device))
         flag("quick", self.quick)
+        flag("site_marginals", self.site_marginals)
         if not isinstance(self.schema, Schema | str | Path | None):
             raise wrong("schema", "a fedsynth.Schema or the path of a schema file", self.schema)
         if not 0 <= self.max_repaired <= 1:

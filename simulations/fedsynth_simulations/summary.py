@@ -61,13 +61,14 @@ def evaluation_of(
     What cannot be evaluated (no column to predict, hardly any rows) costs the evaluation, not the
     study.
     """
-    from fedsynth_release.cli.evaluate import progress, write_private
+    from fedsynth_release.cli.evaluate import write_private
     from fedsynth_release.evaluation import evaluate_table
+    from fedsynth_release.progress import stages
 
     statement = result.generator.statement
     made = read_table(next(draft.glob("synthetic.*")))
     try:
-        with progress() as say:
+        with stages() as say:
             found = evaluate_table(
                 *real,
                 made,

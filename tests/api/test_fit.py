@@ -187,6 +187,12 @@ def test_a_secure_sum(frame):
     made = fedsynth.fit(frame, trust="secure-sum", sites=3, epsilon=5, quick=True)
     assert made.statement.epsilon_if_all_others_work_together > made.epsilon
     assert "if all other sites work together" in repr(made)
+    with_sites = fedsynth.plan(frame, trust="secure-sum", sites=3, site_marginals=True)
+    assert len(with_sites.study.measure) == len(made_steps(frame)) + 1
+
+
+def made_steps(frame):
+    return fedsynth.plan(frame, trust="secure-sum", sites=3).study.measure
 
 
 # --- what is private, and what says that it is not --------------------------------------------
@@ -283,3 +289,22 @@ def test_a_simulation_of_the_command_line_is_loaded(tmp_path, monkeypatch):
         warnings.simplefilter("error")
         assert len(fedsynth.load("out").sample(7)) == 7
     assert Path("out").is_dir()
+
+
+def test_one_thread_computes_unless_more_are_asked_for(monkeypatch):
+    import torch
+
+    from fedsynth.threads import few_threads
+
+    before = torch.get_num_threads()
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    torch.set_num_threads(2)
+    try:
+        with few_threads():
+            assert torch.get_num_threads() == 1
+        assert torch.get_num_threads() == 2
+        monkeypatch.setenv("OMP_NUM_THREADS", "2")
+        with few_threads():
+            assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)

@@ -13,6 +13,7 @@ from fedsynth_common.schema import CategoricalColumn, IntegerColumn, Schema
 from fedsynth_common.tables import read_table
 from fedsynth_release.drafting.draft import draft_schema
 from fedsynth_release.statement.promises import REHEARSAL
+from fedsynth_simulations import partition as partitions
 from fedsynth_simulations.partition import partition
 from fedsynth_simulations.simulate import (
     Simulation,
@@ -124,6 +125,13 @@ def test_a_real_table_goes_through(name, tmp_path, rng):
     common = pooled[target].value_counts(normalize=True).iloc[0]
     assert rows[target].notna().any()
     assert 0 < common <= 1
+
+
+def test_the_shipped_schema_makes_no_credits_that_nobody_can_have():
+    """Credits are multiples of five in the real table; without a step most drawn ones were not."""
+    schema = Schema.load(Path(partitions.__file__).parent / "schemas/oulad_clean.json")
+    (points,) = (column for column in schema.columns if column.name == "studied_credits")
+    assert (points.step, points.minimum % 5) == (5, 0)
 
 
 @pytest.fixture

@@ -37,7 +37,9 @@ EPILOG = (
 
 @app.command(epilog=EPILOG)
 def sample(
-    generator: Annotated[Path, typer.Argument(help="Folder of a finished generator.")],
+    generator: Annotated[
+        Path, typer.Argument(help="Folder of a finished generator, or of a release.")
+    ],
     out: Annotated[Path, typer.Option(help="File to write: .csv, .csv.gz or .parquet.")],
     rows: Annotated[int | None, typer.Option(min=1, help="Number of records to draw.")] = None,
     where: Annotated[
@@ -108,6 +110,7 @@ def sample(
     The records are written piece by piece, so any number of them fits into memory.
     """
     from fedsynth_release.generator import Generator  # here so that --help does not load torch
+    from fedsynth_release.generator_files import generator_folder
     from fedsynth_release.statement.croissant import (
         CROISSANT,
         NO_LICENCE,
@@ -142,7 +145,7 @@ def sample(
     targets = [
         TableWriter(file, escape_formulas=escape_formulas) for file in (out, persons) if file
     ]
-    source = Generator.load(generator)
+    source = Generator.load(generator_folder(generator))
     if persons is not None and source.schema.histories is None:
         raise InputError("--persons: this generator draws records without events; leave it out")
     console = Console(stderr=True)
