@@ -17,11 +17,15 @@ courier. What was started before has to be started again.
 
 import argparse
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from fedsynth_common.durable import write_durably
 from fedsynth_common.errors import InputError
+
+Changes = dict[str, Callable[[dict[str, Any]], dict[str, Any]]]
+"""File of a kit's `local/` folder, without its ending -> what becomes of its content."""
 
 EXECUTOR = "fedsynth_flare.site.VaultExecutor"
 CONTROLLER = "fedsynth_flare.coordinator.StudyController"
@@ -75,7 +79,7 @@ def lock(kit: Path) -> list[Path]:
         InputError: the folder is no startup kit of FLARE.
     """
     if (kit / "startup/fed_client.json").is_file():
-        changes = {"resources": locked_resources, "authorization": locked_authorization}
+        changes: Changes = {"resources": locked_resources, "authorization": locked_authorization}
     elif (kit / "startup/fed_server.json").is_file():
         changes = {"resources": allowed_study}
     else:
