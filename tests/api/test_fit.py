@@ -85,6 +85,23 @@ def test_a_result_tells_what_it_is(result):
     assert (params["epsilon"], params["target"], params["schema"]) == (5, "outcome", None)
 
 
+def test_the_training_shows_itself(result, tmp_path):
+    for shown in (repr(result.history), result.history._repr_html_()):
+        assert "how the training went" in shown
+        assert result.history.curves[0].name in shown
+        assert "MB sent and received by each site" in shown
+    assert fedsynth.load(result.save(tmp_path / "out")).history == result.history
+
+
+def test_without_the_parts_that_simulate_it_says_what_to_install(monkeypatch, frame):
+    from fedsynth import fitting
+
+    monkeypatch.setattr(fitting, "find_spec", lambda name: None)
+    for call in (fedsynth.fit, fedsynth.plan):
+        with pytest.raises(fedsynth.InputError, match=r"pip install 'fedsynth\[simulate\]'"):
+            call(frame)
+
+
 def test_nothing_is_written_anywhere(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("TMPDIR", str(tmp_path / "temporary"))
