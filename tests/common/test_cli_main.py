@@ -56,6 +56,17 @@ def test_a_shell_completes_commands_and_options(typed, found):
     assert done.stdout.split() == [found]
 
 
+@pytest.mark.parametrize(("asked", "threads"), [(None, "1"), ("3", "3")])
+def test_one_thread_computes_unless_more_are_asked_for(monkeypatch, asked, threads):
+    monkeypatch.setenv("OMP_NUM_THREADS", asked or "")  # noted, so that it is put back at the end
+    if asked is None:
+        monkeypatch.delenv("OMP_NUM_THREADS")
+    monkeypatch.setattr(sys, "argv", ["fedsynth", "version"])
+    with pytest.raises(SystemExit):
+        command.main()
+    assert os.environ["OMP_NUM_THREADS"] == threads
+
+
 def test_the_list_of_commands_loads_no_heavy_library():
     """What takes seconds to import is imported inside the commands."""
     code = (
