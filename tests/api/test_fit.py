@@ -85,6 +85,23 @@ def test_a_result_tells_what_it_is(result):
     assert (params["epsilon"], params["target"], params["schema"]) == (5, "outcome", None)
 
 
+def test_the_training_shows_itself(result, tmp_path):
+    for shown in (repr(result.history), result.history._repr_html_()):
+        assert "how the training went" in shown
+        assert result.history.curves[0].name in shown
+        assert "MB sent and received by each site" in shown
+    assert fedsynth.load(result.save(tmp_path / "out")).history == result.history
+
+
+def test_without_the_parts_that_simulate_it_says_what_to_install(monkeypatch, frame):
+    from fedsynth import fitting
+
+    monkeypatch.setattr(fitting, "find_spec", lambda name: None)
+    for call in (fedsynth.fit, fedsynth.plan):
+        with pytest.raises(fedsynth.InputError, match=r"pip install 'fedsynth\[simulate\]'"):
+            call(frame)
+
+
 def test_nothing_is_written_anywhere(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("TMPDIR", str(tmp_path / "temporary"))
@@ -178,6 +195,7 @@ def test_a_person_key_alone_protects_persons(frame):
     table = visits_frame(150)
     made = fedsynth.fit(table, person_key="customer", sites=2, **SMALL)
     assert made.schema.person_key == "customer"
+    assert "late" in made.sample(3)
     assert made.statement.rows_per_person == made.schema.rows_per_person == 5
     with pytest.raises(fedsynth.InputError, match="^order month: .* pass person_key too"):
         fedsynth.fit(table, order="month", **SMALL)

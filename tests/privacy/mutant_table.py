@@ -1125,6 +1125,14 @@ MUTANTS = (
         (f"{C}test_courier.py::test_failures_become_codes_without_text",),
     ),
     Mutant(
+        "text of an exception through FLARE",
+        15,
+        "adapters/flare/fedsynth_flare/carrying.py",
+        "return refusal(method, ErrorCode.INTERNAL)",
+        "raise",
+        ("tests/adapters/test_carrying.py::test_failures_become_codes_without_text",),
+    ),
+    Mutant(
         "row count in the size of counts",
         15,
         f"{VAULT}/service.py",
