@@ -13,7 +13,7 @@ import tomllib
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-MEMBERS = ("common", "common/release", "client", "server", "simulations", ".")
+MEMBERS = ("common", "common/release", "client", "server", "simulations", "adapters/flare", ".")
 """Folders of the distributions, in the order in which they need each other."""
 
 _VERSION = re.compile(r'^version = "([^"]+)"$', re.MULTILINE)

@@ -26,7 +26,15 @@ from mkdocs.exceptions import Abort
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
-FOLDERS = ("fedsynth", "common", "common/release", "client", "server", "simulations")
+FOLDERS = (
+    "fedsynth",
+    "common",
+    "common/release",
+    "client",
+    "server",
+    "simulations",
+    "adapters/flare",
+)
 """Folders with packages; those that do not exist are left out."""
 
 

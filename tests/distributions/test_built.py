@@ -17,6 +17,7 @@ NAMES = (
     "fedsynth",
     "fedsynth_client",
     "fedsynth_common",
+    "fedsynth_flare",
     "fedsynth_release",
     "fedsynth_server",
     "fedsynth_simulations",

@@ -1125,6 +1125,14 @@ MUTANTS = (
         (f"{C}test_courier.py::test_failures_become_codes_without_text",),
     ),
     Mutant(
+        "text of an exception through FLARE",
+        15,
+        "adapters/flare/fedsynth_flare/carrying.py",
+        "return refusal(method, ErrorCode.INTERNAL)",
+        "raise",
+        ("tests/adapters/test_carrying.py::test_failures_become_codes_without_text",),
+    ),
+    Mutant(
         "row count in the size of counts",
         15,
         f"{VAULT}/service.py",
@@ -1910,11 +1918,11 @@ MUTANTS = (
         (f"{P}summed_gradients.py::test_what_is_charged_is_the_training_of_all_shares",),
     ),
     Mutant(
-        "gradients: answered without masks",
+        "gradients: parties of a request are not compared with the plan",
         24,
         f"{VAULT}/checks.py",
-        "or bool(request.parties) != summed:",
-        "or (bool(request.parties) and not summed):",
+        " or bool(request.parties) != summed:",
+        ":",
         (f"{P}summed_gradients.py::test_training_is_answered_under_masks_or_not_at_all",),
     ),
     Mutant(
