@@ -55,6 +55,18 @@ def write_invitation(
     return path
 
 
+def hub_of(coordinator: Path | None) -> "CoordinatorFolder | None":
+    """The coordinator's folder, if one is named; it is read before anything is written."""
+    if coordinator is None:
+        return None
+    from fedsynth_server.coordinator.folder import CoordinatorFolder
+
+    hub = CoordinatorFolder(coordinator)
+    hub.settings()
+    hub.signing_key()
+    return hub
+
+
 def admit(
     folder: Folder,
     answers: Annotated[

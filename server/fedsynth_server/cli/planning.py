@@ -35,7 +35,6 @@ from fedsynth_server.cli.options import (
 if TYPE_CHECKING:
     from fedsynth_common.protocol.plan import Plan, SecureSum
     from fedsynth_common.schema import Schema
-    from fedsynth_server.coordinator.folder import CoordinatorFolder
 
 INVITED = """\
 Next:
@@ -97,7 +96,7 @@ def init(
     force: Force = False,
 ) -> None:
     """Make the folder of a study: the plan for the sites, and the settings of the run."""
-    from fedsynth_server.cli.entry import write_invitation
+    from fedsynth_server.cli.entry import hub_of, write_invitation
     from fedsynth_server.study.folder import StudyFolder, config_text
 
     target = StudyFolder(folder)
@@ -110,7 +109,7 @@ def init(
         raise InputError(f"--quorum {quorum}: the study has {len(site)} sites")
     if root_certificate is not None and not root_certificate.is_file():
         raise InputError(f"--root-certificate {root_certificate}: no such file")
-    hub = _hub(coordinator)
+    hub = hub_of(coordinator)
     if hub is not None:
         superlink = f"127.0.0.1:{hub.settings().superlink_port}"
         root_certificate = hub.ca
@@ -133,17 +132,6 @@ def init(
         typer.echo(INVITED.format(config=target.config_file, place=paths[0].parent, folder=folder))
         return
     typer.echo(NEXT.format(config=target.config_file, plan=target.plan_file, folder=folder))
-
-
-def _hub(coordinator: Path | None) -> "CoordinatorFolder | None":
-    """The coordinator's folder, if one is named; it is read before anything is written."""
-    if coordinator is None:
-        return None
-    from fedsynth_server.coordinator.folder import CoordinatorFolder
-
-    hub = CoordinatorFolder(coordinator)
-    hub.settings(), hub.signing_key()
-    return hub
 
 
 def plan(
