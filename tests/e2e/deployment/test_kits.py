@@ -146,3 +146,21 @@ def test_after_all_is_stopped_and_started_all_serve_again(hub, sites, study):
     hub.stop()
     hub.start()
     all_serve(sites)
+
+
+REPOSITORY = Path(__file__).parents[3]
+RUN = Path(__file__).read_text()
+
+
+@pytest.mark.parametrize("page", ["client/README.md", "server/README.md"])
+def test_the_commands_of_the_readmes_are_at_most_six_and_are_run_above(page):
+    """The two of pip and that of venv are run by the images' tests; the others by this file."""
+    text = (REPOSITORY / page).read_text()
+    first = text.partition("## From install")[2].partition("```\n")[2].partition("\n```")[0]
+    typed = first.replace("\\\n", " ").splitlines()
+    assert len(typed) == 6
+    ours = [line.split()[1:3] for line in typed if line.startswith("fedsynth")]
+    assert len(ours) == 3
+    started = {"serve", "connect"}  # by `Site.start`
+    for group, command in ours:
+        assert command in started or f'"{command}"' in RUN, (group, command)
