@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from fedsynth.evaluations import Evaluation, evaluate
     from fedsynth.fitting import fit, plan
+    from fedsynth.histories import History
     from fedsynth.notices import (
         ColumnWarning,
         FedsynthWarning,
@@ -26,8 +27,10 @@ if TYPE_CHECKING:
     )
     from fedsynth.plans import Plan
     from fedsynth.reports import Report
+    from fedsynth.resampling import Resampler
     from fedsynth.result import Result, load
     from fedsynth.schemas import Schema, draft
+    from fedsynth.sdv import Synthesizer
     from fedsynth_common.errors import FedsynthError, InputError
 
 __all__ = [
@@ -35,14 +38,17 @@ __all__ = [
     "Evaluation",
     "FedsynthError",
     "FedsynthWarning",
+    "History",
     "InputError",
     "MethodNotice",
     "NotPrivateWarning",
     "PersonsWarning",
     "Plan",
     "Report",
+    "Resampler",
     "Result",
     "Schema",
+    "Synthesizer",
     "WrongTypeError",
     "__version__",
     "draft",
@@ -55,6 +61,7 @@ __all__ = [
 _PLACES = {
     "evaluations": ("Evaluation", "evaluate"),
     "fitting": ("fit", "plan"),
+    "histories": ("History",),
     "notices": (
         "ColumnWarning",
         "FedsynthWarning",
@@ -65,8 +72,10 @@ _PLACES = {
     ),
     "plans": ("Plan",),
     "reports": ("Report",),
+    "resampling": ("Resampler",),
     "result": ("Result", "load"),
     "schemas": ("Schema", "draft"),
+    "sdv": ("Synthesizer",),
 }
 _MODULES = {name: f"fedsynth.{module}" for module, names in _PLACES.items() for name in names}
 _MODULES |= dict.fromkeys(("FedsynthError", "InputError"), "fedsynth_common.errors")

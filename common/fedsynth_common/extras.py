@@ -10,8 +10,9 @@ EXTRAS = {
     "simulate": "many sites on one computer, and the benchmark",
     "demo": "the demonstration, with its table",
     "site": "the vault and the courier of a site",
-    "server": "the study of a coordinator",
+    "server": "the studies of a coordinator, and its computer",
     "sql": "records in a database of a site",
+    "notebook": "moving progress bars in a notebook",
     "all": "all of these",
 }
 """Each extra of the distribution `fedsynth` that a user may want, and what it is for."""
@@ -27,6 +28,7 @@ EXTRA_OF_COMMAND = {
     "demo": "demo",
     "site": "site",
     "study": "server",
+    "coordinator": "server",
 }
 """The extra that brings each sub-command; no extra where `fedsynth` alone brings it."""
 

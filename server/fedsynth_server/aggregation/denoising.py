@@ -212,8 +212,11 @@ def denoise(
         mean = left[1] @ mean @ right[1].T + law[a, b]
         product = np.outer(one_way[a].frequencies, one_way[b].frequencies)
         frequencies = product + by_site.between(a, b) + np.sqrt(noise[a, b]) * mean
+        unknown = noise[a, b] * (left[1] ** 2 @ variance @ (right[1] ** 2).T)
         cleaned.append(
-            MarginalEstimate(columns=(a, b), frequencies=frequencies, variance=noise[a, b])
+            MarginalEstimate(
+                columns=(a, b), frequencies=frequencies, variance=noise[a, b], unknown=unknown
+            )
         )
         expected, cells = expected + float(variance.sum()), cells + variance.size
     return Denoised([*one_way, *cleaned], expected / max(1, cells))

@@ -17,6 +17,7 @@ from fedsynth_common.protocol.plan import Plan
 from fedsynth_common.schema import domains, history_schema, layout_of
 from fedsynth_release.copula.code_order import orders_of
 from fedsynth_release.generator_network import GeneratorNetwork
+from fedsynth_release.generator_weights import Network
 from fedsynth_server.aggregation.binning import BIN_NOISE
 from fedsynth_server.aggregation.denoising import denoise
 from fedsynth_server.aggregation.histograms import Histograms, read_histograms
@@ -57,7 +58,7 @@ from fedsynth_server.study.summed import SummedMeasurements
 from fedsynth_server.training.curves import FIT, REFIT, Recorder
 from fedsynth_server.training.fit import calibrate, fit, new_generator
 from fedsynth_server.training.marginal_loss import MarginalLoss
-from fedsynth_server.training.rounds import adversarial_rounds
+from fedsynth_server.training.rounds import adversarial_rounds, in_rounds
 from fedsynth_server.training.settings import TrainingSettings
 
 CountsBySite = Mapping[str, Sequence[Float64Array]]
@@ -82,7 +83,8 @@ class Study:
         self.domains = domains(self.schema)
         self.recorder = Recorder()
         self._sizes: dict[str, SizeEstimate] = {}
-        self._summed = SummedMeasurements(plan, self.domains, SecureSums(self.session))
+        self._sums = SecureSums(self.session)
+        self._summed = SummedMeasurements(plan, self.domains, self._sums)
 
     def run(self) -> StudyResult:
         """The whole study.
@@ -111,30 +113,37 @@ class Study:
             lambda i, n: self.progress.update("fit generator", i, n),
             lambda i, loss: self.recorder.add(FIT, i, loss),
         )
+        watched = self.settings, self.progress, self.recorder
+        sums = self._sums if self.plan.secure_sum else None
         network = adversarial_rounds(
-            self.session,
-            network,
-            marginal_loss,
-            histograms,
-            self.settings,
-            self.progress,
-            self.recorder,
+            self.session, network, marginal_loss, histograms, *watched, sums
         )
         if self.plan.discriminator is not None and marginal_loss.has_pairs:
             self._refit(network, marginal_loss)
         with torch.no_grad():
-            after = float(marginal_loss.loss(network.soft_rows()))
+            losses = before, float(marginal_loss.loss(network.soft_rows()))
         calibrate(network, one_way)
+        return self._result(network, histograms, losses, cleaned.marginals)
+
+    def _result(
+        self,
+        network: Network,
+        histograms: Histograms,
+        losses: tuple[float, float],
+        measured: list[MarginalEstimate],
+    ) -> StudyResult:
+        """What the study leaves behind, once the generator is finished."""
         return StudyResult(
             network=network,
-            codebook=codebook,
+            codebook=histograms.codebook,
             receipts=self.session.receipts(),
             keys=self.session.keys,
-            marginal_losses=(before, after),
+            marginal_losses=losses,
             notes=self.session.notes,
             bytes_per_site=self.session.bytes_per_site,
             records=histograms.records,
-            measured=cleaned.marginals,
+            cell_error=histograms.cell_error,
+            measured=measured,
             curves=self.recorder.curves(),
         )
 
@@ -169,23 +178,14 @@ class Study:
             lambda i, value: self.recorder.add(FIT, i, value),
         )
         calibrate_histories(network, loss, measured_lengths(cleaned, codebook, plan.table))
-        return StudyResult(
-            network=network,
-            codebook=codebook,
-            receipts=self.session.receipts(),
-            keys=self.session.keys,
-            marginal_losses=(last, last),
-            notes=self.session.notes,
-            bytes_per_site=self.session.bytes_per_site,
-            records=histograms.records,
-            measured=[*cleaned.one_way, *cleaned.independent_given_z()],
-            curves=self.recorder.curves(),
-        )
+        measured = [*cleaned.one_way, *cleaned.independent_given_z()]
+        return self._result(network, histograms, (last, last), measured)
 
     def _refit(self, network: GeneratorNetwork, marginal_loss: MarginalLoss) -> None:
         """Fit to the marginals again, which the rounds changed; the rest stays as it was learned."""
-        rounds = self.plan.discriminator.messages if self.plan.discriminator else 0
-        start = rounds * self.settings.adversarial_steps
+        training, summed = self.plan.discriminator, self.plan.secure_sum is not None
+        rounds = in_rounds(training, summed) if training else []
+        start = len(rounds) * self.settings.adversarial_steps
         fit(
             network,
             marginal_loss,
@@ -249,7 +249,7 @@ class Study:
         if self.plan.secure_sum:
             with self._phase(1):
                 summed_up = self._summed.marginals(queries, histograms)
-            if len(self.plan.measure) == 2:
+            if not self.plan.measure[-1].by_site:
                 return summed_up
             with self._phase(2):
                 return self._summed.beside_sites(summed_up[0], histograms)

@@ -26,11 +26,14 @@ _SITE = "site of the record"
 
 def site_frames(cell: Cell, table: BenchmarkTable) -> Frames:
     """The train rows by site."""
-    rng = np.random.default_rng(cell.seed)
+    return frames_of(table, cell.sites or 1, cell.partition or "iid", cell.seed)
+
+
+def frames_of(table: BenchmarkTable, sites: int, how: str, seed: int) -> Frames:
+    """The train rows by site: the table's own sites, or `sites` that are made up."""
+    rng = np.random.default_rng(seed)
     if table.sites is None:
-        return partition(
-            table.train, cell.sites or 1, cell.partition or "iid", rng, target=table.schema.target
-        )
+        return partition(table.train, sites, how, rng, target=table.schema.target)
     named = table.train.assign(**{_SITE: table.sites})
     return partition(named, 1, "iid", rng, site_column=_SITE)
 
@@ -80,9 +83,14 @@ def _federated(variant: Variant, control: bool = False) -> Maker:
     return run
 
 
-def _summed(cell: Cell, table: BenchmarkTable, external: External) -> Made:
-    """Pairs alone, of which the coordinator sees the sum over the sites."""
-    return _study(cell, table, site_frames(cell, table), variant="marginals", trust="secure-sum")
+def _summed(variant: Variant, control: bool = False) -> Maker:
+    """Of pairs and of gradients the coordinator sees the sum over the sites."""
+
+    def run(cell: Cell, table: BenchmarkTable, external: External) -> Made:
+        frames = site_frames(cell, table)
+        return _study(cell, table, frames, variant=variant, control=control, trust="secure-sum")
+
+    return run
 
 
 def _site_marginals(cell: Cell, table: BenchmarkTable, external: External) -> Made:
@@ -121,7 +129,10 @@ STUDIES: dict[str, Maker] = {
     "alone-pooled": _alone_pooled,
     "central": _central,
     "marginals": _federated("marginals"),
-    "secure-sum": _summed,
+    "secure-sum": _summed("marginals"),
+    "summed-gan": _summed("gan"),
+    "summed-both": _summed("both"),
+    "summed-control": _summed("both", control=True),
     "site-marginals": _site_marginals,
     "gan": _federated("gan"),
     "both": _federated("both"),
