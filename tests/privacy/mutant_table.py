@@ -1918,11 +1918,11 @@ MUTANTS = (
         (f"{P}summed_gradients.py::test_what_is_charged_is_the_training_of_all_shares",),
     ),
     Mutant(
-        "gradients: answered without masks",
+        "gradients: parties of a request are not compared with the plan",
         24,
         f"{VAULT}/checks.py",
-        "or bool(request.parties) != summed:",
-        "or (bool(request.parties) and not summed):",
+        " or bool(request.parties) != summed:",
+        ":",
         (f"{P}summed_gradients.py::test_training_is_answered_under_masks_or_not_at_all",),
     ),
     Mutant(

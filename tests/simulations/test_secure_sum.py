@@ -11,6 +11,7 @@ from small_study import SCHEMA, SETTINGS, make_frames
 from fedsynth_common.errors import InputError
 from fedsynth_common.privacy.accounting import epsilon
 from fedsynth_common.privacy.secure_noise import alone, made_variance
+from fedsynth_release.report.page import render
 from fedsynth_release.verification.statement_findings import statement_findings
 from fedsynth_release.verification.verify import verify
 from fedsynth_server.study.planning import Rounds
@@ -96,3 +97,15 @@ def test_two_sites_are_refused_before_anything_runs():
     both = Simulation(trust="secure-sum", variant="gan", settings=SETTINGS, site_marginals=True)
     with pytest.raises(InputError, match="go with marginals of pairs"):
         simulation_plan(make_frames(), SCHEMA, both)
+
+
+def test_the_report_shows_both_epsilon(result):
+    made, folder = result
+    statement = made.generator.statement
+    page = render(folder / "generator")
+    lone = statement.epsilon_if_all_others_work_together
+    assert f"and {lone:.4f} if all other sites work together against one" in page
+    assert "ε if all others work together</th>" in page
+    assert page.count(f"{lone:.4f}</td>") >= len(statement.sites)
+    assert "epsilon_if_all" not in page.split("<h3>What this ε means")[0]
+    assert "under masks" in page

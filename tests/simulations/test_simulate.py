@@ -139,3 +139,15 @@ def rng():
     import numpy as np
 
     return np.random.default_rng(0)
+
+
+def test_the_rows_of_a_person_are_dealt_to_one_site():
+    """Else the ε of several sites would add up for a person."""
+    from fedsynth_release.drafting.wishes import Wishes
+    from fedsynth_simulations.site_tables import Division, divided
+
+    rows = pd.DataFrame({"who": [f"p{k}" for k in range(90)] * 3, "x": [k % 7 for k in range(270)]})
+    tables = divided(rows, "t", None, Division(sites=3), Wishes(person_key="who"))
+    persons = [set(frame["who"]) for frame in tables.sites.values()]
+    assert sum(map(len, persons)) == len(set.union(*persons)) == 90
+    assert tables.schema.rows_per_person == 3

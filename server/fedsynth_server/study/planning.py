@@ -56,11 +56,11 @@ class Rounds(BaseModel):
     learning_rate: float = Field(default=2e-2, gt=0, le=1e3)
 
 
-SUMMED_ROUNDS = Rounds(messages=48, steps_per_message=1, sampling_rate=0.25, learning_rate=6e-2)
+SUMMED_ROUNDS = Rounds(messages=96, steps_per_message=1, sampling_rate=0.25, learning_rate=6e-2)
 """The same in a secure sum: a message is one step, of many records, and steps are longer.
 
-A sampling rate of 1 or twice the messages changes signal over noise by less than a tenth up to ε = 3.
-With few steps the learning rate decides whether the discriminators get away from where they began
+A sampling rate of 1 changes signal over noise by less than a tenth up to ε = 3. With few steps their
+number and the learning rate decide how far the discriminators get from where they began
 (simulations/RESULTS.md).
 """
 

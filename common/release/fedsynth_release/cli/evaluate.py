@@ -110,8 +110,11 @@ def evaluate(
         write_private(result, out)
     if as_json:
         typer.echo(result.to_json(), nl=False)
-    else:
-        show(result, Console())
+        return
+    show(result, Console())
+    if out is not None:
+        typer.echo(f"wrote {out}")
+        typer.echo(f"next     fedsynth report GENERATOR --evaluation {out} --out internal.html")
 
 
 def check_out(out: Path | None, force: bool) -> None:
