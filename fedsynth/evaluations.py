@@ -1,6 +1,7 @@
 """Judges a synthetic table against real records; two tables are enough."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, Self
 
 import pandas as pd
@@ -63,7 +64,7 @@ def evaluate(
     real: Table,
     *,
     holdout: Table | None = None,
-    schema: Schema | str | None = None,
+    schema: Schema | str | Path | None = None,
     target: str | None = None,
     person_key: str | None = None,
     order: str | None = None,
@@ -99,7 +100,7 @@ def evaluate(
     Raises:
         InputError: a table cannot be used, lacks a column, or has fewer than 20 rows.
     """
-    _check(attacks, quick, seed, epsilon, quasi_identifiers)
+    _check(attacks, quick, seed, quasi_identifiers, epsilon=epsilon, delta=delta)
     for argument, value in (("target", target), ("person_key", person_key), ("order", order)):
         text(argument, value, optional=True)
     made, train = table_of(synthetic, "synthetic"), table_of(real, "real")
@@ -108,8 +109,10 @@ def evaluate(
         declared = _drafted(made, train, test, (target, person_key, order))
     elif isinstance(schema, Schema):
         declared = schema
-    else:
+    elif isinstance(schema, str | Path):
         declared = Schema.load(schema)
+    else:
+        raise wrong("schema", "a fedsynth.Schema or the path of a schema file", schema)
     notes: tuple[str, ...] = ()
     if test is None:
         train, test, notes = *_split(train, declared, seed), (WITHOUT_HOLDOUT,)
@@ -137,13 +140,14 @@ def _measured(
 
 
 def _check(
-    attacks: object, quick: object, seed: object, epsilon: object, quasi_identifiers: object
+    attacks: object, quick: object, seed: object, quasi_identifiers: object, **numbers: object
 ) -> None:
     flag("attacks", attacks)
     flag("quick", quick)
     whole("seed", seed, 0)
-    if epsilon is not None:
-        number("epsilon", epsilon)
+    for name, value in numbers.items():
+        if value is not None:
+            number(name, value)
     if isinstance(quasi_identifiers, str) or not isinstance(quasi_identifiers, Sequence):
         raise wrong("quasi_identifiers", "a list of names of columns", quasi_identifiers)
 

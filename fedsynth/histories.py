@@ -35,5 +35,5 @@ class History(StudyHistory):
             name = f"{curve.panel}: {curve.name}" if curve.panel else curve.name
             ends = (f"{value:.4g}" for value in (curve.values[0], curve.values[-1]))
             table.add_row(Text(name), f"{curve.steps[-1]:,.0f}", *ends, Text(curve.unit))
-        told = f"{self.bytes_per_site / 1e6:.1f} MB sent and received by each site"
+        told = f"{self.bytes_per_site / 1000:,.0f} kB sent and received by each site"
         return [table, Text(told), *(Text(f"note: {note}") for note in self.notes)]

@@ -78,7 +78,8 @@ class Options:
 
 def wrong(name: str, expected: str, value: object) -> WrongTypeError:
     """The error for an argument of a wrong type."""
-    return WrongTypeError(f"{name}: expected {expected}, got {_kind(value)}")
+    more = "; call its to_pandas()" if hasattr(value, "to_pandas") else ""
+    return WrongTypeError(f"{name}: expected {expected}, got {_kind(value)}{more}")
 
 
 def _kind(value: object) -> str:

@@ -148,7 +148,7 @@ class Result:
             text("rebalance", rebalance)
         if like is not None and not isinstance(like, pd.DataFrame):
             raise wrong("like", "a pandas DataFrame", like)
-        asked = conditions(where)
+        asked = conditions(where, self.schema)
         if given is not None:
             if n is not None or asked or rebalance:
                 raise InputError("given: completes its own rows; leave out n, where and rebalance")

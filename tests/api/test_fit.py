@@ -1,5 +1,6 @@
 """`fedsynth.fit`: what comes in, what comes out, and what the result says of itself."""
 
+import datetime
 import os
 import pickle
 import warnings
@@ -39,13 +40,22 @@ def test_the_same_seed_draws_the_same_rows(result):
     assert not result.sample(50, seed=3).equals(result.sample(50, seed=4))
 
 
-def test_conditions_as_texts_and_as_a_dict(result):
+def test_conditions_as_texts_and_as_a_dict(frame, result):
     rows = result.sample(60, where={"ward": ["b", "c"], "outcome": "died", "smoker": True})
     assert set(rows["ward"]) <= {"b", "c"}
     assert set(rows["outcome"]) == {"died"}
     assert rows["smoker"].all()
     assert (result.sample(60, where="age>=65")["age"] >= 65).all()
     assert result.sample(60, where={"count": None})["count"].isna().all()
+    rows = result.sample(5, where={"flag": False, "stay": pd.Timedelta(days=3)})
+    assert not rows["flag"].any()
+    assert (rows["stay"] == pd.Timedelta(days=3)).all()
+    day = pd.Timestamp("2020-05-01 08:00")
+    assert (result.sample(5, where={"admitted": day})["admitted"] == day).all()
+    born = datetime.date(1950, 1, 1) + datetime.timedelta(days=400)
+    assert (result.sample(5, where={"born": [born]})["born"] == born).all()
+    zoned = frame["zoned"].iloc[0]
+    assert (result.sample(5, where={"zoned": zoned})["zoned"] == zoned).all()
     both = result.sample(60, where=["age>=40", "age<50"])
     assert both["age"].between(40, 49).all()
 
@@ -89,7 +99,7 @@ def test_the_training_shows_itself(result, tmp_path):
     for shown in (repr(result.history), result.history._repr_html_()):
         assert "how the training went" in shown
         assert result.history.curves[0].name in shown
-        assert "MB sent and received by each site" in shown
+        assert "kB sent and received by each site" in shown
     assert fedsynth.load(result.save(tmp_path / "out")).history == result.history
 
 
