@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from click.core import ParameterSource
 from rich.console import Console
 
 from fedsynth_common.cli.options import DateOrder, DecimalText, DelimiterText, EncodingText
@@ -54,6 +55,7 @@ class BackendName(StrEnum):
 
 @app.command(epilog=EPILOG)
 def simulate(
+    context: typer.Context,
     table: Annotated[
         Path, typer.Argument(help="File with the real records: .csv, .csv.gz or .parquet.")
     ],
@@ -230,7 +232,12 @@ def simulate(
         simulation = simulations.quick(simulation)
     reference = tuple(quasi_identifier or ())
     wanted = Wanted(out, rows, file_format.value, attacks, reference, quick, seed)
-    _run(tables, simulation, wanted, as_json)
+    given = {
+        name
+        for name in context.params
+        if context.get_parameter_source(name) is not ParameterSource.DEFAULT
+    }
+    _run(tables, simulation, wanted, None if as_json else given)
 
 
 def _say_method(plan: "Plan", settings: "TrainingSettings") -> None:
@@ -241,24 +248,31 @@ def _say_method(plan: "Plan", settings: "TrainingSettings") -> None:
         typer.echo(line)
 
 
-def _run(tables: "Tables", simulation: "Simulation", wanted: "Wanted", as_json: bool) -> None:
-    """The study, and everything that is written about it."""
+def _run(
+    tables: "Tables", simulation: "Simulation", wanted: "Wanted", given: set[str] | None
+) -> None:
+    """The study, and everything that is written about it.
+
+    `given` are the options that the user gave; None if only JSON may be printed.
+    """
     from fedsynth_release.whole_folder import draft_folder, publish
+    from fedsynth_simulations.decisions import decisions, show_decisions
     from fedsynth_simulations.result_folder import RESULTS, write_result
     from fedsynth_simulations.simulate import simulate as run_study
     from fedsynth_simulations.summary import show_summary
 
     console = Console(stderr=True)
     show_notes(tables.notes, console)
-    if not as_json and (tables.schema.unmodelled or tables.notes):
+    if given is not None and (tables.schema.unmodelled or tables.notes):
         console.print(counted(tables.schema), highlight=False, soft_wrap=True, markup=False)
 
     def say(plan: "Plan") -> None:
-        if not as_json:
+        if given is not None:
+            show_decisions(decisions(given, tables, plan), Console())
             _say_method(plan, simulation.settings)
 
     with draft_folder(wanted.out) as draft:
         result = run_study(tables.sites, tables.schema, simulation, draft, say)
         summary, evaluation = write_result(result, tables, wanted, draft)
         publish(draft, wanted.out, RESULTS)
-    show_summary(summary, evaluation, as_json)
+    show_summary(summary, evaluation, as_json=given is None)
