@@ -57,3 +57,13 @@ def test_the_readme_runs(tmp_path, monkeypatch):
     assert run("README.md", names) == 2
     assert len(names["frame"]) == 1000
     assert (names["rows"]["age"] >= 65).all()
+
+
+def test_the_page_of_the_simulations_runs(tmp_path, monkeypatch, capsys):
+    pytest.importorskip("statsmodels", reason="the demonstration table comes with statsmodels")
+    monkeypatch.chdir(tmp_path)
+    names = {}
+    assert run("simulations/README.md", names) == 1
+    assert names["result"].private
+    assert 0.9 < float(capsys.readouterr().out) <= 1
+    assert list(tmp_path.iterdir()) == []
