@@ -22,22 +22,7 @@ def openapi(generator: Generator, version: str, most: int) -> dict[str, Any]:
         "/rows": {
             "get": {
                 "summary": f"Synthetic records of {schema.name}, with the columns {names}.",
-                "parameters": [
-                    _parameter("rows", "Number of records.", "integer", minimum=1, maximum=most),
-                    _parameter(
-                        "seed", "The same seed draws the same records.", "integer", minimum=0
-                    ),
-                    _parameter(
-                        "where",
-                        "A condition that every record meets, such as age>=65; may be repeated.",
-                        "array",
-                        items={"type": "string"},
-                    ),
-                    _parameter(
-                        "rebalance", "COLUMN or COLUMN=VALUE:SHARE,...: other shares.", "string"
-                    ),
-                    _parameter("format", "The format.", "string", enum=sorted(FORMATS)),
-                ],
+                "parameters": _parameters(most),
                 "responses": {
                     "200": {"description": "The records.", "content": content},
                     "400": {"description": "A parameter is not usable; `error` says which."},
@@ -59,6 +44,21 @@ def openapi(generator: Generator, version: str, most: int) -> dict[str, Any]:
         },
         "paths": paths,
     }
+
+
+def _parameters(most: int) -> list[dict[str, Any]]:
+    return [
+        _parameter("rows", "Number of records.", "integer", minimum=1, maximum=most),
+        _parameter("seed", "The same seed draws the same records.", "integer", minimum=0),
+        _parameter(
+            "where",
+            "A condition that every record meets, such as age>=65; may be repeated.",
+            "array",
+            items={"type": "string"},
+        ),
+        _parameter("rebalance", "COLUMN or COLUMN=VALUE:SHARE,...: other shares.", "string"),
+        _parameter("format", "The format.", "string", enum=sorted(FORMATS)),
+    ]
 
 
 def _parameter(name: str, words: str, kind: str, **more: Any) -> dict[str, Any]:
