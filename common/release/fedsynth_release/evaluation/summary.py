@@ -160,6 +160,7 @@ def _attacks(attacks: tuple[Attack, ...]) -> Table:
         for result in attack.tables:
             lower = reductions.get(result.role)
             share = "" if lower is None else f"{100 * lower.value:.0f} %"
+            share = "cannot be told" if lower is not None and lower.low <= 0 else share
             value, interval = _estimate(result.advantage)
             table.add_row(title, result.role, value, interval, share)
             title = ""
