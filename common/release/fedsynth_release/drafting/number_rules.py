@@ -32,7 +32,9 @@ NEARLY = 0.99
 OFTEN = 0.2
 """Share of equal rows from which a condition for their being equal is looked for."""
 BY_CHANCE = 0.5
-"""Share of shuffled rows that may be equal, or within the bounds."""
+"""Share of shuffled rows that may be within the bounds of a factor."""
+EQUAL_BY_CHANCE = 0.9
+"""Share of shuffled rows that may be equal: a score that is mostly 0 has many."""
 WIDEST = 1.5
 """Largest quotient of the bounds of a factor."""
 MOST_LEVELS = 20
@@ -61,7 +63,7 @@ def number_rule(
     first = first[both] * 10 ** (finest - decimals_of(one))
     second = second[both] * 10 ** (finest - decimals_of(other))
     equal, shuffled = first == second, rng.permutation(second)
-    if np.ptp(first) == 0 or (first == shuffled).mean() > BY_CHANCE:
+    if np.ptp(first) == 0 or (first == shuffled).mean() > EQUAL_BY_CHANCE:
         return None
     if equal.mean() >= NEARLY:
         return _equal(f"{one.name} is {other.name}", one, other, None)
