@@ -1,5 +1,6 @@
 """`fedsynth simulate`: a whole study on one machine, from one table to a generator."""
 
+from contextlib import ExitStack
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from fedsynth_simulations.result_folder import Wanted
     from fedsynth_simulations.simulate import Simulation
     from fedsynth_simulations.site_tables import Tables
+    from fedsynth_simulations.unfinished import Unfinished
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -177,6 +179,14 @@ def simulate(
     force: Annotated[
         bool, typer.Option("--force", help="Replace an earlier result in --out.")
     ] = False,
+    resume: Annotated[
+        bool,
+        typer.Option(
+            "--resume",
+            help="Go on with a run that was stopped: repeat its command with this option. Runs with "
+            "--seed or on Ray cannot be resumed.",
+        ),
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
 ) -> None:
     """Run a federated study on one machine: deal a table out to sites, train, and draw records.
@@ -191,6 +201,7 @@ def simulate(
     from fedsynth_simulations import simulate as simulations  # torch and Flower: not for --help
     from fedsynth_simulations.result_folder import Wanted
     from fedsynth_simulations.table_options import Reading, tables_of
+    from fedsynth_simulations.unfinished import resumable
 
     if not 0 <= holdout < 1:
         raise InputError(f"--holdout {holdout:g}: expected a share from 0 to below 1")
@@ -199,38 +210,49 @@ def simulate(
     check_out(out, force)
     if quasi_identifier and not holdout:
         raise InputError("--quasi-identifier: is for the attacks on a hold-out; pass --holdout too")
-    tables = tables_of(
-        table,
-        schema,
-        sites=sites,
-        partition=partition,
-        site_column=site_column,
-        target=target,
-        holdout=holdout,
-        seed=seed,
-        reading=Reading(delimiter, encoding, decimal, date_order, max_repaired, person_key, order),
-    )
-    for name in quasi_identifier or ():
-        if name not in {column.name for column in tables.schema.modelled}:
-            raise InputError(f"--quasi-identifier {name}: not a modelled column of the schema")
-    simulation = simulations.Simulation(
-        epsilon=epsilon,
-        delta=delta,
-        variant=variant.value,
-        trust=trust.value,
-        colluders=colluders,
-        site_marginals=site_marginals,
-        settings=TrainingSettings.on(device.value),
-        seed=seed,
-        backend=backend.value,
-        records_per_site=records_per_site,
-        pooled=tables.rehearsed,
-    )
-    if quick:
-        simulation = simulations.quick(simulation)
-    reference = tuple(quasi_identifier or ())
-    wanted = Wanted(out, rows, file_format.value, attacks, reference, quick, seed)
-    _run(tables, simulation, wanted, as_json)
+    with ExitStack() as stack:
+        unfinished = None
+        if seed is None and backend is BackendName.INPROCESS:
+            division = [sites, partition, site_column, holdout, person_key]
+            unfinished = stack.enter_context(
+                resumable(out, table, {"division": division}, resume, force)
+            )
+        elif resume:
+            raise InputError("--resume: runs with --seed or on Ray cannot be resumed; run it again")
+        tables = tables_of(
+            table,
+            schema,
+            sites=sites,
+            partition=partition,
+            site_column=site_column,
+            target=target,
+            holdout=holdout,
+            seed=unfinished.seed if unfinished else seed,
+            reading=Reading(
+                delimiter, encoding, decimal, date_order, max_repaired, person_key, order
+            ),
+        )
+        for name in quasi_identifier or ():
+            if name not in {column.name for column in tables.schema.modelled}:
+                raise InputError(f"--quasi-identifier {name}: not a modelled column of the schema")
+        simulation = simulations.Simulation(
+            epsilon=epsilon,
+            delta=delta,
+            variant=variant.value,
+            trust=trust.value,
+            colluders=colluders,
+            site_marginals=site_marginals,
+            settings=TrainingSettings.on(device.value),
+            seed=seed,
+            backend=backend.value,
+            records_per_site=records_per_site,
+            pooled=tables.rehearsed,
+        )
+        if quick:
+            simulation = simulations.quick(simulation)
+        reference = tuple(quasi_identifier or ())
+        wanted = Wanted(out, rows, file_format.value, attacks, reference, quick, seed)
+        _run(tables, simulation, wanted, unfinished, as_json)
 
 
 def _say_method(plan: "Plan", settings: "TrainingSettings") -> None:
@@ -241,7 +263,13 @@ def _say_method(plan: "Plan", settings: "TrainingSettings") -> None:
         typer.echo(line)
 
 
-def _run(tables: "Tables", simulation: "Simulation", wanted: "Wanted", as_json: bool) -> None:
+def _run(
+    tables: "Tables",
+    simulation: "Simulation",
+    wanted: "Wanted",
+    unfinished: "Unfinished | None",
+    as_json: bool,
+) -> None:
     """The study, and everything that is written about it."""
     from fedsynth_release.whole_folder import draft_folder, publish
     from fedsynth_simulations.result_folder import RESULTS, write_result
@@ -258,7 +286,7 @@ def _run(tables: "Tables", simulation: "Simulation", wanted: "Wanted", as_json: 
             _say_method(plan, simulation.settings)
 
     with draft_folder(wanted.out) as draft:
-        result = run_study(tables.sites, tables.schema, simulation, draft, say)
+        result = run_study(tables.sites, tables.schema, simulation, draft, say, unfinished)
         summary, evaluation = write_result(result, tables, wanted, draft)
         publish(draft, wanted.out, RESULTS)
     show_summary(summary, evaluation, as_json)
