@@ -26,8 +26,10 @@ if TYPE_CHECKING:
     )
     from fedsynth.plans import Plan
     from fedsynth.reports import Report
+    from fedsynth.resampling import Resampler
     from fedsynth.result import Result, load
     from fedsynth.schemas import Schema, draft
+    from fedsynth.sdv import Synthesizer
     from fedsynth_common.errors import FedsynthError, InputError
 
 __all__ = [
@@ -41,8 +43,10 @@ __all__ = [
     "PersonsWarning",
     "Plan",
     "Report",
+    "Resampler",
     "Result",
     "Schema",
+    "Synthesizer",
     "WrongTypeError",
     "__version__",
     "draft",
@@ -65,8 +69,10 @@ _PLACES = {
     ),
     "plans": ("Plan",),
     "reports": ("Report",),
+    "resampling": ("Resampler",),
     "result": ("Result", "load"),
     "schemas": ("Schema", "draft"),
+    "sdv": ("Synthesizer",),
 }
 _MODULES = {name: f"fedsynth.{module}" for module, names in _PLACES.items() for name in names}
 _MODULES |= dict.fromkeys(("FedsynthError", "InputError"), "fedsynth_common.errors")

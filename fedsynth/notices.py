@@ -79,7 +79,7 @@ def in_python() -> Iterator[None]:
         fault = kind(python_names(str(error)))
     else:
         return
-    raise fault
+    raise fault from None
 
 
 def python_names(text: str) -> str:

@@ -1,6 +1,8 @@
 """The public schema in Python: drafted from a table, shown, reviewed and saved."""
 
-from typing import Any, Self
+import json
+from collections.abc import Mapping
+from typing import Any, Self, get_args
 
 from rich.table import Table as RichTable
 from rich.text import Text
@@ -8,7 +10,8 @@ from rich.text import Text
 from fedsynth.display import drawn
 from fedsynth.inputs import Table, name_of, table_of
 from fedsynth.notices import ColumnWarning, NotPrivateWarning, PersonsWarning, in_python, notice
-from fedsynth.options import text, whole
+from fedsynth.options import one_of, text, whole, wrong
+from fedsynth_common.errors import InputError
 from fedsynth_common.schema import (
     BooleanColumn,
     CategoricalColumn,
@@ -16,6 +19,7 @@ from fedsynth_common.schema import (
     TextColumn,
 )
 from fedsynth_common.schema import Schema as PlainSchema
+from fedsynth_release.drafting.wishes import Kind
 
 MOST_LISTED = 6
 
@@ -44,6 +48,39 @@ class Schema(PlainSchema):
         data, and nothing can check where bounds and categories come from (docs/SCHEMA.md).
         """
         return self.model_copy(update={"origin": "declared"})
+
+    @in_python()
+    def with_column(self, name: str, **fields: Any) -> Self:
+        """The schema with some fields of a column changed: `with_column("age", maximum=120)`.
+
+        Raises:
+            InputError: there is no such column, or a field does not fit it.
+        """
+        self.column(name)
+        document = json.loads(self.to_json())
+        for column in document["columns"]:
+            if column["name"] == name:
+                column.update(fields)
+        return self._changed(document)
+
+    @in_python()
+    def with_rules(self, *rules: Mapping[str, Any]) -> Self:
+        """The schema with more rules, each written as in a schema file (docs/SCHEMA.md).
+
+        For example `{"name": "dates", "rule": "inequality", "low": "admitted", "high": "left"}`.
+
+        Raises:
+            InputError: a rule does not fit the columns.
+        """
+        for rule in rules:
+            if not isinstance(rule, Mapping):
+                raise wrong("rules", "a dict such as that of a schema file", rule)
+        document = json.loads(self.to_json())
+        document["rules"] = [*document.get("rules", ()), *map(dict, rules)]
+        return self._changed(document)
+
+    def _changed(self, document: Mapping[str, Any]) -> Self:
+        return type(self).of(PlainSchema.from_json(json.dumps(document, default=str)))
 
     def __repr__(self) -> str:
         return drawn(self._parts())
@@ -94,6 +131,7 @@ def draft(
     max_categories: int = 64,
     person_key: str | None = None,
     order: str | None = None,
+    kinds: Mapping[str, Kind] | None = None,
 ) -> Schema:
     """Propose a schema for a table. It is NOT private until a person has reviewed it.
 
@@ -106,6 +144,8 @@ def draft(
         max_categories: the most categories to list for a column; rarer ones become `other`.
         person_key: the column that names the person, if a person has several rows.
         order: the column that orders a person's rows, if they are events of a history.
+        kinds: columns that are `categorical`, an `id` or a `text` whatever their cells look like:
+            `{"ward": "categorical", "case": "id"}`. Ids and texts are never modelled.
 
     Raises:
         InputError: the table cannot be used, or an argument does not fit it.
@@ -113,16 +153,28 @@ def draft(
     from fedsynth_release.drafting.histories import draft_as_wished
     from fedsynth_release.drafting.wishes import Wishes
 
+    frame = table_of(data, "data")
+    for column, kind in _said(kinds).items():
+        one_of(f"kinds[{column!r}]", kind, get_args(Kind))
+        if column not in frame.columns:
+            raise InputError(f"kinds: the table has no column {column!r}")
     whole("max_categories", max_categories, 1)
     for argument, value in (
         ("target", target), ("name", name), ("person_key", person_key), ("order", order),
     ):  # fmt: skip
         text(argument, value, optional=True)
-    wishes = Wishes(target, max_categories, person_key=person_key, order=order)
-    made = draft_as_wished(table_of(data, "data"), name or name_of(data), wishes)
+    said = _said(kinds)
+    wishes = Wishes(target, max_categories, person_key=person_key, order=order, kinds=said)
+    made = draft_as_wished(frame, name or name_of(data), wishes)
     tell_notes(made.notes)
     notice(DRAFTED, NotPrivateWarning)
     return Schema.of(made.schema)
+
+
+def _said(kinds: Mapping[str, Kind] | None) -> Mapping[str, Kind]:
+    if kinds is not None and not isinstance(kinds, Mapping):
+        raise wrong("kinds", "a dict of columns and their kinds", kinds)
+    return kinds or {}
 
 
 DRAFTED = (

@@ -201,7 +201,7 @@ def simulate(
     from fedsynth_simulations import simulate as simulations  # torch and Flower: not for --help
     from fedsynth_simulations.result_folder import Wanted
     from fedsynth_simulations.table_options import Reading, tables_of
-    from fedsynth_simulations.unfinished import resumable
+    from fedsynth_simulations.unfinished import Clock, resumable
 
     if not 0 <= holdout < 1:
         raise InputError(f"--holdout {holdout:g}: expected a share from 0 to below 1")
@@ -251,7 +251,10 @@ def simulate(
         if quick:
             simulation = simulations.quick(simulation)
         reference = tuple(quasi_identifier or ())
-        wanted = Wanted(out, rows, file_format.value, attacks, reference, quick, seed)
+        clock = unfinished or Clock()
+        wanted = Wanted(
+            out, rows, file_format.value, attacks, reference, quick, seed, lambda: clock.seconds
+        )
         _run(tables, simulation, wanted, unfinished, as_json)
 
 

@@ -1,5 +1,6 @@
 """What a simulation's result folder holds, and how it is written (`fedsynth_release.whole_folder`)."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,7 @@ class Wanted:
         quasi_identifiers: columns that the k-anonymised reference generalises; (): all but the target.
         quick: whether an evaluation is a smoke test.
         seed: of the synthetic records.
+        seconds: how long the command has taken until now, with the runs of it that were stopped.
     """
 
     out: Path
@@ -44,6 +46,7 @@ class Wanted:
     quasi_identifiers: tuple[str, ...]
     quick: bool
     seed: int | None
+    seconds: Callable[[], float]
 
 
 def write_result(
@@ -62,5 +65,6 @@ def write_result(
         )
     report = draft / "report.html"
     write_report(draft / "generator", report, evaluation=evaluation, history=result.history)
+    summary["seconds"] = round(wanted.seconds(), 1)
     write_closed(draft / "summary.json", summary)
     return summary, evaluation

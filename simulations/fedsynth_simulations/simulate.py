@@ -195,6 +195,8 @@ def simulate(
         before(plan)
         with StudyProgress() as progress:
             study = Study(plan, simulation.settings, grid, progress, journal=journal)
+            if journal and (resumed := journal.exchanges):
+                study.session.notes.append(f"resumed after {resumed} finished messages")
             outcome = study.run()
     generator = export(plan, outcome, folder / "generator", caveats=simulation.caveats)
     history = outcome.history()

@@ -22,15 +22,17 @@ from fedsynth_client.budget.receipts import load_or_create_key
 from fedsynth_common.durable import write_durably
 from fedsynth_common.errors import FedsynthError, InputError
 from fedsynth_common.protocol.plan import Plan
+from fedsynth_common.tables.files import open_regular
 from fedsynth_server.messages.journal import Journal
 from fedsynth_server.training.settings import TrainingSettings
 from fedsynth_simulations.closed_file import OWNER_ONLY
-from fedsynth_simulations.federation import SigningKeys
+from fedsynth_simulations.federation import SigningKeys, new_keys
 
 CHANGED = (
     "--resume: {what} is not what it was when the study was stopped; repeat the same command with the "
     "same table, or remove {folder} to begin again"
 )
+BLOCK = 1 << 20
 STOPPED = (
     "stopped; {folder} keeps what the sites have answered. The same command with --resume goes on "
     "from there"
@@ -43,27 +45,48 @@ class StoppedError(FedsynthError):
     exit_code = 130
 
 
+@dataclass(kw_only=True)
+class Clock:
+    """Counts the seconds of a command.
+
+    Attributes:
+        spent: seconds that earlier runs of it took.
+    """
+
+    spent: float = 0.0
+    _begun: float = field(default_factory=time.monotonic)
+
+    @property
+    def seconds(self) -> float:
+        """Seconds of all runs until now."""
+        return self.spent + time.monotonic() - self._begun
+
+
 @dataclass
-class Unfinished:
-    """A study that may be stopped and resumed.
+class Unfinished(Clock):
+    """A study that may be stopped and resumed. Its folder is made once the plan is known.
 
     Attributes:
         folder: `OUT.unfinished`.
         seed: decides which site gets which record, and which records are held out.
-        spent: seconds that earlier runs of the study took.
+        facts: what must be the same when it is resumed.
     """
 
     folder: Path
     seed: int
-    spent: float = 0.0
-    _begun: float = field(default_factory=time.monotonic)
+    facts: dict[str, Any]
+    _keys: SigningKeys = field(default_factory=dict)
 
     def keys(self, sites: Iterable[str]) -> SigningKeys:
-        """The key that each site signs with; made when the study begins."""
-        return {
-            site: load_or_create_key(self.folder / f"{place:03d}.key")
-            for place, site in enumerate(sites)
-        }
+        """The key that each site signs with."""
+        if self.folder.is_dir():
+            self._keys = {
+                site: load_or_create_key(self.folder / f"{place:03d}.key")
+                for place, site in enumerate(sites)
+            }
+        else:
+            self._keys = new_keys(sites)
+        return self._keys
 
     def ledger(self, place: int) -> Path:
         """The ledger of the site at this place of the plan."""
@@ -76,16 +99,21 @@ class Unfinished:
             InputError: the study that was stopped had another plan.
         """
         begun = self.folder / "plan"
-        if not begun.exists():
-            write_durably(begun, plan.digest.encode(), OWNER_ONLY)
+        if not self.folder.exists():
+            self._make(plan)
         elif begun.read_text(encoding="ascii") != plan.digest:
             raise InputError(CHANGED.format(what="the plan of the study", folder=self.folder))
         return Journal(self.folder / "journal", plan, settings.model_dump_json())
 
-    @property
-    def seconds(self) -> float:
-        """Seconds of all runs of this study until now."""
-        return self.spent + time.monotonic() - self._begun
+    def _make(self, plan: Plan) -> None:
+        try:
+            self.folder.mkdir(mode=0o700, parents=True)
+            for place, key in enumerate(self._keys.values()):
+                write_durably(self.folder / f"{place:03d}.key", key.private_bytes_raw(), OWNER_ONLY)
+            write_durably(self.folder / "plan", plan.digest.encode(), OWNER_ONLY)
+            self.stop()
+        except OSError as error:
+            raise InputError(f"{self.folder}: cannot be written ({error.strerror})") from None
 
     @property
     def answered(self) -> bool:
@@ -94,7 +122,8 @@ class Unfinished:
 
     def stop(self) -> None:
         """Keep how long the study has taken until now."""
-        _write(self.folder, {**_read(self.folder), "spent": self.seconds})
+        facts = {**self.facts, "seed": self.seed, "spent": self.seconds}
+        write_durably(self.folder / "study.json", json.dumps(facts).encode(), OWNER_ONLY)
 
     def done(self) -> None:
         """The result is whole."""
@@ -121,7 +150,7 @@ def resumable(
     """
     folder = out.with_name(f"{out.name}.unfinished")
     facts = {"table": _digest(table), "options": options}
-    study = _resumed(folder, out, facts) if resume else _begun(folder, out, facts, force)
+    study = _resumed(folder, out, facts) if resume else _new(folder, facts, force)
     try:
         yield study
     except BaseException as error:
@@ -135,7 +164,7 @@ def resumable(
     study.done()
 
 
-def _begun(folder: Path, out: Path, facts: dict[str, Any], force: bool) -> Unfinished:
+def _new(folder: Path, facts: dict[str, Any], force: bool) -> Unfinished:
     if folder.exists():
         if not force:
             raise InputError(
@@ -143,40 +172,25 @@ def _begun(folder: Path, out: Path, facts: dict[str, Any], force: bool) -> Unfin
                 "with --force"
             )
         shutil.rmtree(folder)
-    try:
-        folder.mkdir(mode=0o700, parents=True)
-    except OSError as error:
-        raise InputError(f"--out {out}: cannot be written ({error.strerror})") from None
-    seed = secrets.randbits(63)
-    _write(folder, {**facts, "seed": seed, "spent": 0.0})
-    return Unfinished(folder, seed)
+    return Unfinished(folder, secrets.randbits(63), facts)
 
 
 def _resumed(folder: Path, out: Path, facts: dict[str, Any]) -> Unfinished:
     if not folder.is_dir():
         raise InputError(f"--resume: no study was stopped for --out {out}; leave --resume out")
-    kept = _read(folder)
+    try:
+        kept = json.loads((folder / "study.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        raise InputError(f"{folder}: cannot be read; remove it to begin again") from None
     for name, what in (("table", "the table"), ("options", "how records are dealt out")):
         if kept.get(name) != facts[name]:
             raise InputError(CHANGED.format(what=what, folder=folder))
-    return Unfinished(folder, int(kept["seed"]), float(kept["spent"]))
+    return Unfinished(folder, int(kept["seed"]), facts, spent=float(kept["spent"]))
 
 
 def _digest(table: Path) -> str:
-    try:
-        with table.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise InputError(f"{table}: cannot be read ({error.strerror})") from None
-
-
-def _write(folder: Path, facts: dict[str, Any]) -> None:
-    write_durably(folder / "study.json", json.dumps(facts).encode(), OWNER_ONLY)
-
-
-def _read(folder: Path) -> dict[str, Any]:
-    try:
-        facts: dict[str, Any] = json.loads((folder / "study.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        raise InputError(f"{folder}: cannot be read; remove it to begin again") from None
-    return facts
+    digest = hashlib.sha256()
+    with open_regular(table) as file:
+        while block := file.read(BLOCK):
+            digest.update(block)
+    return digest.hexdigest()

@@ -100,7 +100,9 @@ def test_each_column_has_a_verdict_a_reason_and_a_drawing(plain):
     for place, column in enumerate(SCHEMA.modelled):
         assert f"column-{place}" in {a.get("id") for a in plain.all("article")}
         assert any(column.name in (a.get("aria-label") or "") for a in plain.all("svg"))
-    assert plain.text.count("noise of the measurement is about") == 2 * len(SCHEMA.modelled)
+    assert plain.text.count("the expected distance from the real records is") == 2 * len(
+        SCHEMA.modelled
+    )
 
 
 def test_a_drawing_has_a_title_and_a_table_behind_it(full):

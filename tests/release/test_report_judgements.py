@@ -3,11 +3,10 @@
 import pytest
 from small_evaluation import attacked, column, square
 
+from fedsynth_release.evaluation.amounts import Amounts, ComparedAmounts
 from fedsynth_release.evaluation.history_results import ColumnOverTime
 from fedsynth_release.evaluation.results import PairFidelity
-from fedsynth_release.measurements import MeasuredColumn, MeasuredPairs
 from fedsynth_release.report import judgements
-from fedsynth_release.report.judgements import Judgement
 
 
 def pairs(real, made):
@@ -41,7 +40,7 @@ def test_values_of_a_column(tvd, ceiling, light):
         (0.4, 0.0, "poor"),
         (0.4, -0.4, "poor"),
         (-0.4, -0.35, "good"),
-        (0.05, 0.0, "unknown"),
+        (0.05, 0.0, None),
     ],
 )
 def test_relations_of_a_column(real, made, light):
@@ -50,31 +49,36 @@ def test_relations_of_a_column(real, made, light):
     assert judgement.reason.startswith("relations: ")
 
 
-def test_noise_of_the_measurement_counts_as_distance():
-    quiet = MeasuredColumn(name="a", frequencies=(0.5, 0.5), error=0.001)
-    loud = quiet.model_copy(update={"error": 0.3})
-    assert judgements.measured_values(quiet, [0.5, 0.5]).light == "good"
-    assert judgements.measured_values(quiet, [0.6, 0.4]).light == "fair"
-    assert judgements.measured_values(loud, [0.5, 0.5]).light == "poor"
+def numbers(mean, sd):
+    zeros = {"quantiles": (0.0,) * 5, "zeros": 0.0}
+    return Amounts(mean=mean, sd=sd, **zeros)
 
 
-def test_relations_that_noise_hides_are_unknown():
-    def found(distance, dependence):
-        made = MeasuredPairs(
-            distance=square(2, distance, 0.0), dependence=square(2, dependence, 0.0)
-        )
-        return judgements.measured_relations(0, made).light
+@pytest.mark.parametrize(
+    ("mean", "sd", "light"),
+    [
+        (10.05, 1.1, "good"),
+        (10.0, 1.4, "fair"),
+        (10.0, 1.6, "poor"),
+        (10.25, 1.0, "fair"),
+        (11.0, 1.0, "poor"),
+    ],
+)
+def test_a_number_with_another_mean_or_spread_is_not_good(mean, sd, light):
+    both = ComparedAmounts(real=numbers(10.0, 1.0), synthetic=numbers(mean, sd))
+    fidelity = column("cost", "numeric", (), 0.01).model_copy(update={"amounts": both})
+    assert judgements.amounts_of(fidelity).light == light
 
-    assert found(0.0, 0.0) == "unknown"
-    assert (found(0.01, 0.2), found(0.1, 0.2), found(0.2, 0.2)) == ("good", "fair", "poor")
-    assert judgements.measured_relations(0, None).light == "unknown"
+
+def test_a_column_without_amounts_is_not_judged_by_them():
+    assert judgements.amounts_of(column("ward", "categorical", ("x",), 0.01)).light is None
 
 
-def test_the_worst_light_counts():
-    lights = [Judgement("good", ""), Judgement("unknown", ""), Judgement("fair", "")]
-    assert judgements.worst(*lights) == "fair"
-    assert judgements.worst(*lights[:2]) == "good"
-    assert judgements.worst(lights[1]) == "unknown"
+def test_a_column_that_is_mostly_other_is_poor():
+    assert judgements.other_share(0.1).light is None
+    mostly = judgements.other_share(0.86)
+    assert mostly.light == "poor"
+    assert "86%" in mostly.reason
 
 
 @pytest.mark.parametrize(("low", "high"), [(0.5, 0.9), (0.9, 0.5), (-0.2, 0.8)])

@@ -22,10 +22,19 @@ from fedsynth_common.array_types import Float64Array
 from fedsynth_common.limits import MAX_STATEMENT_BYTES
 from fedsynth_common.schema import Schema
 from fedsynth_common.validated import read_model
+from fedsynth_release.decoding import Codebook
+from fedsynth_release.measured_associations import (
+    CodeValues,
+    code_values,
+    hidden_errors,
+    measured_association,
+)
 
 DIGITS = 6
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+Signed = Annotated[float, Field(ge=-1, le=1, allow_inf_nan=False)]
 Matrix = tuple[tuple[Share, ...], ...]
+SignedMatrix = tuple[tuple[Signed, ...], ...]
 
 
 class NoisyMarginal(Protocol):
@@ -42,6 +51,10 @@ class NoisyMarginal(Protocol):
     @property
     def variance(self) -> float:
         """The variance of the noise on one frequency."""
+
+    @property
+    def unknown(self) -> Float64Array | None:
+        """The variance of what is unknown of each frequency once noise was removed, if it was."""
 
 
 class _Part(BaseModel):
@@ -62,38 +75,69 @@ class MeasuredColumn(_Part):
         return self
 
 
+class MeasuredAssociations(_Part):
+    """Square, symmetric tables over the columns in order; see `measured_associations.Association`.
+
+    A pair that was not measured has `known` False, and 0 in the other tables.
+    """
+
+    measured: SignedMatrix
+    error: Matrix
+    generator: SignedMatrix
+    known: tuple[tuple[bool, ...], ...]
+
+
 class MeasuredPairs(_Part):
-    """Two square, symmetric tables over the columns in order, with 0 on the diagonal.
+    """Square, symmetric tables over the columns in order, with 0 on the diagonal.
 
     Attributes:
         distance: total variation distance of the generator's pair from the measured pair.
         dependence: total variation distance of the measured pair from independent columns; 0 if the
             dependence cannot be told from the noise.
+        associations: how strongly columns are associated; None in files of earlier versions.
     """
 
     distance: Matrix
     dependence: Matrix
+    associations: MeasuredAssociations | None = None
 
 
 class Measurements(_Part):
-    """The measurements of a study; `records` is the noisy number of all sites' records."""
+    """The measurements of a study.
+
+    Attributes:
+        records: the noisy number of all sites' records.
+        cell_error: standard deviation of the noise on the share of one fine cell, before cells were
+            put together to codes; None in files of earlier versions.
+        columns, pairs: what was measured of them.
+    """
 
     format_version: Literal[1] = 1
     records: Annotated[float, Field(gt=0, allow_inf_nan=False)]
+    cell_error: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
     columns: tuple[MeasuredColumn, ...]
     pairs: MeasuredPairs | None = None
 
     @model_validator(mode="after")
     def _is_square(self) -> Self:
-        size = len(self.columns)
-        for matrix in (self.pairs.distance, self.pairs.dependence) if self.pairs else ():
+        size, pairs = len(self.columns), self.pairs
+        found = pairs.associations if pairs else None
+        tables = (pairs.distance, pairs.dependence) if pairs else ()
+        more = (found.measured, found.error, found.generator, found.known) if found else ()
+        for matrix in (*tables, *more):
             if len(matrix) != size or any(len(row) != size for row in matrix):
                 raise ValueError("pairs must have a row and a column for each column")
         return self
 
     @classmethod
     def of(
-        cls, schema: Schema, records: float, marginals: Sequence[NoisyMarginal], soft: Float64Array
+        cls,
+        schema: Schema,
+        records: float,
+        marginals: Sequence[NoisyMarginal],
+        soft: Float64Array,
+        codebook: Codebook | None = None,
+        cell_error: float | None = None,
     ) -> Self:
         """Put together the measured marginals and how far the generator is from them.
 
@@ -102,6 +146,8 @@ class Measurements(_Part):
             records: the noisy number of records.
             marginals: one one-way marginal for each modelled column in order, then the pairs.
             soft: the generator's probabilities (latents, sum of widths).
+            codebook: what the codes stand for; without it there are no associations.
+            cell_error: standard deviation of the noise on the share of one fine cell.
         """
         names = [column.name for column in schema.modelled]
         first = [_cleaned(marginal.frequencies) for marginal in marginals[: len(names)]]
@@ -112,8 +158,9 @@ class Measurements(_Part):
         pairs = [marginal for marginal in marginals if len(marginal.columns) == 2]
         return cls(
             records=round(float(records), 1),
+            cell_error=None if cell_error is None else float(f"{cell_error:.4g}"),
             columns=tuple(columns),
-            pairs=_pairs(pairs, first, soft) if pairs else None,
+            pairs=_pairs(schema, pairs, soft, first, codebook) if pairs else None,
         )
 
     def to_json(self) -> str:
@@ -146,20 +193,54 @@ def _error(variance: float) -> float:
 
 
 def _pairs(
-    pairs: Sequence[NoisyMarginal], first: Sequence[Float64Array], soft: Float64Array
+    schema: Schema,
+    pairs: Sequence[NoisyMarginal],
+    soft: Float64Array,
+    first: Sequence[Float64Array],
+    codebook: Codebook | None,
 ) -> MeasuredPairs:
+    """The tables of all pairs; associations only of pairs that say what is unknown about them."""
     size = len(first)
     starts = np.concatenate([[0], np.cumsum([p.size for p in first])])
-    distance, dependence = np.zeros((size, size)), np.zeros((size, size))
+    values = _values(schema, codebook)
+    distance, dependence, measured, posterior, noise, made = np.zeros((6, size, size))
+    known = np.zeros((size, size), dtype=bool)
     for pair in pairs:
         a, b = pair.columns
-        measured = _cleaned(pair.frequencies)
+        joint = _cleaned(pair.frequencies)
         left, right = (soft[:, starts[c] : starts[c + 1]] for c in (a, b))
         learned = left.T @ right / len(soft)
-        alone = np.outer(measured.sum(axis=1), measured.sum(axis=0))
-        distance[a, b] = distance[b, a] = _tvd(learned, measured)
-        dependence[a, b] = dependence[b, a] = _tvd(measured, alone)
-    return MeasuredPairs(distance=_matrix(distance), dependence=_matrix(dependence))
+        alone = np.outer(joint.sum(axis=1), joint.sum(axis=0))
+        distance[a, b] = distance[b, a] = _tvd(learned, joint)
+        dependence[a, b] = dependence[b, a] = _tvd(joint, alone)
+        if values and pair.unknown is not None:
+            sides = values[a], values[b]
+            whole = float(pair.frequencies.sum()) or 1.0
+            noises = pair.unknown / whole**2, pair.variance / whole**2
+            found = measured_association(joint, *noises, learned, sides)
+            both = [a, b], [b, a]
+            known[both], measured[both], made[both] = True, found.measured, found.generator
+            posterior[both], noise[both] = found.posterior, found.noise
+    numbers = np.array([side.number for side in values], dtype=bool)
+    return MeasuredPairs(
+        distance=_matrix(distance),
+        dependence=_matrix(dependence),
+        associations=MeasuredAssociations(
+            measured=_matrix(measured),
+            error=_matrix(hidden_errors(measured, posterior, noise, numbers, known)),
+            generator=_matrix(made),
+            known=tuple(tuple(row) for row in known.tolist()),
+        )
+        if known.any()
+        else None,
+    )
+
+
+def _values(schema: Schema, codebook: Codebook | None) -> list[CodeValues]:
+    if codebook is None:
+        return []
+    parts = zip(schema.modelled, codebook.views, codebook.shapes, strict=True)
+    return [code_values(column, view, shape) for column, view, shape in parts]
 
 
 def _tvd(p: NDArray[Any], q: NDArray[Any]) -> float:

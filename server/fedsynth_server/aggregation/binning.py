@@ -34,7 +34,8 @@ from fedsynth_common.schema.columns import CategoricalColumn, ModelledColumn
 from fedsynth_common.schema.domain import FineDomain
 from fedsynth_common.schema.schema import Schema
 from fedsynth_release.decoding.codebook import Codebook
-from fedsynth_server.aggregation.histogram_tree import sum_noise, tree_mass
+from fedsynth_release.histogram_noise import sum_noise
+from fedsynth_server.aggregation.histogram_tree import tree_mass
 from fedsynth_server.aggregation.tails import with_tails
 
 ATOMS_APART = 8  # of a number that get a code of their own whatever their share

@@ -8,8 +8,10 @@ without looking at data, remove most of the noise:
 * where sites differ, their one-way marginals show a part of every pair's dependence, and some
   sites say more about the rest than others (`pairs_by_site.py`);
 * what is left of a pair after subtracting that part and the product of its one-way marginals is
-  dependence within sites. A column depends on all others through few directions of its codes, while
-  the noise has full rank and a known size.
+  dependence within sites. Of two numbers, one law explains much of it where they rise together
+  (`ordered_pairs.py`); this part is subtracted first and added again at the end;
+* for the rest, a column depends on all others through few directions of its codes, while the noise
+  has full rank and a known size.
 
 The dependence S of columns a and b, in units of its noise, is taken as normal with a separable
 covariance, and what was measured is Y:
@@ -40,6 +42,7 @@ from fedsynth_server.aggregation.marginals import (
     one_way_marginals,
     project_to_simplex,
 )
+from fedsynth_server.aggregation.ordered_pairs import Order, expected_dependence
 from fedsynth_server.aggregation.pairs_by_site import BySite, single_site
 
 
@@ -172,6 +175,7 @@ def denoise(
     widths: Sequence[int],
     by_site: BySite | None = None,
     of: Sequence[int] = (),
+    orders: Sequence[Order] = (),
 ) -> Denoised:
     """One-way marginals and pairs without most of their noise.
 
@@ -181,6 +185,7 @@ def denoise(
         by_site: the same pairs by site; default: they are not known.
         of: for each column the number of the covariance that it has in common with others of the
             same codes (a column of events, read at two places); by default each has its own.
+        orders: for each column its codes in order, or None; by default no column has an order.
     """
     one_way = denoised_one_way(marginals, widths)
     measured = [marginal for marginal in marginals if len(marginal.columns) == 2]
@@ -190,6 +195,8 @@ def denoise(
         a, b = pair.columns
         dependence, noise[a, b] = by_site.within(pair, one_way)
         pairs[a, b] = dependence / np.sqrt(noise[a, b])
+    law = expected_dependence(pairs, noise, one_way, orders or [None] * len(widths))
+    pairs = {pair: matrix - law[pair] for pair, matrix in pairs.items()}
     of = of or range(len(widths))
     spreads = [
         next(w for w, k in zip(widths, of, strict=True) if k == g) for g in range(max(of) + 1)
@@ -202,11 +209,14 @@ def denoise(
     for a, b in pairs:
         left, right = eigen[of[a]], eigen[of[b]]
         mean, variance = posterior(pairs[a, b], prior.strength[a, b], left, right)
-        mean = left[1] @ mean @ right[1].T
+        mean = left[1] @ mean @ right[1].T + law[a, b]
         product = np.outer(one_way[a].frequencies, one_way[b].frequencies)
         frequencies = product + by_site.between(a, b) + np.sqrt(noise[a, b]) * mean
+        unknown = noise[a, b] * (left[1] ** 2 @ variance @ (right[1] ** 2).T)
         cleaned.append(
-            MarginalEstimate(columns=(a, b), frequencies=frequencies, variance=noise[a, b])
+            MarginalEstimate(
+                columns=(a, b), frequencies=frequencies, variance=noise[a, b], unknown=unknown
+            )
         )
         expected, cells = expected + float(variance.sum()), cells + variance.size
     return Denoised([*one_way, *cleaned], expected / max(1, cells))

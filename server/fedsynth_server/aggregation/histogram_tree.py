@@ -16,7 +16,8 @@ give the same figures (simulations/RESULTS.md).
 
 import numpy as np
 
-from fedsynth_common.array_types import Float64Array, Int64Array
+from fedsynth_common.array_types import Float64Array
+from fedsynth_release.histogram_noise import sum_noise
 
 EVEN, ANY, EMPTY = 0.5, 0.3, 0.2
 SPREAD = 0.15
@@ -25,15 +26,6 @@ REACH = 6.0
 """A split that is further than so many standard deviations from the measured one is not considered."""
 _STEPS = np.linspace(0.0, 1.0, 65)
 _LEAST = 1e-12
-
-
-def sum_noise(size: Int64Array, sigma: float, run: float) -> Float64Array:
-    """Standard deviation of the sum of `size` neighbouring cells.
-
-    Cells alone give variance `size`. With totals of runs of `run` cells measured too, a sum is made
-    of whole runs, each of variance below one, and of half a run of single cells at its two ends.
-    """
-    return np.asarray(sigma * np.sqrt(np.minimum(size, size / run + run / 2)))
 
 
 def tree_mass(counts: Float64Array, sigma: float, run: float = 1.0) -> Float64Array:

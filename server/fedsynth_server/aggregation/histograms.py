@@ -13,13 +13,9 @@ import numpy as np
 from fedsynth_common.array_types import Float64Array
 from fedsynth_common.schema import FineDomain, Schema
 from fedsynth_release.decoding import Codebook
+from fedsynth_release.histogram_noise import COARSE
 from fedsynth_server.aggregation.binning import BIN_NOISE, build_codebook
-from fedsynth_server.aggregation.marginal_queries import (
-    COARSE,
-    MarginalQueries,
-    coarse_view,
-    summed,
-)
+from fedsynth_server.aggregation.marginal_queries import MarginalQueries, coarse_view, summed
 from fedsynth_server.aggregation.marginals import MarginalEstimate, SizeEstimate, estimated_size
 
 
@@ -47,12 +43,14 @@ class Histograms:
         records: noisy number of records over all sites.
         shares: per site, its noisy share of the records, at least a tenth of an even share.
         one_way: one-way marginals in codes, per column.
+        cell_error: standard deviation of the noise on the share of records of one fine cell.
     """
 
     codebook: Codebook
     records: float
     shares: dict[str, float]
     one_way: list[MarginalEstimate]
+    cell_error: float = 0.0
 
 
 def read_histograms(
@@ -89,7 +87,7 @@ def read_histograms(
     )
     records = max(1.0, estimated_size(queries.whole(pooled), variance).records)
     one_way = _one_way(codebook, fine, records, variance)
-    return Histograms(codebook, records, _shares(sizes), one_way)
+    return Histograms(codebook, records, _shares(sizes), one_way, variance**0.5 / records)
 
 
 def _fine_counts(

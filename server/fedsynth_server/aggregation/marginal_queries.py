@@ -20,6 +20,7 @@ from fedsynth_common.protocol.counting import Over
 from fedsynth_common.protocol.plan import MeasureStep, Plan
 from fedsynth_common.schema import FineDomain
 from fedsynth_release.decoding import Codebook
+from fedsynth_release.histogram_noise import COARSE
 from fedsynth_server.aggregation.marginals import MarginalEstimate
 
 NOWHERE = (0, 0, 0)
@@ -146,10 +147,6 @@ def variance_for(queries: int, step: MeasureStep, rows_per_person: int) -> int:
     """
     exact = queries * rows_per_person**2 * step.noise_multiplier**2
     return max(1, math.ceil(exact * (1 - 1e-12)))
-
-
-COARSE = 16
-"""Groups of the coarse histogram of a column with many cells."""
 
 
 def histogram_queries(

@@ -20,11 +20,14 @@ class MarginalEstimate:
         columns: positions of the columns.
         frequencies: one axis per column, noisy counts divided by the noisy number of records.
         variance: noise variance of one frequency.
+        unknown: of a pair without most of its noise, the variance of what is still unknown of each
+            frequency, in the shape of `frequencies`; None where nothing was removed.
     """
 
     columns: tuple[int, ...]
     frequencies: Float64Array
     variance: float
+    unknown: Float64Array | None = None
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ its noise, thus says how far the tail does not reach. Post-processing: costs not
 import numpy as np
 
 from fedsynth_common.array_types import Float64Array, Int64Array
-from fedsynth_server.aggregation.histogram_tree import sum_noise
+from fedsynth_release.histogram_noise import sum_noise
 
 SIGNIFICANT = 3.0
 """A sum outwards counts as more than noise beyond so many standard deviations."""
@@ -43,7 +43,7 @@ def with_tails(
         counts: their noisy counts, (cells,).
         edges: where each cell starts and the last one ends, ascending, (cells + 1,).
         sigma: standard deviation of the noise of one count, above 0.
-        run: cells in each run whose total was measured too (`histogram_tree.sum_noise`).
+        run: cells in each run whose total was measured too (`histogram_noise.sum_noise`).
     """
     upper = _with_upper_tail(mass, counts, edges, sigma, run)
     return _with_upper_tail(upper[::-1], counts[::-1], -edges[::-1], sigma, run)[::-1]

@@ -6,7 +6,7 @@ person with a single event has no pair of events. Each is cleaned as shares of i
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -45,7 +45,7 @@ class CleanBlocks:
         """Pairs with a static column; the others depend on each other through regimes too."""
         places = [(a.column, b.column) for a, b in (block.places for block in self.blocks)]
         return [
-            MarginalEstimate(columns=pair, frequencies=e.frequencies, variance=e.variance)
+            replace(e, columns=pair)
             for pair, block, e in zip(places, self.blocks, self.estimates, strict=True)
             if block.lag == 0 and block.family[1] == 0 and pair[0] < self.static
         ]
@@ -186,8 +186,10 @@ def _pairs_by_site(
 
 def _of_persons(estimate: MarginalEstimate, share: float) -> MarginalEstimate:
     """A family's shares as shares of all persons; `share` is how many of them the family has."""
+    unknown = None if estimate.unknown is None else estimate.unknown * share**2
     return MarginalEstimate(
         columns=estimate.columns,
         frequencies=estimate.frequencies * share,
         variance=estimate.variance * share**2,
+        unknown=unknown,
     )

@@ -111,5 +111,7 @@ def _write_measurements(generator: Generator, result: StudyResult, path: Path) -
     with torch.no_grad():
         soft = generator.mixture.soft_rows().double().numpy()
     schema = generator.model_schema
-    measurements = Measurements.of(schema, result.records, result.measured, soft)
+    measurements = Measurements.of(
+        schema, result.records, result.measured, soft, result.codebook, result.cell_error
+    )
     path.write_text(measurements.to_json(), encoding="utf-8")

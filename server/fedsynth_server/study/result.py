@@ -24,6 +24,7 @@ class StudyResult:
         bytes_per_site: bytes sent and received per site, over all messages.
         records: noisy number of records of the sites that were measured.
         measured: the cleaned marginals that the generator was fitted to.
+        cell_error: standard deviation of the noise on the share of records of one fine cell.
         curves: how the training went.
     """
 
@@ -36,6 +37,7 @@ class StudyResult:
     bytes_per_site: int = 0
     records: float = 1.0
     measured: list[MarginalEstimate] = field(default_factory=list)
+    cell_error: float = 0.0
     curves: tuple[Curve, ...] = ()
 
     def history(self, seconds: Mapping[str, float] | None = None) -> StudyHistory:

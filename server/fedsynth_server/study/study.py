@@ -15,7 +15,9 @@ from fedsynth_common.array_types import Float64Array
 from fedsynth_common.errors import FedsynthError
 from fedsynth_common.protocol.plan import Plan
 from fedsynth_common.schema import domains, history_schema, layout_of
+from fedsynth_release.copula.code_order import orders_of
 from fedsynth_release.generator_network import GeneratorNetwork
+from fedsynth_release.generator_weights import Network
 from fedsynth_server.aggregation.binning import BIN_NOISE
 from fedsynth_server.aggregation.denoising import denoise
 from fedsynth_server.aggregation.histograms import Histograms, read_histograms
@@ -94,9 +96,9 @@ class Study:
         histograms = self.measure_histograms()
         if self.plan.table.histories is not None:
             return self._histories(histograms)
-        widths = histograms.codebook.widths
+        codebook, widths = histograms.codebook, histograms.codebook.widths
         marginals, by_site = self.measure_marginals(histograms)
-        cleaned = denoise(marginals, widths, by_site)
+        cleaned = denoise(marginals, widths, by_site, orders=orders_of(self.domains, codebook))
         one_way = cleaned.marginals[: len(widths)]
         marginal_loss = MarginalLoss(
             cleaned.marginals, widths, self.settings.target_loss_for(cleaned.expected_loss)
@@ -110,30 +112,34 @@ class Study:
             lambda i, n: self.progress.update("fit generator", i, n),
             lambda i, loss: self.recorder.add(FIT, i, loss),
         )
-        network = adversarial_rounds(
-            self.session,
-            network,
-            marginal_loss,
-            histograms,
-            self.settings,
-            self.progress,
-            self.recorder,
-        )
+        watched = self.settings, self.progress, self.recorder
+        network = adversarial_rounds(self.session, network, marginal_loss, histograms, *watched)
         if self.plan.discriminator is not None and marginal_loss.has_pairs:
             self._refit(network, marginal_loss)
         with torch.no_grad():
-            after = float(marginal_loss.loss(network.soft_rows()))
+            losses = before, float(marginal_loss.loss(network.soft_rows()))
         calibrate(network, one_way)
+        return self._result(network, histograms, losses, cleaned.marginals)
+
+    def _result(
+        self,
+        network: Network,
+        histograms: Histograms,
+        losses: tuple[float, float],
+        measured: list[MarginalEstimate],
+    ) -> StudyResult:
+        """What the study leaves behind, once the generator is finished."""
         return StudyResult(
             network=network,
             codebook=histograms.codebook,
             receipts=self.session.receipts(),
             keys=self.session.keys,
-            marginal_losses=(before, after),
+            marginal_losses=losses,
             notes=self.session.notes,
             bytes_per_site=self.session.bytes_per_site,
             records=histograms.records,
-            measured=cleaned.marginals,
+            cell_error=histograms.cell_error,
+            measured=measured,
             curves=self.recorder.curves(),
         )
 
@@ -168,18 +174,8 @@ class Study:
             lambda i, value: self.recorder.add(FIT, i, value),
         )
         calibrate_histories(network, loss, measured_lengths(cleaned, codebook, plan.table))
-        return StudyResult(
-            network=network,
-            codebook=codebook,
-            receipts=self.session.receipts(),
-            keys=self.session.keys,
-            marginal_losses=(last, last),
-            notes=self.session.notes,
-            bytes_per_site=self.session.bytes_per_site,
-            records=histograms.records,
-            measured=[*cleaned.one_way, *cleaned.independent_given_z()],
-            curves=self.recorder.curves(),
-        )
+        measured = [*cleaned.one_way, *cleaned.independent_given_z()]
+        return self._result(network, histograms, (last, last), measured)
 
     def _refit(self, network: GeneratorNetwork, marginal_loss: MarginalLoss) -> None:
         """Fit to the marginals again, which the rounds changed; the rest stays as it was learned."""

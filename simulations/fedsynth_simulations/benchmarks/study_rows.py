@@ -26,11 +26,14 @@ _SITE = "site of the record"
 
 def site_frames(cell: Cell, table: BenchmarkTable) -> Frames:
     """The train rows by site."""
-    rng = np.random.default_rng(cell.seed)
+    return frames_of(table, cell.sites or 1, cell.partition or "iid", cell.seed)
+
+
+def frames_of(table: BenchmarkTable, sites: int, how: str, seed: int) -> Frames:
+    """The train rows by site: the table's own sites, or `sites` that are made up."""
+    rng = np.random.default_rng(seed)
     if table.sites is None:
-        return partition(
-            table.train, cell.sites or 1, cell.partition or "iid", rng, target=table.schema.target
-        )
+        return partition(table.train, sites, how, rng, target=table.schema.target)
     named = table.train.assign(**{_SITE: table.sites})
     return partition(named, 1, "iid", rng, site_column=_SITE)
 

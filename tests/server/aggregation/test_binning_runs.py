@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from fedsynth_common.schema import NumericColumn, Schema
+from fedsynth_release.histogram_noise import sum_noise
 from fedsynth_server.aggregation.binning import BIN_NOISE, PAIR_NOISE, build_codebook
-from fedsynth_server.aggregation.histogram_tree import sum_noise
 
 COLUMN = NumericColumn(kind="numeric", name="x", minimum=0.0, maximum=1000.0, decimals=2)
 SCHEMA = Schema(name="t", columns=(COLUMN,))

@@ -34,12 +34,13 @@ from fedsynth_release.drafting.numbers import Numbers, read_numbers
 from fedsynth_release.drafting.persons import (
     ID_NAME,
     Named,
+    keyed,
     named,
     rows_of_a_person,
     running_number,
 )
 from fedsynth_release.drafting.tally import Values
-from fedsynth_release.drafting.wishes import Wishes
+from fedsynth_release.drafting.wishes import Kind, Wishes
 
 
 def heading_notes(column: Column) -> list[Note]:
@@ -71,6 +72,8 @@ def draft_column(values: Values, wishes: Wishes) -> tuple[Column, list[Note]]:
         return empty, [
             Note(values.name, f"not modelled, and empty in drawn tables: {why}", "warning")
         ]
+    if said := wishes.kinds.get(values.name):
+        return _as_said(values, wishes, said)
     which = marks_among_values(values)
     plain, marks = values.without(which), marked(values, which)
     numbers = read_numbers(plain, wishes.decimal)
@@ -85,6 +88,15 @@ def draft_column(values: Values, wishes: Wishes) -> tuple[Column, list[Note]]:
         column, notes = _numbers(values, plain, numbers, marks, wishes)
         return column, [*_marks_note(values, which), *notes]
     return _texts(values, wishes)
+
+
+def _as_said(values: Values, wishes: Wishes, kind: Kind) -> tuple[Column, list[Note]]:
+    """A column of the kind that a person has given it."""
+    if kind == "categorical":
+        return _categories(values, wishes)
+    if kind == "id":
+        return keyed(values.without(marks_among_categories(values))), []
+    return TextColumn(name=values.name, provider="empty"), []
 
 
 def _texts(values: Values, wishes: Wishes) -> tuple[Column, list[Note]]:
@@ -172,11 +184,11 @@ def _without_heading(values: Values) -> tuple[Column, list[Note]] | None:
 
 def _named_notes(values: Values, found: Named) -> list[Note]:
     """What to tell about a column that is not modelled because of what it names."""
-    keyed = isinstance(found.column, IdColumn) and found.column.provider in (None, "uuid")
+    key = isinstance(found.column, IdColumn) and found.column.provider in (None, "uuid")
     text = (
         f"not modelled, because it looks like {found.looks_like}; drawn tables hold made-up cells"
     )
-    repeats = keyed and values.distinct > 1 and values.uniqueness <= NEARLY_UNIQUE
+    repeats = key and values.distinct > 1 and values.uniqueness <= NEARLY_UNIQUE
     if repeats:
         text += (
             f". It repeats: {rows_of_a_person(values)}. If it names a person, declare it as person_key "

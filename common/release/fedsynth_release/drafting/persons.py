@@ -88,6 +88,18 @@ def named(values: Values, *, numbers: bool, whole: bool) -> Named | None:
     return _by_heading(values, numbers)
 
 
+def keyed(values: Values) -> IdColumn:
+    """A column that somebody calls an id, with a surrogate of its own form."""
+    found = named(values, numbers=False, whole=False)
+    if found is not None and isinstance(found.column, IdColumn):
+        return found.column
+    return IdColumn(
+        name=values.name,
+        pattern=surrogate_pattern(values.texts),
+        unique=values.uniqueness >= 0.999 and not values.sampled,
+    )
+
+
 def running_number(values: Values, whole: bool) -> bool:
     """Whether every record has the next whole number."""
     low, high = values.extremes

@@ -1,12 +1,15 @@
 """What a person says about a table before a schema is drafted from it."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Literal
 
 from fedsynth_common.errors import InputError
 from fedsynth_release.drafting.moment_patterns import ORDERS, Order
 
 Decimal = Literal[".", ","]
+Kind = Literal["categorical", "id", "text"]
+"""A kind that cells alone do not show: numbers can be codes or keys, and texts can be either."""
 
 
 @dataclass(frozen=True)
@@ -21,6 +24,7 @@ class Wishes:
         person_key: The column that names the person, if a row is an event of a person: an id.
         order: The column that orders a person's events: a number or a moment, whatever it looks like.
         rules: Whether rules that hold in every row are proposed.
+        kinds: By column, its kind, for columns whose cells would be taken for another.
     """
 
     target: str | None = None
@@ -30,6 +34,7 @@ class Wishes:
     person_key: str | None = None
     order: str | None = None
     rules: bool = True
+    kinds: Mapping[str, Kind] = field(default_factory=dict)
 
 
 def wishes_of(

@@ -39,9 +39,12 @@ def table_fidelity(
     tables: Mapping[TableRole, pd.DataFrame],
     schema: Schema,
     say: Say = lambda _: None,
-    detection_rows: int = 10_000,
+    detection_rows: int | None = 10_000,
 ) -> Fidelity:
-    """Compare the tables (synthetic, hold-out, independent) with the training rows."""
+    """Compare the tables (synthetic, hold-out, independent) with the training rows.
+
+    Without `detection_rows` no detector is trained, and its figures are None.
+    """
     say("fidelity: marginals")
     levels, features = Discretiser.fit(schema, train), Features.fit(schema, train)
     categorical = np.array([bool(named_levels(column)) for column in schema.modelled])
@@ -63,9 +66,9 @@ def table_fidelity(
                 **_tvds(codes, codes_by_role[role], tvd_by_pair[role]),
                 column_shapes=float(np.mean(shapes[role])),
                 association_difference=off_diagonal(np.abs(association[role] - real)),
-                detection_auc=detection_auc(
-                    tables["hold-out"], against, schema, max_rows=detection_rows
-                ),
+                detection_auc=None
+                if detection_rows is None
+                else detection_auc(tables["hold-out"], against, schema, max_rows=detection_rows),
             )
         )
     return Fidelity(

@@ -13,27 +13,14 @@ import numpy as np
 from markupsafe import Markup
 
 from fedsynth_common.array_types import Float64Array, Int64Array, UInt16Array
-from fedsynth_common.errors import InputError
-from fedsynth_common.schema import FineDomain, ModelledColumn, NumericColumn, domain_of, layout_of
+from fedsynth_common.schema import FineDomain, ModelledColumn, NumericColumn, domain_of
 from fedsynth_common.schema.temporal import NUMPY_UNIT, DateColumn, DatetimeColumn
 from fedsynth_release.evaluation.results import ColumnFidelity, Evaluation
 from fedsynth_release.generator import Generator
 from fedsynth_release.measurements import MeasuredColumn, Measurements
-from fedsynth_release.report.histories import by_source
-from fedsynth_release.report.judgements import (
-    Judgement,
-    Light,
-    measured_relations,
-    measured_values,
-    memory_of,
-    other_share,
-    relations_of,
-    transitions_of,
-    values_of,
-    worst,
-)
 from fedsynth_release.report.plots import Overlay, overlay
-from fedsynth_release.sampling.latents import column_probabilities
+from fedsynth_release.report.scores import Light
+from fedsynth_release.report.verdicts import Verdict, generator_shares, verdicts_of
 
 MOST_BARS = 40
 """Most bars that are drawn for one column; the rarest categories of a longer list form one bar."""
@@ -47,10 +34,19 @@ class ColumnView:
     name: str
     kind: str
     description: str
-    light: Light
-    reasons: tuple[str, ...]
+    verdict: Verdict
     overlay: Overlay
     plot: Markup
+
+    @property
+    def light(self) -> Light:
+        """The light of its verdict."""
+        return self.verdict.light
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """The reasons of its verdict."""
+        return self.verdict.reasons
 
 
 def column_views(
@@ -59,66 +55,35 @@ def column_views(
     """One view for each modelled column, in order.
 
     Raises:
-        InputError: the evaluation is about other columns than the generator.
+        InputError: the evaluation or the measurements are about other columns than the generator.
     """
     modelled = generator.model_schema.modelled
-    names = [column.name for column in modelled]
-    if evaluation and [c.name for c in evaluation.fidelity.columns] != names:
-        raise InputError(
-            "evaluation: its columns are not those of the generator; use the evaluation of this study"
-        )
+    verdicts = verdicts_of(generator, evaluation, measured)
     shares = generator_shares(generator)
-    follows = _over_time(generator, evaluation)
     views = []
-    for j, column in enumerate(modelled):
+    for j, (column, verdict) in enumerate(zip(modelled, verdicts, strict=True)):
         labels = code_labels(column, generator.codebook.views[j])
         if evaluation:
             bars = _beside_real(column, evaluation.fidelity.columns[j])
-            judgements = (*_judged(evaluation, j), *follows.get(j, ()))
         elif measured:
             ordered = domain_of(column).ordered
             bars = _beside_measured(measured.columns[j], shares[j], labels, ordered)
-            judgements = (
-                measured_values(measured.columns[j], list(shares[j])),
-                measured_relations(j, measured.pairs),
-            )
         else:
-            generator_bars = [float(share) for share in shares[j]]
-            bars = Overlay(labels=labels, reference=generator_bars, generator=generator_bars)
-            judgements = (
-                Judgement("unknown", "there are no measurements to compare the column with"),
-            )
+            own = [float(share) for share in shares[j]]
+            bars = Overlay(labels=labels, reference=own, generator=own)
         bars = _with_fewer_bars(bars)
-        judgements = (*judgements, other_share(_share_of_other(column, generator, j, shares[j])))
         views.append(
             ColumnView(
                 anchor=f"column-{j}",
                 name=column.name,
                 kind=column.kind,
                 description=column.description,
-                light=worst(*judgements),
-                reasons=tuple(judgement.reason for judgement in judgements if judgement.reason),
+                verdict=verdict,
                 overlay=bars,
                 plot=overlay(column.name, bars),
             )
         )
     return views
-
-
-def _share_of_other(
-    column: ModelledColumn, generator: Generator, index: int, shares: Float64Array
-) -> float:
-    """The share of drawn records whose text the schema does not list; 0 where it lists all."""
-    other = domain_of(column).other
-    if other is None or len(domain_of(column).labels) == 1:
-        return 0.0
-    view = generator.codebook.views[index]
-    return float(shares[view[other]]) if (view == view[other]).sum() == 1 else 0.0
-
-
-def generator_shares(generator: Generator) -> list[Float64Array]:
-    """For each column, the exact frequencies of the generator's codes."""
-    return [table.mean(axis=0) for table in column_probabilities(generator.mixture)]
 
 
 def code_labels(column: ModelledColumn, view: UInt16Array) -> list[str]:
@@ -165,22 +130,6 @@ def _number_text(value: float) -> str:
     return f"{value:.0f}" if 1000 <= abs(value) < 1e6 else f"{value:.4g}"
 
 
-def _over_time(
-    generator: Generator, evaluation: Evaluation | None
-) -> dict[int, tuple[Judgement, ...]]:
-    """Of columns of events, how they follow from the previous event."""
-    if evaluation is None or evaluation.histories is None or generator.schema.histories is None:
-        return {}
-    layout = layout_of(generator.schema)
-    found = by_source(evaluation.histories, layout.sources, layout.events)
-    return {place: (transitions_of(column), memory_of(column)) for place, column in found.items()}
-
-
-def _judged(evaluation: Evaluation, index: int) -> tuple[Judgement, ...]:
-    fidelity = evaluation.fidelity
-    return values_of(fidelity.columns[index]), relations_of(index, fidelity.pairs)
-
-
 def _beside_real(column: ModelledColumn, fidelity: ColumnFidelity) -> Overlay:
     """The bars of a column in the real and in the synthetic records."""
     histogram = fidelity.histogram
@@ -205,10 +154,6 @@ def _beside_measured(
     column: MeasuredColumn, shares: Float64Array, labels: Sequence[str], ordered: bool
 ) -> Overlay:
     """The bars of a column in the noisy measurements and in the generator."""
-    if len(column.frequencies) != len(shares):
-        raise InputError(
-            "measurements.json: does not belong to this generator; use the file of the same study"
-        )
     return Overlay(
         labels=labels,
         reference=column.frequencies,

@@ -17,14 +17,13 @@ from fedsynth_release.evaluation.history_results import (
 from fedsynth_release.report.judgements import (
     FAR,
     NEAR,
-    Light,
     between,
     graded,
     memory_of,
     transitions_of,
-    worst,
 )
 from fedsynth_release.report.plots import Overlay, overlay
+from fedsynth_release.report.scores import Light, worst
 from fedsynth_release.report.sections import Row
 
 _FAMILIES = (
@@ -98,7 +97,7 @@ def _view(column: ColumnOverTime) -> OverTime:
         bars = Overlay(labels=labels, reference=real, generator=made)
         plot = overlay(f"{column.name}, association with itself", bars)
     reason = "; ".join(judgement.reason for judgement in judgements)
-    return OverTime(column, worst(*judgements), reason, plot)
+    return OverTime(column, worst(judgements), reason, plot)
 
 
 def by_source(

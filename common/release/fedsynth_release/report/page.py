@@ -24,11 +24,12 @@ from fedsynth_release.generator_files import MEASUREMENTS
 from fedsynth_release.measurements import Measurements
 from fedsynth_release.report import histories, judgements, sections
 from fedsynth_release.report.budget import bounds, budget_plot, budget_rows
-from fedsynth_release.report.columns import ColumnView, column_views
+from fedsynth_release.report.columns import column_views
 from fedsynth_release.report.curves import panels
 from fedsynth_release.report.history import StudyHistory
 from fedsynth_release.report.pairs import pair_views
 from fedsynth_release.report.persons import twelve_persons
+from fedsynth_release.report.verdicts import counts
 
 
 @dataclass(frozen=True)
@@ -118,7 +119,7 @@ def _facts(sources: _Sources) -> dict[str, object]:
         "reference": _reference(evaluation, measured),
         "columns": views,
         "unmodelled": generator.schema.unmodelled,
-        "counts": _counts(views),
+        "counts": counts([view.verdict for view in views]),
         "fidelity": sections.fidelity_rows(evaluation) if evaluation else [],
         "utility": (
             sections.utility_rows(evaluation.utility, over_time is not None) if evaluation else []
@@ -152,11 +153,6 @@ def _reference(evaluation: Evaluation | None, measured: Measurements | None) -> 
         return {"name": none, "sentence": f"The columns are compared with nothing: {none}."}
     sentence = f"The columns of the generator are compared with the reference, which is {name}."
     return {"name": name, "sentence": sentence}
-
-
-def _counts(views: list[ColumnView]) -> dict[str, int]:
-    lights = ("good", "fair", "poor", "unknown")
-    return {light: sum(view.light == light for view in views) for light in lights}
 
 
 def _figure(value: float | None, digits: int = 3) -> str:

@@ -17,12 +17,11 @@ from fedsynth_release.report.judgements import (
     HIDDEN,
     NEAR,
     VISIBLE,
-    Judgement,
-    Light,
     attack_judgement,
     between,
     graded,
 )
+from fedsynth_release.report.scores import Judgement, Light
 
 ROLES = {
     "synthetic": "synthetic records",

@@ -6,7 +6,7 @@ file leaves open is taken from a draft of that table, and the result then says `
 no table is given, an error names the column. Nothing is guessed, because an invented bound would
 silently clamp records.
 
-Sources: specs.frictionlessdata.io/table-schema (version 1); SDV metadata "V1" and "SINGLE_TABLE_V1".
+Sources: specs.frictionlessdata.io/table-schema (version 1); SDV metadata V2, V1 and SINGLE_TABLE_V1.
 """
 
 from collections.abc import Mapping
@@ -38,6 +38,7 @@ _FRICTIONLESS = {
 _SDV = {
     "numerical": "numeric",
     "categorical": "categorical",
+    "ordinal": "categorical",
     "boolean": "boolean",
     "datetime": "datetime",
     "id": "id",

@@ -1,0 +1,86 @@
+"""Sets the lights of a report without real records: what noisy measurements say of a column.
+
+The aspects and the scale are those of `judgements.py`, but every figure is what is to be expected
+(`expected.py`) and not what was found. Where more than `MOST_HIDDEN` of what a column's relations may
+be is noise, the light is *unknown*, whatever the expectation: that no relation stood out from the noise
+does not mean that there is none.
+
+A number that was measured in few cells is not good, even if the share of each cell is well known.
+"""
+
+import numpy as np
+
+from fedsynth_common.array_types import BoolArray
+from fedsynth_release.measurements import MeasuredPairs
+from fedsynth_release.report.expected import (
+    MeasuredShares,
+    expected_distance,
+    expected_relations,
+    unmeasured_spread,
+)
+from fedsynth_release.report.judgements import APART, FAR, NEAR, kept, many
+from fedsynth_release.report.scores import FAIR, GOOD, Judgement, falling, scored
+
+MOST_HIDDEN = 0.5
+NO_RELATION = 0.95
+"""Probability from which a column is taken to have no relation."""
+FEW, SOME_CELLS = 3, 5
+"""A number whose many values were measured in at most so many cells is poor, or at best fair."""
+TAILS = (0.5, 0.9, 1.3)
+"""Share of a number's variance that lies in unmeasured tails: good, fair, worth nothing."""
+
+
+def measured_values(
+    column: MeasuredShares, generator: np.ndarray, ceiling: float = 0.0
+) -> Judgement:
+    """Whether one column is likely to have the real shares of values, and how near it can be."""
+    distance = expected_distance(column, generator)
+    return scored(
+        falling(distance, NEAR, FAR, APART),
+        f"values: the expected distance from the real records is {distance:.3f}, by the noise of the "
+        "measurement, the width of its cells and the generator",
+    )
+
+
+def measured_cells(column: MeasuredShares) -> Judgement:
+    """Whether the values of a number were measured finely enough to tell them apart."""
+    domain = column.domain
+    if not domain.ordered:
+        return Judgement(None, "")
+    codes = np.unique(column.view[column.in_order]).size
+    if codes > SOME_CELLS or codes == domain.atoms + domain.leaves:
+        return Judgement(None, "")
+    reason = f"cells: its values were measured in {codes} coarse cells"
+    return scored(FAIR - 1 if codes <= FEW else GOOD - 1, reason)
+
+
+def measured_amounts(column: MeasuredShares, calculated: bool) -> Judgement:
+    """Whether a number's mean and spread rest on what was measured; `calculated`: they are used."""
+    if not calculated:
+        return Judgement(None, "")
+    share = unmeasured_spread(column)
+    return scored(
+        falling(share, *TAILS),
+        f"amounts: {100 * share:.0f} % of the spread lies in tails that cannot be told from noise",
+    )
+
+
+def measured_relations(index: int, pairs: MeasuredPairs | None, numbers: BoolArray) -> Judgement:
+    """Whether the generator is likely to have kept a column's relations with the others."""
+    if pairs is None or pairs.associations is None:
+        return Judgement("unknown", "relations: the strength of pairs of columns was not measured")
+    if not any(pairs.associations.known[index]):
+        return Judgement("unknown", "relations: no pair with this column was measured")
+    found = expected_relations(index, pairs.associations, numbers)
+    if found.none >= NO_RELATION:
+        return Judgement(None, "relations: it is unlikely that any is as strong as 0.1")
+    count = max(1, round(found.count))
+    whole = found.none + (1 - found.none) * found.kept
+    judgement = kept("relations", whole, f"the likely strength of about {many(count)}")
+    if found.hidden <= MOST_HIDDEN:
+        return judgement
+    reason = (
+        f"relations: noise hides {100 * found.hidden:.0f} % of what they may be; about "
+        f"{100 * found.kept:.0f} % of their strength is likely to be kept"
+    )
+    return Judgement("unknown", reason, judgement.score)
