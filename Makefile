@@ -20,7 +20,7 @@ BENCH  ?= adult
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test test-slow e2e certs check privacy closure bench docs lock sbom proto clean
+.PHONY: help setup demo test test-slow e2e certs check privacy closure bench docs dist lock sbom proto clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -71,6 +71,9 @@ bench: $(STAMP) ## benchmark of BENCH="table ...", resumed where it stopped; res
 docs: $(STAMP) ## the documentation as a site, in out/site; a broken link is an error
 	$(BIN)/python docs/site/build_site.py
 
+dist: sbom $(STAMP) ## wheels and sdists of all distributions, locks and bills of materials, in out/dist
+	$(BIN)/python distribution/make_dist.py
+
 lock: $(STAMP) ## write the lock files in locks/ again: after a change of constraints.txt or a pyproject.toml
 	$(BIN)/python locks/renew.py
 
@@ -83,6 +86,7 @@ sbom: $(SBOM_ENV)/.set-up ## each role's software bill of materials (CycloneDX):
 	$(call bill,courier,client,)
 	$(call bill,coordinator,server,$(TORCH))
 	$(call bill,analyst,common/release,$(TORCH))
+	$(call bill,researcher,simulations,$(TORCH))
 
 # $(call bill,ROLE,MEMBER,LOCK...): from the role's lock and those that it is installed with
 bill = cat locks/$(1).txt $(3) | PYTHONWARNINGS=ignore $(SBOM_ENV)/bin/cyclonedx-py requirements \

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from fedsynth.evaluations import Evaluation, evaluate
     from fedsynth.fitting import fit, plan
+    from fedsynth.histories import History
     from fedsynth.notices import (
         ColumnWarning,
         FedsynthWarning,
@@ -37,6 +38,7 @@ __all__ = [
     "Evaluation",
     "FedsynthError",
     "FedsynthWarning",
+    "History",
     "InputError",
     "MethodNotice",
     "NotPrivateWarning",
@@ -59,6 +61,7 @@ __all__ = [
 _PLACES = {
     "evaluations": ("Evaluation", "evaluate"),
     "fitting": ("fit", "plan"),
+    "histories": ("History",),
     "notices": (
         "ColumnWarning",
         "FedsynthWarning",

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from rich.console import Console, RenderableType
 
 WIDTH = 110
-_FRAME = '<pre style="white-space:pre;overflow-x:auto;line-height:1.25">{code}</pre>'
+_FRAME = '<pre style="white-space:pre-wrap;line-height:1.25">{code}</pre>'
 
 Facts = Sequence[tuple[str, str]]
 """What is told of a thing: a heading and a text each."""

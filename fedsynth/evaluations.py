@@ -1,6 +1,7 @@
 """Judges a synthetic table against real records; two tables are enough."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, Self
 
 import pandas as pd
@@ -9,6 +10,7 @@ from fedsynth.display import exported, recorder
 from fedsynth.inputs import Table, table_of
 from fedsynth.notices import ColumnWarning, in_python, notice
 from fedsynth.options import flag, number, text, whole, wrong
+from fedsynth.threads import few_threads
 from fedsynth_common.errors import InputError
 from fedsynth_common.schema import Schema
 from fedsynth_release.evaluation.results import Evaluation as PlainEvaluation
@@ -62,7 +64,7 @@ def evaluate(
     real: Table,
     *,
     holdout: Table | None = None,
-    schema: Schema | str | None = None,
+    schema: Schema | str | Path | None = None,
     target: str | None = None,
     person_key: str | None = None,
     order: str | None = None,
@@ -98,7 +100,7 @@ def evaluate(
     Raises:
         InputError: a table cannot be used, lacks a column, or has fewer than 20 rows.
     """
-    _check(attacks, quick, seed, epsilon, quasi_identifiers)
+    _check(attacks, quick, seed, quasi_identifiers, epsilon=epsilon, delta=delta)
     for argument, value in (("target", target), ("person_key", person_key), ("order", order)):
         text(argument, value, optional=True)
     made, train = table_of(synthetic, "synthetic"), table_of(real, "real")
@@ -107,8 +109,10 @@ def evaluate(
         declared = _drafted(made, train, test, (target, person_key, order))
     elif isinstance(schema, Schema):
         declared = schema
-    else:
+    elif isinstance(schema, str | Path):
         declared = Schema.load(schema)
+    else:
+        raise wrong("schema", "a fedsynth.Schema or the path of a schema file", schema)
     notes: tuple[str, ...] = ()
     if test is None:
         train, test, notes = *_split(train, declared, seed), (WITHOUT_HOLDOUT,)
@@ -128,21 +132,22 @@ def evaluate(
 def _measured(
     frames: tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame], schema: Schema, **settings: Any
 ) -> PlainEvaluation:
-    from fedsynth_release.cli.evaluate import progress
     from fedsynth_release.evaluation import evaluate_table
+    from fedsynth_release.progress import stages
 
-    with progress() as say:
+    with few_threads(), stages() as say:
         return evaluate_table(*frames, schema, say=say, **settings)
 
 
 def _check(
-    attacks: object, quick: object, seed: object, epsilon: object, quasi_identifiers: object
+    attacks: object, quick: object, seed: object, quasi_identifiers: object, **numbers: object
 ) -> None:
     flag("attacks", attacks)
     flag("quick", quick)
     whole("seed", seed, 0)
-    if epsilon is not None:
-        number("epsilon", epsilon)
+    for name, value in numbers.items():
+        if value is not None:
+            number(name, value)
     if isinstance(quasi_identifiers, str) or not isinstance(quasi_identifiers, Sequence):
         raise wrong("quasi_identifiers", "a list of names of columns", quasi_identifiers)
 

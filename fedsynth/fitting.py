@@ -19,6 +19,7 @@ from fedsynth.options import Device, Options, Trust, Variant
 from fedsynth.plans import Plan
 from fedsynth.result import Result, files_of
 from fedsynth.schemas import DRAFTED, Schema, tell_notes
+from fedsynth.threads import few_threads
 from fedsynth_common.errors import InputError
 from fedsynth_common.extras import how_to_install
 from fedsynth_common.limits import MAX_REPAIRED
@@ -46,6 +47,7 @@ def fit(
     records_per_site: int | None = None,
     trust: Trust = "local",
     colluders: int | None = None,
+    site_marginals: bool = False,
     variant: Variant = "auto",
     max_repaired: float = MAX_REPAIRED,
     seed: int | None = None,
@@ -73,6 +75,7 @@ def fit(
         records_per_site: a public order of magnitude of the size of a site.
         trust: `local`: each site adds all noise itself; `secure-sum`: they add it together.
         colluders: with a secure sum, how many sites may collude or be missing.
+        site_marginals: with a secure sum, also measure each site's own margins of single columns.
         variant: what ε is spent on: `marginals`, `gan`, `both`, or `auto`.
         max_repaired: the largest share of a column's cells that may not fit a given schema.
         seed: makes the run repeatable; its result is then not private.
@@ -87,8 +90,9 @@ def fit(
     options = Options(
         epsilon=epsilon, delta=delta, target=target, schema=schema, sites=sites,
         site_column=site_column, partition=partition, person_key=person_key, order=order,
-        records_per_site=records_per_site, trust=trust, colluders=colluders, variant=variant,
-        max_repaired=max_repaired, seed=seed, device=device, quick=quick,
+        records_per_site=records_per_site, trust=trust, colluders=colluders,
+        site_marginals=site_marginals, variant=variant, max_repaired=max_repaired, seed=seed,
+        device=device, quick=quick,
     )  # fmt: skip
     _check_installed()
     tables = _tables(data, options)
@@ -113,6 +117,7 @@ def plan(
     records_per_site: int | None = None,
     trust: Trust = "local",
     colluders: int | None = None,
+    site_marginals: bool = False,
     variant: Variant = "auto",
     max_repaired: float = MAX_REPAIRED,
     seed: int | None = None,
@@ -137,6 +142,7 @@ def plan(
         records_per_site: as for `fit`.
         trust: as for `fit`.
         colluders: as for `fit`.
+        site_marginals: as for `fit`.
         variant: as for `fit`.
         max_repaired: as for `fit`.
         seed: as for `fit`.
@@ -149,8 +155,9 @@ def plan(
     options = Options(
         epsilon=epsilon, delta=delta, target=target, schema=schema, sites=sites,
         site_column=site_column, partition=partition, person_key=person_key, order=order,
-        records_per_site=records_per_site, trust=trust, colluders=colluders, variant=variant,
-        max_repaired=max_repaired, seed=seed, device=device, quick=quick,
+        records_per_site=records_per_site, trust=trust, colluders=colluders,
+        site_marginals=site_marginals, variant=variant, max_repaired=max_repaired, seed=seed,
+        device=device, quick=quick,
     )  # fmt: skip
     _check_installed()
     from fedsynth_server.study.method import duration_of
@@ -168,7 +175,8 @@ def plan(
         names = [f"site-{k + 1}" for k in range(sites)]
         made = plan_of_size(names, records_per_site, declared, simulation)
     caveats = _caveats(declared, simulation)
-    return Plan(made, duration_of(made, simulation.settings), caveats)
+    with few_threads():
+        return Plan(made, duration_of(made, simulation.settings), caveats)
 
 
 def _check_installed() -> None:
@@ -218,6 +226,7 @@ def _simulation(options: Options, *, pooled: bool) -> "Simulation":
         variant=options.variant,
         trust=options.trust,
         colluders=options.colluders,
+        site_marginals=options.site_marginals,
         settings=TrainingSettings.on(options.device),
         seed=options.seed,
         records_per_site=options.records_per_site,
@@ -255,7 +264,7 @@ def _run(
         lines = simulation_lines(made, duration_of(made, simulation.settings))
         notice("; ".join(" ".join(line.split()) for line in lines), MethodNotice)
 
-    with tempfile.TemporaryDirectory(prefix="fedsynth-") as name:
+    with few_threads(), tempfile.TemporaryDirectory(prefix="fedsynth-") as name:
         done = simulate(tables.sites, tables.schema, simulation, Path(name), before)
         files = files_of(Path(name) / "generator")
     types = _types(data, tables, private=done.generator.statement.private)

@@ -69,6 +69,8 @@ def _as_type(cells: pd.Series, kind: str, schema: Schema, name: str) -> pd.Serie
             return _categories(cells, schema, name, kind.startswith("ordered"))
         if kind.startswith(OBJECTS):
             return _objects(cells, kind.removeprefix(OBJECTS))
+        if kind in ("bool", "boolean"):
+            return _booleans(cells, kind)
         dtype = pd.api.types.pandas_dtype(kind)
         if isinstance(dtype, np.dtype) and dtype.kind in "iu":
             return _whole(cells, dtype)
@@ -86,6 +88,23 @@ def _categories(cells: pd.Series, schema: Schema, name: str, ordered: bool) -> p
     return cells.astype(pd.CategoricalDtype(listed, ordered=ordered))
 
 
+_FLAGS = {"true": True, "false": False}
+
+
+def _booleans(cells: pd.Series, kind: Any) -> pd.Series:
+    """Yes and no, also where the schema has them as the texts `true` and `false`.
+
+    Raises:
+        ValueError: another text.
+    """
+    if pd.api.types.is_bool_dtype(cells.dtype):
+        return cells.astype("boolean") if cells.hasnans else cells.astype(kind)
+    flags = cells.map(lambda cell: _FLAGS.get(str(cell).lower()), na_action="ignore")
+    if (flags.isna() & cells.notna()).any():
+        raise ValueError("neither true nor false")
+    return flags.astype("boolean" if flags.hasnans else kind)
+
+
 def _whole(cells: pd.Series, dtype: np.dtype[Any]) -> pd.Series:
     """Whole numbers as small as asked where they fit, and nullable where one is missing."""
     limits = np.iinfo(dtype)
@@ -101,7 +120,7 @@ def _whole(cells: pd.Series, dtype: np.dtype[Any]) -> pd.Series:
 
 _MAKERS: dict[str, Callable[[Any], object]] = {
     "str": str,
-    "bool": bool,
+    "bool": lambda value: _FLAGS[str(value).lower()],
     "int": int,
     "float": float,
     "Decimal": lambda value: Decimal(str(value)),

@@ -32,8 +32,7 @@ def table_of(data: object, what: str) -> pd.DataFrame:
     if isinstance(data, str | Path):
         return read_table(data, dialect_of(Path(data)))
     if not isinstance(data, pd.DataFrame):
-        other = f"{EXPECTED}; call its to_pandas()" if hasattr(data, "to_pandas") else EXPECTED
-        raise wrong(what, other, data)
+        raise wrong(what, EXPECTED, data)
     if isinstance(data.columns, pd.MultiIndex):
         raise InputError(f"{what}: its columns have several levels; give each one name")
     names = [str(name) for name in data.columns]

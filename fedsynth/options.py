@@ -31,6 +31,7 @@ class Options:
     records_per_site: int | None = None
     trust: Trust = "local"
     colluders: int | None = None
+    site_marginals: bool = False
     variant: Variant = "auto"
     max_repaired: float = MAX_REPAIRED
     seed: int | None = None
@@ -50,6 +51,7 @@ class Options:
         one_of("variant", self.variant, get_args(Variant))
         one_of("device", self.device, get_args(Device))
         flag("quick", self.quick)
+        flag("site_marginals", self.site_marginals)
         if not isinstance(self.schema, Schema | str | Path | None):
             raise wrong("schema", "a fedsynth.Schema or the path of a schema file", self.schema)
         if not 0 <= self.max_repaired <= 1:
@@ -76,7 +78,8 @@ class Options:
 
 def wrong(name: str, expected: str, value: object) -> WrongTypeError:
     """The error for an argument of a wrong type."""
-    return WrongTypeError(f"{name}: expected {expected}, got {_kind(value)}")
+    more = "; call its to_pandas()" if hasattr(value, "to_pandas") else ""
+    return WrongTypeError(f"{name}: expected {expected}, got {_kind(value)}{more}")
 
 
 def _kind(value: object) -> str:

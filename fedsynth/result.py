@@ -12,6 +12,7 @@ from fedsynth.conditions import Where, conditions
 from fedsynth.display import facts_html, facts_text
 from fedsynth.evaluations import Evaluation, evaluate
 from fedsynth.frame_types import FrameTypes
+from fedsynth.histories import History
 from fedsynth.inputs import Table, table_of
 from fedsynth.notices import in_python
 from fedsynth.options import text, whole, wrong
@@ -22,7 +23,7 @@ from fedsynth_common.durable import write_output
 from fedsynth_common.errors import InputError
 from fedsynth_common.limits import MAX_STATEMENT_BYTES, read_limited
 from fedsynth_release.generator import Generator
-from fedsynth_release.generator_files import MEASUREMENTS, REPORT
+from fedsynth_release.generator_files import MEASUREMENTS, REPORT, generator_folder
 from fedsynth_release.measurements import Measurements
 from fedsynth_release.report import StudyHistory
 from fedsynth_release.report.history import HISTORY
@@ -41,7 +42,7 @@ class Result:
     Attributes:
         generator: draws the rows.
         schema: what the generator knows of its columns.
-        history: how the training went.
+        history: how the training went, if that was written.
     """
 
     def __init__(
@@ -64,7 +65,7 @@ class Result:
         """
         self.generator = generator
         self.schema = Schema.of(generator.schema)
-        self.history = history
+        self.history = None if history is None else History.of(history)
         self._files = dict(files)
         self._types = types or FrameTypes()
         self._params = dict(params or {})
@@ -147,7 +148,7 @@ class Result:
             text("rebalance", rebalance)
         if like is not None and not isinstance(like, pd.DataFrame):
             raise wrong("like", "a pandas DataFrame", like)
-        asked = conditions(where)
+        asked = conditions(where, self.schema)
         if given is not None:
             if n is not None or asked or rebalance:
                 raise InputError("given: completes its own rows; leave out n, where and rebalance")
@@ -263,7 +264,7 @@ def load(folder: Path | str) -> Result:
         InputError: there is no such folder, or a file is missing or damaged; the message names it.
     """
     place = _path("folder", folder)
-    inner = place / GENERATOR if (place / GENERATOR).is_dir() else place
+    inner = generator_folder(place)
     generator = Generator.load(inner)
     history = StudyHistory.load(place / HISTORY) if (place / HISTORY).is_file() else None
     types, params = _settings(place / SETTINGS)

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Self, get_args
 
 from rich.table import Table as RichTable
@@ -132,6 +133,8 @@ def draft(
     person_key: str | None = None,
     order: str | None = None,
     kinds: Mapping[str, Kind] | None = None,
+    date_order: str | None = None,
+    decimal: str | None = None,
 ) -> Schema:
     """Propose a schema for a table. It is NOT private until a person has reviewed it.
 
@@ -146,12 +149,14 @@ def draft(
         order: the column that orders a person's rows, if they are events of a history.
         kinds: columns that are `categorical`, an `id` or a `text` whatever their cells look like:
             `{"ward": "categorical", "case": "id"}`. Ids and texts are never modelled.
+        date_order: how dates in texts are written, where that is in doubt: `dmy`, `mdy` or `ymd`.
+        decimal: the decimal mark of numbers in texts, `.` or `,`.
 
     Raises:
         InputError: the table cannot be used, or an argument does not fit it.
     """
     from fedsynth_release.drafting.histories import draft_as_wished
-    from fedsynth_release.drafting.wishes import Wishes
+    from fedsynth_release.drafting.wishes import wishes_of
 
     frame = table_of(data, "data")
     for column, kind in _said(kinds).items():
@@ -164,7 +169,8 @@ def draft(
     ):  # fmt: skip
         text(argument, value, optional=True)
     said = _said(kinds)
-    wishes = Wishes(target, max_categories, person_key=person_key, order=order, kinds=said)
+    wishes = wishes_of(target, max_categories, date_order, decimal, person_key, order)
+    wishes = replace(wishes, kinds=said)
     made = draft_as_wished(frame, name or name_of(data), wishes)
     tell_notes(made.notes)
     notice(DRAFTED, NotPrivateWarning)

@@ -149,7 +149,8 @@ class Synthesizer:
         """Write the result, as `Result.save` does, and the metadata beside it."""
         place = self.result.save(folder, force=force)
         if self._document is not None:
-            write_output(place / METADATA, json.dumps(self._document, indent=1) + "\n")
+            # SDV notes ranges and values that it found in the table: for their owner alone
+            write_output(place / METADATA, json.dumps(self._document, indent=1) + "\n", 0o600)
         return place
 
     @classmethod

@@ -23,6 +23,7 @@ ROLES: dict[str, tuple[tuple[str, ...], str]] = {
     "courier": (("client",), "opacus"),  # the process with the network never loads PyTorch
     "coordinator": (("common", "common/release", "server"), ""),
     "analyst": (("common", "common/release"), ""),
+    "researcher": (("common", "common/release", "client", "server", "simulations"), ""),
 }
 """The members whose dependencies a role installs, and the one dependency that it does without."""
 

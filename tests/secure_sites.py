@@ -38,6 +38,7 @@ class Sites:
     signing: list = field(default_factory=list)
     schema: Any = SCHEMA
     records: Any = None
+    policy: dict = field(default_factory=dict)
 
     def __post_init__(self):
         self.signing = self.signing or [new_key() for _ in range(self.count)]
@@ -62,7 +63,7 @@ class Sites:
         self.ledgers[party] = ledger
         self.sites[party] = Site(
             plan=self.plan,
-            policy=secure_policy(self.plan.sites[party]),
+            policy=secure_policy(self.plan.sites[party], **self.policy),
             schema=self.schema,
             records=self.records or make_records(seed=party),
             ledger=ledger,
@@ -79,6 +80,7 @@ class Sites:
             "keys": pb.KeysReply,
             "shares": pb.SharesReply,
             "measure": pb.MeasureReply,
+            "discriminate": pb.DiscriminateReply,
             "agree": pb.AgreeReply,
             "unmask": pb.UnmaskReply,
             "receipt": pb.ReceiptReply,

@@ -7,7 +7,15 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-MEMBERS = ("common", "client", "server", "simulations", "fedsynth")
+MEMBERS = (
+    "common",
+    "client",
+    "server",
+    "simulations",
+    "fedsynth",
+    "adapters",
+    "distribution",
+)
 SOURCES = sorted(
     path
     for member in MEMBERS

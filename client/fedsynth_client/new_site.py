@@ -75,7 +75,7 @@ max_delta = 1e-5
 # In a secure sum the sites make one noise together, which is less for each. What may be spent if all
 # other sites and the coordinator work together against this one; without it: no secure sums.
 # max_epsilon_alone = 4.0
-min_records = 1000             # with fewer records (or persons) this site does not take part
+min_records = 100              # with fewer records (or persons) this site does not take part
 # min_noise_multiplier = 0.3   # bounds on training, whatever a plan says
 # max_sampling_rate = 0.5
 # max_steps = 20000

@@ -12,6 +12,7 @@ EXTRAS = {
     "site": "the vault and the courier of a site",
     "server": "the study of a coordinator",
     "sql": "records in a database of a site",
+    "notebook": "moving progress bars in a notebook",
     "all": "all of these",
 }
 """Each extra of the distribution `fedsynth` that a user may want, and what it is for."""

@@ -71,7 +71,7 @@ REPLY_BYTES = {
     "measure": MAX_MESSAGE_BYTES,
     "discriminate": MAX_MESSAGE_BYTES,
     "receipt": MAX_RECEIPT_BYTES + KIB,
-    "keys": KIB,
+    "keys": 256 * KIB,
     "shares": MIB,
     "agree": KIB,
     "unmask": 64 * KIB,

@@ -26,7 +26,15 @@ from mkdocs.exceptions import Abort
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
-FOLDERS = ("fedsynth", "common", "common/release", "client", "server", "simulations")
+FOLDERS = (
+    "fedsynth",
+    "common",
+    "common/release",
+    "client",
+    "server",
+    "simulations",
+    "adapters/flare",
+)
 """Folders with packages; those that do not exist are left out."""
 
 
@@ -44,6 +52,17 @@ def listed(nav: Any) -> list[str]:
         return [nav]
     parts = nav.values() if isinstance(nav, dict) else nav
     return [name for part in parts for name in listed(part)]
+
+
+def add_unlisted(nav: list[dict[str, Any]]) -> None:
+    """Put the pages of docs/ that the navigation does not name last under Explanation."""
+    named = set(listed(nav))
+    (explanation,) = (part["Explanation"] for part in nav if "Explanation" in part)
+    for path in sorted((ROOT / "docs").rglob("*.md")):
+        name = str(path.relative_to(ROOT))
+        if name not in named:
+            title = path.read_text(encoding="utf-8").split("\n", 1)[0].lstrip("# ")
+            explanation.append({title: name})
 
 
 def stage(source: Path, names: list[str]) -> None:
@@ -112,6 +131,7 @@ def main() -> None:
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
     source = out.with_name(f"{out.name}-source")
     settings = yaml.safe_load((HERE / "mkdocs.yml").read_text(encoding="utf-8"))
+    add_unlisted(settings["nav"])
     stage(source, listed(settings["nav"]))
     settings["nav"].insert(3, {"Reference": add_reference(source)})
     (plugin,) = (one for one in settings["plugins"] if "mkdocstrings" in one)

@@ -79,5 +79,5 @@ def _run(folder: StudyFolder, grid: Grid, progress: StateFile) -> None:
     partial = folder.path / ".generator.part"
     shutil.rmtree(partial, ignore_errors=True)
     export(plan, outcome, partial, config.papers.contact, config.papers.expires)
-    write_durably(folder.history, outcome.history(progress.seconds).to_json().encode())
+    write_durably(folder.history, outcome.history(progress.spent()).to_json().encode())
     partial.replace(folder.generator)

@@ -3,7 +3,6 @@
 Quiet when the output is neither a terminal nor a notebook that can draw it (with `ipywidgets`).
 """
 
-from importlib.util import find_spec
 from types import TracebackType
 from typing import Self
 
@@ -17,12 +16,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-
-def shows_progress(console: Console) -> bool:
-    """Whether a moving bar can be drawn: on a terminal, or in a notebook that has `ipywidgets`."""
-    if console.is_jupyter:
-        return find_spec("ipywidgets") is not None
-    return console.is_terminal
+from fedsynth_release.progress import shows_progress
 
 
 class StudyProgress:
@@ -67,6 +61,12 @@ class StudyProgress:
             self._tasks[phase] = self._bar.add_task(phase, total=total, note=note)
         self._latest = self._tasks[phase]
         self._bar.update(self._latest, completed=done, total=total, note=note)
+
+    def waiting(self, sites: dict[str, str]) -> None:
+        """Say for which sites the study waits, and why; of none if it does not wait."""
+        first = next((f"waiting for {site}: {why}" for site, why in sites.items()), "")
+        if first and self.shown:
+            self.doing(first)
 
     def doing(self, what: str) -> None:
         """Say what the latest phase does between two of its steps, beside its bar and nowhere else."""

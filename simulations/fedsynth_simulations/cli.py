@@ -3,15 +3,14 @@
 from contextlib import ExitStack
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
-from rich.console import Console
+from click.core import ParameterSource
 
 from fedsynth_common.cli.options import DateOrder, DecimalText, DelimiterText, EncodingText
 from fedsynth_common.errors import InputError
 from fedsynth_common.limits import MAX_REPAIRED
-from fedsynth_release.cli.schema import counted, show_notes
 from fedsynth_server.cli.options import (
     COLLUDERS_HELP,
     DEVICE_HELP,
@@ -22,14 +21,6 @@ from fedsynth_server.cli.options import (
     TrustName,
     VariantName,
 )
-
-if TYPE_CHECKING:
-    from fedsynth_common.protocol.plan import Plan
-    from fedsynth_server.training.settings import TrainingSettings
-    from fedsynth_simulations.result_folder import Wanted
-    from fedsynth_simulations.simulate import Simulation
-    from fedsynth_simulations.site_tables import Tables
-    from fedsynth_simulations.unfinished import Unfinished
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -56,6 +47,7 @@ class BackendName(StrEnum):
 
 @app.command(epilog=EPILOG)
 def simulate(
+    context: typer.Context,
     table: Annotated[
         Path, typer.Argument(help="File with the real records: .csv, .csv.gz or .parquet.")
     ],
@@ -202,6 +194,7 @@ def simulate(
     from fedsynth_simulations.result_folder import Wanted
     from fedsynth_simulations.table_options import Reading, tables_of
     from fedsynth_simulations.unfinished import Clock, resumable
+    from fedsynth_simulations.whole_run import run
 
     if not 0 <= holdout < 1:
         raise InputError(f"--holdout {holdout:g}: expected a share from 0 to below 1")
@@ -255,41 +248,9 @@ def simulate(
         wanted = Wanted(
             out, rows, file_format.value, attacks, reference, quick, seed, lambda: clock.seconds
         )
-        _run(tables, simulation, wanted, unfinished, as_json)
-
-
-def _say_method(plan: "Plan", settings: "TrainingSettings") -> None:
-    """What the study will do and about how long it takes, before it starts."""
-    from fedsynth_server.study.method import duration_of, simulation_lines
-
-    for line in simulation_lines(plan, duration_of(plan, settings)):
-        typer.echo(line)
-
-
-def _run(
-    tables: "Tables",
-    simulation: "Simulation",
-    wanted: "Wanted",
-    unfinished: "Unfinished | None",
-    as_json: bool,
-) -> None:
-    """The study, and everything that is written about it."""
-    from fedsynth_release.whole_folder import draft_folder, publish
-    from fedsynth_simulations.result_folder import RESULTS, write_result
-    from fedsynth_simulations.simulate import simulate as run_study
-    from fedsynth_simulations.summary import show_summary
-
-    console = Console(stderr=True)
-    show_notes(tables.notes, console)
-    if not as_json and (tables.schema.unmodelled or tables.notes):
-        console.print(counted(tables.schema), highlight=False, soft_wrap=True, markup=False)
-
-    def say(plan: "Plan") -> None:
-        if not as_json:
-            _say_method(plan, simulation.settings)
-
-    with draft_folder(wanted.out) as draft:
-        result = run_study(tables.sites, tables.schema, simulation, draft, say, unfinished)
-        summary, evaluation = write_result(result, tables, wanted, draft)
-        publish(draft, wanted.out, RESULTS)
-    show_summary(summary, evaluation, as_json)
+        given = {
+            name
+            for name in context.params
+            if context.get_parameter_source(name) is not ParameterSource.DEFAULT
+        }
+        run(tables, simulation, wanted, unfinished, None if as_json else given)

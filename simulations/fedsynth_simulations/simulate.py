@@ -42,7 +42,7 @@ class Simulation:
     epsilon: float = 1.0
     delta: float = 1e-5
     variant: Choice = "auto"
-    rounds: Rounds = field(default_factory=Rounds)
+    rounds: Rounds | None = None
     settings: TrainingSettings = field(default_factory=TrainingSettings)
     seed: int | None = None
     backend: Backend = "inprocess"

@@ -103,7 +103,8 @@ def divided(
     column = division.site_column
     published = declared is not None and declared.site_column == column
     deal = partial(_partition, division=division, publish=published, target=target)
-    frames = deal(train) if column is not None else _dealt(train, key if histories else None, deal)
+    together = key if histories or key in train.columns else None
+    frames = deal(train) if column is not None else _dealt(train, together, deal)
     known = (
         division.sites == 1 if column is None else set(frames) <= _listed_sites(declared, column)
     )
@@ -220,7 +221,7 @@ def _dealt(
     key: str | None,
     deal: Callable[[pd.DataFrame], dict[str, pd.DataFrame]],
 ) -> dict[str, pd.DataFrame]:
-    """Records of the sites; of histories each person with all events, by the row that comes first."""
+    """Records of the sites; each person with all rows at one, by the row that comes first."""
     if key is None:
         return deal(train)
     if key not in train.columns:

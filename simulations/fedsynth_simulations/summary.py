@@ -60,13 +60,14 @@ def evaluation_of(
     What cannot be evaluated (no column to predict, hardly any rows) costs the evaluation, not the
     study.
     """
-    from fedsynth_release.cli.evaluate import progress, write_private
+    from fedsynth_release.cli.evaluate import write_private
     from fedsynth_release.evaluation import evaluate_table
+    from fedsynth_release.progress import stages
 
     statement = result.generator.statement
     made = read_table(next(draft.glob("synthetic.*")))
     try:
-        with progress() as say:
+        with stages() as say:
             found = evaluate_table(
                 *real,
                 made,
@@ -106,7 +107,7 @@ def _quality(found: Any) -> dict[str, dict[str, float | None]]:
     }
 
 
-def show_summary(summary: dict[str, Any], evaluation: Any, as_json: bool) -> None:
+def show_summary(summary: dict[str, Any], evaluation: Any, *, as_json: bool) -> None:
     """Print the summary and, if there is one, the evaluation."""
     if as_json:
         typer.echo(json.dumps({"notice": NOTICE, **summary}))
@@ -131,3 +132,20 @@ def show_summary(summary: dict[str, Any], evaluation: Any, as_json: bool) -> Non
     written += "" if evaluation is None else ", evaluation.json"
     done = f"{summary['out']}: {written} ({summary['seconds']} s)"
     console.print(done, markup=False, highlight=False, soft_wrap=True)
+    for step in next_steps(summary):
+        console.print(step, markup=False, highlight=False, soft_wrap=True)
+
+
+def next_steps(summary: dict[str, Any]) -> list[str]:
+    """What somebody may want to do with the result."""
+    out = summary["out"]
+    steps = [
+        f"next     open {out}/report.html: it says which columns to trust",
+        f"         fedsynth sample {out}/generator --rows 10000 --out more.csv",
+    ]
+    if not summary["private"]:
+        steps.append(
+            "         for a private result, draft a schema with fedsynth schema draft, have it "
+            "reviewed, and pass it with --schema and --records-per-site"
+        )
+    return steps

@@ -90,6 +90,7 @@ def test_saved_and_loaded(fitted, tmp_path):
     again = fedsynth.Synthesizer.load(folder)
     pd.testing.assert_frame_equal(again.sample(20, seed=1), fitted.sample(20, seed=1))
     assert again.get_metadata()["columns"] == SORTS
+    assert (folder / "metadata.json").stat().st_mode & 0o777 == 0o600
 
 
 def test_tables_in_a_dict_come_back_in_a_dict():

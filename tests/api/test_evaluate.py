@@ -106,6 +106,8 @@ def test_columns_that_only_one_table_has_are_named():
         ({"target": "nothing"}, "target nothing: not a column of all tables"),
         ({"quasi_identifiers": "age"}, "quasi_identifiers: expected a list of names of columns"),
         ({"attacks": 1}, "attacks: expected True or False"),
+        ({"schema": {}}, "schema: expected a fedsynth.Schema or the path"),
+        ({"delta": "x"}, "delta: expected a number"),
     ],
 )
 def test_what_cannot_be_judged_gets_a_sentence(change, mention):

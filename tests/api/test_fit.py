@@ -1,5 +1,6 @@
 """`fedsynth.fit`: what comes in, what comes out, and what the result says of itself."""
 
+import datetime
 import os
 import pickle
 import warnings
@@ -39,13 +40,22 @@ def test_the_same_seed_draws_the_same_rows(result):
     assert not result.sample(50, seed=3).equals(result.sample(50, seed=4))
 
 
-def test_conditions_as_texts_and_as_a_dict(result):
+def test_conditions_as_texts_and_as_a_dict(frame, result):
     rows = result.sample(60, where={"ward": ["b", "c"], "outcome": "died", "smoker": True})
     assert set(rows["ward"]) <= {"b", "c"}
     assert set(rows["outcome"]) == {"died"}
     assert rows["smoker"].all()
     assert (result.sample(60, where="age>=65")["age"] >= 65).all()
     assert result.sample(60, where={"count": None})["count"].isna().all()
+    rows = result.sample(5, where={"flag": False, "stay": pd.Timedelta(days=3)})
+    assert not rows["flag"].any()
+    assert (rows["stay"] == pd.Timedelta(days=3)).all()
+    day = pd.Timestamp("2020-05-01 08:00")
+    assert (result.sample(5, where={"admitted": day})["admitted"] == day).all()
+    born = datetime.date(1950, 1, 1) + datetime.timedelta(days=400)
+    assert (result.sample(5, where={"born": [born]})["born"] == born).all()
+    zoned = frame["zoned"].iloc[0]
+    assert (result.sample(5, where={"zoned": zoned})["zoned"] == zoned).all()
     both = result.sample(60, where=["age>=40", "age<50"])
     assert both["age"].between(40, 49).all()
 
@@ -83,6 +93,23 @@ def test_a_result_tells_what_it_is(result):
     assert "drafted from data" in shown
     params = result.get_params()
     assert (params["epsilon"], params["target"], params["schema"]) == (5, "outcome", None)
+
+
+def test_the_training_shows_itself(result, tmp_path):
+    for shown in (repr(result.history), result.history._repr_html_()):
+        assert "how the training went" in shown
+        assert result.history.curves[0].name in shown
+        assert "kB sent and received by each site" in shown
+    assert fedsynth.load(result.save(tmp_path / "out")).history == result.history
+
+
+def test_without_the_parts_that_simulate_it_says_what_to_install(monkeypatch, frame):
+    from fedsynth import fitting
+
+    monkeypatch.setattr(fitting, "find_spec", lambda name: None)
+    for call in (fedsynth.fit, fedsynth.plan):
+        with pytest.raises(fedsynth.InputError, match=r"pip install 'fedsynth\[simulate\]'"):
+            call(frame)
 
 
 def test_nothing_is_written_anywhere(tmp_path, monkeypatch):
@@ -178,6 +205,7 @@ def test_a_person_key_alone_protects_persons(frame):
     table = visits_frame(150)
     made = fedsynth.fit(table, person_key="customer", sites=2, **SMALL)
     assert made.schema.person_key == "customer"
+    assert "late" in made.sample(3)
     assert made.statement.rows_per_person == made.schema.rows_per_person == 5
     with pytest.raises(fedsynth.InputError, match="^order month: .* pass person_key too"):
         fedsynth.fit(table, order="month", **SMALL)
@@ -187,6 +215,12 @@ def test_a_secure_sum(frame):
     made = fedsynth.fit(frame, trust="secure-sum", sites=3, epsilon=5, quick=True)
     assert made.statement.epsilon_if_all_others_work_together > made.epsilon
     assert "if all other sites work together" in repr(made)
+    with_sites = fedsynth.plan(frame, trust="secure-sum", sites=3, site_marginals=True)
+    assert len(with_sites.study.measure) == len(made_steps(frame)) + 1
+
+
+def made_steps(frame):
+    return fedsynth.plan(frame, trust="secure-sum", sites=3).study.measure
 
 
 # --- what is private, and what says that it is not --------------------------------------------
@@ -283,3 +317,22 @@ def test_a_simulation_of_the_command_line_is_loaded(tmp_path, monkeypatch):
         warnings.simplefilter("error")
         assert len(fedsynth.load("out").sample(7)) == 7
     assert Path("out").is_dir()
+
+
+def test_one_thread_computes_unless_more_are_asked_for(monkeypatch):
+    import torch
+
+    from fedsynth.threads import few_threads
+
+    before = torch.get_num_threads()
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    torch.set_num_threads(2)
+    try:
+        with few_threads():
+            assert torch.get_num_threads() == 1
+        assert torch.get_num_threads() == 2
+        monkeypatch.setenv("OMP_NUM_THREADS", "2")
+        with few_threads():
+            assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)

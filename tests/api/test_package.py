@@ -15,6 +15,7 @@ NAMES = [
     "Evaluation",
     "FedsynthError",
     "FedsynthWarning",
+    "History",
     "InputError",
     "MethodNotice",
     "NotPrivateWarning",

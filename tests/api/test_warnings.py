@@ -64,18 +64,3 @@ def test_each_kind_can_be_silenced_or_made_an_error():
         warnings.simplefilter("error", fedsynth.NotPrivateWarning)
         with pytest.raises(fedsynth.NotPrivateWarning, match="drafted"):
             fedsynth.draft(mixed_frame(100))
-
-
-@pytest.mark.filterwarnings("ignore::fedsynth.notices.FedsynthWarning")
-def test_a_schema_is_shown():
-    schema = fedsynth.draft(mixed_frame(150), target="outcome", name="clinic")
-    for shown in (repr(schema), schema._repr_html_()):
-        for part in (
-            "clinic",
-            "outcome (target)",
-            "categorical",
-            "died, home",
-            "drafted from data",
-        ):
-            assert part in shown, part
-    assert "drafted from data" not in repr(schema.reviewed())

@@ -1,5 +1,6 @@
 """The command itself: what it lists, how it ends, and that errors are one line."""
 
+import os
 import re
 import subprocess
 import sys
@@ -35,6 +36,35 @@ def test_help_lists_the_commands_of_what_is_installed():
     assert result.returncode == 0
     for name in ("schema", "sample", "verify", "version"):
         assert name in result.stdout
+
+
+def test_the_version_is_an_option_and_a_command():
+    said = run("--version")
+    assert (said.returncode, said.stderr) == (0, "")
+    assert said.stdout == run("version").stdout
+    assert re.fullmatch(r"\d+\.\d+\.\d+\S*\n", said.stdout)
+
+
+COMPLETED = [("fedsynth sam", "sample"), ("fedsynth sample --reb", "--rebalance")]
+
+
+@pytest.mark.parametrize(("typed", "found"), COMPLETED)
+def test_a_shell_completes_commands_and_options(typed, found):
+    words = {"COMP_WORDS": typed, "COMP_CWORD": str(len(typed.split()) - 1)}
+    asked = os.environ | words | {"_FEDSYNTH_COMPLETE": "complete_bash"}
+    done = subprocess.run([FEDSYNTH], capture_output=True, text=True, env=asked)
+    assert done.stdout.split() == [found]
+
+
+@pytest.mark.parametrize(("asked", "threads"), [(None, "1"), ("3", "3")])
+def test_one_thread_computes_unless_more_are_asked_for(monkeypatch, asked, threads):
+    monkeypatch.setenv("OMP_NUM_THREADS", asked or "")  # noted, so that it is put back at the end
+    if asked is None:
+        monkeypatch.delenv("OMP_NUM_THREADS")
+    monkeypatch.setattr(sys, "argv", ["fedsynth", "version"])
+    with pytest.raises(SystemExit):
+        command.main()
+    assert os.environ["OMP_NUM_THREADS"] == threads
 
 
 def test_the_list_of_commands_loads_no_heavy_library():

@@ -112,7 +112,7 @@ def test_planned_events_are_every_message(plan):
     events = plan.planned_events()
     training = plan.discriminator
     assert [type(e) for e in events] == [GaussianEvent] * 2 + [DpSgdEvent]
-    assert merged(events) == merged([*events[:2], *[training.message_event] * training.messages])
+    assert merged(events) == merged([*events[:2], *[training.message_event()] * training.messages])
     assert plan.measure_step(1).purpose == "histograms"
     assert plan.measure_step(99) is None
 
@@ -129,7 +129,7 @@ def test_the_runs_of_messages_are_the_plan_in_order(plan):
     numbers = [number for run in plan.message_runs for number in run.numbers]
     assert numbers == list(range(1, 3 + plan.discriminator.messages))
     assert histograms.event_of(1) == histograms.event == plan.planned_events()[0]
-    assert training.event == plan.discriminator.message_event
+    assert training.event == plan.discriminator.message_event()
     assert merged([training.event] * 2) == (training.event_of(2),)
 
 
@@ -219,9 +219,16 @@ def test_two_sites_can_sum_nothing_securely(secure):
     assert "at least 3" in refusal(json.dumps(fields))
 
 
-def test_a_secure_plan_trains_no_discriminators(secure, plan):
+def test_a_secure_plan_trains_step_by_step(secure, plan):
     training = json.loads(plan.to_json())["discriminator"]
-    assert "trains nothing" in refusal(changed(secure, "discriminator", training))
+    assert "steps_per_message" in refusal(changed(secure, "discriminator", training))
+    single = training | {"steps_per_message": 1}
+    made = Plan.from_json(changed(secure, "discriminator", single))
+    steps = made.discriminator.steps
+    assert made.summed_steps == (1, 2, *steps)
+    assert {made.shares_of(step) for step in steps} == {made.noise_shares}
+    assert made.planned_events()[-1].shares == made.noise_shares
+    assert plan.summed_steps == ()
 
 
 def refusal(text):

@@ -19,6 +19,7 @@ MEMBERS = {
     "courier": ("client",),
     "coordinator": ("common", "common/release", "server"),
     "analyst": ("common", "common/release"),
+    "researcher": ("common", "common/release", "client", "server", "simulations"),
 }
 UNUSED = {"vault": {"flwr"}, "courier": {"opacus"}}
 HERE = {"python_version": "3.11", "python_full_version": "3.11.7", "sys_platform": "linux"}

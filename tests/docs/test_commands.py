@@ -13,7 +13,9 @@ from fedsynth_common.cli.main import build_app
 ROOT = Path(__file__).parents[2]
 FOLDERS = (
     "",
+    "adapters/flare",
     "client",
+    "distribution",
     "common",
     "common/release",
     "docker",

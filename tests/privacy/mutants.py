@@ -45,6 +45,7 @@ PACKAGES = (
     "server/fedsynth_server",
     "simulations/fedsynth_simulations",
     "fedsynth",
+    "adapters/flare/fedsynth_flare",
 )
 PYTEST = "-x -q -p no:cacheprovider -p no:xdist -W ignore --import-mode=importlib --timeout=120"
 PASSED, FAILED = 0, 1  # pytest's exit codes; any other is no verdict

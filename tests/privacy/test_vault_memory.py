@@ -28,6 +28,7 @@ from small_site import (
     make_records,
     make_secure_plan,
 )
+from summed_training import TrainingSites
 from torch.profiler import profile
 
 from fedsynth_client.budget.receipts import new_key
@@ -190,6 +191,25 @@ def discriminating(site):
     return site.discriminate_request(weights=pack(weights, "f4"))
 
 
+def of_gradients(hidden):
+    """The first of four sites that train in a secure sum, which has made its shares."""
+
+    def made(rows):
+        four = TrainingSites.of(4, **LARGE, hidden=hidden)
+        assert four.sealed
+        site = four.sites[0]
+        site.vault._records = make_records(rows)
+        return site
+
+    return made
+
+
+def summed_gradients(site):
+    asked = discriminating(site)
+    asked.moments, asked.parties = b"", pack_parties((0, 1, 2))
+    return asked
+
+
 LARGE = {"steps_per_message": 1, "sampling_rate": 1.0, "noise_multiplier": 4.0}
 """Everybody is drawn, so that no chance decides what is computed."""
 WIDE, DEEP = (263_000,), (2_230, 2_200)  # nearly as many parameters as a request may have
@@ -204,6 +224,7 @@ REQUESTS = {
         discriminating,
     ),
     "discriminate: records": (of_large((64,)), discriminating),
+    "discriminate: records of a secure sum": (of_gradients((64,)), summed_gradients),
 }
 LARGEST = {
     "measure: the most counts": (of_wide_columns, widest),
@@ -213,6 +234,7 @@ LARGEST = {
         lambda rows: of_one_person(rows, WIDE, per_person=5),
         discriminating,
     ),
+    "discriminate: the widest network of a secure sum": (of_gradients(WIDE), summed_gradients),
     "discriminate: the largest network of two layers": (of_large(DEEP), discriminating),
     "discriminate: two layers, a person of many rows": (
         lambda rows: of_one_person(min(rows, 3), DEEP, per_person=3),

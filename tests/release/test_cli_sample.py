@@ -38,6 +38,30 @@ def test_a_seed_repeats_the_file(generator, tmp_path, suffix):
     assert a == b != c
 
 
+@pytest.mark.parametrize("kind", ["csv", "csv.gz", "parquet"])
+def test_a_format_is_added_to_the_name(generator, tmp_path, kind):
+    arguments = ("sample", generator, "--rows", 5, "--format", kind)
+    assert fedsynth(*arguments, "--out", tmp_path / "made.of").returncode == 0
+    assert os.listdir(tmp_path) == [f"made.of.{kind}"]
+    assert len(read_table(tmp_path / f"made.of.{kind}")) == 5
+    assert fedsynth(*arguments, "--out", tmp_path / f"whole.{kind}").returncode == 0
+    assert len(os.listdir(tmp_path)) == 2
+    other = "csv" if kind == "parquet" else "parquet"
+    refused = fedsynth(*arguments, "--out", tmp_path / f"made.{other}")
+    assert refused.returncode == 2
+    assert f"does not end in .{kind}, the --format" in refused.stderr
+    assert len(os.listdir(tmp_path)) == 2
+
+
+@pytest.mark.parametrize("command", ["sample", "report", "verify"])
+def test_a_folder_that_is_not_there_is_said_to_be_absent(tmp_path, monkeypatch, command):
+    monkeypatch.chdir(tmp_path)
+    more = ("--rows", 5, "--out", "s.csv") if command == "sample" else ()
+    refused = fedsynth(command, "nowhere", *more)
+    assert refused.returncode == 2
+    assert refused.stderr.startswith("error: nowhere: no such folder")
+
+
 def test_caveats_are_told(tmp_path, capsys):
     make_generator(seeded=True).save(tmp_path)
     sample(tmp_path, rows=5, out=tmp_path / "s.csv")

@@ -104,6 +104,42 @@ def test_a_schema_a_site_column_and_parquet(table):
     )
 
 
+def test_it_says_what_it_decided_and_how_to_change_it(table):
+    """Only what was left open; and at the end what to do next."""
+    told = simulate("t.csv", "--out", "out", *USUAL).stdout
+    listed = told.split("method")[0]
+    for part in ("drafted", "--schema", "--target", "--records-per-site", "--holdout", "--rows"):
+        assert part in listed, part
+    for given in ("--epsilon", "--sites"):
+        assert given not in listed
+    for part in (
+        "next     open out/report.html",
+        "fedsynth sample out/generator",
+        "a private result",
+    ):
+        assert part in told, part
+    schema_file(**LISTED)
+    whole = ("--schema", "schema.json", "--site-column", "site", "--records-per-site", "100")
+    told = simulate(
+        "t.csv", "--out", "two", *whole, "--epsilon", "3", "--quick", "--rows", "9"
+    ).stdout
+    listed = told.split("method")[0]
+    assert "hold-out" in listed
+    for given in ("--schema", "--sites", "--records-per-site", "--target", "--rows"):
+        assert given not in listed, given
+    assert "a private result" not in told
+
+
+def test_persons_are_named_on_the_command_line(table):
+    people = pd.DataFrame({"who": [f"p{k}" for k in range(100)] * 3, "x": np.arange(300) % 7})
+    people.to_csv("t.csv", index=False)
+    arguments = ("--person-key", "who", "--quick", "--sites", "2", "--epsilon", "3")
+    assert simulate("t.csv", "--out", "out", *arguments).returncode == 0
+    statement = Generator.load("out/generator").statement
+    assert statement.rows_per_person == 3
+    one_line("t.csv", *OUT, "--order", "x", mention="pass --person-key too")
+
+
 def test_a_seed_repeats_everything(table):
     for out in ("a", "b"):
         assert simulate("t.csv", "--out", out, "--seed", "0", *USUAL).returncode == 0

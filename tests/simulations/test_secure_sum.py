@@ -11,7 +11,10 @@ from small_study import SCHEMA, SETTINGS, make_frames
 from fedsynth_common.errors import InputError
 from fedsynth_common.privacy.accounting import epsilon
 from fedsynth_common.privacy.secure_noise import alone, made_variance
+from fedsynth_release.report.page import render
+from fedsynth_release.verification.statement_findings import statement_findings
 from fedsynth_release.verification.verify import verify
+from fedsynth_server.study.planning import Rounds
 from fedsynth_simulations.simulate import Simulation, simulate, simulation_plan
 
 SECURE = Simulation(epsilon=3.0, settings=SETTINGS, trust="secure-sum", records_per_site=400)
@@ -68,11 +71,41 @@ def test_a_study_with_site_marginals_verifies_and_says_so(tmp_path):
     assert statement.epsilon_if_people_may_be_at_every_site < math.inf
 
 
-def test_two_sites_and_discriminators_are_refused_before_anything_runs():
+def test_a_study_with_summed_gradients_verifies_and_says_so(tmp_path):
+    simulation = replace(SECURE, variant="both", rounds=Rounds(messages=3, sampling_rate=0.25))
+    made = simulate(make_frames(), SCHEMA, simulation, tmp_path)
+    assert made.outcome.notes == []
+    assert verify(tmp_path / "generator").findings == ()
+    statement = made.generator.statement
+    assert "sums over the sites of clipped gradients" in statement.charged[-1]
+    assert "rounded to whole units" in statement.numerics
+    training = statement.mechanisms[-1]
+    assert (training.shares, training.sgd_steps) == (2, 3)
+    for site in statement.sites:
+        assert site.events[-1]["kind"] == "dp-sgd"
+        assert {event["shares"] for event in site.events} == {2}
+        assert [summed.step for summed in site.sums] == [1, 2, 3, 4, 5]
+        assert site.epsilon <= 3.0 < site.epsilon_if_all_others_work_together
+    milder = statement.model_copy(update={"numerics": "exact"})
+    assert any(f.field == "numerics" for f in statement_findings(milder, statement))
+
+
+def test_two_sites_are_refused_before_anything_runs():
     two = dict(list(make_frames().items())[:2])
     with pytest.raises(InputError, match="takes 3 or more"):
         simulation_plan(two, SCHEMA, SECURE)
-    with pytest.raises(InputError, match="measures marginals"):
-        simulation_plan(
-            make_frames(), SCHEMA, Simulation(trust="secure-sum", variant="both", settings=SETTINGS)
-        )
+    both = Simulation(trust="secure-sum", variant="gan", settings=SETTINGS, site_marginals=True)
+    with pytest.raises(InputError, match="go with marginals of pairs"):
+        simulation_plan(make_frames(), SCHEMA, both)
+
+
+def test_the_report_shows_both_epsilon(result):
+    made, folder = result
+    statement = made.generator.statement
+    page = render(folder / "generator")
+    lone = statement.epsilon_if_all_others_work_together
+    assert f"and {lone:.4f} if all other sites work together against one" in page
+    assert "ε if all others work together</th>" in page
+    assert page.count(f"{lone:.4f}</td>") >= len(statement.sites)
+    assert "epsilon_if_all" not in page.split("<h3>What this ε means")[0]
+    assert "under masks" in page

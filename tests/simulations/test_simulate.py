@@ -13,6 +13,7 @@ from fedsynth_common.schema import CategoricalColumn, IntegerColumn, Schema
 from fedsynth_common.tables import read_table
 from fedsynth_release.drafting.draft import draft_schema
 from fedsynth_release.statement.promises import REHEARSAL
+from fedsynth_simulations import partition as partitions
 from fedsynth_simulations.partition import partition
 from fedsynth_simulations.simulate import (
     Simulation,
@@ -126,8 +127,27 @@ def test_a_real_table_goes_through(name, tmp_path, rng):
     assert 0 < common <= 1
 
 
+def test_the_shipped_schema_makes_no_credits_that_nobody_can_have():
+    """Credits are multiples of five in the real table; without a step most drawn ones were not."""
+    schema = Schema.load(Path(partitions.__file__).parent / "schemas/oulad_clean.json")
+    (points,) = (column for column in schema.columns if column.name == "studied_credits")
+    assert (points.step, points.minimum % 5) == (5, 0)
+
+
 @pytest.fixture
 def rng():
     import numpy as np
 
     return np.random.default_rng(0)
+
+
+def test_the_rows_of_a_person_are_dealt_to_one_site():
+    """Else the ε of several sites would add up for a person."""
+    from fedsynth_release.drafting.wishes import Wishes
+    from fedsynth_simulations.site_tables import Division, divided
+
+    rows = pd.DataFrame({"who": [f"p{k}" for k in range(90)] * 3, "x": [k % 7 for k in range(270)]})
+    tables = divided(rows, "t", None, Division(sites=3), Wishes(person_key="who"))
+    persons = [set(frame["who"]) for frame in tables.sites.values()]
+    assert sum(map(len, persons)) == len(set.union(*persons)) == 90
+    assert tables.schema.rows_per_person == 3

@@ -44,7 +44,7 @@ class Policy(BaseModel):
     min_noise_multiplier: Positive = 0.3
     max_sampling_rate: float = Field(default=0.5, gt=0, le=1)
     max_steps: int = Field(default=20_000, ge=1)
-    min_records: int = Field(default=1_000, ge=1)
+    min_records: int = Field(default=100, ge=1)
     approved_plans: tuple[Digest, ...] | Literal["any"]
 
     @model_validator(mode="after")

@@ -33,6 +33,10 @@ WARNING = (
     "For this site only: computed from its records without noise, not differentially private. "
     "Do not send it to anybody outside."
 )
+DIFFERENT = (
+    "the table describes the people of all sites together, and is compared with this site's alone: "
+    "where sites differ, a difference says something about the sites and not about the table"
+)
 NOT_INSTALLED = (
     "the package fedsynth-release, which judges tables, is not installed at this site; "
     "it comes with: pip install 'fedsynth-client[score]'"
@@ -64,8 +68,9 @@ def score(
     from fedsynth_common.schema import Schema
 
     try:
-        from fedsynth_release.cli.evaluate import check_out, progress, write_private
+        from fedsynth_release.cli.evaluate import check_out, write_private
         from fedsynth_release.evaluation.summary import show
+        from fedsynth_release.progress import stages
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] != "fedsynth_release":
             raise
@@ -73,7 +78,7 @@ def score(
     check_out(out, force)
     site = SiteConfig.load(config)
     schema = Schema.load(site.table_schema)
-    with progress() as say:
+    with stages() as say:
         result = _score(site, schema, Policy.load(site.policy).site, synthetic, control, quick, say)
     if out is not None:
         write_private(result, out)
@@ -115,7 +120,8 @@ def _score(
         result = evaluate_table(
             own, other, scored, schema, quick=quick, attacks=control is not None, say=say
         )
+    notes = (*result.notes, DIFFERENT)
     if control is not None:
-        return result
+        return result.model_copy(update={"notes": notes})
     halves = "training and held-out rows are two halves of this site's records, all in the study"
-    return result.model_copy(update={"notice": WARNING, "notes": (*result.notes, halves)})
+    return result.model_copy(update={"notice": WARNING, "notes": (*notes, halves)})

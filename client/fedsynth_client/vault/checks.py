@@ -9,6 +9,8 @@ be delivered. A request that does not pass is refused with a code and without a 
 import hashlib
 from collections.abc import Sequence
 
+import numpy as np
+
 from fedsynth_client.budget.policy import Policy
 from fedsynth_client.refused import RefusedError
 from fedsynth_client.vault.admission import not_approved
@@ -149,23 +151,25 @@ def assignment_of(request: pb.DiscriminateRequest, plan: Plan, schema: Schema) -
     Raises:
         RefusalError: ERR_PLAN for a step that the plan does not have; ERR_PAYLOAD for wrong
             lengths, for weights that are not finite, too large or without a bound on their
-            rounding, and for a request that needs more memory than a site has.
+            rounding, for a request that needs more memory than a site has, and for one with parties
+            where the plan has no secure sum, or without them where it has one.
     """
     training = plan.discriminator
     if training is None or request.step not in training.steps:
         raise RefusalError(ErrorCode.PLAN)
-    fine = [domain.width for domain in domains(schema)]
-    if len(request.views) != len(fine):
+    fine, summed = [domain.width for domain in domains(schema)], plan.summed(request.step)
+    if len(request.views) != len(fine) or bool(request.parties) != summed:
         raise RefusalError(ErrorCode.PAYLOAD)
     views = tuple(unpack_view(v, width) for v, width in zip(request.views, fine, strict=True))
     widths = tuple(_groups(view) for view in views)
     size = parameter_count(widths, training)
+    moments = unpack_floats(request.moments, 0 if summed else 2 * size, MOMENT_LIMIT)
     order = Assignment(
         plan=training,
         views=views,
         widths=widths,
         weights=unpack_floats(request.weights, size, WEIGHT_LIMIT),
-        moments=unpack_floats(request.moments, 2 * size, MOMENT_LIMIT),
+        moments=np.zeros(2 * size, np.float32) if summed else moments,
         message=request.step - training.first_step,
         rows_per_person=schema.rows_per_person,
     )

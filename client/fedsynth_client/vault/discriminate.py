@@ -35,6 +35,7 @@ from fedsynth_common.networks.gradients import RowGradients, Space
 from fedsynth_common.networks.unit_gradients import UnitGradients
 from fedsynth_common.privacy import PrivacyError
 from fedsynth_common.privacy.clipping import clip_and_sum
+from fedsynth_common.privacy.gradient_sum import gradient_units, noisy_units
 from fedsynth_common.privacy.randomness import Randomness
 from fedsynth_common.privacy.rounding import row_limit
 from fedsynth_common.privacy.sampling import poisson_sample
@@ -95,6 +96,14 @@ class Trainer:
             if not piece.last:
                 self.optimizer.zero_grad()
         return torch.cat([p.grad.reshape(-1) for p in self.optimizer.params]).numpy()
+
+    def clipped_sum(self, records: Records) -> Float64Array:
+        """The clipped sum over a Poisson sample (p,), without noise: for `gradient_sum` alone."""
+        generator, total = self._randomness.generator(), np.zeros(self._order.weights.size)
+        for piece in self._pieces(records):
+            parts = self._clipped(records, piece, generator)
+            total += torch.cat([part.reshape(-1) for part in parts]).numpy()
+        return total
 
     def _pieces(self, records: Records) -> Iterator[Piece]:
         """A Poisson sample in pieces of whole units; one empty piece if no unit was drawn.
@@ -157,6 +166,24 @@ def discriminate(
     if np.isfinite(weights).all() and np.isfinite(moments).all():
         return weights, moments
     return order.weights, order.moments
+
+
+def gradient_share(
+    records: Records, order: Assignment, shares: int, most: int, randomness: Randomness
+) -> Int64Array:
+    """One site's part of a summed step: its clipped sum in units, with its share of the noise (p,).
+
+    Args:
+        records: the site's.
+        order: a checked request.
+        shares: of how many sites the noise is made.
+        most: a public bound on each number before the noise.
+        randomness: where sample and noise come from.
+    """
+    plan, parameters = order.plan, order.weights.size
+    units = gradient_units(plan.noise_multiplier, shares, parameters, slack_of(order))
+    total = Trainer(order, randomness).clipped_sum(records)
+    return noisy_units(total, plan.clipping_norm, units, most, randomness)
 
 
 def _through(views: tuple[UInt16Array, ...], codes: UInt16Array) -> UInt16Array:

@@ -15,6 +15,7 @@ a record, and no reply's length depends on anything but plan and request.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -83,7 +84,7 @@ class SumParty:
         kept = self.ledger.kept(self.plan.study, ROSTER)
         if kept is None:
             raise RefusalError(ErrorCode.CONFLICT)
-        return _roster_in(pb.SharesRequest.FromString(kept), self.terms)
+        return _roster_kept(kept, self.terms)
 
     def answered(self, step: int) -> SumStep:
         """The sum that this site has sent its masked input for.
@@ -96,6 +97,7 @@ class SumParty:
         if parties is None or request is None:
             raise RefusalError(ErrorCode.CONFLICT)
         stored = self.ledger.stored_reply(self.plan.study, step, request)
+        # of a reply about gradients the field is the same
         if stored is None or pb.MeasureReply.FromString(stored).status != OK:
             raise RefusalError(ErrorCode.SPENT)
         roster = self.roster()
@@ -139,6 +141,12 @@ def answer_shares(site: SumParty, request: pb.SharesRequest) -> pb.SharesReply:
     return pb.SharesReply(status=OK, sealed=kept[content_bytes(len(own.steps)) :])
 
 
+@lru_cache(maxsize=2)
+def _roster_kept(kept: bytes, terms: SumTerms) -> Roster:
+    """The roster of a request that was kept: a study has one, and needs it for every message."""
+    return _roster_in(pb.SharesRequest.FromString(kept), terms)
+
+
 def _roster_in(request: pb.SharesRequest, terms: SumTerms) -> Roster:
     parties = [shown.party for shown in request.roster]
     if sorted(set(parties)) != parties:
@@ -146,14 +154,16 @@ def _roster_in(request: pb.SharesRequest, terms: SumTerms) -> Roster:
     return roster_of(terms, {s.party: (s.keys, s.signature) for s in request.roster})
 
 
-def begin(site: SumParty, request: pb.MeasureRequest, cells: int) -> SumStep:
-    """Check the parties of a measure request, and commit to them. Charges nothing yet.
+def begin(
+    site: SumParty, request: pb.MeasureRequest | pb.DiscriminateRequest, cells: int
+) -> SumStep:
+    """Check the parties of a request for a sum, and commit to them. Charges nothing yet.
 
     Raises:
         RefusalError: ERR_CONFLICT before the shares are made, or for a step with other parties;
             ERR_PAYLOAD for parties that are none, or more words than a reply holds; see `check_set`.
     """
-    if cells * site.terms.word_bytes >= MAX_MESSAGE_BYTES:
+    if cells * site.terms.of_step(request.step).word_bytes >= MAX_MESSAGE_BYTES:
         raise RefusalError(ErrorCode.PAYLOAD)
     roster = site.roster()
     if site.ledger.kept(site.plan.study, SHARES) is None:
@@ -165,11 +175,11 @@ def begin(site: SumParty, request: pb.MeasureRequest, cells: int) -> SumStep:
     return at
 
 
-def masked_reply(site: SumParty, at: SumStep, noisy: Int64Array) -> pb.MeasureReply:
-    """The masked input: noisy counts under all masks."""
-    words = to_words(noisy, site.terms)
+def masked(site: SumParty, at: SumStep, noisy: Int64Array) -> bytes:
+    """The masked input: noisy counts, or a noisy clipped sum in units, under all masks."""
+    words = to_words(noisy, site.terms.of_step(at.step))
     mask(words, site.own(), site.party, at)
-    return pb.MeasureReply(status=OK, counts=words.tobytes())
+    return words.tobytes()
 
 
 def answer_agree(site: SumParty, request: pb.AgreeRequest) -> pb.AgreeReply:
@@ -206,7 +216,7 @@ def answer_unmask(site: SumParty, request: pb.UnmaskRequest) -> pb.UnmaskReply:
 def sums_of(plan: Plan, ledger: Ledger) -> list[SummedStep]:
     """How many sites were in each sum that this site was charged for; for the receipt."""
     found = []
-    for step in (measure.step for measure in plan.measure):
+    for step in plan.summed_steps:
         masked = ledger.commitment(plan.study, step, PARTIES)
         if masked is not None and ledger.request_hash(plan.study, step) is not None:
             opened = ledger.commitment(plan.study, step, SET)

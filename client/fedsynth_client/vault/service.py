@@ -27,10 +27,10 @@ from fedsynth_client.refused import RefusedError
 from fedsynth_client.vault.admission import admit_cost, admit_plan, admit_step
 from fedsynth_client.vault.callers import refusal
 from fedsynth_client.vault.checks import assignment_of, measurement_of, plan_of
-from fedsynth_client.vault.discriminate import discriminate
+from fedsynth_client.vault.discriminate import discriminate, gradient_share
 from fedsynth_client.vault.measure import noisy_counts_of
 from fedsynth_client.vault.request_log import Handled, RequestLog, charged_words
-from fedsynth_client.vault.secure_sum import ANSWERS, SumParty, begin, masked_reply, sums_of
+from fedsynth_client.vault.secure_sum import ANSWERS, SumParty, begin, masked, sums_of
 from fedsynth_common.array_types import Int64Array
 from fedsynth_common.errors import ErrorCode, RefusalError
 from fedsynth_common.limits import REQUEST_BYTES
@@ -152,7 +152,8 @@ class Vault:
             at = begin(site, request, checked.cells)
 
             def compute() -> pb.MeasureReply:
-                return masked_reply(site, at, counts(site.terms.most))
+                words = masked(site, at, counts(site.terms.most))
+                return pb.MeasureReply(status=OK, counts=words)
         else:
 
             def compute() -> pb.MeasureReply:
@@ -162,15 +163,24 @@ class Vault:
 
     def _discriminate(self, request: pb.DiscriminateRequest) -> pb.DiscriminateReply:
         plan = self._plan(request.plan_digest)
-        checked = assignment_of(request, plan, self._schema)
+        checked, shares = assignment_of(request, plan, self._schema), plan.shares_of(request.step)
+        if plan.summed(request.step):
+            site = SumParty.of(plan, self._ledger, self._key)
+            at = begin(site, request, checked.weights.size)
 
-        def compute() -> pb.DiscriminateReply:
-            weights, moments = discriminate(self._records, checked, self._randomness)
-            return pb.DiscriminateReply(
-                status=OK, weights=pack(weights, "f4"), moments=pack(moments, "f4")
-            )
+            def compute() -> pb.DiscriminateReply:
+                most = site.terms.of_step(at.step).most
+                part = gradient_share(self._records, checked, shares, most, self._randomness)
+                return pb.DiscriminateReply(status=OK, sums=masked(site, at, part))
+        else:
 
-        events = [checked.plan.message_event]
+            def compute() -> pb.DiscriminateReply:
+                weights, moments = discriminate(self._records, checked, self._randomness)
+                return pb.DiscriminateReply(
+                    status=OK, weights=pack(weights, "f4"), moments=pack(moments, "f4")
+                )
+
+        events = [checked.plan.message_event(shares)]
         return self._release(pb.DiscriminateReply, plan, request, events, compute)
 
     def _receipt(self, request: pb.ReceiptRequest) -> pb.ReceiptReply:

@@ -75,17 +75,22 @@ class GaussianEvent:
 
 @dataclass(frozen=True, kw_only=True, order=True)
 class DpSgdEvent:
-    """`steps` sums of clipped gradients over Poisson samples, std = `noise_multiplier` x C each."""
+    """`steps` sums of clipped gradients over Poisson samples, std = `noise_multiplier` x C each.
+
+    With `shares` above 1 only the sum of that many sites' noise has this std (`gradient_sum`).
+    """
 
     kind: ClassVar[str] = "dp-sgd"
     sampling_rate: float
     noise_multiplier: float
     steps: int
+    shares: int = 1
 
     def __post_init__(self) -> None:
         _real("sampling_rate", self.sampling_rate, 1e-9, 1.0)
         _real("noise_multiplier", self.noise_multiplier, 0.1, 1e6)
         _whole("steps", self.steps, 1_000_000)
+        _whole("shares", self.shares, MAX_SHARES)
 
 
 Event = CountsEvent | GaussianEvent | DpSgdEvent
@@ -133,10 +138,10 @@ def merged(events: Iterable[Event]) -> tuple[Event, ...]:
 
     >>> step = DpSgdEvent(sampling_rate=0.1, noise_multiplier=4.0, steps=10)
     >>> merged([step, step])
-    (DpSgdEvent(sampling_rate=0.1, noise_multiplier=4.0, steps=20),)
+    (DpSgdEvent(sampling_rate=0.1, noise_multiplier=4.0, steps=20, shares=1),)
     """
     blocks: defaultdict[tuple[float, int, int], int] = defaultdict(int)
-    steps: defaultdict[tuple[float, float], int] = defaultdict(int)
+    steps: defaultdict[tuple[float, float, int], int] = defaultdict(int)
     precisions: defaultdict[int, list[float]] = defaultdict(list)
     for event in events:
         _known(event)
@@ -144,7 +149,7 @@ def merged(events: Iterable[Event]) -> tuple[Event, ...]:
             case CountsEvent():
                 blocks[event.scale, event.sensitivity, event.shares] += event.blocks
             case DpSgdEvent():
-                steps[event.sampling_rate, event.noise_multiplier] += event.steps
+                steps[event.sampling_rate, event.noise_multiplier, event.shares] += event.steps
             case GaussianEvent():
                 precisions[event.shares].append(event.noise_multiplier**-2)
     result: list[Event] = []
@@ -152,6 +157,7 @@ def merged(events: Iterable[Event]) -> tuple[Event, ...]:
         result.append(CountsEvent(scale=scale, sensitivity=moved, blocks=n, shares=shares))
     for shares, parts in sorted(precisions.items()):
         result.append(GaussianEvent(noise_multiplier=math.fsum(parts) ** -0.5, shares=shares))
-    for (rate, multiplier), n in sorted(steps.items()):
-        result.append(DpSgdEvent(sampling_rate=rate, noise_multiplier=multiplier, steps=n))
+    for (rate, multiplier, shares), n in sorted(steps.items()):
+        event = DpSgdEvent(sampling_rate=rate, noise_multiplier=multiplier, steps=n, shares=shares)
+        result.append(event)
     return tuple(result)

@@ -102,11 +102,9 @@ def _alone(event: Event) -> Event:
     match event:
         case CountsEvent():
             return replace(event, scale=event.scale / math.sqrt(event.shares), shares=1)
-        case GaussianEvent():
+        case GaussianEvent() | DpSgdEvent():
             own = event.noise_multiplier / math.sqrt(event.shares)
             return replace(event, noise_multiplier=own, shares=1)
-        case DpSgdEvent():
-            return event  # a site's training has all of its noise
 
 
 def at_sites(events: Iterable[Event], sites: int) -> tuple[Event, ...]:
@@ -114,7 +112,10 @@ def at_sites(events: Iterable[Event], sites: int) -> tuple[Event, ...]:
 
     The person's counts add up *before* shared noise, so every marginal moves by `sites` times as
     much. Where each site answers with all of its own noise, there are `sites` independent answers
-    about the person, which compose.
+    about the person, which compose. Of training with shared noise, each of the sites draws the person
+    with rate q by itself. The number j of sites that do is told at no loss of a bound, given that it
+    is not zero; then the sum moves by at most j <= `sites` times C. So the step is dominated by one of
+    rate 1 - (1 - q)^sites that moves by `sites` times C.
 
     >>> at_sites([CountsEvent(scale=40.0, sensitivity=1, blocks=100, shares=4)], 2)
     (CountsEvent(scale=40.0, sensitivity=2, blocks=100, shares=4),)
@@ -132,5 +133,13 @@ def _at_sites(event: Event, sites: int) -> Event:
             return replace(event, blocks=event.blocks * sites)
         case GaussianEvent():
             return replace(event, noise_multiplier=event.noise_multiplier / math.sqrt(sites))
+        case DpSgdEvent() if event.shares > 1:
+            return replace(
+                event,
+                sampling_rate=min(1.0, -math.expm1(sites * math.log1p(-event.sampling_rate)))
+                if event.sampling_rate < 1
+                else 1.0,
+                noise_multiplier=event.noise_multiplier / sites,
+            )
         case DpSgdEvent():
             return replace(event, steps=event.steps * sites)

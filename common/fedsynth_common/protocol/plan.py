@@ -26,6 +26,7 @@ from fedsynth_common.protocol.plan_parts import (
     ADAM_BETAS,
     LEAST_NOISE,
     LEAST_SITES,
+    MAX_KEYED,
     MAX_SITES,
     DiscriminatorPlan,
     Frozen,
@@ -44,6 +45,7 @@ __all__ = [
     "ADAM_BETAS",
     "LEAST_NOISE",
     "LEAST_SITES",
+    "MAX_KEYED",
     "MAX_SITES",
     "DiscriminatorPlan",
     "MeasureStep",
@@ -147,8 +149,14 @@ class Plan(Frozen):
             raise ValueError("secure_sum.receipt_keys: expected the key of every site, no others")
         if len(set(summed.receipt_keys.values())) != sites:
             raise ValueError("secure_sum.receipt_keys: two sites have the same key")
-        if self.discriminator:
-            raise ValueError("discriminator: a secure sum measures counts and trains nothing yet")
+        if self.discriminator and self.discriminator.steps_per_message != 1:
+            raise ValueError(
+                "discriminator.steps_per_message: is 1 in a secure sum, where the coordinator takes "
+                "the steps"
+            )
+        if sites * len(self.summed_steps) > MAX_KEYED:
+            most = MAX_KEYED // sites - len(self.measure)
+            raise ValueError(f"discriminator.messages: at most {most} for a sum of {sites} sites")
         return self
 
     @property
@@ -157,12 +165,20 @@ class Plan(Frozen):
         return len(self.sites) - self.secure_sum.colluders if self.secure_sum else 1
 
     def summed(self, step: int) -> bool:
-        """Whether a measure step is answered as one sum over the sites."""
-        measure = self.measure_step(step)
-        return self.secure_sum is not None and measure is not None and not measure.by_site
+        """Whether a step is answered as one sum over the sites."""
+        measure, training = self.measure_step(step), self.discriminator
+        counted = measure is not None and not measure.by_site
+        trained = training is not None and step in training.steps
+        return self.secure_sum is not None and (counted or trained)
+
+    @property
+    def summed_steps(self) -> tuple[int, ...]:
+        """The steps that are answered as one sum over the sites, in order."""
+        training = self.discriminator.steps if self.discriminator else ()
+        return tuple(n for n in (*(m.step for m in self.measure), *training) if self.summed(n))
 
     def shares_of(self, step: int) -> int:
-        """Of how many sites the noise of a measure step is made."""
+        """Of how many sites the noise of a step is made."""
         return self.noise_shares if self.summed(step) else 1
 
     @property
@@ -179,7 +195,8 @@ class Plan(Frozen):
             for measure in self.measure
         ]
         if training := self.discriminator:
-            runs.append(MessageRun(training.steps, "discriminator", training.message_event))
+            event = training.message_event(self.noise_shares)
+            runs.append(MessageRun(training.steps, "discriminator", event))
         return tuple(runs)
 
     def planned_events(self) -> tuple[Event, ...]:

@@ -61,6 +61,9 @@ class DiscriminatorPlan(Frozen):
     `learning_rate` is Adam's. Signal over noise of a sum of steps does not depend on it, but a small one
     leaves the discriminators where they began (simulations/RESULTS.md). Of every record drawn,
     `masked_columns` columns, or all where there are fewer, are predicted from the others.
+
+    In a secure sum a message is one step: each site sends its clipped sum with its share of the noise,
+    and the coordinator takes the step. `noise_multiplier` is that of all shares together then.
     """
 
     first_step: Step
@@ -97,16 +100,18 @@ class DiscriminatorPlan(Frozen):
         """The step numbers of the messages, in order."""
         return range(self.first_step, self.first_step + self.messages)
 
-    @property
-    def message_event(self) -> DpSgdEvent:
-        """What one message costs."""
+    def message_event(self, shares: int = 1) -> DpSgdEvent:
+        """What one message costs, if the noise is made of the shares of so many sites."""
         return DpSgdEvent(
             sampling_rate=self.sampling_rate,
             noise_multiplier=self.noise_multiplier,
             steps=self.steps_per_message,
+            shares=shares,
         )
 
 
+MAX_KEYED = 10_000
+"""Sites times sums of a plan, at most: each site keeps keys and shares for each of them."""
 LEAST_SITES = 3
 """Of a secure sum: of two sites, each could subtract its own counts from the sum."""
 ReceiptKey = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]

@@ -12,8 +12,7 @@ from typing import Annotated, Any, Literal
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from pydantic import BaseModel, ConfigDict, Field
 
-from fedsynth_common.limits import MAX_MEASURES
-from fedsynth_common.protocol.plan import MAX_SITES
+from fedsynth_common.protocol.plan import MAX_KEYED, MAX_SITES
 
 Name = Annotated[str, Field(max_length=200)]
 
@@ -57,7 +56,7 @@ class Receipt(_Frozen):
     plan_digest: Name
     dataset: Name
     events: Annotated[tuple[dict[str, Any], ...], Field(max_length=20_000)]
-    sums: Annotated[tuple[SummedStep, ...], Field(max_length=MAX_MEASURES)] = ()
+    sums: Annotated[tuple[SummedStep, ...], Field(max_length=MAX_KEYED)] = ()
     ledger: LedgerHead
     package_version: Name
     seeded: bool

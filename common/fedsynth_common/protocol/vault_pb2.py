@@ -24,15 +24,15 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$fedsynth_common/protocol/vault.proto\x12\x11\x66\x65\x64synth.vault.v1\"<\n\rEnrollRequest\x12\x18\n\x10protocol_version\x18\x01 \x01(\r\x12\x11\n\tplan_json\x18\x02 \x01(\x0c\"l\n\x0b\x45nrollReply\x12\x0e\n\x06status\x18\x01 \x01(\t\x12\x17\n\x0fpackage_version\x18\x02 \x01(\t\x12\x13\n\x0breceipt_key\x18\x03 \x01(\x0c\x12\x0c\n\x04site\x18\x04 \x01(\t\x12\x11\n\tsignature\x18\x05 \x01(\x0c\"\x16\n\x04View\x12\x0e\n\x06groups\x18\x01 \x01(\x0c\"0\n\x04\x41xis\x12\x0e\n\x06\x63olumn\x18\x01 \x01(\r\x12\x0c\n\x04view\x18\x02 \x01(\x11\x12\n\n\x02\x61t\x18\x03 \x01(\r\"\x8d\x01\n\x08Marginal\x12%\n\x04\x61xes\x18\x01 \x03(\x0b\x32\x17.fedsynth.vault.v1.Axis\x12\x16\n\x0enoise_variance\x18\x02 \x01(\x04\x12%\n\x04over\x18\x03 \x01(\x0e\x32\x17.fedsynth.vault.v1.Over\x12\x0b\n\x03lag\x18\x04 \x01(\r\x12\x0e\n\x06weight\x18\x05 \x01(\r\"\x9c\x01\n\x0eMeasureRequest\x12\x13\n\x0bplan_digest\x18\x01 \x01(\x0c\x12\x0c\n\x04step\x18\x02 \x01(\r\x12&\n\x05views\x18\x03 \x03(\x0b\x32\x17.fedsynth.vault.v1.View\x12.\n\tmarginals\x18\x04 \x03(\x0b\x32\x1b.fedsynth.vault.v1.Marginal\x12\x0f\n\x07parties\x18\x05 \x01(\x0c\"4\n\x0cMeasureReply\x12\x0e\n\x06status\x18\x01 \x01(\t\x12\x0e\n\x06\x63ounts\x18\x02 \x01(\x0cJ\x04\x08\x03\x10\x04\"\x88\x01\n\x13\x44iscriminateRequest\x12\x13\n\x0bplan_digest\x18\x01 \x01(\x0c\x12\x0c\n\x04step\x18\x02 \x01(\r\x12&\n\x05views\x18\x03 \x03(\x0b\x32\x17.fedsynth.vault.v1.View\x12\x0f\n\x07weights\x18\x04 \x01(\x0c\x12\x0f\n\x07moments\x18\x05 \x01(\x0cJ\x04\x08\x06\x10\x07\"E\n\x11\x44iscriminateReply\x12\x0e\n\x06status\x18\x01 \x01(\t\x12\x0f\n\x07weights\x18\x02 \x01(\x0c\x12\x0f\n\x07moments\x18\x03 \x01(\x0c\"\"\n\x0bKeysRequest\x12\x13\n\x0bplan_digest\x18\x01 \x01(\x0c\"<\n\tKeysReply\x12\x0e\n\x06status\x18\x01 \x01(\t\x12\x0c\n\x04keys\x18\x02 \x01(\x0c\x12\x11\n\tsignature\x18\x03 \x01(\x0c\";\n\tPartyKeys\x12\r\n\x05party\x18\x01 \x01(\r\x12\x0c\n\x04keys\x18\x02 \x01(\x0c\x12\x11\n\tsignature\x18\x03 \x01(\x0c\"R\n\rSharesRequest\x12\x13\n\x0bplan_digest\x18\x01 \x01(\x0c\x12,\n\x06roster\x18\x02 \x03(\x0b\x32\x1c.fedsynth.vault.v1.PartyKeys\"-\n\x0bSharesReply\x12\x0e\n\x06status\x18\x01 \x01(\t\x12\x0e\n\x06sealed\x18\x02 \x01(\x0c\"B\n\x0c\x41greeRequest\x12\x13\n\x0bplan_digest\x18\x01 \x01(\x0c\x12\x0c\n\x04step\x18\x02 \x01(\r\x12\x0f\n\x07parties\x18\x03 \x01(\x0c\"/\n\nAgreeReply\x12\x0e\n\x06status\x18\x01 \x01(\t\x12\x11\n\tsignature\x18\x02 \x01(\x0c\"0\n\x0cSetSignature\x12\r\n\x05party\x18\x01 \x01(\r\x12\x11\n\tsignature\x18\x02 \x01(\x0c\"\x88\x01\n\rUnmaskRequest\x12\x13\n\x0bplan_digest\x18\x01 \x01(\x0c\x12\x0c\n\x04step\x18\x02 \x01(\r\x12\x0f\n\x07parties\x18\x03 \x01(\x0c\x12\x33\n\nsignatures\x18\x04 \x03(\x0b\x32\x1f.fedsynth.vault.v1.SetSignature\x12\x0e\n\x06sealed\x18\x05 \x01(\x0c\"-\n\x0bUnmaskReply\x12\x0e\n\x06status\x18\x01 \x01(\t\x12\x0e\n\x06shares\x18\x02 \x01(\x0c\"%\n\x0eReceiptRequest\x12\x13\n\x0bplan_digest\x18\x01 \x01(\x0c\"G\n\x0cReceiptReply\x12\x0e\n\x06status\x18\x01 \x01(\t\x12\x14\n\x0creceipt_json\x18\x02 \x01(\x0c\x12\x11\n\tsignature\x18\x03 \x01(\x0c*6\n\x04Over\x12\x0b\n\x07RECORDS\x10\x00\x12\x0b\n\x07PERSONS\x10\x01\x12\n\n\x06\x45VENTS\x10\x02\x12\x08\n\x04NEXT\x10\x03\x32\xf6\x04\n\x05Vault\x12J\n\x06\x45nroll\x12 .fedsynth.vault.v1.EnrollRequest\x1a\x1e.fedsynth.vault.v1.EnrollReply\x12M\n\x07Measure\x12!.fedsynth.vault.v1.MeasureRequest\x1a\x1f.fedsynth.vault.v1.MeasureReply\x12\\\n\x0c\x44iscriminate\x12&.fedsynth.vault.v1.DiscriminateRequest\x1a$.fedsynth.vault.v1.DiscriminateReply\x12M\n\x07Receipt\x12!.fedsynth.vault.v1.ReceiptRequest\x1a\x1f.fedsynth.vault.v1.ReceiptReply\x12\x44\n\x04Keys\x12\x1e.fedsynth.vault.v1.KeysRequest\x1a\x1c.fedsynth.vault.v1.KeysReply\x12J\n\x06Shares\x12 .fedsynth.vault.v1.SharesRequest\x1a\x1e.fedsynth.vault.v1.SharesReply\x12G\n\x05\x41gree\x12\x1f.fedsynth.vault.v1.AgreeRequest\x1a\x1d.fedsynth.vault.v1.AgreeReply\x12J\n\x06Unmask\x12 .fedsynth.vault.v1.UnmaskRequest\x1a\x1e.fedsynth.vault.v1.UnmaskReplyb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$fedsynth_common/protocol/vault.proto\x12\x11\x66\x65\x64synth.vault.v1\"<\n\rEnrollRequest\x12\x18\n\x10protocol_version\x18\x01 \x01(\r\x12\x11\n\tplan_json\x18\x02 \x01(\x0c\"l\n\x0b\x45nrollReply\x12\x0e\n\x06status\x18\x01 \x01(\t\x12\x17\n\x0fpackage_version\x18\x02 \x01(\t\x12\x13\n\x0breceipt_key\x18\x03 \x01(\x0c\x12\x0c\n\x04site\x18\x04 \x01(\t\x12\x11\n\tsignature\x18\x05 \x01(\x0c\"\x16\n\x04View\x12\x0e\n\x06groups\x18\x01 \x01(\x0c\"0\n\x04\x41xis\x12\x0e\n\x06\x63olumn\x18\x01 \x01(\r\x12\x0c\n\x04view\x18\x02 \x01(\x11\x12\n\n\x02\x61t\x18\x03 \x01(\r\"\x8d\x01\n\x08Marginal\x12%\n\x04\x61xes\x18\x01 \x03(\x0b\x32\x17.fedsynth.vault.v1.Axis\x12\x16\n\x0enoise_variance\x18\x02 \x01(\x04\x12%\n\x04over\x18\x03 \x01(\x0e\x32\x17.fedsynth.vault.v1.Over\x12\x0b\n\x03lag\x18\x04 \x01(\r\x12\x0e\n\x06weight\x18\x05 \x01(\r\"\x9c\x01\n\x0eMeasureRequest\x12\x13\n\x0bplan_digest\x18\x01 \x01(\x0c\x12\x0c\n\x04step\x18\x02 \x01(\r\x12&\n\x05views\x18\x03 \x03(\x0b\x32\x17.fedsynth.vault.v1.View\x12.\n\tmarginals\x18\x04 \x03(\x0b\x32\x1b.fedsynth.vault.v1.Marginal\x12\x0f\n\x07parties\x18\x05 \x01(\x0c\"4\n\x0cMeasureReply\x12\x0e\n\x06status\x18\x01 \x01(\t\x12\x0e\n\x06\x63ounts\x18\x02 \x01(\x0cJ\x04\x08\x03\x10\x04\"\x99\x01\n\x13\x44iscriminateRequest\x12\x13\n\x0bplan_digest\x18\x01 \x01(\x0c\x12\x0c\n\x04step\x18\x02 \x01(\r\x12&\n\x05views\x18\x03 \x03(\x0b\x32\x17.fedsynth.vault.v1.View\x12\x0f\n\x07weights\x18\x04 \x01(\x0c\x12\x0f\n\x07moments\x18\x05 \x01(\x0c\x12\x0f\n\x07parties\x18\x07 \x01(\x0cJ\x04\x08\x06\x10\x07\"S\n\x11\x44iscriminateReply\x12\x0e\n\x06status\x18\x01 \x01(\t\x12\x0f\n\x07weights\x18\x02 \x01(\x0c\x12\x0f\n\x07moments\x18\x03 \x01(\x0c\x12\x0c\n\x04sums\x18\x04 \x01(\x0c\"\"\n\x0bKeysRequest\x12\x13\n\x0bplan_digest\x18\x01 \x01(\x0c\"<\n\tKeysReply\x12\x0e\n\x06status\x18\x01 \x01(\t\x12\x0c\n\x04keys\x18\x02 \x01(\x0c\x12\x11\n\tsignature\x18\x03 \x01(\x0c\";\n\tPartyKeys\x12\r\n\x05party\x18\x01 \x01(\r\x12\x0c\n\x04keys\x18\x02 \x01(\x0c\x12\x11\n\tsignature\x18\x03 \x01(\x0c\"R\n\rSharesRequest\x12\x13\n\x0bplan_digest\x18\x01 \x01(\x0c\x12,\n\x06roster\x18\x02 \x03(\x0b\x32\x1c.fedsynth.vault.v1.PartyKeys\"-\n\x0bSharesReply\x12\x0e\n\x06status\x18\x01 \x01(\t\x12\x0e\n\x06sealed\x18\x02 \x01(\x0c\"B\n\x0c\x41greeRequest\x12\x13\n\x0bplan_digest\x18\x01 \x01(\x0c\x12\x0c\n\x04step\x18\x02 \x01(\r\x12\x0f\n\x07parties\x18\x03 \x01(\x0c\"/\n\nAgreeReply\x12\x0e\n\x06status\x18\x01 \x01(\t\x12\x11\n\tsignature\x18\x02 \x01(\x0c\"0\n\x0cSetSignature\x12\r\n\x05party\x18\x01 \x01(\r\x12\x11\n\tsignature\x18\x02 \x01(\x0c\"\x88\x01\n\rUnmaskRequest\x12\x13\n\x0bplan_digest\x18\x01 \x01(\x0c\x12\x0c\n\x04step\x18\x02 \x01(\r\x12\x0f\n\x07parties\x18\x03 \x01(\x0c\x12\x33\n\nsignatures\x18\x04 \x03(\x0b\x32\x1f.fedsynth.vault.v1.SetSignature\x12\x0e\n\x06sealed\x18\x05 \x01(\x0c\"-\n\x0bUnmaskReply\x12\x0e\n\x06status\x18\x01 \x01(\t\x12\x0e\n\x06shares\x18\x02 \x01(\x0c\"%\n\x0eReceiptRequest\x12\x13\n\x0bplan_digest\x18\x01 \x01(\x0c\"G\n\x0cReceiptReply\x12\x0e\n\x06status\x18\x01 \x01(\t\x12\x14\n\x0creceipt_json\x18\x02 \x01(\x0c\x12\x11\n\tsignature\x18\x03 \x01(\x0c*6\n\x04Over\x12\x0b\n\x07RECORDS\x10\x00\x12\x0b\n\x07PERSONS\x10\x01\x12\n\n\x06\x45VENTS\x10\x02\x12\x08\n\x04NEXT\x10\x03\x32\xf6\x04\n\x05Vault\x12J\n\x06\x45nroll\x12 .fedsynth.vault.v1.EnrollRequest\x1a\x1e.fedsynth.vault.v1.EnrollReply\x12M\n\x07Measure\x12!.fedsynth.vault.v1.MeasureRequest\x1a\x1f.fedsynth.vault.v1.MeasureReply\x12\\\n\x0c\x44iscriminate\x12&.fedsynth.vault.v1.DiscriminateRequest\x1a$.fedsynth.vault.v1.DiscriminateReply\x12M\n\x07Receipt\x12!.fedsynth.vault.v1.ReceiptRequest\x1a\x1f.fedsynth.vault.v1.ReceiptReply\x12\x44\n\x04Keys\x12\x1e.fedsynth.vault.v1.KeysRequest\x1a\x1c.fedsynth.vault.v1.KeysReply\x12J\n\x06Shares\x12 .fedsynth.vault.v1.SharesRequest\x1a\x1e.fedsynth.vault.v1.SharesReply\x12G\n\x05\x41gree\x12\x1f.fedsynth.vault.v1.AgreeRequest\x1a\x1d.fedsynth.vault.v1.AgreeReply\x12J\n\x06Unmask\x12 .fedsynth.vault.v1.UnmaskRequest\x1a\x1e.fedsynth.vault.v1.UnmaskReplyb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'fedsynth_common.protocol.vault_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_OVER']._serialized_start=1627
-  _globals['_OVER']._serialized_end=1681
+  _globals['_OVER']._serialized_start=1658
+  _globals['_OVER']._serialized_end=1712
   _globals['_ENROLLREQUEST']._serialized_start=59
   _globals['_ENROLLREQUEST']._serialized_end=119
   _globals['_ENROLLREPLY']._serialized_start=121
@@ -48,33 +48,33 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_MEASUREREPLY']._serialized_start=608
   _globals['_MEASUREREPLY']._serialized_end=660
   _globals['_DISCRIMINATEREQUEST']._serialized_start=663
-  _globals['_DISCRIMINATEREQUEST']._serialized_end=799
-  _globals['_DISCRIMINATEREPLY']._serialized_start=801
-  _globals['_DISCRIMINATEREPLY']._serialized_end=870
-  _globals['_KEYSREQUEST']._serialized_start=872
-  _globals['_KEYSREQUEST']._serialized_end=906
-  _globals['_KEYSREPLY']._serialized_start=908
-  _globals['_KEYSREPLY']._serialized_end=968
-  _globals['_PARTYKEYS']._serialized_start=970
-  _globals['_PARTYKEYS']._serialized_end=1029
-  _globals['_SHARESREQUEST']._serialized_start=1031
-  _globals['_SHARESREQUEST']._serialized_end=1113
-  _globals['_SHARESREPLY']._serialized_start=1115
-  _globals['_SHARESREPLY']._serialized_end=1160
-  _globals['_AGREEREQUEST']._serialized_start=1162
-  _globals['_AGREEREQUEST']._serialized_end=1228
-  _globals['_AGREEREPLY']._serialized_start=1230
-  _globals['_AGREEREPLY']._serialized_end=1277
-  _globals['_SETSIGNATURE']._serialized_start=1279
-  _globals['_SETSIGNATURE']._serialized_end=1327
-  _globals['_UNMASKREQUEST']._serialized_start=1330
-  _globals['_UNMASKREQUEST']._serialized_end=1466
-  _globals['_UNMASKREPLY']._serialized_start=1468
-  _globals['_UNMASKREPLY']._serialized_end=1513
-  _globals['_RECEIPTREQUEST']._serialized_start=1515
-  _globals['_RECEIPTREQUEST']._serialized_end=1552
-  _globals['_RECEIPTREPLY']._serialized_start=1554
-  _globals['_RECEIPTREPLY']._serialized_end=1625
-  _globals['_VAULT']._serialized_start=1684
-  _globals['_VAULT']._serialized_end=2314
+  _globals['_DISCRIMINATEREQUEST']._serialized_end=816
+  _globals['_DISCRIMINATEREPLY']._serialized_start=818
+  _globals['_DISCRIMINATEREPLY']._serialized_end=901
+  _globals['_KEYSREQUEST']._serialized_start=903
+  _globals['_KEYSREQUEST']._serialized_end=937
+  _globals['_KEYSREPLY']._serialized_start=939
+  _globals['_KEYSREPLY']._serialized_end=999
+  _globals['_PARTYKEYS']._serialized_start=1001
+  _globals['_PARTYKEYS']._serialized_end=1060
+  _globals['_SHARESREQUEST']._serialized_start=1062
+  _globals['_SHARESREQUEST']._serialized_end=1144
+  _globals['_SHARESREPLY']._serialized_start=1146
+  _globals['_SHARESREPLY']._serialized_end=1191
+  _globals['_AGREEREQUEST']._serialized_start=1193
+  _globals['_AGREEREQUEST']._serialized_end=1259
+  _globals['_AGREEREPLY']._serialized_start=1261
+  _globals['_AGREEREPLY']._serialized_end=1308
+  _globals['_SETSIGNATURE']._serialized_start=1310
+  _globals['_SETSIGNATURE']._serialized_end=1358
+  _globals['_UNMASKREQUEST']._serialized_start=1361
+  _globals['_UNMASKREQUEST']._serialized_end=1497
+  _globals['_UNMASKREPLY']._serialized_start=1499
+  _globals['_UNMASKREPLY']._serialized_end=1544
+  _globals['_RECEIPTREQUEST']._serialized_start=1546
+  _globals['_RECEIPTREQUEST']._serialized_end=1583
+  _globals['_RECEIPTREPLY']._serialized_start=1585
+  _globals['_RECEIPTREPLY']._serialized_end=1656
+  _globals['_VAULT']._serialized_start=1715
+  _globals['_VAULT']._serialized_end=2345
 # @@protoc_insertion_point(module_scope)

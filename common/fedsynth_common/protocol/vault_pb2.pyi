@@ -93,28 +93,32 @@ class MeasureReply(_message.Message):
     def __init__(self, status: _Optional[str] = ..., counts: _Optional[bytes] = ...) -> None: ...
 
 class DiscriminateRequest(_message.Message):
-    __slots__ = ("plan_digest", "step", "views", "weights", "moments")
+    __slots__ = ("plan_digest", "step", "views", "weights", "moments", "parties")
     PLAN_DIGEST_FIELD_NUMBER: _ClassVar[int]
     STEP_FIELD_NUMBER: _ClassVar[int]
     VIEWS_FIELD_NUMBER: _ClassVar[int]
     WEIGHTS_FIELD_NUMBER: _ClassVar[int]
     MOMENTS_FIELD_NUMBER: _ClassVar[int]
+    PARTIES_FIELD_NUMBER: _ClassVar[int]
     plan_digest: bytes
     step: int
     views: _containers.RepeatedCompositeFieldContainer[View]
     weights: bytes
     moments: bytes
-    def __init__(self, plan_digest: _Optional[bytes] = ..., step: _Optional[int] = ..., views: _Optional[_Iterable[_Union[View, _Mapping]]] = ..., weights: _Optional[bytes] = ..., moments: _Optional[bytes] = ...) -> None: ...
+    parties: bytes
+    def __init__(self, plan_digest: _Optional[bytes] = ..., step: _Optional[int] = ..., views: _Optional[_Iterable[_Union[View, _Mapping]]] = ..., weights: _Optional[bytes] = ..., moments: _Optional[bytes] = ..., parties: _Optional[bytes] = ...) -> None: ...
 
 class DiscriminateReply(_message.Message):
-    __slots__ = ("status", "weights", "moments")
+    __slots__ = ("status", "weights", "moments", "sums")
     STATUS_FIELD_NUMBER: _ClassVar[int]
     WEIGHTS_FIELD_NUMBER: _ClassVar[int]
     MOMENTS_FIELD_NUMBER: _ClassVar[int]
+    SUMS_FIELD_NUMBER: _ClassVar[int]
     status: str
     weights: bytes
     moments: bytes
-    def __init__(self, status: _Optional[str] = ..., weights: _Optional[bytes] = ..., moments: _Optional[bytes] = ...) -> None: ...
+    sums: bytes
+    def __init__(self, status: _Optional[str] = ..., weights: _Optional[bytes] = ..., moments: _Optional[bytes] = ..., sums: _Optional[bytes] = ...) -> None: ...
 
 class KeysRequest(_message.Message):
     __slots__ = ("plan_digest",)

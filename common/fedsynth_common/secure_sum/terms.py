@@ -13,7 +13,7 @@ first term lets c parties vanish at any time; where K <= 3 c, the second one is 
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -33,8 +33,9 @@ class SumTerms:
         sites: names, in the plan's order.
         receipt_keys: their Ed25519 public keys (32 bytes each), in the same order.
         colluders: how many sites may collude or be missing, together (c).
-        steps: numbers of the measure steps that are summed, in the plan's order.
+        steps: numbers of the steps that are summed, in the plan's order.
         word_bytes: bytes of a word; sums are taken modulo 256^word_bytes.
+        training: those of the steps that sum gradients; their words have 8 bytes (`of_step`).
     """
 
     digest: bytes
@@ -43,6 +44,11 @@ class SumTerms:
     colluders: int
     steps: tuple[int, ...]
     word_bytes: int = 8
+    training: tuple[int, ...] = ()
+
+    def of_step(self, step: int) -> "SumTerms":
+        """The terms with the words of this step."""
+        return replace(self, word_bytes=8) if step in self.training else self
 
     @classmethod
     def of(cls, plan: Plan) -> "SumTerms":
@@ -64,7 +70,8 @@ class SumTerms:
             sites=plan.sites,
             receipt_keys=tuple(bytes.fromhex(keys[site]) for site in plan.sites),
             colluders=plan.secure_sum.colluders,
-            steps=tuple(m.step for m in plan.measure if plan.summed(m.step)),
+            steps=plan.summed_steps,
+            training=tuple(plan.discriminator.steps) if plan.discriminator else (),
             word_bytes=4 if few else 8,
         )
 

@@ -24,6 +24,18 @@ MEASUREMENTS = "measurements.json"
 DIGESTED = (WEIGHTS, SCHEMA)
 OPTIONAL = (MEASUREMENTS,)
 REPORT = "report.html"
+GENERATOR = "generator"
+"""The generator's folder within the folder of a release."""
+
+
+def generator_folder(folder: Path) -> Path:
+    """The generator's folder: `folder` itself or, of a release that was exported, the one within it.
+
+    Returns `folder` where neither is a generator; whoever reads it then says what is missing.
+    """
+    inner = folder / GENERATOR
+    within = not (folder / STATEMENT).is_file() and (inner / STATEMENT).is_file()
+    return inner if within else folder
 
 
 def sha256_of(path: Path) -> str:

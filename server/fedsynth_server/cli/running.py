@@ -65,6 +65,7 @@ def stop(folder: Folder) -> None:
 
 def _start(study: "StudyFolder", folder: Path, detach: bool) -> None:
     from fedsynth_server.cli.watching import follow
+    from fedsynth_server.study.state import begin_anew
     from fedsynth_server.superlink.app_bundle import bundle
     from fedsynth_server.superlink.control import SuperLink
 
@@ -79,7 +80,7 @@ def _start(study: "StudyFolder", folder: Path, detach: bool) -> None:
                 f"run {old}: is at work; see it with: fedsynth study watch {folder}"
             )
         with study.lock():
-            study.state_file.unlink(missing_ok=True)
+            begin_anew(study.state_file)
         number = link.start(bundle(), study.path)
         study.remember_run(number)
         typer.echo(f"run {number}: started", err=True)

@@ -118,6 +118,7 @@ class _Lines(AbstractContextManager[None]):
 
     def __init__(self, as_json: bool) -> None:
         self._as_json, self._last, self._notes = as_json, "", 0
+        self._waiting: list[str] = []
 
     def __exit__(self, *error: object) -> None:
         return None
@@ -126,6 +127,7 @@ class _Lines(AbstractContextManager[None]):
         """Print what is new: every message, and of training its beginning and its end."""
         whole = state.step in (0, state.of) or "round" in state.stage or "enrol" in state.stage
         line = _line(state)
+        self._show_waiting(state)
         if (self._last and line == self._last) or (not whole and state.stage in self._last):
             return
         self._last = line
@@ -136,6 +138,19 @@ class _Lines(AbstractContextManager[None]):
             typer.echo(f"  note: {note}")
         self._notes = len(state.notes)
         typer.echo(line)
+
+    def _show_waiting(self, state: "State") -> None:
+        """Print a site that is waited for once for every reason, not once for every second."""
+        reasons = [f"{site}: {why.partition(';')[0]}" for site, why in state.waiting.items()]
+        if reasons == self._waiting:
+            return
+        known, self._waiting = self._waiting, reasons
+        if self._as_json:
+            typer.echo(json.dumps(asdict(state)))
+            return
+        for reason, (site, why) in zip(reasons, state.waiting.items(), strict=True):
+            if reason not in known:
+                typer.echo(f"  waiting for {site}: {why}")
 
 
 class _Screen(AbstractContextManager[None]):
@@ -153,7 +168,10 @@ class _Screen(AbstractContextManager[None]):
     def show(self, state: "State") -> None:
         """Redraw."""
         table = Table("", "", show_header=False, box=None)
-        sites = ", ".join(f"{site} {standing}" for site, standing in state.sites.items())
+        sites = "\n".join(
+            f"{site} {standing}" + (f": {state.waiting[site]}" if site in state.waiting else "")
+            for site, standing in state.sites.items()
+        )
         rows = {
             "study": f"{state.study}, plan {state.plan[:16]}…, run {state.run}",
             "stage": f"{state.stage}  {state.step}/{state.of}",

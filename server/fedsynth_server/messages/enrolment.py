@@ -5,6 +5,9 @@ the plan with its receipt key. The coordinator writes the receipt keys, which th
 way, into `study.toml`. A node with another key is refused. If `study.toml` names no key for a site, the
 first key that the site shows is taken, and any other key is refused from then on. If a site's node
 comes back under another number, the site is enrolled again before the next message.
+
+Messages to people name a node by the name that it was registered under, which proves nothing: only
+the signature does.
 """
 
 import time
@@ -17,11 +20,13 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from flwr.serverapp import Grid
 
 from fedsynth_common.errors import FedsynthError
+from fedsynth_common.limits import printable
 from fedsynth_common.protocol import PROTOCOL_VERSION, enrolment_text
 from fedsynth_common.protocol import vault_pb2 as pb
 from fedsynth_common.protocol.plan import Plan
 from fedsynth_server.messages.exchange import Exchange, Timing, answered, require_quorum
 from fedsynth_server.messages.journal import NoJournal
+from fedsynth_server.messages.waiting import NOT_CONNECTED, again_in, in_words, missing
 from fedsynth_server.progress import StudyProgress
 
 ANOTHER_KEY = "another receipt key than it showed first"
@@ -56,6 +61,8 @@ class Enrolment:
         self._grid = grid
         self._keys: dict[str, bytes] = {}
         self._refused: dict[int, str] = {}
+        self._names: dict[int, str] = {}
+        self._asked_at = 0.0
 
     @property
     def keys(self) -> dict[str, bytes]:
@@ -69,8 +76,18 @@ class Enrolment:
 
     @property
     def refused(self) -> dict[str, str]:
-        """Nodes that are no site of this study, or not yet, and why."""
-        return {f"node {node}": why for node, why in self._refused.items()}
+        """Nodes that are no site of this study, or not yet, by name, and why."""
+        return {self._name(node): why for node, why in self._refused.items()}
+
+    def waiting(self) -> dict[str, str]:
+        """What each site that has not enrolled is waited for, in words."""
+        again = self._asked_at + ASK_AGAIN - time.monotonic()
+        reasons = {self._name(node): again_in(why, again) for node, why in self._refused.items()}
+        named = bool(set(self._names.values()) & set(self.plan.sites))
+        absent = in_words(NOT_CONNECTED) if named else "not enrolled yet"
+        return {
+            site: reasons.get(site, absent) for site in self.plan.sites if site not in self.nodes
+        }
 
     def enroll(self) -> list[str]:
         """Show the plan to every connected node until it is known which site each one is.
@@ -81,21 +98,24 @@ class Enrolment:
         Raises:
             FedsynthError: when fewer sites than the quorum accept the plan.
         """
-        sites, start, asked_at = len(self.plan.sites), time.monotonic(), 0.0
+        sites, start = len(self.plan.sites), time.monotonic()
         limit = self.timing.gather or self.timing.deadline
         while True:
-            again = time.monotonic() - asked_at >= ASK_AGAIN
-            asked_at = time.monotonic() if again else asked_at
+            again = time.monotonic() - self._asked_at >= ASK_AGAIN
+            self._asked_at = time.monotonic() if again else self._asked_at
             patience = LATECOMER if self.timing.gather else limit
             connected = self._welcome(patience, self._refused if again else ())
             self.progress.update("enrol sites", len(self.nodes), sites)
+            self.progress.waiting(self.waiting())
             settled = not self.timing.gather and connected >= sites
             over = time.monotonic() - start >= limit
             if len(self.nodes) == sites or settled or over:
                 break
             time.sleep(self.timing.poll)
+        self.progress.waiting({})
         if connected < min(self.timing.quorum or sites, sites):
-            raise FedsynthError(f"{connected} of {sites} sites are connected; gave up waiting")
+            who = missing(self._not_connected())
+            raise FedsynthError(f"{connected} of {sites} sites are connected{who}; gave up waiting")
         require_quorum(self.timing, "enroll", len(self.nodes), sites, self.refused)
         absent = [site for site in self.plan.sites if site not in self.nodes]
         return [
@@ -111,9 +131,11 @@ class Enrolment:
     def _welcome(self, patience: float, again: Iterable[int] = ()) -> int:
         """Enrol the nodes not seen before, and those of `again`; returns how many are connected."""
         try:
-            connected = sorted(self._grid.get_node_ids())
+            nodes = list(self._grid.get_nodes())
         except (httpx.HTTPError, OSError):  # the SuperLink is away
             return 0
+        connected = sorted(node.node_id for node in nodes)
+        self._names |= {node.node_id: printable(node.name, 100) for node in nodes if node.name}
         known, again = {*self.nodes.values(), *self._refused}, set(again)
         due = [node for node in connected if node not in known or node in again]
         if due:
@@ -133,7 +155,7 @@ class Enrolment:
             dict.fromkeys(addresses, request),
             addresses.get,
             partial(answered, pb.EnrollReply),
-        ).run(needed=len(nodes))
+        ).run(needed=0, reliable=addresses)  # one that refuses does not end the time of the others
         for address, node in addresses.items():
             self._refused.pop(node, None)
             if address in replies.failed:
@@ -160,6 +182,14 @@ class Enrolment:
         if self._keys.get(reply.site, reply.receipt_key) != reply.receipt_key:
             return f"{reply.site}: {ANOTHER_KEY}"
         return ""
+
+    def _name(self, node: int) -> str:
+        return self._names.get(node, f"node {node}")
+
+    def _not_connected(self) -> list[str]:
+        """Sites whose nodes are not there, as far as nodes were registered under the sites' names."""
+        there = set(self._names.values())
+        return [site for site in self.plan.sites if there and site not in there]
 
     def _connected(self, site: str) -> bool:
         try:

@@ -24,6 +24,15 @@ from flwr.serverapp import Grid
 
 from fedsynth_common.errors import ErrorCode, FedsynthError, RefusalError
 from fedsynth_common.limits import REPLY_BYTES
+from fedsynth_server.messages.waiting import (
+    NO_REPLY,
+    NO_REPLY_SOON,
+    NOT_CONNECTED,
+    NOT_SENT,
+    PASSING,
+    again_in,
+    listed,
+)
 
 KINDS = {
     "enroll": "query.enroll",
@@ -35,14 +44,6 @@ KINDS = {
     "agree": "query.agree",
     "unmask": "query.unmask",
 }
-NO_REPLY = "no reply before the deadline"
-NOT_CONNECTED = "not connected"
-PASSING = {f"flower error {code}" for code in (3, 4, 5, 8)} | {
-    ErrorCode.UNAVAILABLE.value,
-    NOT_CONNECTED,
-    "not sent",
-}
-"""Reasons for a failure that may pass within a minute."""
 LONGEST_PAUSE = 300.0
 """Seconds between two attempts, at most."""
 
@@ -130,6 +131,7 @@ class Exchange(Generic[T]):
         parse: turns a reply's bytes into what is used of it, once, when it arrives. A RefusalError is
             the site's failure of that code; whatever else it raises makes the reply unusable.
         keep: called with a good reply's bytes before anything else is done with it.
+        tell: called at every look with what each site is waited for, in words.
     """
 
     def __init__(
@@ -141,9 +143,10 @@ class Exchange(Generic[T]):
         node_of: Callable[[str], int | None],
         parse: Callable[[bytes], T],
         keep: Callable[[str, bytes], None] = lambda site, reply: None,
+        tell: Callable[[dict[str, str]], None] = lambda waiting: None,
     ) -> None:
         self._grid, self._timing, self._method, self._bodies = grid, timing, method, bodies
-        self._node_of, self._parse, self._keep = node_of, parse, keep
+        self._node_of, self._parse, self._keep, self._tell = node_of, parse, keep, tell
         self._open = {site: _Open() for site in bodies}
         self._under_way: dict[str, str] = {}
         self._good: dict[str, T] = {}
@@ -162,17 +165,30 @@ class Exchange(Generic[T]):
         while self._open and time.monotonic() < self._end:
             self._send()
             self._collect()
+            self._tell(self._waiting())
             if self._over(needed, waited_for):
                 break
             if self._open:
                 time.sleep(self._timing.poll)
         if self._open:  # the last call may have waited for the SuperLink beyond the deadline
             self._collect()
-        reasons = {site: state.reason for site, state in self._open.items()} | self._failed
+        self._tell({})
+        reasons = self._silent() | self._failed
         return Answers(
             good={site: self._good[site] for site in self._bodies if site in self._good},
             failed={site: reasons[site] for site in self._bodies if site in reasons},
         )
+
+    def _waiting(self) -> dict[str, str]:
+        """Why each open site has not answered, and when it is asked again."""
+        now = time.monotonic()
+        return {s: again_in(o.reason, o.due and o.due - now) for s, o in self._open.items()}
+
+    def _silent(self) -> dict[str, str]:
+        """The reason of every site that is still open at the end."""
+        soon = time.monotonic() < self._end
+        reasons = {site: state.reason for site, state in self._open.items()}
+        return {s: NO_REPLY_SOON if soon and r == NO_REPLY else r for s, r in reasons.items()}
 
     def _over(self, needed: int, reliable: set[str]) -> bool:
         """Whether waiting any longer is of no use, or no longer worth it."""
@@ -204,7 +220,7 @@ class Exchange(Generic[T]):
                 self._open[site].due = None
                 self._open[site].reason = NO_REPLY
             else:
-                self._put_off(site, "not sent")
+                self._put_off(site, NOT_SENT)
 
     def _message(self, site: str, node: int) -> Message:
         content = RecordDict({"request": ConfigRecord({"body": self._bodies[site]})})
@@ -266,11 +282,10 @@ def require_quorum(
     """Raise unless enough sites answered; without a quorum, all of them must.
 
     Raises:
-        FedsynthError: it lists the codes.
+        FedsynthError: it lists the codes, and says what they mean.
     """
     if good < (timing.quorum or asked):
-        reasons = ", ".join(f"{site}: {code}" for site, code in failed.items())
-        raise FedsynthError(f"{method}: {good} of {asked} sites answered ({reasons})")
+        raise FedsynthError(f"{method}: {good} of {asked} sites answered ({listed(failed)})")
 
 
 def _body(message: Message, most: int) -> bytes:

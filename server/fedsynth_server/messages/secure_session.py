@@ -13,11 +13,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property, partial
 
-from fedsynth_common.array_types import Float64Array
+from fedsynth_common.array_types import Float64Array, Int64Array
 from fedsynth_common.errors import ErrorCode, FedsynthError, RefusalError
 from fedsynth_common.protocol import vault_pb2 as pb
 from fedsynth_common.protocol.content import request_hash
-from fedsynth_common.protocol.plan import MeasureStep
 from fedsynth_common.secure_sum.agreement import set_text
 from fedsynth_common.secure_sum.keys import shown_keys, signed_by
 from fedsynth_common.secure_sum.masks import SumStep, Words, unpack_words
@@ -53,6 +52,7 @@ class SecureSums:
 
     def __init__(self, session: Session) -> None:
         self._session, self._plan = session, session.plan
+        self._training: Parties = ()
 
     @cached_property
     def terms(self) -> SumTerms:
@@ -65,17 +65,44 @@ class SecureSums:
         Raises:
             FedsynthError: too few sites answer a message, or what they show does not fit together.
         """
-        step, roster = self._plan.measure[index], self._roster
-        parties = tuple(sorted({sender for sender, _ in self._boxes}))
-        request = self._measure_request(queries, step, parties)
-        at = SumStep(step.step, parties, request_hash(request), roster)
-        replies = self._masked(request, at, queries.cells)
+        step = self._plan.measure[index]
+        request = pb.MeasureRequest.FromString(queries.request(self._plan, step))
+        counts, inside = self._opened("measure", request, queries.cells, self._senders)
+        return OpenedSum(queries.tables(counts), tuple(self._names(inside)))
+
+    def gradient(
+        self, request: pb.DiscriminateRequest, parameters: int
+    ) -> tuple[Int64Array, tuple[str, ...]]:
+        """The sum of the sites' noisy clipped sums in units (p,), and whose are in it.
+
+        A site that failed to answer an earlier message of the training is not asked again: each of the
+        many messages would wait for it.
+
+        Raises:
+            FedsynthError: see `measure`.
+        """
+        parties = self._training or self._senders
+        total, self._training = self._opened("discriminate", request, parameters, parties)
+        return total, tuple(self._names(self._training))
+
+    def _opened(
+        self,
+        method: str,
+        request: pb.MeasureRequest | pb.DiscriminateRequest,
+        numbers: int,
+        parties: Parties,
+    ) -> tuple[Int64Array, Parties]:
+        """Ask the parties for their masked inputs to a request, and open the sum of those there."""
+        request.parties = pack_parties(parties)
+        body = request.SerializeToString(deterministic=True)
+        body = self._session.first_sent(method, request.step, body)
+        sent = type(request).FromString(body)  # in a resumed study what was sent before
+        at = SumStep(request.step, parties, request_hash(sent), self._roster)
+        replies = self._masked(method, body, at, numbers)
         inside = tuple(replies)
         signatures = {} if inside == parties else self._agreed(at, inside)
         shown = self._unmasked(at, inside, self._fitting(at, inside, signatures))
-        counts = opened_sum(self.terms, at, replies, shown)
-        sites = tuple(self.terms.sites[party] for party in inside)
-        return OpenedSum(queries.tables(counts), sites)
+        return opened_sum(self.terms.of_step(at.step), at, replies, shown), inside
 
     def measure_sites(self, queries: MarginalQueries, index: int) -> dict[str, list[Float64Array]]:
         """What each site answers for itself, with all of its noise; up to c sites may be missing."""
@@ -149,23 +176,24 @@ class SecureSums:
 
     # for each step
 
-    def _measure_request(
-        self, queries: MarginalQueries, step: MeasureStep, parties: Parties
-    ) -> pb.MeasureRequest:
-        request = pb.MeasureRequest.FromString(queries.request(self._plan, step))
-        request.parties = pack_parties(parties)
-        return request
+    @property
+    def _senders(self) -> Parties:
+        """Those that sent shares."""
+        return tuple(sorted({sender for sender, _ in self._boxes}))
 
-    def _masked(self, request: pb.MeasureRequest, at: SumStep, cells: int) -> dict[int, Words]:
+    def _masked(self, method: str, body: bytes, at: SumStep, numbers: int) -> dict[int, Words]:
         """The masked inputs by party, ascending."""
+        terms = self.terms.of_step(at.step)
 
         def parse(data: bytes) -> Words:
-            return unpack_words(answered(pb.MeasureReply, data).counts, cells, self.terms)
+            if method == "measure":
+                return unpack_words(answered(pb.MeasureReply, data).counts, numbers, terms)
+            return unpack_words(answered(pb.DiscriminateReply, data).sums, numbers, terms)
 
         replies = self._session.ask(
-            "measure",
+            method,
             at.step,
-            request.SerializeToString(deterministic=True),
+            body,
             parse,
             sites=self._names(at.parties),
             least=self._least,

@@ -22,6 +22,7 @@ from fedsynth_server.aggregation.marginal_queries import MarginalQueries
 from fedsynth_server.messages.enrolment import Enrolment
 from fedsynth_server.messages.exchange import Answers, Exchange, T, Timing, answered, require_quorum
 from fedsynth_server.messages.journal import Closed, NoJournal
+from fedsynth_server.messages.waiting import listed
 from fedsynth_server.progress import StudyProgress
 
 LONGEST_RECEIPT = 600.0
@@ -132,7 +133,7 @@ class Session:
             FedsynthError: when fewer sites than that answer well.
         """
         self.step = step
-        body = self._journaled(method, step, request)
+        body = self.first_sent(method, step, request)
 
         def sized(reply: bytes) -> _Parsed[T]:
             return _Parsed(parse(reply), len(reply))
@@ -156,7 +157,7 @@ class Session:
         )
         return {site: reply.content for site, reply in merged.items()}
 
-    def _journaled(self, method: str, step: int, request: bytes) -> bytes:
+    def first_sent(self, method: str, step: int, request: bytes) -> bytes:
         """The request as it was first sent, because the sites were charged for these bytes."""
         body = self.journal.request(method, step, request)
         if body != request:
@@ -208,10 +209,10 @@ class Session:
         lost = [site for site in end.merged if site not in good]
         answers = self._exchange(method, step, body, parse, lost, len(lost), addition)
         if answers.failed:
-            reasons = ", ".join(f"{site}: {code}" for site, code in answers.failed.items())
             raise FedsynthError(
-                f"{method}: the journal has lost replies of step {step} that the study was built "
-                f"on, and the sites do not repeat them ({reasons}); start those vaults and resume"
+                f"{method}: the journal has lost replies of step {step} that the study was built on, "
+                f"and the sites do not repeat them ({listed(answers.failed)}); start those vaults and "
+                "resume"
             )
         good.update(answers.good)
 
@@ -233,6 +234,7 @@ class Session:
             self.enrolment.node_of,
             parse,
             lambda site, reply: self.journal.keep(method, step, site, reply),
+            self.progress.waiting,
         ).run(needed, self._reliable)
 
     def measure(
@@ -270,6 +272,7 @@ class Session:
             dict.fromkeys(sites, body),
             self.enrolment.node_of,
             partial(answered, pb.ReceiptReply),
+            tell=self.progress.waiting,
         ).run(min(timing.quorum or len(self._reliable), len(sites)), self._reliable)
         self.notes += [f"receipt: {site}: {why}" for site, why in answers.failed.items()]
         return answers.good

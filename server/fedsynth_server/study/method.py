@@ -27,6 +27,11 @@ def reason(plan: Plan) -> str:
     """What `auto` decides for such a plan, and why."""
     if plan.table.histories is not None:
         return "auto takes marginals for histories: discriminators are not trained on them yet"
+    if plan.secure_sum:
+        return (
+            "auto takes marginals in a secure sum: discriminators take many messages, and only tables "
+            "with more than pairs of columns in them gain (--variant both)"
+        )
     sites, records = len(plan.sites), plan.records_per_site
     auto = chosen("auto", sites=sites, records_per_site=records, epsilon=plan.epsilon)
     who = f"{sites} site{'s' if sites > 1 else ''} of about {records:,} records at ε = {plan.epsilon:g}"

@@ -53,6 +53,16 @@ class Rounds(BaseModel):
     messages: int = Field(default=24, ge=1, le=1000)
     steps_per_message: int = Field(default=12, ge=1)
     sampling_rate: float = Field(default=0.125, gt=0, le=1)
+    learning_rate: float = Field(default=2e-2, gt=0, le=1e3)
+
+
+SUMMED_ROUNDS = Rounds(messages=96, steps_per_message=1, sampling_rate=0.25, learning_rate=6e-2)
+"""The same in a secure sum: a message is one step, of many records, and steps are longer.
+
+A sampling rate of 1 changes signal over noise by less than a tenth up to ε = 3. With few steps their
+number and the learning rate decide how far the discriminators get from where they began
+(simulations/RESULTS.md).
+"""
 
 
 def chosen(choice: Choice, *, sites: int, records_per_site: int, epsilon: float) -> Variant:
@@ -89,28 +99,30 @@ def make_plan(
     marginals, to which it adds all of the noise itself.
 
     Raises:
-        InputError: for an ε or δ outside (0.01..100) and (1e-12..0.1), an ε without a plan, a
-            variant with discriminators in a secure sum, or site marginals without a secure sum.
+        InputError: for an ε or δ outside (0.01..100) and (1e-12..0.1), an ε without a plan, or site
+            marginals without a secure sum or without pairs.
     """
     if not 0.01 <= epsilon <= 100:
         raise InputError(f"--epsilon {epsilon:g}: expected a number from 0.01 to 100")
     if not 1e-12 <= delta <= 0.1:
         raise InputError(f"--delta {delta:g}: expected a number from 1e-12 to 0.1")
-    rounds = rounds or Rounds()
+    rounds = _rounds(rounds, secure_sum)
     if table.histories is not None:
         variant = _of_histories(variant)
-    if secure_sum and variant not in ("auto", "marginals"):
-        raise InputError(f"--variant {variant}: a secure sum measures marginals; leave it out")
-    if secure_sum:
+    if secure_sum and variant == "auto":
         variant = "marginals"
     variant = chosen(variant, sites=len(sites), records_per_site=records_per_site, epsilon=epsilon)
-    shares = _measure_shares(variant) if table.histories is None else list(HISTORIES.items())
+    by_purpose = SHARES[variant] if table.histories is None else HISTORIES
     if site_marginals:
-        _refuse_site_marginals(secure_sum, table)
-        shares = [(purpose, share * (1 - SITE_MARGINALS)) for purpose, share in shares]
-        shares.append(("site marginals", SITE_MARGINALS))
+        _refuse_site_marginals(secure_sum, table, variant)
+        by_purpose = {
+            purpose: share * (1 - SITE_MARGINALS) for purpose, share in by_purpose.items()
+        }
+        by_purpose["site marginals"] = SITE_MARGINALS
+    shares = [(name, share) for name, share in by_purpose.items() if name != "discriminator"]
     _refuse_huge_noise(epsilon, table)
-    measures, sigma = _noise_multipliers(variant, shares, rounds, epsilon, delta)
+    gan_share = by_purpose.get("discriminator", 0.0)
+    measures, sigma = _noise_multipliers(shares, gan_share, rounds, epsilon, delta)
     return Plan(
         format_version=3 if secure_sum else 2,
         trust="secure-sum" if secure_sum else "local",
@@ -129,9 +141,16 @@ def make_plan(
     )
 
 
+def _rounds(rounds: Rounds | None, secure_sum: SecureSum | None) -> Rounds:
+    """The given or else the usual rounds; in a secure sum a message is one step."""
+    if secure_sum is None:
+        return rounds or Rounds()
+    return (rounds or SUMMED_ROUNDS).model_copy(update={"steps_per_message": 1})
+
+
 def _noise_multipliers(
-    variant: Variant,
     shares: Sequence[tuple[str, float]],
+    gan_share: float,
     rounds: Rounds,
     epsilon: float,
     delta: float,
@@ -141,7 +160,6 @@ def _noise_multipliers(
     Raises:
         InputError: there is no such noise.
     """
-    gan_share = SHARES[variant].get("discriminator", 0.0)
 
     def multipliers(factor: float) -> tuple[list[float], float]:
         measures = [factor / math.sqrt(share) for _, share in shares]
@@ -184,7 +202,11 @@ def _refuse_huge_noise(epsilon: float, table: Schema) -> None:
         )
 
 
-def _refuse_site_marginals(secure_sum: SecureSum | None, table: Schema) -> None:
+def _refuse_site_marginals(secure_sum: SecureSum | None, table: Schema, variant: Variant) -> None:
+    if variant == "gan":
+        raise InputError(
+            "--site-marginals: go with marginals of pairs, which --variant gan does not measure"
+        )
     if secure_sum is None:
         raise InputError(
             "--site-marginals: goes with --trust secure-sum; with local noise the coordinator has each "
@@ -204,11 +226,6 @@ def _of_histories(variant: Choice) -> Variant:
     return "marginals"
 
 
-def _measure_shares(variant: Variant) -> list[tuple[str, float]]:
-    """(purpose, share of μ²) of each measure step, in order."""
-    return [(name, share) for name, share in SHARES[variant].items() if name != "discriminator"]
-
-
 def _discriminator(
     first_step: int, rounds: Rounds, sigma: float, records_per_site: int
 ) -> DiscriminatorPlan | None:
@@ -220,6 +237,7 @@ def _discriminator(
         steps_per_message=rounds.steps_per_message,
         sampling_rate=rounds.sampling_rate,
         noise_multiplier=sigma,
+        learning_rate=rounds.learning_rate,
         expected_batch=max(1, round(rounds.sampling_rate * records_per_site)),
     )
 

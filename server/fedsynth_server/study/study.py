@@ -58,7 +58,7 @@ from fedsynth_server.study.summed import SummedMeasurements
 from fedsynth_server.training.curves import FIT, REFIT, Recorder
 from fedsynth_server.training.fit import calibrate, fit, new_generator
 from fedsynth_server.training.marginal_loss import MarginalLoss
-from fedsynth_server.training.rounds import adversarial_rounds
+from fedsynth_server.training.rounds import adversarial_rounds, in_rounds
 from fedsynth_server.training.settings import TrainingSettings
 
 CountsBySite = Mapping[str, Sequence[Float64Array]]
@@ -83,7 +83,8 @@ class Study:
         self.domains = domains(self.schema)
         self.recorder = Recorder()
         self._sizes: dict[str, SizeEstimate] = {}
-        self._summed = SummedMeasurements(plan, self.domains, SecureSums(self.session))
+        self._sums = SecureSums(self.session)
+        self._summed = SummedMeasurements(plan, self.domains, self._sums)
 
     def run(self) -> StudyResult:
         """The whole study.
@@ -113,7 +114,10 @@ class Study:
             lambda i, loss: self.recorder.add(FIT, i, loss),
         )
         watched = self.settings, self.progress, self.recorder
-        network = adversarial_rounds(self.session, network, marginal_loss, histograms, *watched)
+        sums = self._sums if self.plan.secure_sum else None
+        network = adversarial_rounds(
+            self.session, network, marginal_loss, histograms, *watched, sums
+        )
         if self.plan.discriminator is not None and marginal_loss.has_pairs:
             self._refit(network, marginal_loss)
         with torch.no_grad():
@@ -179,8 +183,9 @@ class Study:
 
     def _refit(self, network: GeneratorNetwork, marginal_loss: MarginalLoss) -> None:
         """Fit to the marginals again, which the rounds changed; the rest stays as it was learned."""
-        rounds = self.plan.discriminator.messages if self.plan.discriminator else 0
-        start = rounds * self.settings.adversarial_steps
+        training, summed = self.plan.discriminator, self.plan.secure_sum is not None
+        rounds = in_rounds(training, summed) if training else []
+        start = len(rounds) * self.settings.adversarial_steps
         fit(
             network,
             marginal_loss,
@@ -244,7 +249,7 @@ class Study:
         if self.plan.secure_sum:
             with self._phase(1):
                 summed_up = self._summed.marginals(queries, histograms)
-            if len(self.plan.measure) == 2:
+            if not self.plan.measure[-1].by_site:
                 return summed_up
             with self._phase(2):
                 return self._summed.beside_sites(summed_up[0], histograms)

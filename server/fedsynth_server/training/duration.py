@@ -19,6 +19,7 @@ from fedsynth_common.schema import FineDomain, domains
 from fedsynth_server.training.log_ratio import STEPS
 from fedsynth_server.training.null_training import SIMULATED
 from fedsynth_server.training.probe import Probe
+from fedsynth_server.training.rounds import in_rounds
 from fedsynth_server.training.settings import TrainingSettings
 
 CODES, CATEGORIES = 24, 32
@@ -70,9 +71,11 @@ def estimated(plan: Plan, settings: TrainingSettings) -> Duration:
         steps += settings.refit_steps_for(plan.epsilon)
     adversarial, predictor, private = probe.round_steps(d)
     taken = d.messages * d.steps_per_message * private
-    followed = (settings.predictor_steps + STEPS * d.messages) * predictor
-    rounds = d.messages * settings.adversarial_steps * adversarial + followed
-    rounds += taken * min(len(plan.sites), SIMULATED)
+    summed, sites = plan.secure_sum is not None, len(plan.sites)
+    turns = len(in_rounds(d, summed))
+    followed = (settings.predictor_steps + STEPS * turns) * predictor
+    rounds = turns * settings.adversarial_steps * adversarial + followed
+    rounds += taken * (sites if summed else min(sites, SIMULATED))
     return Duration(steps * probe.fit_step(), rounds, counting + SITE * taken)
 
 

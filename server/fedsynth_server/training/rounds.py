@@ -1,19 +1,17 @@
 """The adversarial rounds: discriminators out, discriminators back, generator steps in between."""
 
 import copy
-from collections.abc import Mapping
 
 import numpy as np
 import torch
 
-from fedsynth_common.array_types import Float32Array, UInt16Array
-from fedsynth_common.networks import flatten, load_flat, parameter_count
-from fedsynth_common.protocol import vault_pb2 as pb
-from fedsynth_common.protocol.codec import pack, pack_views
+from fedsynth_common.array_types import UInt16Array
+from fedsynth_common.networks import Discriminator, flatten, load_flat
+from fedsynth_common.protocol.plan import DiscriminatorPlan
 from fedsynth_release.generator_network import GeneratorNetwork
 from fedsynth_release.sampling.latents import cumulative_tables, draw_codes
-from fedsynth_server.aggregation.discriminators import Agreement, Average, average
 from fedsynth_server.aggregation.histograms import Histograms
+from fedsynth_server.messages.secure_session import SecureSums
 from fedsynth_server.messages.session import Session
 from fedsynth_server.progress import StudyProgress
 from fedsynth_server.training.adversary import Adversary
@@ -30,6 +28,7 @@ from fedsynth_server.training.marginal_loss import MarginalLoss
 from fedsynth_server.training.null_training import NullTraining
 from fedsynth_server.training.predictor_pass import by_column
 from fedsynth_server.training.settings import TrainingSettings
+from fedsynth_server.training.site_training import LocalTraining, SiteTraining, SummedTraining
 
 ROWS = 20_000
 """Rows of the generator, drawn for its predictor before every message."""
@@ -37,7 +36,8 @@ JUDGED = 1_000
 """How many of these rows `LogRatio.estimate_signal` and the curves of the report use."""
 PULL, ALONE = 0.76, 0.5
 """λ with pairs, over the root of their noise, and without (simulations/RESULTS.md)."""
-AGAINST = "its updates pointed against the other sites': it has other records, or sends wrong ones"
+ROUNDS = 24
+"""Rounds of generator steps in a secure sum, whose messages are single steps."""
 
 
 def adversarial_rounds(
@@ -48,10 +48,12 @@ def adversarial_rounds(
     settings: TrainingSettings,
     progress: StudyProgress,
     recorder: Recorder,
+    sums: SecureSums | None = None,
 ) -> GeneratorNetwork:
     """Train the generator against the sites' discriminators; returns its moving average.
 
-    A plan without a discriminator returns the generator as it is.
+    A plan without a discriminator returns the generator as it is. In a secure sum, `sums` asks for the
+    sums of gradients; then a round of generator steps follows on several messages.
     """
     plan = session.plan.discriminator
     if plan is None:
@@ -62,37 +64,32 @@ def adversarial_rounds(
     rows = by_column(_rows(network, rng), device)
     log_ratio = LogRatio(widths, plan.hidden, rows, source, settings.predictor_steps)
     start = copy.deepcopy(log_ratio.record_predictor).cpu()
-    null_training = NullTraining(start, plan, len(session.plan.sites), widths, source)
+    training = _training(session, sums, log_ratio.record_predictor, histograms)
+    null_training = NullTraining(start, *training.imagined, widths, source)
     weight = adversarial_weight(settings, marginal_loss)
     adversary = Adversary(network, marginal_loss.excess, weight, settings)
-    size = parameter_count(log_ratio.record_predictor)
-    state = Average(flatten(log_ratio.record_predictor), np.zeros(2 * size, dtype=np.float32))
-    agreement = Agreement()
     progress.update("adversarial rounds", 0, plan.messages)
-    for done, step in enumerate(plan.steps):
-        progress.doing(f"message {done + 1}: sites train their discriminators")
-        request = pb.DiscriminateRequest(
-            plan_digest=session.digest,
-            step=step,
-            views=pack_views(histograms.codebook.views),
-            weights=pack(state.weights, "f4"),
-            moments=pack(state.moments, "f4"),
-        )
-        state = _round(session, request, histograms.shares, state.weights, state.moments)
-        agreement.see(state.updates)
-        load_flat(log_ratio.record_predictor, state.weights)
+    for done, messages in enumerate(in_rounds(plan, sums is not None)):
+        for step in messages:
+            number = step - plan.first_step + 1
+            progress.doing(f"message {number}: sites train their discriminators")
+            training.message(step)
+        load_flat(log_ratio.record_predictor, training.weights)
         codes = _rows(network, rng)
         rows = by_column(codes, device)
-        progress.doing(f"message {done + 1}: null training")
+        progress.doing(f"message {number}: null training")
         log_ratio.follow(rows)
-        null_training.message(codes)
+        for _ in messages:
+            null_training.message(codes)
         log_ratio.estimate_signal(null_training.network, rows[:, :JUDGED])
         _note_verdict(recorder, done + 1, log_ratio.logits(rows[:, :JUDGED]))
         losses = adversary.round(log_ratio, lambda i, n: progress.doing(f"generator step {i}/{n}"))
         _note_losses(recorder, done * len(losses), losses, marginal_loss)
-        note = session.spent(step) if progress.shown else ""
-        progress.update("adversarial rounds", done + 1, plan.messages, note)
-    session.notes += [f"{site}: {AGAINST}" for site in agreement.against]
+        note = session.spent(messages[-1]) if progress.shown else ""
+        progress.update(
+            "adversarial rounds", messages[-1] + 1 - plan.first_step, plan.messages, note
+        )
+    training.end()
     return adversary.release()
 
 
@@ -115,17 +112,20 @@ def _rows(network: GeneratorNetwork, rng: np.random.Generator) -> UInt16Array:
     return draw_codes(cumulative_tables(network), ROWS, rng)
 
 
-def _round(
-    session: Session,
-    request: pb.DiscriminateRequest,
-    shares: Mapping[str, float],
-    weights: Float32Array,
-    moments: Float32Array,
-) -> Average:
-    result = average(session.discriminate(request), shares, weights, moments)
-    session.notes += [f"step {request.step}: {site} left out" for site in result.excluded]
-    session.notes += [f"step {request.step}: {site} scaled down" for site in result.scaled]
-    return result
+def _training(
+    session: Session, sums: SecureSums | None, network: Discriminator, histograms: Histograms
+) -> SiteTraining:
+    weights, views = flatten(network), histograms.codebook.views
+    if sums is None:
+        return LocalTraining(session, views, histograms.shares, weights)
+    return SummedTraining(session, sums, views, network)
+
+
+def in_rounds(plan: DiscriminatorPlan, summed: bool) -> list[range]:
+    """The messages of the plan by round: one each, or in a secure sum as many as make `ROUNDS`."""
+    each = max(1, plan.messages // ROUNDS) if summed else 1
+    steps = plan.steps
+    return [steps[start : start + each] for start in range(0, len(steps), each)]
 
 
 def _note_verdict(recorder: Recorder, message: int, logits: torch.Tensor) -> None:

@@ -72,7 +72,7 @@ def shadow(
 
       fedsynth benchmark shadow adult --epsilon 1 --epsilon 50 --variant marginals --variant both
     """
-    from fedsynth_release.cli.evaluate import progress
+    from fedsynth_release.progress import stages
     from fedsynth_simulations.benchmarks.shadow_games import Wanted
     from fedsynth_simulations.benchmarks.shadow_membership import play_all, too_weak
     from fedsynth_simulations.benchmarks.tables import find, load
@@ -94,7 +94,7 @@ def shadow(
     if not 0 < delta <= 0.1:
         raise InputError(f"--delta {delta:g}: expected a number above 0 and at most 0.1")
     benchmark_table = load(find(table, data, target, False))
-    with progress() as say:
+    with stages() as say:
         games = list(play_all(benchmark_table, wanted, say))
     _show(games, as_json)
     if too_weak(games):

@@ -11,6 +11,7 @@
 | marginals | federated; the budget is spent on noisy marginals only | ε |
 | secure-sum | `marginals`, of which the coordinator sees the sum over three or more sites | ε |
 | site-marginals | `secure-sum`, with each site's own one-way marginals beside the sums | ε |
+| summed-gan, summed-both, summed-control | the next three rows with a secure sum | ε |
 | gan | federated; the budget is spent on discriminators (and one-way histograms) only | ε |
 | both | federated; the budget is spent on marginals and discriminators | ε |
 | control | `both` with adversarial weight 0: same steps and budget, discriminators not used | ε |

@@ -83,9 +83,14 @@ def _federated(variant: Variant, control: bool = False) -> Maker:
     return run
 
 
-def _summed(cell: Cell, table: BenchmarkTable, external: External) -> Made:
-    """Pairs alone, of which the coordinator sees the sum over the sites."""
-    return _study(cell, table, site_frames(cell, table), variant="marginals", trust="secure-sum")
+def _summed(variant: Variant, control: bool = False) -> Maker:
+    """Of pairs and of gradients the coordinator sees the sum over the sites."""
+
+    def run(cell: Cell, table: BenchmarkTable, external: External) -> Made:
+        frames = site_frames(cell, table)
+        return _study(cell, table, frames, variant=variant, control=control, trust="secure-sum")
+
+    return run
 
 
 def _site_marginals(cell: Cell, table: BenchmarkTable, external: External) -> Made:
@@ -124,7 +129,10 @@ STUDIES: dict[str, Maker] = {
     "alone-pooled": _alone_pooled,
     "central": _central,
     "marginals": _federated("marginals"),
-    "secure-sum": _summed,
+    "secure-sum": _summed("marginals"),
+    "summed-gan": _summed("gan"),
+    "summed-both": _summed("both"),
+    "summed-control": _summed("both", control=True),
     "site-marginals": _site_marginals,
     "gan": _federated("gan"),
     "both": _federated("both"),

@@ -36,8 +36,8 @@ def site(tmp_path):
     made = fedsynth("site", "init", tmp_path / "s", *options, "--site=north", "--max-epsilon=10")
     assert made.returncode == 0, made.stderr
     policy = tmp_path / "s/policy.toml"
-    policy.write_text(policy.read_text().replace("min_records = 1000", "min_records = 50"))
-    assert "min_records = 50" in policy.read_text()
+    policy.write_text(policy.read_text().replace("min_records = 100 ", "min_records = 50 "))
+    assert "min_records = 50 " in policy.read_text()
     return tmp_path
 
 

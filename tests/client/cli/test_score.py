@@ -48,6 +48,7 @@ def test_a_score_is_local_private_and_says_so(site):
     assert stat.S_IMODE((site / "score.json").stat().st_mode) == 0o600
     found = Evaluation.load(site / "score.json")
     assert "not differentially private" in found.notice
+    assert any("where sites differ" in note for note in found.notes)
     assert found.attacks == ()
     assert found.sizes.train + found.sizes.holdout == 120
     assert sorted(os.listdir(site / "s")) == before  # no charge, no file of the vault
@@ -58,6 +59,7 @@ def test_people_who_were_not_in_the_study_add_attacks(site):
     assert done.returncode == 0
     assert "Do not send it" in done.stderr
     found = Evaluation.from_json(done.stdout)
+    assert any("where sites differ" in note for note in found.notes)
     assert found.sizes.train == found.sizes.holdout == 120
     assert [attack.on("synthetic") is None for attack in found.attacks] == [False] * 5
 

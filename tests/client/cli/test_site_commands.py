@@ -124,7 +124,7 @@ def test_one_record_is_too_few(site, command):
     (site / "t.csv").write_text("ward,smoker,outcome\na,true,w")
     ended = run(site, command)
     assert ended.returncode == 1
-    assert "1 records: the policy's min_records wants at least 1000" in ended.stderr
+    assert "1 records: the policy's min_records wants at least 100" in ended.stderr
 
 
 def with_phone_numbers(site):

@@ -282,6 +282,12 @@ def test_export_writes_the_generator_and_a_table(finished, tmp_path, kind):
     assert len(frame) == 120
     assert list(frame.columns) == [column.name for column in SCHEMA.columns]
     made = Generator.load(out / "generator")
+    for place in (out, out / "generator"):  # readers are given the release as a whole
+        assert fedsynth("verify", place).returncode == 0
+        drawn = tmp_path / f"{place.name}.csv"
+        assert fedsynth("sample", place, "--rows", 5, "--out", drawn).returncode == 0
+        assert fedsynth("report", place, "--out", tmp_path / f"{place.name}.html").returncode == 0
+    assert "no privacy_statement.json" in fedsynth("verify", tmp_path).stderr
     assert made.statement.plan_digest == finished.plan().digest
     assert "not private: seeded" in done.stdout
     assert f"release {made.statement.release_id}: tell it" in done.stdout

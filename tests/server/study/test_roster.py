@@ -36,9 +36,14 @@ def test_the_noise_that_the_sites_make_together_is_that_of_one_site_alone():
 
 
 @pytest.mark.parametrize("variant", ["both", "gan"])
-def test_a_secure_sum_has_no_discriminators(variant):
-    with pytest.raises(InputError, match="measures marginals"):
-        make(make_secure_sum(SITES, KEYS), variant=variant)
+def test_discriminators_of_a_secure_sum_take_one_step_a_message(variant):
+    planned = make(make_secure_sum(SITES, KEYS), variant=variant)
+    training = planned.discriminator
+    assert (training.steps_per_message, training.messages) == (1, 96)
+    assert 0.98 * planned.epsilon < epsilon(planned.planned_events(), planned.delta) <= 3.0
+    local = make(None, variant=variant).discriminator
+    assert training.learning_rate > local.learning_rate
+    assert make(make_secure_sum(SITES, KEYS)).discriminator is None  # auto
 
 
 @pytest.mark.parametrize(

@@ -4,14 +4,11 @@ It reads real records, and computes the result from them without noise. Only peo
 records may see the result, so the file can be read by its owner alone (mode 0600).
 """
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
-from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from fedsynth_common.cli.options import (
     AsJson,
@@ -23,6 +20,7 @@ from fedsynth_common.cli.options import (
 )
 from fedsynth_common.durable import write_output
 from fedsynth_common.errors import InputError
+from fedsynth_release.progress import stages
 
 if TYPE_CHECKING:
     from fedsynth_release.evaluation.results import Evaluation
@@ -94,7 +92,7 @@ def evaluate(
         read_table(path, dialect_of(path, delimiter if path != synthetic else None, encoding))
         for path in (real, holdout, synthetic)
     )
-    with progress() as say:
+    with stages() as say:
         result = evaluate_table(
             train,
             test,
@@ -112,8 +110,11 @@ def evaluate(
         write_private(result, out)
     if as_json:
         typer.echo(result.to_json(), nl=False)
-    else:
-        show(result, Console())
+        return
+    show(result, Console())
+    if out is not None:
+        typer.echo(f"wrote {out}")
+        typer.echo(f"next     fedsynth report GENERATOR --evaluation {out} --out internal.html")
 
 
 def check_out(out: Path | None, force: bool) -> None:
@@ -137,16 +138,3 @@ def write_private(result: "Evaluation", out: Path) -> None:
         InputError: the file cannot be written.
     """
     write_output(out, result.to_json(), 0o600)
-
-
-@contextmanager
-def progress() -> Iterator[Callable[[str], None]]:
-    """Show on a terminal what is being computed and since when; otherwise show nothing."""
-    console = Console(stderr=True)
-    if not console.is_terminal:
-        yield lambda _: None
-        return
-    columns = (SpinnerColumn(), TimeElapsedColumn(), TextColumn("{task.description}"))
-    with Progress(*columns, console=console, transient=True) as bar:
-        task = bar.add_task("reading", total=None)
-        yield lambda stage: bar.update(task, description=stage)

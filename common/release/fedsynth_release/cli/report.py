@@ -19,7 +19,9 @@ EPILOG = (
 
 @app.command(epilog=EPILOG)
 def report(
-    generator: Annotated[Path, typer.Argument(help="Folder of a finished generator.")],
+    generator: Annotated[
+        Path, typer.Argument(help="Folder of a finished generator, or of a release.")
+    ],
     out: Annotated[
         Path | None,
         typer.Option(help="File to write. By default this is report.html beside the folder."),
@@ -44,9 +46,10 @@ def report(
     """
     # imported here so that --help does not load torch
     from fedsynth_release.evaluation.results import Evaluation
-    from fedsynth_release.generator_files import REPORT
+    from fedsynth_release.generator_files import REPORT, generator_folder
     from fedsynth_release.report import StudyHistory, write_report
 
+    generator = generator_folder(generator)
     place = out or generator.absolute().parent / REPORT
     write_report(
         generator,

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from contextlib import ExitStack
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,6 +16,15 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from fedsynth_release.generator import Generator
+
+
+class Format(StrEnum):
+    """Formats of a table, as its name ends."""
+
+    CSV = "csv"
+    CSV_GZ = "csv.gz"
+    PARQUET = "parquet"
+
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -37,8 +47,15 @@ EPILOG = (
 
 @app.command(epilog=EPILOG)
 def sample(
-    generator: Annotated[Path, typer.Argument(help="Folder of a finished generator.")],
-    out: Annotated[Path, typer.Option(help="File to write: .csv, .csv.gz or .parquet.")],
+    generator: Annotated[
+        Path, typer.Argument(help="Folder of a finished generator, or of a release.")
+    ],
+    out: Annotated[
+        Path,
+        typer.Option(
+            help="File to write: .csv, .csv.gz or .parquet. With --format its name needs no ending."
+        ),
+    ],
     rows: Annotated[int | None, typer.Option(min=1, help="Number of records to draw.")] = None,
     where: Annotated[
         list[str] | None,
@@ -79,6 +96,10 @@ def sample(
             "they are drawn.",
         ),
     ] = None,
+    file_format: Annotated[
+        Format | None,
+        typer.Option("--format", help="The format of the file, which is added to its name."),
+    ] = None,
     seed: Annotated[
         int | None, typer.Option(min=0, help="The same seed draws the same records again.")
     ] = None,
@@ -108,6 +129,7 @@ def sample(
     The records are written piece by piece, so any number of them fits into memory.
     """
     from fedsynth_release.generator import Generator  # here so that --help does not load torch
+    from fedsynth_release.generator_files import generator_folder
     from fedsynth_release.statement.croissant import (
         CROISSANT,
         NO_LICENCE,
@@ -116,6 +138,8 @@ def sample(
     )
     from fedsynth_release.table_writer import TableWriter, inert
 
+    out = _named(out, file_format, "--out")
+    persons = persons and _named(persons, file_format, "--persons")
     if (rows is None) == (given is None):
         raise InputError("expected one of --rows and --given, and not both")
     if given is not None and (where or rebalance):
@@ -142,7 +166,7 @@ def sample(
     targets = [
         TableWriter(file, escape_formulas=escape_formulas) for file in (out, persons) if file
     ]
-    source = Generator.load(generator)
+    source = Generator.load(generator_folder(generator))
     if persons is not None and source.schema.histories is None:
         raise InputError("--persons: this generator draws records without events; leave it out")
     console = Console(stderr=True)
@@ -167,6 +191,20 @@ def sample(
         write_croissant(described, source.schema, source.statement, licence or NO_LICENCE, force)
     for caveat in source.statement.caveats:
         console.print("[bold]note:[/bold]", caveat, soft_wrap=True, highlight=False)
+
+
+def _named(file: Path, file_format: Format | None, option: str) -> Path:
+    """The file with the ending of its format.
+
+    Raises:
+        InputError: its name ends as another format does.
+    """
+    if file_format is None or file.name.endswith(f".{file_format.value}"):
+        return file
+    if any(file.name.endswith(f".{other.value}") for other in Format):
+        fault = f"does not end in .{file_format.value}"
+        raise InputError(f"{option} {file}: {fault}, the --format; leave one of the two out")
+    return file.with_name(f"{file.name}.{file_format.value}")
 
 
 def _check_persons(persons: Path | None, out: Path, given: Path | None) -> None:

@@ -124,6 +124,8 @@ def draft(
         errors.print(f"[yellow]hint:[/yellow] {hint}", soft_wrap=True, highlight=False)
     typer.echo(f"wrote {out}: {counted(schema)}")
     _show_histories(schema, frame)
+    typer.echo(f"next     review {out} (docs/SCHEMA.md), then")
+    typer.echo(f"         fedsynth schema check {table} --schema {out}")
 
 
 def counted(schema: "Schema") -> str:

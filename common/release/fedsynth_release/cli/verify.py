@@ -40,7 +40,9 @@ def _print_json_schema(wanted: bool) -> None:
 
 @app.command(epilog=EPILOG)
 def verify(
-    generator: Annotated[Path, typer.Argument(help="Folder of a finished generator.")],
+    generator: Annotated[
+        Path, typer.Argument(help="Folder of a finished generator, or of a release.")
+    ],
     key: Annotated[
         list[str] | None,
         typer.Option(
@@ -74,11 +76,12 @@ def verify(
     again from the plan and the receipts. It needs no records.
     """
     # imported here so that --help does not load the accountant
+    from fedsynth_release.generator_files import generator_folder
     from fedsynth_release.verification.verify import verify as audit
 
     if release_id is not None and not _is_hex(release_id):
         raise InputError(f"--release-id {release_id}: expected 64 hexadecimal digits")
-    result = audit(generator, _keys(key or []), release_id)
+    result = audit(generator_folder(generator), _keys(key or []), release_id)
     if as_json:
         typer.echo(json.dumps(_fields(result), ensure_ascii=False))
     else:

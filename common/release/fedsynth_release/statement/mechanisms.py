@@ -21,6 +21,10 @@ from fedsynth_common.protocol.plan import DiscriminatorPlan, MessageRun, Plan
 
 COUNTS = "discrete Gaussian noise on the counts of marginals"
 SUMMED = "discrete Gaussian noise of several sites together on the sums of their counts"
+SUMMED_TRAINING = (
+    "DP-SGD with Poisson sampling, flat clipping per privacy unit and discrete Gaussian noise of "
+    "several sites together on the sums of their gradients"
+)
 TRAINING = "DP-SGD with Poisson sampling, flat clipping per privacy unit and Gaussian noise"
 
 
@@ -58,6 +62,7 @@ class Mechanism(BaseModel):
             sampling_rate=self.sampling_rate,
             noise_multiplier=self.noise_multiplier,
             steps=self.sgd_steps,
+            shares=self.shares,
         )
 
 
@@ -68,9 +73,8 @@ def mechanisms_of(plan: Plan) -> tuple[Mechanism, ...]:
 
 def _mechanism(run: MessageRun, training: DiscriminatorPlan | None) -> Mechanism:
     steps = {"first_step": run.numbers[0], "last_step": run.numbers[-1]}
-    noise = run.event.noise_multiplier
+    noise, shares = run.event.noise_multiplier, run.event.shares
     if training is None or run.purpose != "discriminator":
-        shares = run.event.shares if isinstance(run.event, GaussianEvent) else 1
         return Mechanism(
             **steps,
             purpose=run.purpose,
@@ -81,12 +85,13 @@ def _mechanism(run: MessageRun, training: DiscriminatorPlan | None) -> Mechanism
     return Mechanism(
         **steps,
         purpose=run.purpose,
-        mechanism=TRAINING,
+        mechanism=TRAINING if shares == 1 else SUMMED_TRAINING,
         noise_multiplier=noise,
         sampling_rate=training.sampling_rate,
         clipping_norm=training.clipping_norm,
         expected_batch=training.expected_batch,
         sgd_steps=training.messages * training.steps_per_message,
+        shares=shares,
     )
 
 

@@ -184,13 +184,12 @@ class PrivacyStatement(_Statement):
         Dwork & Roth 2014, Theorem 3.16). In a secure sum the person's records add up before the
         noise instead (`secure_noise.at_sites`), and δ stays what it is.
         """
-        if seeded:
-            caveats = [promises.SEEDED, *caveats]
+        caveats = [promises.SEEDED, *caveats] if seeded else caveats
         costs = [site.epsilon for site in sites]
         everywhere = round(sum(costs), 4), min(1.0, delta * len(sites))
         if secure_sum:
             everywhere = _at_every_site(sites, delta), delta
-        lone = [site.epsilon_if_all_others_work_together or site.epsilon for site in sites]
+        lone = max((s.epsilon_if_all_others_work_together or s.epsilon for s in sites), default=0.0)
         trust = promises.trust_of(secure_sum, len(sites), {m.purpose for m in mechanisms})
         group = smallest_group((site.events for site in sites), rows_per_person or 1)
         return cls(
@@ -204,7 +203,7 @@ class PrivacyStatement(_Statement):
             sites=tuple(sites),
             epsilon_if_people_are_at_one_site_only=max(costs, default=0.0),
             epsilon_if_people_may_be_at_every_site=everywhere[0],
-            epsilon_if_all_others_work_together=max(lone) if secure_sum else None,
+            epsilon_if_all_others_work_together=lone if secure_sum else None,
             delta=delta,
             delta_if_people_may_be_at_every_site=everywhere[1],
             overlap=trust.overlap,
@@ -212,6 +211,7 @@ class PrivacyStatement(_Statement):
             adversary=trust.adversary,
             accountant=Accountant(),
             mechanisms=tuple(mechanisms),
+            numerics=trust.numerics,
             randomness=promises.SEEDED_RANDOMNESS if seeded else promises.RANDOMNESS,
             smallest_visible_group=group,
             limits=limits_of(group),

@@ -34,6 +34,9 @@ SECURE_CHARGED = (
     "sums over the sites of the histograms of all columns and the marginals of pairs",
 )
 SITE_CHARGED = "marginals of single columns at each site, each with all of the site's own noise"
+GRADIENTS_CHARGED = (
+    "sums over the sites of clipped gradients of the discriminators, empty batches included"
+)
 SITE_TRUST = (
     "; beside the sums each site answers for its own marginals of single columns, to which it adds all "
     "of the noise itself"
@@ -65,6 +68,11 @@ NUMERICS = (
     "the noise is added; gradients are clipped and summed in float64, each value gets noise made "
     "from four normal draws, and the result is rounded to float32"
 )
+SUMMED_NUMERICS = (
+    "counts are exact integers with discrete Gaussian noise, and no floating point is used before the "
+    "noise is added; gradients are clipped and summed in float64, rounded to whole units of which the "
+    "noise covers the rounding, and get discrete Gaussian noise"
+)
 RANDOMNESS = "a ChaCha20 random generator with a key from the operating system"
 SEEDED_RANDOMNESS = "a random generator with a known seed"
 SEEDED = "not private: seeded (noise came from a known seed)"
@@ -85,6 +93,7 @@ class Trust(NamedTuple):
     overlap: str
     adversary: str
     charged: tuple[str, ...]
+    numerics: str
 
 
 def trust_of(secure_sum: SecureSum | None, sites: int, purposes: Collection[str] = ()) -> Trust:
@@ -96,7 +105,7 @@ def trust_of(secure_sum: SecureSum | None, sites: int, purposes: Collection[str]
         purposes: what the plan's messages are for.
     """
     if secure_sum is None:
-        return Trust(TRUST, OVERLAP, ADVERSARY, CHARGED)
+        return Trust(TRUST, OVERLAP, ADVERSARY, CHARGED, NUMERICS)
     most = secure_sum.colluders
     trust = (
         f"secure sum: the {sites} sites add their counts up under masks, so that only the sum is "
@@ -113,7 +122,10 @@ def trust_of(secure_sum: SecureSum | None, sites: int, purposes: Collection[str]
     if "site marginals" in purposes:
         trust += SITE_TRUST
         charged = (*charged, SITE_CHARGED)
-    return Trust(trust, SECURE_OVERLAP, adversary, charged)
+    numerics = NUMERICS
+    if "discriminator" in purposes:
+        charged, numerics = (*charged, GRADIENTS_CHARGED), SUMMED_NUMERICS
+    return Trust(trust, SECURE_OVERLAP, adversary, charged, numerics)
 
 
 def is_private(caveats: Iterable[str]) -> bool:

@@ -15,7 +15,7 @@ site itself can prove this (`known_key`).
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from cryptography.exceptions import InvalidSignature
@@ -160,14 +160,14 @@ def beyond(events: Iterable[Event], plan: Plan) -> bool:
     """Whether the events cost more than the plan allows one site.
 
     Counts are compared by their squared μ of Gaussian differential privacy. DP-SGD is compared by
-    its number of steps, and only at exactly the planned sampling rate and noise multiplier. In a
-    secure sum neither the noise of all shares nor a site's own share may be less than planned.
+    its number of steps, and only at exactly the planned sampling rate and noise multiplier. In a secure
+    sum neither the noise of all shares nor a site's own share may be less than planned.
     """
     planned, spent = merged(plan.planned_events()), merged(events)
     allowed = {e: e.steps for e in planned if isinstance(e, DpSgdEvent)}
-    limits = {(e.sampling_rate, e.noise_multiplier): steps for e, steps in allowed.items()}
+    limits = {replace(e, steps=1): steps for e, steps in allowed.items()}
     training = [e for e in spent if isinstance(e, DpSgdEvent)]
-    if any(e.steps > limits.get((e.sampling_rate, e.noise_multiplier), 0) for e in training):
+    if any(e.steps > limits.get(replace(e, steps=1), 0) for e in training):
         return True
     counted = [[e for e in side if not isinstance(e, DpSgdEvent)] for side in (planned, spent)]
     return _more(*counted) or _more(*map(alone, counted))

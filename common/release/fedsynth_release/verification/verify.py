@@ -93,6 +93,8 @@ def verify(
 
 
 def _read(folder: Path) -> tuple[PrivacyStatement, Plan, Schema]:
+    if not folder.exists():
+        raise InputError(f"{folder}: no such folder; expected the generator folder of a study")
     for name in (STATEMENT, PLAN, *DIGESTED):
         if not (folder / name).is_file():
             raise InputError(f"{folder}: no {name}; expected the generator folder of a study")

@@ -78,7 +78,7 @@ class Site:
         )
         policy = self.files / "policy.toml"
         text = policy.read_text()
-        text = text.replace("min_records = 1000", f"min_records = {min_records}")
+        text = text.replace("min_records = 100 ", f"min_records = {min_records} ")
         if max_epsilon_alone is not None:  # the steward allows secure sums
             proposed = "# max_epsilon_alone = 4.0"
             assert proposed in text
