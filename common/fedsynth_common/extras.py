@@ -10,7 +10,7 @@ EXTRAS = {
     "simulate": "many sites on one computer, and the benchmark",
     "demo": "the demonstration, with its table",
     "site": "the vault and the courier of a site",
-    "server": "the study of a coordinator",
+    "server": "the studies of a coordinator, and its computer",
     "sql": "records in a database of a site",
     "notebook": "moving progress bars in a notebook",
     "all": "all of these",
@@ -28,6 +28,7 @@ EXTRA_OF_COMMAND = {
     "demo": "demo",
     "site": "site",
     "study": "server",
+    "coordinator": "server",
 }
 """The extra that brings each sub-command; no extra where `fedsynth` alone brings it."""
 

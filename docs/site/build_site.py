@@ -19,6 +19,7 @@ from typing import Any
 
 import command_pages
 import module_pages
+import notebook_pages
 import yaml
 from mkdocs.commands.build import build
 from mkdocs.config import load_config
@@ -76,7 +77,7 @@ def stage(source: Path, names: list[str]) -> None:
                 copy(linked.resolve(), source)
         place = source / name
         place.parent.mkdir(parents=True, exist_ok=True)
-        place.write_text(_without_folder_links(text, ROOT / name), encoding="utf-8")
+        place.write_text(_for_the_site(text, ROOT / name), encoding="utf-8")
     shutil.copy(HERE / "site.css", source)
 
 
@@ -87,13 +88,17 @@ def copy(file: Path, source: Path) -> None:
     shutil.copy(file, place)
 
 
-def _without_folder_links(text: str, page: Path) -> str:
-    """A link to a folder leads somewhere in the repository only: its words stay."""
+def _for_the_site(text: str, page: Path) -> str:
+    """Links to notebooks lead to their pages; of links to folders the words stay."""
 
-    def words(link: re.Match[str]) -> str:
-        return link[1] if (page.parent / link[2]).is_dir() else link[0]
+    def changed(link: re.Match[str]) -> str:
+        if (page.parent / link[2]).is_dir():
+            return link[1]
+        return (
+            f"[{link[1]}]({link[2].removesuffix('.ipynb')}.md)" if ".ipynb" in link[2] else link[0]
+        )
 
-    return re.sub(r"\[([^\]]+)\]\(([^)#:\s]+)\)", words, text)
+    return re.sub(r"\[([^\]]+)\]\(([^)#:\s]+)\)", changed, text)
 
 
 def write(source: Path, name: str, text: str) -> str:
@@ -102,6 +107,16 @@ def write(source: Path, name: str, text: str) -> str:
     place.parent.mkdir(parents=True, exist_ok=True)
     place.write_text(text, encoding="utf-8")
     return name
+
+
+def add_notebooks(source: Path) -> list[dict[str, Any]]:
+    """Write a page for each notebook beside a copy of it; returns their part of the navigation."""
+    nav = []
+    for path, title, text in notebook_pages.pages(ROOT / "docs/notebooks"):
+        copy(path, source)
+        name = str(path.relative_to(ROOT).with_suffix(".md"))
+        nav.append({title: write(source, name, text)})
+    return nav
 
 
 def add_reference(source: Path) -> list[dict[str, Any]]:
@@ -133,6 +148,8 @@ def main() -> None:
     settings = yaml.safe_load((HERE / "mkdocs.yml").read_text(encoding="utf-8"))
     add_unlisted(settings["nav"])
     stage(source, listed(settings["nav"]))
+    (tutorials,) = (part["Tutorials"] for part in settings["nav"] if "Tutorials" in part)
+    tutorials.append({"Notebooks": add_notebooks(source)})
     settings["nav"].insert(3, {"Reference": add_reference(source)})
     (plugin,) = (one for one in settings["plugins"] if "mkdocstrings" in one)
     python = plugin["mkdocstrings"]["handlers"]["python"]

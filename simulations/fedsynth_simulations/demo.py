@@ -17,6 +17,7 @@ terminal and in `demo.json`, which only its owner may read.
 import math
 import shutil
 import tempfile
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 from zlib import crc32
@@ -110,7 +111,8 @@ def demo(
         write_table(table, draft / "randhie.csv")
         schema.save(draft / "schema.json")
         write_table(synthetic, draft / "synthetic.csv")
-        write_report(draft / "generator", draft / "report.html", history=result.history)
+        report = draft / "report.html"
+        write_report(draft / "generator", report, history=result.history, written_on=date.today())
         write_closed(draft / SUMMARY, summary)
         if out.exists():
             shutil.rmtree(out)

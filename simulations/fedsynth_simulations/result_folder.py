@@ -2,10 +2,11 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import Any
 
-from fedsynth_release.report import write_report
+from fedsynth_release.report import summary_lines, write_report
 from fedsynth_release.table_writer import TableWriter
 from fedsynth_simulations.closed_file import write_closed
 from fedsynth_simulations.simulate import Result
@@ -64,7 +65,14 @@ def write_result(
             draft, result, real, wanted.quick, wanted.attacks, wanted.quasi_identifiers, summary
         )
     report = draft / "report.html"
-    write_report(draft / "generator", report, evaluation=evaluation, history=result.history)
+    page = write_report(
+        draft / "generator",
+        report,
+        evaluation=evaluation,
+        history=result.history,
+        written_on=date.today(),
+    )
+    summary["report"] = summary_lines(page)
     summary["seconds"] = round(wanted.seconds(), 1)
     write_closed(draft / "summary.json", summary)
     return summary, evaluation

@@ -126,6 +126,8 @@ def show_summary(summary: dict[str, Any], evaluation: Any, *, as_json: bool) -> 
         from fedsynth_release.evaluation.summary import show
 
         show(evaluation, console)
+    for line in summary["report"]:
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
     for note in summary["notes"]:
         console.print(f"note: {note}", markup=False, highlight=False, soft_wrap=True)
     written = "generator/, synthetic table, report.html, history.json"

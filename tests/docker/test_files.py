@@ -106,7 +106,7 @@ def test_an_image_holds_what_its_role_uses(target, ours):
 
 
 def test_the_proxy_passes_one_prefix_on():
-    text = (DOCKER / "coordinator/nginx.conf").read_text()
+    text = (DOCKER.parent / "server/fedsynth_server/coordinator/nginx.conf").read_text()
     assert re.findall(r"location (\S+) ", text) == ["/v1/fleet/", "/"]
     assert text.count("proxy_pass") - text.count("proxy_pass_") == 1
     assert "location / { return 403; }" in text

@@ -152,8 +152,18 @@ def test_docstrings_become_markdown(text, shown):
     assert docstrings.as_markdown(text) == shown
 
 
-def test_link_to_a_folder_becomes_its_words():
+def test_links_of_the_repository_become_links_of_the_site():
     page = Path(ROOT / "README.md")
-    assert build_site._without_folder_links("[docs](docs), [x](LICENSE)", page) == (
-        "docs, [x](LICENSE)"
-    )
+    text = "[docs](docs), [x](LICENSE), [n](docs/notebooks/first_steps.ipynb)"
+    expected = "docs, [x](LICENSE), [n](docs/notebooks/first_steps.md)"
+    assert build_site._for_the_site(text, page) == expected
+
+
+def test_every_notebook_has_a_page_with_its_code(site):
+    folder, _ = site
+    notebooks = sorted((ROOT / "docs/notebooks").glob("*.ipynb"))
+    assert len(notebooks) >= 4
+    for notebook in notebooks:
+        page = folder / "docs/notebooks" / f"{notebook.stem}.html"
+        assert "fedsynth" in page.read_text(encoding="utf-8")
+        assert (folder / "docs/notebooks" / notebook.name).read_bytes() == notebook.read_bytes()

@@ -11,9 +11,10 @@ from small_study import SCHEMA, make_generator, make_small_plan, run_seeded
 from fedsynth_common.errors import InputError
 from fedsynth_common.schema import BooleanColumn, CategoricalColumn, NumericColumn, Schema
 from fedsynth_release.generator import Generator
-from fedsynth_release.report import Curve, StudyHistory, write_report
+from fedsynth_release.report import Curve, StudyHistory, summary_lines, write_report
 from fedsynth_release.report.budget import budget_rows
 from fedsynth_release.report.page import render
+from fedsynth_release.statement.model_card import model_card
 from fedsynth_server.study.export import export
 
 HOSTILE = "\"><script>alert(1)</script><img src=x onerror=alert(2)>'&{{7*7}}"
@@ -87,7 +88,7 @@ def test_every_section_is_there_and_reached_from_the_top(full):
     links = [a["href"].removeprefix("#") for a in full.all("a")]
     assert set(links) <= ids
     assert {a["id"] for a in full.all("section")} <= set(links)
-    sections = ("about", "summary", "trust", "columns", "pairs", "utility", "attacks", "budget")
+    sections = ("first", "summary", "trust", "columns", "pairs", "utility", "attacks", "budget")
     assert {*sections, "training", "limits"} == {a["id"] for a in full.all("section")}
 
 
@@ -134,7 +135,7 @@ def test_a_history_without_curves_has_no_drawing_of_them(folder):
 
 
 def test_figures_stand_between_floor_and_ceiling(full):
-    for expected in ("floor 0.100, ceiling 0.010", "floor 0.500, ceiling 0.900"):
+    for expected in ("0.100 0.0300.010", "0.500 0.8500.900"):
         assert expected in full.text
 
 
@@ -158,7 +159,10 @@ def test_an_evaluation_is_marked_as_not_for_release(full):
 
 def test_an_attack_that_works_is_red(folder):
     works = make_evaluation(SCHEMA, attacks=(make_attack(0.4, flagged=True),))
-    assert "more often than chance 1 of 1" in Page(render(folder, works)).text
+    assert (
+        "1 of 1 attacks found a leak. Do not release this table."
+        in Page(render(folder, works)).text
+    )
     beyond = make_evaluation(SCHEMA, attacks=(make_attack(0.0, within_claim=False),))
     assert "more than the claimed ε allows" in Page(render(folder, beyond)).text
 
@@ -168,8 +172,30 @@ def test_a_generator_without_guarantee_says_so_first(tmp_path):
     made.mkdir()
     make_generator(seeded=True).save(made)
     page = Page(render(made))
-    assert "The privacy guarantee is void. The reason is: not private: seeded" in page.text
-    assert page.text.index("guarantee is void") < page.text.index("What this is, and")
+    assert "The privacy promise is void. The reason is: not private: seeded" in page.text
+    assert page.text.index("promise is void") < page.text.index("This page describes")
+
+
+def test_void_means_void_everywhere(tmp_path):
+    """No sentence of a void release goes on as if anything were private."""
+    made = tmp_path / "generator"
+    made.mkdir()
+    generator = make_generator(seeded=True)
+    generator.save(made)
+    text = Page(render(made)).text
+    card = model_card(generator.schema, generator.statement)
+    for words in (text, card):
+        assert "No privacy promise" in words
+        assert "The guarantee of this study is" not in words
+        assert "It holds against" not in words
+        assert "No record left" not in words
+        assert "made-up record shows" in words or "artificial record" in words
+        assert "right in at most" not in words
+        assert "privacy promise for every" not in words
+    assert "What this ε means for an attacker" not in text
+    lines = summary_lines(write_report(made, tmp_path / "r.html"))
+    assert lines[0] == "privacy: No privacy promise"
+    assert not any("right in at most" in line for line in lines)
 
 
 def test_no_word_promises_that_nobody_can_be_found(full, plain):
@@ -264,6 +290,8 @@ def test_the_command_writes_beside_the_folder_and_not_twice(folder):
     out = folder.parent / "report.html"
     done = fedsynth("report", folder)
     assert (done.returncode, done.stdout.strip()) == (0, str(out))
+    assert done.stderr.startswith("privacy: ")
+    assert "\nquality: " in done.stderr
     text = out.read_text()
     again = fedsynth("report", folder)
     assert (again.returncode, "exists" in again.stderr) == (2, True)

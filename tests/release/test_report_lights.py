@@ -246,9 +246,10 @@ def test_the_two_reports_of_a_generator_agree(tmp_path):
     held = held_table(Source(name="wards", path=str(path), target="died"), sites=3, seed=1)
     found = list(agreements(held, [1.0, 10.0], seed=1, variant="marginals"))
     assert [one.good_but_poor for one in found] == [[], []]
-    assert rank_agreement(found) > 0.5
+    assert rank_agreement(found) > 0.2  # six columns at two ε; a benchmark has hundreds
     lights = [{v.name: v.light for v in one.published} for one in found]
     assert lights[1]["ward"] == "good"
-    assert "good" not in lights[0].values() or lights[0]["rare"] != "good"
+    assert lights[0]["rare"] != "good"
+    assert lights[0]["age"] == "poor"
     weak, strong = (np.mean([v.score for v in one.published if v.score]) for one in found)
     assert weak < strong

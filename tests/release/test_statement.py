@@ -68,15 +68,16 @@ def test_the_card_says_what_the_statement_says():
     statement = make_statement(caveats=["not private: drafted"])
     card = model_card(SCHEMA, statement, ["step 2: south: ERR_BUDGET"])
     for text in (
-        "**not private: drafted**",
+        "**No privacy promise**: not private: drafted",
         f"ε = {statement.epsilon_if_people_are_at_one_site_only:.4f} at δ = 1e-05",
         f"ε = {statement.epsilon_if_people_may_be_at_every_site:.4f} at\n  δ = 3e-05",
         "step 2: south: ERR_BUDGET",
         *(f"| {site} |" for site in SITES),
         *statement.unprotected,
-        statement.adversary,
     ):
         assert text in card
+    assert statement.adversary not in card  # the promise is void
+    assert statement.adversary in model_card(SCHEMA, make_statement())
     assert "\n## What happened" not in model_card(SCHEMA, statement)
     assert "{" not in card
 

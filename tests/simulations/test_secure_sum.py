@@ -12,6 +12,7 @@ from fedsynth_common.errors import InputError
 from fedsynth_common.privacy.accounting import epsilon
 from fedsynth_common.privacy.secure_noise import alone, made_variance
 from fedsynth_release.report.page import render
+from fedsynth_release.statement.plain_words import figure, promise_of
 from fedsynth_release.verification.statement_findings import statement_findings
 from fedsynth_release.verification.verify import verify
 from fedsynth_server.study.planning import Rounds
@@ -104,7 +105,9 @@ def test_the_report_shows_both_epsilon(result):
     statement = made.generator.statement
     page = render(folder / "generator")
     lone = statement.epsilon_if_all_others_work_together
-    assert f"and {lone:.4f} if all other sites work together against one" in page
+    held = promise_of(statement.model_copy(update={"private": True, "caveats": ()}))
+    words = "If all other sites work together against one site, the privacy loss there is"
+    assert f"{words} {figure(lone)}." in held.sentences
     assert "ε if all others work together</th>" in page
     assert page.count(f"{lone:.4f}</td>") >= len(statement.sites)
     assert "epsilon_if_all" not in page.split("<h3>What this ε means")[0]

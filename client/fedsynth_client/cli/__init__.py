@@ -1,9 +1,10 @@
 """`fedsynth site`: what the operator of a partner site runs; a file for each command.
 
+* `join`: the next steps all at once, from the coordinator's invitation.
 * `start`: `init` writes a new site's files. `check`: is the table fit to be served?
 * `key`: the site's identity. `bundle`: what the coordinator ships, inspected and installed.
 * `approve`: read a plan's costs and allow it. `serve`: the vault. `connect`: the courier.
-* `status`: what was spent, what is left, and whether the ledger is sound.
+* `status`: what runs, what was spent, what is left, and whether the ledger is sound.
 * `score`: how well a published table serves this site; for its own eyes.
 
 All work is local: no command but `serve` answers anybody, and none but `connect` opens a connection.
@@ -17,6 +18,7 @@ from fedsynth_client.cli.approve import approve
 from fedsynth_client.cli.bundle import bundle
 from fedsynth_client.cli.check import check
 from fedsynth_client.cli.connect import connect
+from fedsynth_client.cli.join import join
 from fedsynth_client.cli.key import key
 from fedsynth_client.cli.score import score
 from fedsynth_client.cli.serve import serve
@@ -28,5 +30,5 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-for _command in (init, check, key, approve, bundle, serve, connect, status, score):
+for _command in (join, init, check, key, approve, bundle, serve, connect, status, score):
     app.command()(_command)

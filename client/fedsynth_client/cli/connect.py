@@ -51,7 +51,7 @@ def connect(
         unsafe,
     )
     from fedsynth_client.connection.untrusted_certificate import UntrustedError
-    from fedsynth_client.log_lines import log_to_stderr
+    from fedsynth_common.cli.logs import log_to_stderr
 
     chosen = _chosen(config, courier)
     with private_folder() as (path, secret):

@@ -33,13 +33,13 @@ def serve(config: ConfigPath) -> None:
     # torch and pandas are loaded only here: `--help` and `status` stay fast
     from fedsynth_client.budget.policy_file import PolicyFile
     from fedsynth_client.budget.receipts import load_or_create_key
-    from fedsynth_client.log_lines import log_to_stderr
     from fedsynth_client.settings.site_config import SiteConfig, exposed_files
     from fedsynth_client.vault.core_dumps import forbid_dumps
     from fedsynth_client.vault.memory import memory_needed, prove_memory
     from fedsynth_client.vault.service import Vault
     from fedsynth_client.vault.socket_server import WAITING_BYTES
     from fedsynth_client.vault.socket_server import serve as serve_vault
+    from fedsynth_common.cli.logs import log_to_stderr
     from fedsynth_common.privacy.randomness import Randomness
     from fedsynth_common.schema import Schema
 

@@ -28,7 +28,7 @@ from fedsynth_client.connection.coordinator_watch import (
     unregistered,
 )
 from fedsynth_client.connection.untrusted_certificate import certificate_fault
-from fedsynth_client.log_lines import log_to_stderr
+from fedsynth_common.cli.logs import log_to_stderr
 
 
 def _watch() -> None:

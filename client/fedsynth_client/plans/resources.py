@@ -51,13 +51,14 @@ def _training(training: DiscriminatorPlan, table: Schema) -> list[Line]:
     hidden = printable(", ".join(f"{width:,}" for width in training.hidden))
     layers = "hidden layer" if len(training.hidden) == 1 else "hidden layers"
     predicted = min(training.masked_columns, len(columns))
-    steps = training.messages * training.steps_per_message
+    each = training.steps_per_message
+    steps = training.messages * each
     drawn = f"about {training.sampling_rate:.1%} of the records or persons"
     return [
         ("network", f"{len(training.hidden)} {layers} of {hidden}; {size}"),
         (
             "training",
-            f"{training.messages:,} messages of {training.steps_per_message:,} steps, {steps:,} steps "
+            f"{training.messages:,} messages of {each:,} step{'s' if each > 1 else ''}, {steps:,} steps "
             f"in all; each looks at {drawn}",
         ),
         ("predicts", f"{predicted} of the {len(columns)} columns of every record it looks at"),

@@ -15,11 +15,13 @@ from fedsynth_common.schema.domain import FineDomain, domain_of
 from fedsynth_common.schema.histories import Histories, HistoryLayout
 from fedsynth_common.schema.history_schema import history_schema, layout_of
 from fedsynth_common.schema.rules import (
+    Difference,
     FixedCombinations,
     Inequality,
     MissingIf,
     OneHot,
     RangeIf,
+    Ratio,
     Rule,
     Unique,
     When,
@@ -33,6 +35,7 @@ __all__ = [
     "Column",
     "DateColumn",
     "DatetimeColumn",
+    "Difference",
     "DurationColumn",
     "FineDomain",
     "FixedCombinations",
@@ -47,6 +50,7 @@ __all__ = [
     "OneHot",
     "OrderedColumn",
     "RangeIf",
+    "Ratio",
     "Rule",
     "Schema",
     "TextColumn",

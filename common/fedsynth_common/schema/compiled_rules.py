@@ -47,21 +47,28 @@ class Membership:
 
 @dataclass(frozen=True, eq=False)
 class CompiledInequality:
-    """low * low_unit + gap <= high * high_unit, unless one is missing."""
+    """low * low_unit + gap <= high * high_unit, unless one is missing or `when` does not hold."""
 
     name: str
     low: int
     high: int
     gap: int
     units: tuple[int, int] = (1, 1)
+    when: Membership | None = None
 
     @property
     def places(self) -> tuple[int, ...]:
         """Columns it is about."""
-        return (self.low, self.high)
+        condition = () if self.when is None else (self.when.place,)
+        return (self.low, self.high, *condition)
 
     def holds(self, cells: Cells) -> BoolArray:
         """Which records keep it."""
+        free = False if self.when is None else ~self.when.holds(cells[self.when.place])
+        return np.asarray(free | self.in_order(cells))
+
+    def in_order(self, cells: Cells) -> BoolArray:
+        """Which records have the two columns in order, whether or not they must."""
         low, high = cells[self.low], cells[self.high]
         absent = (low == MISSING) | (high == MISSING)
         apart = np.where(absent, 0, high) * self.units[1] - np.where(absent, 0, low) * self.units[0]

@@ -5,11 +5,10 @@ looked up once per column and text, and the lists together hold no more than `MA
 """
 
 from collections.abc import Sequence
-from typing import NoReturn, Protocol
+from typing import Protocol
 
 import numpy as np
 
-from fedsynth_common.errors import InputError
 from fedsynth_common.schema.columns import (
     BooleanColumn,
     CategoricalColumn,
@@ -20,26 +19,33 @@ from fedsynth_common.schema.columns import (
 from fedsynth_common.schema.compiled_rules import (
     CompiledCombinations,
     CompiledImplication,
-    CompiledInequality,
     CompiledRule,
     Membership,
 )
 from fedsynth_common.schema.domain import MISSING, domain_of
+from fedsynth_common.schema.order_rules import (
+    difference_of,
+    grid,
+    order_of,
+    ratio_of,
+    refuse,
+)
 from fedsynth_common.schema.rules import (
     MAX_LISTED,
+    Difference,
     FixedCombinations,
     Inequality,
     MissingIf,
     OneHot,
     RangeIf,
+    Ratio,
     Rule,
     Unique,
     When,
     columns_of,
 )
-from fedsynth_common.schema.temporal import DateColumn, DatetimeColumn, DurationColumn
 from fedsynth_common.schema.tick_set import TickSet
-from fedsynth_common.schema.ticks import decimals_of, tick_of
+from fedsynth_common.schema.ticks import tick_of
 
 
 class Declared(Protocol):
@@ -67,7 +73,7 @@ def compile_rules(schema: Declared) -> tuple[CompiledRule, ...]:
     names = [rule.name for rule in schema.rules]
     for rule in schema.rules:
         if names.count(rule.name) > 1:
-            _refuse(rule, "is declared more than once")
+            refuse(rule, "is declared more than once")
     _refuse_too_many(schema.rules)
     looked_up = _LookedUp(schema)
     return tuple(form for rule in schema.rules for form in _compile(rule, schema, looked_up))
@@ -79,7 +85,7 @@ def _refuse_too_many(rules: Sequence[Rule]) -> None:
         if isinstance(rule, FixedCombinations):
             listed += len(rule.combinations) * len(rule.columns)
         if listed > MAX_LISTED:
-            _refuse(
+            refuse(
                 rule,
                 f"the combinations of the rules up to this one have more than {MAX_LISTED} cells "
                 "(combinations x columns, added up); list fewer, or split wide rules into narrow ones",
@@ -107,22 +113,18 @@ class _Column:
         self.singles: dict[str | None, int] = {}
 
 
-def _refuse(rule: Rule, fault: str) -> NoReturn:
-    raise InputError(f"rule {rule.name!r}: {fault}")
-
-
 def _compile(rule: Rule, schema: Declared, columns_by_place: _LookedUp) -> Sequence[CompiledRule]:
     if isinstance(rule, Unique):
         if rule.column not in {column.name for column in schema.surrogates}:
-            _refuse(rule, f"column {rule.column!r} is no id or text with a pattern or provider")
+            refuse(rule, f"column {rule.column!r} is no id or text with a pattern or provider")
         return ()
     index = columns_by_place.index
     unknown = [name for name in columns_of(rule) if name not in index]
     if unknown:
-        _refuse(rule, f"{unknown[0]!r} is not one of the modelled columns")
+        refuse(rule, f"{unknown[0]!r} is not one of the modelled columns")
     places = tuple(index[name] for name in columns_of(rule))
     if len(set(places)) != len(places):
-        _refuse(rule, "names a column twice")
+        refuse(rule, "names a column twice")
     looked_up = tuple(columns_by_place[place] for place in places)
     columns = tuple(column.declared for column in looked_up)
     if isinstance(rule, FixedCombinations):
@@ -133,37 +135,17 @@ def _compile(rule: Rule, schema: Declared, columns_by_place: _LookedUp) -> Seque
         return (CompiledCombinations(rule.name, places, np.array(rows, dtype=np.int64)),)
     if isinstance(rule, OneHot):
         if any(not isinstance(column, BooleanColumn) or column.nullable for column in columns):
-            _refuse(rule, "every column must be boolean and not nullable")
+            refuse(rule, "every column must be boolean and not nullable")
         return (CompiledCombinations(rule.name, places, np.eye(len(places), dtype=np.int64)),)
     if isinstance(rule, Inequality):
-        return (_order(rule, places, columns),)
+        return (order_of(rule, places, columns),)
+    if isinstance(rule, Difference):
+        given = rule.when
+        when = None if given is None else _membership(rule, given, places[2], looked_up[2])
+        return difference_of(rule, places, columns, when)
+    if isinstance(rule, Ratio):
+        return ratio_of(rule, places, columns)
     return _implications(rule, places, looked_up)
-
-
-def _order(
-    rule: Inequality, places: tuple[int, ...], columns: tuple[ModelledColumn, ...]
-) -> CompiledInequality:
-    low, high = columns
-    if _grid(low) is None or _grid(low) != _grid(high):
-        fault = "both columns must be numbers, or dates (times, durations) of one granularity"
-        _refuse(rule, fault + ", or ordered categories with one list and without 'other'")
-    decimals = [decimals_of(c) for c in columns]
-    units = (10 ** (max(decimals) - decimals[0]), 10 ** (max(decimals) - decimals[1]))
-    for column, unit in zip(columns, units, strict=True):
-        if max(map(abs, domain_of(column).reach)) * unit >= 2**61:
-            _refuse(rule, "the columns' decimals are too far apart")
-    return CompiledInequality(rule.name, places[0], places[1], int(rule.strict), units)
-
-
-def _grid(column: ModelledColumn) -> object:
-    """What two columns must share to be compared; None where nothing can be."""
-    if isinstance(column, CategoricalColumn):
-        return column.categories if column.ordered and not column.other else None
-    if isinstance(column, DateColumn | DatetimeColumn):
-        return column.granularity
-    if isinstance(column, DurationColumn):
-        return f"duration in {column.unit}s"
-    return None if isinstance(column, BooleanColumn) else "number"
 
 
 def _implications(
@@ -174,7 +156,7 @@ def _implications(
         then = _membership(rule, rule.then, places[1], columns[1])
         return (CompiledImplication(rule.name, when, Membership(places[1], then.members, True)),)
     if not columns[1].declared.nullable:
-        _refuse(rule, f"column {columns[1].declared.name!r} is not nullable")
+        refuse(rule, f"column {columns[1].declared.name!r} is not nullable")
     nothing = TickSet([], [])
     forms = [CompiledImplication(rule.name, when, Membership(places[1], nothing, True))]
     if rule.only:
@@ -188,21 +170,21 @@ def _membership(rule: Rule, when: When, place: int, looked_up: _Column) -> Membe
     column, domain = looked_up.declared, looked_up.domain
     if when.missing:
         if not column.nullable:
-            _refuse(rule, f"column {column.name!r} is not nullable: no value is ever missing")
+            refuse(rule, f"column {column.name!r} is not nullable: no value is ever missing")
         return Membership(place, TickSet([], []), True)
     if when.values:
         members = TickSet.of(_value(rule, text, looked_up) for text in when.values)
     else:
         low, high = domain.reach
-        if isinstance(column, BooleanColumn) or _grid(column) is None:
-            _refuse(rule, f"column {column.name!r} has no order: give values, not bounds")
+        if isinstance(column, BooleanColumn) or grid(column) is None:
+            refuse(rule, f"column {column.name!r} has no order: give values, not bounds")
         if when.minimum is not None:
             low = min(high, max(low, _bound(rule, when.minimum, looked_up, up=True)))
         if when.maximum is not None:
             high = min(high, _bound(rule, when.maximum, looked_up, up=False) + 1)
         members = TickSet([low], [max(low, high)])
     if not len(members):
-        _refuse(rule, f"no value of column {column.name!r} is between these bounds")
+        refuse(rule, f"no value of column {column.name!r} is between these bounds")
     return Membership(place, members, False)
 
 
@@ -214,7 +196,7 @@ def _bound(rule: Rule, bound: str | int | float, looked_up: _Column, *, up: bool
     text = bound if isinstance(bound, str) else repr(bound)
     tick = None if isinstance(column, BooleanColumn) else tick_of(text, column)
     if tick is None:
-        _refuse(rule, f"{text!r} is not a value of column {column.name!r}, a {column.kind}")
+        refuse(rule, f"{text!r} is not a value of column {column.name!r}, a {column.kind}")
     return -(-tick.numerator // tick.denominator) if up else tick.numerator // tick.denominator
 
 
@@ -224,12 +206,12 @@ def _value(rule: Rule, text: str, looked_up: _Column) -> int:
         return looked_up.values[text]
     column, domain = looked_up.declared, looked_up.domain
     if isinstance(column, CategoricalColumn | BooleanColumn):
-        _refuse(rule, f"{text!r} is not declared in column {column.name!r}")
+        refuse(rule, f"{text!r} is not declared in column {column.name!r}")
     tick = tick_of(text, column)
     first, last = map(int, domain.ticks[[0, -1]])
     inside = tick is not None and (first <= tick < last or int(tick) in domain.atom_ticks)
     if tick is None or tick.denominator > 1 or not inside:
-        _refuse(rule, f"{text!r} is not a value of column {column.name!r}, a {column.kind}")
+        refuse(rule, f"{text!r} is not a value of column {column.name!r}, a {column.kind}")
     looked_up.values[text] = int(tick)
     return int(tick)
 
@@ -241,13 +223,13 @@ def _single(rule: Rule, text: str | None, looked_up: _Column) -> int:
     column, domain = looked_up.declared, looked_up.domain
     if text is None:
         if not column.nullable:
-            _refuse(rule, f"column {column.name!r} is not nullable: no value is ever missing")
+            refuse(rule, f"column {column.name!r} is not nullable: no value is ever missing")
         return MISSING
     value = _value(rule, text, looked_up)
     if domain.ordered and value not in domain.atom_ticks:
         leaf = int(np.searchsorted(domain.ticks, value, side="right")) - 1
         if domain.ticks[leaf + 1] - domain.ticks[leaf] > 1:
             fault = f"column {column.name!r} has too many values for fixed combinations"
-            _refuse(rule, f"{fault}; narrow its bounds, or declare {text!r} an atom")
+            refuse(rule, f"{fault}; narrow its bounds, or declare {text!r} an atom")
     looked_up.singles[text] = value
     return value

@@ -8,17 +8,23 @@ rules by construction; a site's records that break one are counted for the site 
 |---|---|
 | `fixed_combinations` | the cells of `columns` are one of the listed `combinations` (null: missing) |
 | `inequality` | `low` <= `high`, or < if `strict`; or one of the two is missing |
+| `difference` | `column` minus `minus` lies from `minimum` to `maximum`; or one of the two is missing |
+| `ratio` | `column` lies from `minimum` times `of` to `maximum` times `of`; or one is missing |
 | `range_if` | where `when` holds, `then` holds, or its column is missing |
 | `missing_if` | where `when` holds, `column` is missing; with `only`, nowhere else |
 | `one_hot` | exactly one of the boolean `columns` is true |
 | `unique` | no other record has the same cell; for ids and texts with a surrogate only |
+
+A `difference` may have a condition `when`, and holds in all records that do not meet it. With
+minimum = maximum = 0 two columns are equal under a condition. It counts in the columns' own units
+(numbers, days, minutes).
 
 `when` and `then` are conditions on one column: listed `values`, or `minimum` and/or `maximum` (both
 included), or `missing`. Values and bounds are written as in the table, dates in ISO 8601. Whether a
 rule fits its columns is checked by the schema, whose messages name the rule.
 """
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -33,6 +39,8 @@ Bound = (
     | Annotated[int, Field(ge=-(2**62), le=2**62)]
     | Annotated[float, Field(allow_inf_nan=False)]
 )
+Amount = Annotated[int | float, Field(ge=-(2**53), le=2**53, allow_inf_nan=False)]
+Factor = Annotated[int | float, Field(ge=0, le=1e6, allow_inf_nan=False)]
 Columns = Annotated[tuple[Name, ...], Field(min_length=2, max_length=64)]
 
 
@@ -66,6 +74,15 @@ class _Rule(BaseModel):
     description: Description = ""
 
 
+RuleT = TypeVar("RuleT", bound=_Rule)
+
+
+def _checked(rule: RuleT, minimum: float, maximum: float) -> RuleT:
+    if minimum > maximum:
+        raise ValueError(f"minimum {minimum} is above maximum {maximum}")
+    return rule
+
+
 class FixedCombinations(_Rule):
     """The columns' cells together are one of a public list."""
 
@@ -91,6 +108,37 @@ class Inequality(_Rule):
     low: Name
     high: Name
     strict: bool = False
+
+
+class Difference(_Rule):
+    """One column is another plus an amount between two bounds."""
+
+    rule: Literal["difference"] = "difference"
+    column: Name
+    minus: Name
+    minimum: Amount
+    maximum: Amount
+    when: When | None = None
+
+    @model_validator(mode="after")
+    def _ascending(self) -> Self:
+        return _checked(self, self.minimum, self.maximum)
+
+
+class Ratio(_Rule):
+    """One column is another times a factor between two bounds."""
+
+    rule: Literal["ratio"] = "ratio"
+    column: Name
+    of: Name
+    minimum: Factor
+    maximum: Factor
+
+    @model_validator(mode="after")
+    def _ascending(self) -> Self:
+        if not self.maximum:
+            raise ValueError("maximum must be above 0")
+        return _checked(self, self.minimum, self.maximum)
 
 
 class RangeIf(_Rule):
@@ -125,7 +173,7 @@ class Unique(_Rule):
 
 
 Rule = Annotated[
-    FixedCombinations | Inequality | RangeIf | MissingIf | OneHot | Unique,
+    FixedCombinations | Inequality | Difference | Ratio | RangeIf | MissingIf | OneHot | Unique,
     Field(discriminator="rule"),
 ]
 
@@ -136,6 +184,11 @@ def columns_of(rule: Rule) -> tuple[str, ...]:
         return rule.columns
     if isinstance(rule, Inequality):
         return (rule.low, rule.high)
+    if isinstance(rule, Difference):
+        condition = (rule.when.column,) if rule.when else ()
+        return (rule.minus, rule.column, *condition)
+    if isinstance(rule, Ratio):
+        return (rule.of, rule.column)
     if isinstance(rule, RangeIf):
         return (rule.when.column, rule.then.column)
     if isinstance(rule, MissingIf):

@@ -3,6 +3,7 @@
 import typer
 
 from fedsynth_server.cli.bundle import bundle
+from fedsynth_server.cli.entry import admit, invite
 from fedsynth_server.cli.export import export
 from fedsynth_server.cli.planning import explain, init, plan
 from fedsynth_server.cli.running import resume, run, stop
@@ -22,6 +23,8 @@ for _command, _example in (
         "--records-per-site 10000 --epsilon 1",
     ),
     (explain, "fedsynth study explain covid/plan.json"),
+    (invite, "fedsynth study invite covid north --coordinator hub"),
+    (admit, "fedsynth study admit covid north.answer south.answer"),
     (bundle, "fedsynth study bundle --out handout"),
     (run, "fedsynth study run covid --detach"),
     (watch, "fedsynth study watch covid"),

@@ -1,6 +1,7 @@
 """`fedsynth study export`: writes the folder of the release: generator, documents, table, report."""
 
 import shutil
+from datetime import date
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -38,7 +39,7 @@ def export(
     """Write a finished study: the generator with its documents, a synthetic table and a report."""
     from fedsynth_release.generator import Generator
     from fedsynth_release.generator_files import REPORT
-    from fedsynth_release.report import StudyHistory, write_report
+    from fedsynth_release.report import StudyHistory, summary_lines, write_report
     from fedsynth_release.report.history import HISTORY
     from fedsynth_release.table_writer import TableWriter
     from fedsynth_server.study.folder import StudyFolder
@@ -62,10 +63,14 @@ def export(
     if study.history.is_file():
         history = StudyHistory.load(study.history).without_times()
         (out / HISTORY).write_text(history.to_json(), encoding="utf-8")
-    write_report(out / "generator", out / REPORT, history=history, force=True)
+    page = write_report(
+        out / "generator", out / REPORT, history=history, force=True, written_on=date.today()
+    )
     lost = [site.site for site in generator.statement.sites if site.status == "lost"]
     typer.echo(f"{out}: generator, {wanted} records, {REPORT}")
     typer.echo(f"release {generator.statement.release_id}: tell it to readers by another way")
+    for line in summary_lines(page):
+        typer.echo(line)
     for site in lost:
         typer.echo(f"note: {site} gave no receipt; its cost is stated as that of the whole plan")
     for caveat in generator.statement.caveats:

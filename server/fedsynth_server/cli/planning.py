@@ -36,6 +36,12 @@ if TYPE_CHECKING:
     from fedsynth_common.protocol.plan import Plan, SecureSum
     from fedsynth_common.schema import Schema
 
+INVITED = """\
+Next:
+  1. look at {config}: how many sites must answer, how long to wait
+  2. send each site its file of {place}
+  3. fedsynth study admit {folder} ANSWER...      (the files that the sites send back)
+  4. fedsynth study run {folder}"""
 NEXT = """\
 Next:
   1. look at {config}: where the SuperLink is, how many sites must answer
@@ -75,6 +81,13 @@ def init(
         Path | None,
         typer.Option(help="The certificate (PEM) of the authority that signed the SuperLink's."),
     ] = None,
+    coordinator: Annotated[
+        Path | None,
+        typer.Option(
+            help="The folder of `fedsynth coordinator init`: it says where the SuperLink is, and an "
+            "invitation is written for every site."
+        ),
+    ] = None,
     quorum: Annotated[
         int | None,
         typer.Option(min=1, help="The fewest sites that must answer each message. By default all."),
@@ -83,6 +96,7 @@ def init(
     force: Force = False,
 ) -> None:
     """Make the folder of a study: the plan for the sites, and the settings of the run."""
+    from fedsynth_server.cli.entry import hub_of, write_invitation
     from fedsynth_server.study.folder import StudyFolder, config_text
 
     target = StudyFolder(folder)
@@ -95,6 +109,10 @@ def init(
         raise InputError(f"--quorum {quorum}: the study has {len(site)} sites")
     if root_certificate is not None and not root_certificate.is_file():
         raise InputError(f"--root-certificate {root_certificate}: no such file")
+    hub = hub_of(coordinator)
+    if hub is not None:
+        superlink = f"127.0.0.1:{hub.settings().superlink_port}"
+        root_certificate = hub.ca
     name = study or target.path.name
     table = _table(schema, drafted)
     secure_sum = _secure_sum(trust, site, receipt_key, colluders)
@@ -109,6 +127,10 @@ def init(
     target.config()  # what was given as an option is checked like what is typed
     typer.echo(f"{target.plan_file}: digest {made.digest}")
     _say_method(made)
+    if hub is not None:
+        paths = [write_invitation(target, hub, each, force=force) for each in site]
+        typer.echo(INVITED.format(config=target.config_file, place=paths[0].parent, folder=folder))
+        return
     typer.echo(NEXT.format(config=target.config_file, plan=target.plan_file, folder=folder))
 
 

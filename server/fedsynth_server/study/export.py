@@ -98,7 +98,7 @@ def export(
     (folder / PLAN).write_bytes(plan.to_json())  # these bytes have the digest that sites approved
     _write_measurements(generator, result, folder / MEASUREMENTS)
     generator.save(folder)
-    card = model_card(plan.table, generator.statement, result.notes)
+    card = model_card(plan.table, generator.statement, result.notes, result.records)
     (folder / CARD).write_text(card, encoding="utf-8")
     return generator
 

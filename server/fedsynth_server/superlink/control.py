@@ -1,4 +1,4 @@
-"""The SuperLink's Control API: start a run, ask how it is, stop it.
+"""The SuperLink's Control API: start a run, ask how it is, stop it, let a courier in.
 
 The command `flwr run` would do the same, but it builds its bundle anew, which needs the sites' package
 installed here, and its output is for people. This uses the client behind it, of the pinned Flower
@@ -13,9 +13,15 @@ from types import TracebackType
 from typing import Self
 
 import httpx
-from flwr.proto.control_pb2 import ListRunsRequest, StartRunRequest, StopRunRequest
+from flwr.proto.control_pb2 import (
+    ListRunsRequest,
+    RegisterNodeRequest,
+    StartRunRequest,
+    StopRunRequest,
+)
 from flwr.proto.fab_pb2 import Fab
 from flwr.proto.transport_pb2 import Scalar
+from flwr.supercore.error import ApiErrorCode, FlowerError
 from flwr.supercore.interceptors import RuntimeVersionHttpInterceptor
 
 from fedsynth_common.errors import FedsynthError, InputError
@@ -102,6 +108,20 @@ class SuperLink:
             return RunStatus("finished", "unknown", "the SuperLink does not know this run")
         found = answer.run_dict[run].status
         return RunStatus(found.status, found.sub_status, found.details)
+
+    def register(self, public_key: bytes, name: str) -> bool:
+        """Let a courier's key (a line of OpenSSH) in under a name; False if it was let in before."""
+        request = RegisterNodeRequest(public_key=public_key, name=name)
+        try:
+            self._client.RegisterNode(request)
+        except httpx.HTTPStatusError as error:
+            known = FlowerError.from_json(error.response.text)
+            if known is not None and known.code == ApiErrorCode.PUBLIC_KEY_ALREADY_IN_USE:
+                return False
+            raise self._refused(error) from None
+        except httpx.HTTPError as error:
+            raise self._refused(error) from None
+        return True
 
     def stop(self, run: int) -> bool:
         """Stop a run; False if the SuperLink could not."""

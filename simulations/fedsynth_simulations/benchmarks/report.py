@@ -65,6 +65,17 @@ UTILITY: tuple[Column, ...] = (
     ("boosting", "target_auc_boosting", _fixed(3)),
     ("logistic", "target_auc_logistic", _fixed(3)),
 )
+NUMBERS: tuple[Column, ...] = (
+    ("mean", "number_mean", _fixed(3)),
+    ("sd", "number_sd", _fixed(2)),
+    ("quantiles", "number_quantiles", _fixed(3)),
+    ("p99", "number_p99", _fixed(2)),
+    ("zeros", "number_zeros", _fixed(3)),
+    ("missing", "number_missing", _fixed(3)),
+    ("Pearson", "number_pearson", _fixed(3)),
+    ("Spearman", "number_spearman", _fixed(3)),
+)
+"""Errors of what people calculate (`evaluation.number_errors`), in a table of their own."""
 COST: tuple[Column, ...] = (
     ("ε spent", "epsilon_spent", _fixed(3)),
     ("seconds", "seconds", _fixed(0)),
@@ -93,8 +104,11 @@ def _show_table(screen: Console, name: str, table_groups: Sequence[Group]) -> No
     title = f"{name}{', ' + shared if shared else ''}: median (lowest-highest) over seeds"
     wide = [(*FIDELITY, *UTILITY, *COST)]
     parts = wide if screen.width >= WIDE else [FIDELITY, UTILITY, COST]
+    if any(group.values(NUMBERS[0][1]) for group in table_groups):
+        parts = [*parts, NUMBERS]
     for columns in parts:
-        printed = Table("row", "ε", title=title, title_justify="left")
+        named = f"{title}; errors of numbers, 0 is best" if columns is NUMBERS else title
+        printed = Table("row", "ε", title=named, title_justify="left")
         for heading, _, _ in columns:
             printed.add_column(heading, justify="right", no_wrap=True)
         for group in table_groups:

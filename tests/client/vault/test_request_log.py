@@ -137,7 +137,7 @@ def test_a_handler_of_a_dependency_on_the_root_logger_swallows_nothing():
     code = (
         "import logging\n"
         "logging.getLogger().addHandler(logging.NullHandler())\n"
-        "from fedsynth_client.log_lines import log_to_stderr\n"
+        "from fedsynth_common.cli.logs import log_to_stderr\n"
         "log_to_stderr(); log_to_stderr()\n"
         "logging.getLogger('fedsynth.vault').info('one line')\n"
     )

@@ -15,6 +15,8 @@ from small_study import SCHEMA, make_frame
 
 from fedsynth_client.budget.charge_chain import read_charges
 from fedsynth_release.generator import Generator
+from fedsynth_server.study.planning import Rounds, make_plan
+from fedsynth_server.study.roster import make_secure_sum
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 SITES = ("east", "north", "south", "west")
@@ -32,6 +34,23 @@ PHASES = [
 """After which answer a vault is killed, which answer of it is then missing, and what it was charged."""
 
 
+def training_plan(clinics):
+    """Pairs, site marginals, and four messages of training."""
+    keys = {site.name: site.keys["receipt_key"] for site in clinics.sites.values()}
+    return make_plan(
+        study="trains",
+        table=SCHEMA,
+        sites=SITES,
+        records_per_site=RECORDS,
+        epsilon=2.0,
+        delta=1e-5,
+        variant="both",
+        rounds=Rounds(messages=4, sampling_rate=0.25),
+        secure_sum=make_secure_sum(SITES, keys),
+        site_marginals=True,
+    )
+
+
 @pytest.fixture(scope="module")
 def clinics():
     """Four clinics, connected; each has approved all studies, and none has run."""
@@ -40,6 +59,7 @@ def clinics():
         made.open()
         for name in ("all-there", *(f"after-{phase[0]}" for phase in PHASES)):
             made.agree_on_sum(name, RECORDS, 1.0, **PATIENCE)
+        made.agree(training_plan(made), **PATIENCE)
         made.agree_on_sum("too-few", RECORDS, 1.0, **{**PATIENCE, "deadline": 60.0})
         made.start()
         yield made
@@ -118,6 +138,21 @@ def test_a_vault_killed_after_any_answer_does_not_stop_the_study(
     assert {site for site, status in sites_said(study).items() if status == "complete"} == (
         set(SITES) - {LOST}
     )
+
+
+def test_a_vault_killed_in_the_training_is_asked_no_more_and_the_study_finishes(everybody):
+    study = everybody.coordinator.folder / "trains"
+    state = run_and_lose(everybody, study, [LOST], "discriminate", 4)
+    assert state["outcome"] == "finished", state
+    charged = steps_charged(everybody, study)
+    assert charged.pop(LOST) == [1, 2, 3, 4]
+    assert set(map(tuple, charged.values())) == {(1, 2, 3, 4, 5, 6, 7)}
+    assert [list(failed(study, "discriminate", step)) for step in (5, 6, 7)] == [[LOST], [], []]
+    assert fedsynth("verify", study / "generator").returncode == 0
+    statement = json.loads((study / "generator/privacy_statement.json").read_text())
+    opened = {said["site"]: [s["opened"] for s in said["sums"]] for said in statement["sites"]}
+    assert opened["north"] == [4, 4, 4, 3, 3, 3]
+    assert len(Generator.load(study / "generator").sample(50, seed=1)) == 50
 
 
 def test_too_few_sites_open_nothing_and_the_study_goes_on_when_they_are_back(everybody):

@@ -18,12 +18,14 @@ from fedsynth_server.study.method import (
     simulation_lines,
 )
 from fedsynth_server.study.planning import make_plan
+from fedsynth_server.study.roster import make_secure_sum
 from fedsynth_server.training.duration import (
     Duration,
     estimated,
     fit_steps,
     likely_widths,
 )
+from fedsynth_server.training.rounds import in_rounds
 from fedsynth_server.training.settings import TrainingSettings
 
 SETTINGS = TrainingSettings().quick()
@@ -110,3 +112,29 @@ def test_histories_have_a_method_and_an_estimate_of_their_own():
         assert "from one event to the next" in text
         assert "auto takes marginals for histories" in text
         assert "on this computer" in text or "at each site" in text
+
+
+def test_the_estimate_of_a_secure_sum_knows_its_smaller_noise_and_its_single_steps():
+    """Five sites make one noise: more codes stay apart, and a fit takes longer to reach the noise."""
+    sites = tuple(f"site-{k}" for k in range(5))
+    keys = {site: f"{k}" * 64 for k, site in enumerate(sites)}
+    local, secure = (
+        make_plan(
+            study="study",
+            table=SCHEMA,
+            sites=sites,
+            records_per_site=200,
+            epsilon=1.0,
+            delta=1e-5,
+            variant="both",
+            secure_sum=summed,
+        )
+        for summed in (None, make_secure_sum(sites, keys))
+    )
+    assert sum(likely_widths(secure)) > sum(likely_widths(local))
+    settings = TrainingSettings()
+    assert fit_steps(secure, settings) > fit_steps(local, settings)
+    assert len(in_rounds(local.discriminator, summed=False)) == 24
+    assert [len(each) for each in in_rounds(secure.discriminator, summed=True)] == [4] * 24
+    assert "auto takes marginals in a secure sum" in reason(secure)
+    assert duration_of(secure, SETTINGS).rounds > 0

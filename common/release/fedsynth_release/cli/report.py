@@ -3,6 +3,7 @@
 Exit codes: 0 if the page was written, 2 if a folder, file or name cannot be used.
 """
 
+from datetime import date
 from pathlib import Path
 from typing import Annotated
 
@@ -47,15 +48,18 @@ def report(
     # imported here so that --help does not load torch
     from fedsynth_release.evaluation.results import Evaluation
     from fedsynth_release.generator_files import REPORT, generator_folder
-    from fedsynth_release.report import StudyHistory, write_report
+    from fedsynth_release.report import StudyHistory, summary_lines, write_report
 
     generator = generator_folder(generator)
     place = out or generator.absolute().parent / REPORT
-    write_report(
+    first = write_report(
         generator,
         place,
         evaluation=Evaluation.load(evaluation) if evaluation else None,
         history=StudyHistory.load(history) if history else None,
         force=force,
+        written_on=date.today(),
     )
     typer.echo(str(place))
+    for line in summary_lines(first):
+        typer.echo(line, err=True)

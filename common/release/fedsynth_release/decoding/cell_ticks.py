@@ -9,7 +9,7 @@ from typing import Self
 
 import numpy as np
 
-from fedsynth_common.array_types import Int64Array
+from fedsynth_common.array_types import Float64Array, Int64Array
 from fedsynth_common.schema.domain import MISSING, FineDomain
 from fedsynth_common.schema.tick_set import TickSet
 
@@ -52,17 +52,32 @@ class CellTicks:
 
     def draw(self, cells: Int64Array, rng: np.random.Generator) -> Int64Array:
         """A value of each cell (n,), all that it has equally likely; arbitrary where it has none."""
-        drawn = self.low[cells]
         largest = int(self.count.max())
         if largest > EXACT:
-            drawn += rng.integers(0, self.count[cells])
-        elif largest > 1:
-            reach = np.nextafter(self.count.astype(np.float64), 0.0)
-            drawn += (rng.random(len(cells)) * reach[cells]).astype(np.int64)
+            return self._values(cells, rng.integers(0, self.count[cells]))
+        if largest == 1:
+            return self._values(cells, 0)
+        return self.at(cells, rng.random(len(cells)))
+
+    def at(self, cells: Int64Array, inside: Float64Array) -> Int64Array:
+        """The value at a position in [0, 1) among those of each cell (n,), the lowest first."""
+        reach = np.nextafter(self.count.astype(np.float64), 0.0)
+        return self._values(cells, (inside * reach[cells]).astype(np.int64))
+
+    def inside(self, cells: Int64Array, values: Int64Array) -> Float64Array:
+        """Where in [0, 1) among the values of its cell each value (n,) is; the inverse of `at`."""
+        leaf = (cells >= self.atoms) & (cells < self.atoms + self.leaves)
+        ranks = values if self.gaps is None else self.gaps.rank(values)
+        share = (ranks - self.low[cells] + 0.5) / self.count[cells]
+        return np.where(leaf, np.clip(share, 0.0, np.nextafter(1.0, 0.0)), 0.5)
+
+    def _values(self, cells: Int64Array, ranks: Int64Array | int) -> Int64Array:
+        """The values of these ranks in their cells."""
+        values = self.low[cells] + ranks
         if self.gaps is not None:
             leaf = (cells >= self.atoms) & (cells < self.atoms + self.leaves)
-            drawn[leaf] = self.gaps.at(drawn[leaf])
-        return drawn
+            values[leaf] = self.gaps.at(values[leaf])
+        return values
 
 
 def leaf_values(domain: FineDomain) -> TickSet:

@@ -89,8 +89,12 @@ def values_of_cells(
     """Decode fine cells of one column; if `allowed` is given, leaves decode to its values only."""
     if not domain.ordered:
         return fine if domain.missing is None else np.where(fine == domain.missing, MISSING, fine)
-    ticks = _cell_ticks(domain) if allowed is None else CellTicks.of(domain, allowed)
-    return ticks.draw(fine, rng)
+    return ticks_of_cells(domain, allowed).draw(fine, rng)
+
+
+def ticks_of_cells(domain: FineDomain, allowed: TickSet | None = None) -> CellTicks:
+    """What the cells of a number decode to; if `allowed` is given, leaves only to its values."""
+    return _cell_ticks(domain) if allowed is None else CellTicks.of(domain, allowed)
 
 
 def column_of(values: Int64Array, column: ModelledColumn) -> pd.Series:

@@ -8,6 +8,7 @@ Until then it carries `origin = "drafted from data"`.
 `column_kinds.py` decides what each column becomes, and lists the rules for it.
 """
 
+import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
@@ -16,6 +17,7 @@ from pydantic import ValidationError
 
 from fedsynth_common.errors import InputError
 from fedsynth_common.schema.columns import Column
+from fedsynth_common.schema.rules import Rule
 from fedsynth_common.schema.schema import Schema
 from fedsynth_common.validated import first_fault
 from fedsynth_release.drafting.column_kinds import draft_column, heading_notes
@@ -98,9 +100,20 @@ def draft(table: pd.DataFrame | Chunks, name: str, wishes: Wishes | None = None)
     except ValidationError as error:
         raise InputError(f"cannot draft a schema: {first_fault(error, Schema)}") from None
     if wishes.rules and wishes.person_key is None:
-        schema = with_rules(schema, first, chunks)
+        schema, nearly = with_rules(schema, first, chunks)
+        notes += [_nearly(rule, share) for rule, share in nearly]
         notes += [Note(None, f"rule {r.name!r} holds in every row: {r.rule}") for r in schema.rules]
     return Draft(schema, tuple(notes))
+
+
+def _nearly(rule: Rule, share: float) -> Note:
+    """What is told of a rule that a few rows break, and that is therefore not declared."""
+    written = rule.model_dump_json(exclude_none=True, exclude={"description"})
+    return Note(
+        None,
+        f"{rule.name!r} holds in {math.floor(1000 * share) / 10:g} % of the rows and is not declared. "
+        f"If the others are errors, correct them and declare it: {written}",
+    )
 
 
 def _check_type(table: object) -> None:

@@ -1,10 +1,12 @@
-"""Proposes rules that hold in every row of a table: orders of columns, and codes with their labels.
+"""Proposes rules that hold in every row of a table.
 
-Candidates are looked for among the first rows, and each is then checked on all rows. One is proposed
-only if chance would break it: an order, if the two columns overlap and a shuffled table breaks it in
-one row of twenty; a code that has one label, such as a ward and its hospital, if the code has five rows
-on average and a shuffled table breaks that in one row of twenty. A proposal is for a reviewer, like
-everything in a draft.
+They are orders of columns, codes with their labels, and columns that are equal or differ by a narrow
+factor (`number_rules.py`). Candidates are looked for among the first rows, and each is then checked on
+all rows. One is proposed only if chance would break it: an order, if the two columns overlap and a
+shuffled table breaks it in one row of twenty; a code that has one label, such as a ward and its
+hospital, if the code has five rows on average and a shuffled table breaks that in one row of twenty. A
+proposal is for a reviewer, like everything in a draft. What holds in nearly every row is told and not
+declared.
 """
 
 from collections.abc import Callable, Iterable
@@ -24,10 +26,11 @@ from fedsynth_common.schema.columns import (
     NumericColumn,
 )
 from fedsynth_common.schema.domain import MISSING
-from fedsynth_common.schema.rules import FixedCombinations, Inequality, Rule
+from fedsynth_common.schema.rules import FixedCombinations, Inequality, Rule, columns_of
 from fedsynth_common.schema.schema import Schema
 from fedsynth_common.schema.temporal import DateColumn, DatetimeColumn
 from fedsynth_common.schema.ticks import decimals_of
+from fedsynth_release.drafting.number_rules import NEARLY, number_rule
 
 LEAST = 100  # rows with both cells
 BROKEN_BY_CHANCE = 0.05
@@ -38,8 +41,8 @@ MOST_RULES = 20
 
 def with_rules(
     schema: Schema, first: pd.DataFrame, chunks: Callable[[], Iterable[pd.DataFrame]]
-) -> Schema:
-    """The schema with the rules that hold in every row.
+) -> tuple[Schema, list[tuple[Rule, float]]]:
+    """The schema with the rules that hold in every row, and those that nearly do, with the share.
 
     Args:
         schema: A draft without rules.
@@ -48,29 +51,30 @@ def with_rules(
     """
     candidates = _candidates(schema, first)
     if not candidates:
-        return schema
+        return schema, []
     broken: dict[str, int] = {}
+    rows = 0
     proposed = _with(schema, candidates)
-    names = {name for rule in candidates for name in _columns(rule)}
+    names = {name for rule in candidates for name in columns_of(rule)}
     small = Schema(
         name=schema.name,
         columns=tuple(column for column in schema.columns if column.name in names),
         rules=proposed.rules,
     )
     for chunk in chunks():
+        rows += len(chunk)
         for name, count in violations_within_records(chunk, small).items():
             broken[name] = broken.get(name, 0) + count
-    return _with(schema, [rule for rule in candidates if not broken[rule.name]])
+    nearly: list[tuple[Rule, float]] = [
+        (rule, 1 - broken[rule.name] / rows)
+        for rule in candidates
+        if 0 < broken[rule.name] <= (1 - NEARLY) * rows and not isinstance(rule, FixedCombinations)
+    ]
+    return _with(schema, [rule for rule in candidates if not broken[rule.name]]), nearly
 
 
 def _with(schema: Schema, rules: list[Rule]) -> Schema:
     return Schema.model_validate({**dict(schema), "rules": tuple(rules)})
-
-
-def _columns(rule: Rule) -> tuple[str, ...]:
-    if isinstance(rule, Inequality):
-        return (rule.low, rule.high)
-    return rule.columns if isinstance(rule, FixedCombinations) else ()
 
 
 def _candidates(schema: Schema, first: pd.DataFrame) -> list[Rule]:
@@ -86,10 +90,18 @@ def _candidates(schema: Schema, first: pd.DataFrame) -> list[Rule]:
         if column.name in values
         and isinstance(column, DateColumn | DatetimeColumn | IntegerColumn | NumericColumn)
     ]
+    listed = [
+        column
+        for column in schema.modelled
+        if column.name in values and isinstance(column, CategoricalColumn | BooleanColumn)
+    ]
     rng = np.random.default_rng(0)
     rules: list[Rule] = []
     for one, other in combinations(ordered, 2):
         if _grid(one) != _grid(other):
+            continue
+        if (rule := number_rule(one, other, values, listed, rng)) is not None:
+            rules.append(rule)
             continue
         for low, high in ((one, other), (other, one)):
             if _in_order(values[low.name], values[high.name], rng):

@@ -21,6 +21,7 @@ from fedsynth_common.validated import read_model, validated
 from fedsynth_release.evaluation.amounts import ComparedAmounts
 from fedsynth_release.evaluation.attack_results import Attack, CopyRow
 from fedsynth_release.evaluation.history_results import HistoryFidelity
+from fedsynth_release.evaluation.number_errors import NumberErrors
 from fedsynth_release.evaluation.result_parts import Finite, Matrix, Part, TableRole
 
 Kind = Literal["numeric", "integer", "date", "datetime", "duration", "categorical", "boolean"]
@@ -74,6 +75,7 @@ class TableFigures(Part):
         detection_auc: AUC of a classifier that tells the table from held-out real rows; 0.5 is
             best. For the hold-out, training rows are told from held-out rows; None if this is
             impossible.
+        numbers: errors of what people calculate; None without columns of numbers, and of histories.
     """
 
     role: TableRole
@@ -83,6 +85,7 @@ class TableFigures(Part):
     column_shapes: Finite
     association_difference: Finite
     detection_auc: Finite | None
+    numbers: NumberErrors | None = None
 
 
 class Histogram(Part):

@@ -7,14 +7,16 @@ result.
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 
 import pandas as pd
 
 from fedsynth_common.schema import Schema
 from fedsynth_release.evaluation.detection import detection_auc
 from fedsynth_release.evaluation.discretise import Discretiser
+from fedsynth_release.evaluation.features import Features
 from fedsynth_release.evaluation.fidelity import tvd
+from fedsynth_release.evaluation.number_errors import NumberErrors, number_errors
 from fedsynth_release.evaluation.targets import Target, default_targets
 from fedsynth_release.evaluation.utility import mean_auc, tstr
 
@@ -33,6 +35,7 @@ class Scorecard:
             target.
         target_auc_logistic: AUC of logistic regression for the declared target.
         detection_auc: cross-validated AUC of a classifier that tells it from held-out real rows.
+        numbers: errors of what people calculate with numbers; None without columns of numbers.
     """
 
     tvd_1: float
@@ -42,10 +45,13 @@ class Scorecard:
     target_auc_boosting: float | None
     target_auc_logistic: float | None
     detection_auc: float
+    numbers: NumberErrors | None
 
     def to_dict(self) -> dict[str, float | None]:
-        """The figures by name."""
-        return asdict(self)
+        """The figures by name; those of numbers begin with `number_`."""
+        own = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "numbers"}
+        errors = self.numbers.model_dump() if self.numbers else {}
+        return own | {f"number_{name}": errors.get(name) for name in NumberErrors.model_fields}
 
 
 def evaluate(
@@ -59,7 +65,7 @@ def evaluate(
 
     `targets` are the yes/no questions to use; the default is `default_targets(schema, train)`.
     """
-    levels = Discretiser.fit(schema, train)
+    levels, features = Discretiser.fit(schema, train), Features.fit(schema, train)
     real, other = levels.transform(train), levels.transform(synthetic)
     questions = default_targets(schema, train) if targets is None else targets
     target = schema.target
@@ -71,4 +77,5 @@ def evaluate(
         target_auc_boosting=tstr(synthetic, test, schema, target, "boosting") if target else None,
         target_auc_logistic=tstr(synthetic, test, schema, target, "logistic") if target else None,
         detection_auc=detection_auc(test, synthetic, schema),
+        numbers=number_errors(features.cells(train), features.cells(synthetic), schema),
     )

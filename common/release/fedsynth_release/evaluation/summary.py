@@ -22,6 +22,17 @@ _HISTORIES = (
     ("gaps", "gaps"),
     ("variance within", "within_person"),
 )
+_NUMBERS = (
+    ("worst mean, in sd", "mean"),
+    ("worst sd, relative", "sd"),
+    ("quantiles, in sd", "quantiles"),
+    ("worst 99 % quantile, |log2|", "p99"),
+    ("worst share of zeros", "zeros"),
+    ("worst share of missing", "missing"),
+    ("Pearson's r", "pearson"),
+    ("Spearman's rho", "spearman"),
+)
+"""Errors of numbers; their best value is 0."""
 MOST_AMOUNTS = 8
 """Columns of numbers on the terminal."""
 _FIDELITY = (
@@ -40,6 +51,8 @@ def show(evaluation: Evaluation, console: Console) -> None:
     console.print(_fidelity(evaluation.fidelity))
     if any(column.amounts for column in evaluation.fidelity.columns):
         console.print(_amounts(evaluation.fidelity.columns))
+    if any(figures.numbers for figures in evaluation.fidelity.figures):
+        console.print(_number_errors(evaluation.fidelity))
     if evaluation.histories is not None:
         console.print(_histories(evaluation.histories))
     console.print(_utility(evaluation.utility, evaluation.histories is not None))
@@ -64,6 +77,16 @@ def _fidelity(fidelity: Fidelity) -> Table:
     for label, field, best in _FIDELITY:
         values = [getattr(figures, field) for figures in fidelity.figures]
         table.add_row(label, *("-" if v is None else f"{v:.3f}" for v in values), best)
+    return table
+
+
+def _number_errors(fidelity: Fidelity) -> Table:
+    heads = ("error", "synthetic", "other real rows (ceiling)", "independent (floor)")
+    table = _table("numbers: errors of what people calculate (0 is best)", *heads)
+    for label, field in _NUMBERS:
+        held = [figures.numbers for figures in fidelity.figures]
+        values = [None if errors is None else getattr(errors, field) for errors in held]
+        table.add_row(label, *("-" if v is None else f"{v:.3f}" for v in values))
     return table
 
 
@@ -137,6 +160,7 @@ def _attacks(attacks: tuple[Attack, ...]) -> Table:
         for result in attack.tables:
             lower = reductions.get(result.role)
             share = "" if lower is None else f"{100 * lower.value:.0f} %"
+            share = "cannot be told" if lower is not None and lower.low <= 0 else share
             value, interval = _estimate(result.advantage)
             table.add_row(title, result.role, value, interval, share)
             title = ""

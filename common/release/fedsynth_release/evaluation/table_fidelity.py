@@ -23,14 +23,13 @@ from fedsynth_release.evaluation.detection import detection_auc
 from fedsynth_release.evaluation.discretise import Discretiser, named_levels
 from fedsynth_release.evaluation.features import Features
 from fedsynth_release.evaluation.fidelity import pair_tvd, tvd
+from fedsynth_release.evaluation.number_errors import AMOUNTS, number_errors
 from fedsynth_release.evaluation.result_parts import Matrix, TableRole
 from fedsynth_release.evaluation.results import ColumnFidelity, Fidelity, PairFidelity, TableFigures
 from fedsynth_release.evaluation.shapes import histogram, shape
 
 Say = Callable[[str], None]
 
-AMOUNTS = ("numeric", "integer", "duration")
-"""Kinds of columns that people calculate with."""
 COMPARED: tuple[TableRole, ...] = ("synthetic", "hold-out", "independent")
 
 
@@ -69,6 +68,7 @@ def table_fidelity(
                 detection_auc=None
                 if detection_rows is None
                 else detection_auc(tables["hold-out"], against, schema, max_rows=detection_rows),
+                numbers=number_errors(cells, cells_by_role[role], schema),
             )
         )
     return Fidelity(

@@ -84,11 +84,13 @@ class HistorySampler:
             mixture,
             Codebook(codebook.views[:count], codebook.shapes[:count]),
             _with(flat, {"columns": flat.columns[:count], "rules": tuple(static_rules)}),
+            coupled=False,
         )
         of_person = static.repeat_interleave(network.shape.regimes, dim=0).repeat(2, 1)
         soft = torch.cat([of_person, both.flatten(0, 2)], dim=1)
         by_event = Mixture(soft, network.shape.widths)
-        events = Sampler.of(by_event, codebook, _with(flat, {"rules": tuple(others)}))
+        event_schema = _with(flat, {"rules": tuple(others)})
+        events = Sampler.of(by_event, codebook, event_schema, coupled=False)
         if any(min(joint.places) < count for joint in events.joint):
             raise InputError(
                 "a rule that lists combinations names columns of a person and of an event together; "

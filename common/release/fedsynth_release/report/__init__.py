@@ -3,7 +3,8 @@
 `write_report` is all that other packages need; `StudyHistory` is what a coordinator may add.
 """
 
+from fedsynth_release.report.first_page import FirstPage, summary_lines
 from fedsynth_release.report.history import Curve, StudyHistory
 from fedsynth_release.report.page import write_report
 
-__all__ = ["Curve", "StudyHistory", "write_report"]
+__all__ = ["Curve", "FirstPage", "StudyHistory", "summary_lines", "write_report"]

@@ -12,7 +12,8 @@ from markupsafe import Markup
 
 from fedsynth_common.privacy.accounting import epsilon
 from fedsynth_common.privacy.gaussian_dp import mu_of, total_mu
-from fedsynth_release.report import meaning, plots
+from fedsynth_release.report import plots
+from fedsynth_release.statement import meaning, plain_words
 from fedsynth_release.statement.mechanisms import Mechanism
 from fedsynth_release.statement.privacy_statement import PrivacyStatement
 
@@ -64,18 +65,25 @@ class Bound:
 
 
 def bounds(statement: PrivacyStatement) -> list[Bound]:
-    """The bounds for a person at one site, and for a person at every site.
+    """The bounds for a person (or a record) at one site and at every site; none of a void promise.
 
-    For a secure sum also those for a person at one site if all other sites work together.
+    For a secure sum also those at one site if all other sites work together. If the unit is a record,
+    also those for a person with several records.
     """
+    if not statement.private:
+        return []
     one = statement.epsilon_if_people_are_at_one_site_only, statement.delta
     every = (
         statement.epsilon_if_people_may_be_at_every_site,
         statement.delta_if_people_may_be_at_every_site,
     )
-    cases = [("a person at one site", one), ("a person at every site", every)]
+    unit = "a record" if statement.rows_per_person is None else "a person"
+    cases = [(f"{unit} at one site", one), (f"{unit} at every site", every)]
+    if statement.rows_per_person is None:
+        several = f"a person with {plain_words.ROWS} records at one site"
+        cases.insert(1, (several, plain_words.group(*one, plain_words.ROWS)))
     if (alone := statement.epsilon_if_all_others_work_together) is not None:
-        who = "a person at one site, if all other sites work together"
+        who = f"{unit} at one site, if all other sites work together"
         cases.append((who, (alone, statement.delta)))
     return [
         Bound(

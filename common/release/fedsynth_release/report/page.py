@@ -11,7 +11,9 @@ privacy budget.
 """
 
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
+from typing import Any
 
 import jinja2
 from markupsafe import Markup
@@ -22,14 +24,14 @@ from fedsynth_release.evaluation.results import Evaluation
 from fedsynth_release.generator import Generator
 from fedsynth_release.generator_files import MEASUREMENTS
 from fedsynth_release.measurements import Measurements
-from fedsynth_release.report import histories, judgements, sections
+from fedsynth_release.report import histories, judgements, measured_judgements, scores, sections
 from fedsynth_release.report.budget import bounds, budget_plot, budget_rows
 from fedsynth_release.report.columns import column_views
 from fedsynth_release.report.curves import panels
+from fedsynth_release.report.first_page import NOT_FOR, USED_FOR, FirstPage, first_page
 from fedsynth_release.report.history import StudyHistory
 from fedsynth_release.report.pairs import pair_views
 from fedsynth_release.report.persons import twelve_persons
-from fedsynth_release.report.verdicts import counts
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,8 @@ def write_report(
     evaluation: Evaluation | None = None,
     history: StudyHistory | None = None,
     force: bool = False,
-) -> None:
+    written_on: date | None = None,
+) -> FirstPage:
     """Write the report of a generator folder.
 
     Args:
@@ -59,6 +62,10 @@ def write_report(
             published.
         history: the record of the coordinator's training.
         force: whether an existing file may be replaced.
+        written_on: the day that the page names; None names none.
+
+    Returns:
+        The first page, for a terminal.
 
     Raises:
         InputError: the folder is missing or damaged, the evaluation is about another table, or the
@@ -68,15 +75,22 @@ def write_report(
         raise InputError(f"{out}: is a folder; expected the name of a file such as report.html")
     if out.exists() and not force:
         raise InputError(f"{out}: exists; choose another name or pass --force")
-    page = render(folder_of_generator, evaluation, history)
+    facts = _facts(_sources(folder_of_generator, evaluation, history), written_on)
     # a page with an evaluation holds facts about real records: only its owner may read it
-    write_output(out, page, 0o600 if evaluation else None)
+    write_output(out, _page(facts), 0o600 if evaluation else None)
+    first: FirstPage = facts["page"]
+    return first
 
 
 def render(
     folder: Path, evaluation: Evaluation | None = None, history: StudyHistory | None = None
 ) -> str:
     """The page as text; see `write_report`."""
+    return _page(_facts(_sources(folder, evaluation, history), None))
+
+
+def _sources(folder: Path, evaluation: Evaluation | None, history: StudyHistory | None) -> _Sources:
+    """Everything that is read from the folder of a generator."""
     path = folder / MEASUREMENTS
     generator = Generator.load(folder)
     measured = Measurements.load(path) if path.is_file() else None
@@ -84,7 +98,10 @@ def render(
         raise InputError(
             f"{path}: its columns are not those of the generator; use the file of the same study"
         )
-    sources = _Sources(generator, evaluation, measured, history)
+    return _Sources(generator, evaluation, measured, history)
+
+
+def _page(facts: dict[str, Any]) -> str:
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("fedsynth_release.report"),
         autoescape=True,  # every template, whatever its name
@@ -94,14 +111,14 @@ def render(
     )
     environment.globals["style"] = Markup(environment.get_template("style.css").render())  # noqa: S704 - our own file
     environment.filters.update(figure=_figure, sentence=_sentence, digits="{:.3g}".format)
-    return environment.get_template("report.html.j2").render(**_facts(sources))
+    return environment.get_template("report.html.j2").render(**facts)
 
 
 def _names(generator: Generator) -> tuple[str, ...]:
     return tuple(column.name for column in generator.model_schema.modelled)
 
 
-def _facts(sources: _Sources) -> dict[str, object]:
+def _facts(sources: _Sources, written_on: date | None) -> dict[str, Any]:
     """The values of all names that the template uses."""
     generator, evaluation, measured = sources.generator, sources.evaluation, sources.measured
     statement = generator.statement
@@ -119,7 +136,16 @@ def _facts(sources: _Sources) -> dict[str, object]:
         "reference": _reference(evaluation, measured),
         "columns": views,
         "unmodelled": generator.schema.unmodelled,
-        "counts": counts([view.verdict for view in views]),
+        "page": first_page(
+            statement,
+            [view.verdict for view in views],
+            evaluation,
+            measured,
+            [attack.judgement.light or "unknown" for attack in attacks],
+            written_on,
+        ),
+        "used_for": USED_FOR,
+        "not_for": NOT_FOR,
         "fidelity": sections.fidelity_rows(evaluation) if evaluation else [],
         "utility": (
             sections.utility_rows(evaluation.utility, over_time is not None) if evaluation else []
@@ -139,6 +165,8 @@ def _facts(sources: _Sources) -> dict[str, object]:
         "bounds": bounds(statement),
         "symbols": {"good": "●", "fair": "▲", "poor": "■", "unknown": "○"},
         "thresholds": judgements,
+        "scale": scores,
+        "tails": measured_judgements.TAILS,
     }
 
 

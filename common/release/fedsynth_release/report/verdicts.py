@@ -16,8 +16,8 @@ from fedsynth_common.array_types import Float64Array
 from fedsynth_common.errors import InputError
 from fedsynth_common.schema import ModelledColumn, domain_of, layout_of
 from fedsynth_release.evaluation.history_results import HistoryFidelity
+from fedsynth_release.evaluation.number_errors import AMOUNTS
 from fedsynth_release.evaluation.results import Evaluation, Fidelity
-from fedsynth_release.evaluation.table_fidelity import AMOUNTS
 from fedsynth_release.generator import Generator
 from fedsynth_release.measurements import Measurements
 from fedsynth_release.report.expected import MeasuredShares

@@ -6,9 +6,9 @@ lead to
     P(z | given) proportional to prod_j P(code of cell j | z).
 
 A z is drawn from this distribution, and every other column from P(. | z). The result has exactly
-the generator's conditional distribution, for any set of given cells in each row. Only the code of a
-given cell matters, because under the generator the place of a value inside its code is independent
-of everything else.
+the generator's conditional distribution of codes, for any set of given cells in each row. z depends
+on the code of a given cell alone. Where the value lies inside its code decides about the values of
+coupled columns inside theirs (`coupling.py`).
 
 An empty cell is drawn; the drawn cell can be missing if the column is nullable. If some columns of
 a list of combinations are given, the others are drawn from the combinations that agree with them.
@@ -44,6 +44,7 @@ from fedsynth_release.decoding.values import text_of
 from fedsynth_release.generator_network import GeneratorNetwork
 from fedsynth_release.sampling.combinations import JointColumns, cells_of_values
 from fedsynth_release.sampling.conditions import listed_names
+from fedsynth_release.sampling.coupling import Given
 from fedsynth_release.sampling.rule_repair import keep_rules
 from fedsynth_release.sampling.sampler import Sampler
 
@@ -131,7 +132,12 @@ def _drawn(
             for i in range(0, len(fixed), batch)
         ]
     )
-    values = sampler.values(latent, rng)
+    numbers = {
+        place: Given(cells, fixed[:, place])
+        for place, cells in enumerate(given)
+        if sampler.coupled(place) and fixed[:, place].any()
+    }
+    values = sampler.values(latent, rng, numbers)
     for joint, (pattern, restricted) in zip(sampler.joint, matches, strict=True):
         for number, (matching, _) in enumerate(restricted):
             rows = np.flatnonzero(pattern == number)

@@ -7,7 +7,7 @@ draw, even under a rare condition.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -28,7 +28,9 @@ from fedsynth_common.schema import (
 from fedsynth_common.schema.temporal import EXAMPLES
 from fedsynth_common.schema.tick_set import TickSet
 from fedsynth_common.schema.ticks import tick_of
+from fedsynth_release.decoding import Codebook
 from fedsynth_release.decoding.cell_ticks import leaf_values
+from fedsynth_release.decoding.codebook import group_totals
 from fedsynth_release.decoding.values import text_of
 from fedsynth_release.sampling.conditions import Condition, column_names, listed_names
 
@@ -77,6 +79,26 @@ def condition_sets(conditions: Sequence[Condition], schema: Schema) -> dict[int,
             here = _numbers(condition, column, domain)
         allowed[place] = _both(allowed[place], here, domain) if place in allowed else here
     return allowed
+
+
+def allowed_of_codes(
+    codebook: Codebook, place: int, allowed: ConditionSet
+) -> tuple[Float64Array, Float64Array]:
+    """P(allowed | code) for each code of a column, and the shape restricted to what is allowed."""
+    view, shape = codebook.views[place], codebook.shapes[place]
+    total, part = group_totals(view, shape), shape * allowed.cells
+    mass = group_totals(view, part)
+    mass[mass < np.finfo(float).tiny / np.finfo(float).eps] = 0.0  # too small to divide by
+    some = mass[view] > 0
+    # a code in which nothing is allowed is never drawn, so its shape may stay as it is
+    restricted = np.where(some, part / np.where(some, mass[view], 1.0), shape)
+    return mass / total, restricted
+
+
+def with_shapes(codebook: Codebook, shapes: Mapping[int, Float64Array]) -> Codebook:
+    """The codebook with other shapes of some columns, by their index."""
+    changed = tuple(shapes.get(place, shape) for place, shape in enumerate(codebook.shapes))
+    return Codebook(codebook.views, changed)
 
 
 def opposite(allowed: ConditionSet, domain: FineDomain) -> ConditionSet:

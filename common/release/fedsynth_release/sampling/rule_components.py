@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Protocol
 
 import numpy as np
@@ -16,6 +17,7 @@ from fedsynth_common.schema.compiled_rules import (
 )
 from fedsynth_common.schema.tick_set import TickSet
 from fedsynth_release.sampling.combinations import JointColumns
+from fedsynth_release.sampling.coupling import Given
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,9 +88,19 @@ class ColumnSampler(Protocol):
         """By column index, the values that leaves may decode to; others may take all."""
 
     def columns(
-        self, places: Sequence[int], latent: Int64Array, rng: np.random.Generator
+        self,
+        places: Sequence[int],
+        latent: Int64Array,
+        rng: np.random.Generator,
+        given: Mapping[int, Given] = MappingProxyType({}),
     ) -> list[Int64Array]:
-        """Draw values of these columns given latents; the entries of other columns stay empty."""
+        """Draw values of these columns given latents, and given numbers in coupled columns.
+
+        The entries of other columns stay empty.
+        """
+
+    def coupled(self, place: int) -> bool:
+        """Whether a column's values inside its codes depend on other columns' values in theirs."""
 
     def cells(self, place: int, latent: Int64Array) -> Float64Array:
         """P(fine cell | latent) of one column, (rows, cells)."""

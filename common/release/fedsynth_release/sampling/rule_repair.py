@@ -1,10 +1,11 @@
 """Makes every drawn record keep the rules between columns, in bounded time.
 
-Given its latent z, the columns of a record are independent. If the columns of a broken rule are
-redrawn from the same z until the rule holds, the result therefore has exactly the generator's
-distribution given z and the rules. Columns without a rule and the shares of the latents do not
-change. Records that break a rule are redrawn at most `ROUNDS` times. For the few records that still
-break a rule afterwards:
+Given its latent z, the codes of a record are independent. If the columns of a broken rule are
+redrawn from the same z until the rule holds, the result therefore has the generator's distribution
+given z and the rules. Values inside codes are drawn to go with the record's other columns. Columns
+without a rule and the shares of the latents do not change. Records that break a rule are redrawn at
+most `ROUNDS` times, and less often where hardly any record is mended by it (two columns that must
+be equal are not by chance). For the records that still break a rule afterwards:
 
 1. The values are built column by column, each drawn from P(. | z) restricted to what the rules and
    the columns before it allow. Bounds are first passed along all inequalities, so this always
@@ -21,10 +22,13 @@ import numpy as np
 
 from fedsynth_common.array_types import BoolArray, Float64Array, Int64Array
 from fedsynth_common.errors import InputError
+from fedsynth_release.sampling.coupling import Given
 from fedsynth_release.sampling.rule_components import ColumnSampler, RuleComponent
 from fedsynth_release.sampling.rule_values import build_values
 
 ROUNDS = 30
+FEW_ROUNDS, LEAST_MENDED = 4, 0.01
+"""Where a round after the first few mends fewer than one record in 100, drawing again is given up."""
 DRAWS = 1 << 15
 """Number of draws from which P(rules | latent) is estimated; each latent gets at least 16."""
 
@@ -50,11 +54,15 @@ def keep_rules(
     """
     for component in sampler.components:
         bad = np.flatnonzero(~component.holds(values))
-        for _ in range(ROUNDS):
+        for number in range(ROUNDS):
             if not len(bad):
                 break
             _redraw(sampler, component, values, latent, bad, rng, fixed)
-            bad = bad[~component.holds(values, bad)]
+            left = bad[~component.holds(values, bad)]
+            hopeless = number + 1 >= FEW_ROUNDS and len(left) > (1 - LEAST_MENDED) * len(bad)
+            bad = left
+            if hopeless:
+                break
         if len(bad):
             build_values(sampler, component, values, latent, bad, rng, fixed)
             bad = bad[~component.holds(values, bad)]
@@ -88,7 +96,12 @@ def _redraw(
     rng: np.random.Generator,
     fixed: BoolArray | None,
 ) -> None:
-    drawn = sampler.columns(component.places, latent[rows], rng)
+    beside = {
+        place: Given(cells[rows], np.ones(len(rows), dtype=bool))
+        for place, cells in enumerate(values)
+        if place not in component.places and sampler.coupled(place)
+    }
+    drawn = sampler.columns(component.places, latent[rows], rng, beside)
     if fixed is not None:
         for joint in (j for j in sampler.joint if j.places[0] in component.places):
             has_given = fixed[rows][:, joint.places].any(axis=1)

@@ -54,15 +54,16 @@ def build_values(
 def _order(component: RuleComponent) -> list[int]:
     """The columns in the order in which they are set.
 
-    The condition of an implication comes before its consequence, as far as such an order exists.
+    A condition comes before what it is a condition of, as far as such an order exists.
     """
     depth = dict.fromkeys(component.places, 0)
     for _ in component.places:
         for form in component.forms:
-            if isinstance(form, CompiledImplication):
-                depth[form.then.place] = min(
-                    max(depth[form.then.place], depth[form.when.place] + 1), len(depth)
-                )
+            if form.when is None:
+                continue
+            after = (form.then.place,) if isinstance(form, CompiledImplication) else form.places[:2]
+            for place in after:
+                depth[place] = min(max(depth[place], depth[form.when.place] + 1), len(depth))
     return sorted(component.places, key=lambda place: (depth[place], place))
 
 
@@ -99,20 +100,33 @@ def _interval(
     """The lowest and the highest value that all inequalities allow one column, for each row."""
     orders = [form for form in component.forms if isinstance(form, CompiledInequality)]
     low, high = {}, {}
-    for other in {place, *(p for form in orders for p in form.places)}:
+    for other in {place, *(p for form in orders for p in (form.low, form.high))}:
         first, stop = domain_of(sampler.schema.modelled[other]).reach
         absent = known[other] & (here[other] == MISSING)
         low[other] = np.where(known[other], here[other], first)
         high[other] = np.where(known[other], here[other], stop - 1)
         low[other][absent], high[other][absent] = -FAR, FAR
+    binding = [_binds(form, here, known) for form in orders]
     for _ in orders:  # so many passes carry a bound along the longest possible chain
-        for form in orders:
-            a, b = form.places
-            above = -(-(_times(low[a], form.units[0]) + form.gap) // form.units[1])
-            below = (_times(high[b], form.units[1]) - form.gap) // form.units[0]
-            low[b] = np.where(known[b], low[b], np.maximum(low[b], above))
-            high[a] = np.where(known[a], high[a], np.minimum(high[a], below))
+        for form, binds in zip(orders, binding, strict=True):
+            a, b = form.low, form.high
+            if form.units[1] > 0:
+                above = -(-(_times(low[a], form.units[0]) + form.gap) // form.units[1])
+                low[b] = np.where(known[b] | ~binds, low[b], np.maximum(low[b], above))
+            if form.units[0] > 0:
+                below = (_times(high[b], form.units[1]) - form.gap) // form.units[0]
+                high[a] = np.where(known[a] | ~binds, high[a], np.minimum(high[a], below))
     return low[place], high[place]
+
+
+def _binds(
+    form: CompiledInequality, here: dict[int, Int64Array], known: dict[int, BoolArray]
+) -> BoolArray:
+    """The rows in which an inequality must hold, as far as its condition is known."""
+    if form.when is None:
+        return np.ones(len(known[form.low]), dtype=bool)
+    place = form.when.place
+    return np.asarray(known[place] & form.when.holds(here[place]))
 
 
 def _times(bound: Int64Array, unit: int) -> Int64Array:
@@ -138,7 +152,10 @@ def _patterns(
     every = (TickSet([first], [stop]), domain.missing is not None)
     binding: list[tuple[BoolArray, tuple[TickSet, bool]]] = []
     for form in component.forms:
-        if not isinstance(form, CompiledImplication):
+        if isinstance(form, CompiledInequality):
+            if form.when is not None and form.when.place == place:
+                active = known[form.low] & known[form.high] & ~form.in_order(here)
+                binding.append((active, form.when.allowed(first, stop, inverse=True)))
             continue
         when, then = form.when.place, form.then.place
         if then == place:

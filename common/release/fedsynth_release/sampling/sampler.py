@@ -1,8 +1,8 @@
 """Draws records: first a latent z, then the code of each column given z.
 
 No record needs a pass through the network, because the softmax of every latent is computed once and
-kept as a table of probabilities. Given z the columns are independent. This makes it possible to
-draw exactly under conditions A_j on columns j:
+kept as a table of probabilities. Given z the codes are independent. This makes it possible to draw
+exactly under conditions A_j on columns j:
 
     P(z | all A_j) is proportional to prod_j P(A_j | z), and
     P(code c of column j | z, A_j) is proportional to P(c | z) P(A_j | c).
@@ -10,6 +10,9 @@ draw exactly under conditions A_j on columns j:
 P(A_j | c) is the part of the codebook's shape inside code c that A_j allows. Columns without a
 condition depend on the conditions through z. No record is drawn and thrown away, so a rare
 condition takes as long as a common one.
+
+Inside their codes, the values of numbers that rise or fall together are drawn together
+(`coupling.py`). A condition then decides about the other columns' values inside their codes too.
 
 Columns that a public list of combinations binds are drawn together (`combinations.py`). Other rules
 between columns are kept given z (`rule_repair.py`), so records have the distribution
@@ -19,6 +22,7 @@ P(rules | z, A) / P(rules | z), which is estimated by drawing.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import Self
 
 import numpy as np
@@ -31,11 +35,16 @@ from fedsynth_common.schema.rule_compiler import compile_rules
 from fedsynth_common.schema.tick_set import TickSet
 from fedsynth_release.decoding import Codebook
 from fedsynth_release.decoding.cell_ticks import leaf_values
-from fedsynth_release.decoding.codebook import group_totals
 from fedsynth_release.decoding.decoder import column_of, values_of_cells
 from fedsynth_release.sampling.combinations import JointColumns, joint_columns_of
-from fedsynth_release.sampling.condition_sets import ConditionSet, condition_sets
+from fedsynth_release.sampling.condition_sets import (
+    ConditionSet,
+    allowed_of_codes,
+    condition_sets,
+    with_shapes,
+)
 from fedsynth_release.sampling.conditions import Condition
+from fedsynth_release.sampling.coupling import Confined, Coupling, Given
 from fedsynth_release.sampling.latents import (
     SoftNetwork,
     codes_given,
@@ -63,8 +72,10 @@ class Sampler:
         joint: Columns that are drawn together.
         components: Columns that other rules connect.
         latents: Cumulative probabilities of the latents; None if all are equally likely.
+        coupling: Draws values inside codes together; None draws each column's by itself.
         within: By column index, the values that leaves may decode to. A column that is not listed
             may take all its values.
+        confined: By column index, what conditions leave of a column of numbers.
         probability: The probability of the conditions under the generator.
     """
 
@@ -74,23 +85,30 @@ class Sampler:
     joint: tuple[JointColumns, ...] = ()
     components: tuple[RuleComponent, ...] = ()
     latents: Float64Array | None = None
+    coupling: Coupling | None = None
+    confined: Mapping[int, Confined] = field(default_factory=dict)
     within: Mapping[int, TickSet] = field(default_factory=dict)
     probability: float = 1.0
 
     @classmethod
-    def of(cls, network: SoftNetwork, codebook: Codebook, schema: Schema) -> Self:
+    def of(
+        cls, network: SoftNetwork, codebook: Codebook, schema: Schema, coupled: bool = True
+    ) -> Self:
         """The sampler of a generator, without conditions.
+
+        Numbers are not `coupled` where latents are not alike in weight.
 
         Raises:
             InputError: the rules contradict each other.
         """
         tables = cumulative_tables(network)
-        if not schema.rules:
-            return cls(tables, codebook, schema)
-        forms = compile_rules(schema)
+        forms = compile_rules(schema) if schema.rules else ()
         joint = joint_columns_of(forms, schema, codebook, column_probabilities(network))
-        components = rule_components(forms, [columns.places for columns in joint])
-        return cls(tables, codebook, schema, joint, components)
+        together = [columns.places for columns in joint]
+        components = rule_components(forms, together)
+        apart = {place for places in together for place in places}
+        coupling = Coupling(tables, codebook, schema, apart) if coupled else None
+        return cls(tables, codebook, schema, joint, components, coupling=coupling)
 
     def frame(self, rows: int, rng: np.random.Generator) -> pd.DataFrame:
         """A table of `rows` records."""
@@ -104,31 +122,53 @@ class Sampler:
         keep_rules(self, values, latent, rng)
         return latent, values
 
-    def values(self, latent: Int64Array, rng: np.random.Generator) -> list[Int64Array]:
-        """Draw values of all columns given latents.
+    def values(
+        self,
+        latent: Int64Array,
+        rng: np.random.Generator,
+        given: Mapping[int, Given] = MappingProxyType({}),
+    ) -> list[Int64Array]:
+        """Draw values of all columns given latents, to go with values of numbers that are given.
 
         Lists of combinations are kept. Other rules may be broken; see `rule_repair.keep_rules`.
         """
-        codes = codes_given(self.tables, latent, rng)
-        values = [self._decoded(place, column, rng) for place, column in enumerate(codes.T)]
-        for joint in self.joint:
-            joint.draw_into(values, latent, rng)
-        return values
+        return self.columns(range(len(self.tables)), latent, rng, given)
 
     def columns(
-        self, places: Sequence[int], latent: Int64Array, rng: np.random.Generator
+        self,
+        places: Sequence[int],
+        latent: Int64Array,
+        rng: np.random.Generator,
+        given: Mapping[int, Given] = MappingProxyType({}),
     ) -> list[Int64Array]:
-        """Draw values of some columns given latents; the entries of other columns stay empty."""
+        """Draw values of some columns given latents; the entries of other columns stay empty.
+
+        `given` values of numbers, also of other columns, decide about the drawn ones inside their codes.
+        """
         values: list[Int64Array] = [np.empty(0, dtype=np.int64)] * len(self.tables)
         drawn_together = {place for joint in self.joint for place in joint.places}
-        for place in places:
-            if place not in drawn_together:
-                codes = codes_given([self.tables[place]], latent, rng)[:, 0]
-                values[place] = self._decoded(place, codes, rng)
+        alone = [place for place in places if place not in drawn_together]
+        drawn = codes_given([self.tables[place] for place in alone], latent, rng)
+        codes = dict(zip(alone, drawn.T, strict=True))
+        if self.coupling is not None:
+            missing = np.zeros(len(latent), dtype=np.uint16)
+            beside = {place: missing for place in given if place not in codes}
+            coupled = self.coupling.draw(
+                {**beside, **codes}, rng, self.within, self.confined, given
+            )
+            for place in codes.keys() & coupled.keys():
+                values[place] = coupled[place]
+        for place, of_column in codes.items():
+            if not len(values[place]):
+                values[place] = self._decoded(place, of_column, rng)
         for joint in self.joint:
             if set(joint.places) & set(places):
                 joint.draw_into(values, latent, rng)
         return values
+
+    def coupled(self, place: int) -> bool:
+        """Whether a column's values inside its codes depend on other columns' values in theirs."""
+        return self.coupling is not None and place in self.coupling.places
 
     def _decoded(self, place: int, codes: UInt16Array, rng: np.random.Generator) -> Int64Array:
         fine = self.codebook.cells_of(place, codes, rng).astype(np.int64)
@@ -173,17 +213,20 @@ class Sampler:
             joint.append(restricted)
             weights *= probabilities
         drawn_together = {place for columns in self.joint for place in columns.places}
-        tables, shapes, within = [*self.tables], {}, {}
+        tables, shapes, within, confined = [*self.tables], {}, {}, {}
         for place, allowed in sets.items():
-            shares, shapes[place] = _allowed_of_codes(self.codebook, place, allowed)
+            shares, shapes[place] = allowed_of_codes(self.codebook, place, allowed)
             if place not in drawn_together:
                 weights *= soft[place] @ shares
             tables[place] = cumulative(soft[place] * shares).astype(np.float32)
             if allowed.ticks is not None:
                 domain = domain_of(self.schema.modelled[place])
                 within[place] = leaf_values(domain) & allowed.ticks
-        changed = _with_shapes(self.codebook, shapes)
+                if self.coupling is not None:
+                    confined[place] = self.coupling.confine(place, allowed.cells, shapes[place])
+        changed = with_shapes(self.codebook, shapes)
         under = replace(self, tables=tables, codebook=changed, joint=tuple(joint), within=within)
+        under = replace(under, confined=confined)
         weights = self._with_rules(under, set(sets), weights)
         probability = float(weights.mean())
         if not probability >= RAREST:
@@ -201,12 +244,12 @@ class Sampler:
     ) -> tuple["Sampler", Float64Array]:
         """One column drawn from allowed values only, and P(allowed | latent), (latents,)."""
         soft = column_probabilities(network)[place]
-        shares, shape = _allowed_of_codes(self.codebook, place, allowed)
+        shares, shape = allowed_of_codes(self.codebook, place, allowed)
         tables, within = [*self.tables], {**self.within}
         tables[place] = cumulative(soft * shares).astype(np.float32)
         if allowed.ticks is not None:
             within[place] = leaf_values(domain_of(self.schema.modelled[place])) & allowed.ticks
-        changed = _with_shapes(self.codebook, {place: shape})
+        changed = with_shapes(self.codebook, {place: shape})
         under = replace(self, tables=tables, codebook=changed, within=within)
         return under, np.asarray(soft @ shares)
 
@@ -245,22 +288,3 @@ class Sampler:
         product = weights * factor
         # all zero means too rare to be estimated; `keep_rules` then builds the rows one by one
         return product if product.sum() > 0 else weights
-
-
-def _allowed_of_codes(
-    codebook: Codebook, place: int, allowed: ConditionSet
-) -> tuple[Float64Array, Float64Array]:
-    """P(allowed | code) for each code of a column, and the shape restricted to what is allowed."""
-    view, shape = codebook.views[place], codebook.shapes[place]
-    total, part = group_totals(view, shape), shape * allowed.cells
-    mass = group_totals(view, part)
-    mass[mass < np.finfo(float).tiny / np.finfo(float).eps] = 0.0  # too small to divide by
-    some = mass[view] > 0
-    # a code in which nothing is allowed is never drawn, so its shape may stay as it is
-    restricted = np.where(some, part / np.where(some, mass[view], 1.0), shape)
-    return mass / total, restricted
-
-
-def _with_shapes(codebook: Codebook, shapes: Mapping[int, Float64Array]) -> Codebook:
-    changed = tuple(shapes.get(place, shape) for place, shape in enumerate(codebook.shapes))
-    return Codebook(codebook.views, changed)

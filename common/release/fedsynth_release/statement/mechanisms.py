@@ -149,15 +149,30 @@ def _own_scales(events: Iterable[Mapping[str, Any]], rows_per_person: int) -> It
 def limits_of(group: int | None) -> tuple[str, ...]:
     """The limits that every generator has, in words."""
     rare = (
+        "values and combinations that only few records have cannot be told from noise: the synthetic "
+        "records may have them far too often, too rarely or not at all"
+        if group is None
+        else f"a value or combination that fewer than about {group} records of all sites together have "
+        "cannot be told from noise: the synthetic records may have it far too often, too rarely or not "
+        "at all"
+    )
+    return (rare, *_LIMITS)
+
+
+def earlier_limits_of(group: int | None) -> tuple[str, ...]:
+    """The same as releases of earlier versions say it, which stay valid."""
+    rare = (
         "values and combinations that only few records have cannot be told from noise, so the "
         "synthetic records do not represent them"
         if group is None
         else f"values and combinations that fewer than about {group} records of all sites "
         "together have cannot be told from noise, so the synthetic records do not represent them"
     )
-    return (
-        rare,
-        "relations between three or more columns are represented only as far as the pairs of "
-        "columns and the discriminators show them",
-        "drawing more synthetic records does not give more information about the real ones",
-    )
+    return (rare, *_LIMITS)
+
+
+_LIMITS = (
+    "relations between three or more columns are represented only as far as the pairs of "
+    "columns and the discriminators show them",
+    "drawing more synthetic records does not give more information about the real ones",
+)

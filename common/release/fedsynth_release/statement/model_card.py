@@ -11,14 +11,24 @@ from functools import cache
 import jinja2
 
 from fedsynth_common.schema import Schema
+from fedsynth_release.statement.plain_words import promise_of
 from fedsynth_release.statement.privacy_statement import PrivacyStatement
 
 NOTES = "\n## What happened\n\n"
 
 
-def model_card(table: Schema, statement: PrivacyStatement, notes: Sequence[str] = ()) -> str:
-    """The card as Markdown. Notes are appended as a last section and change nothing else."""
-    card = _template().render(table=table, statement=statement)
+def model_card(
+    table: Schema,
+    statement: PrivacyStatement,
+    notes: Sequence[str] = (),
+    records: float | None = None,
+) -> str:
+    """The card as Markdown. Notes are appended as a last section and change nothing else.
+
+    `records` is the (noisy) number of all sites' records, with which δ is compared.
+    """
+    promise = promise_of(statement, records)
+    card = _template().render(table=table, statement=statement, promise=promise)
     if not notes:
         return card
     return card + NOTES + "\n".join(f"- {plain(note)}" for note in notes) + "\n"

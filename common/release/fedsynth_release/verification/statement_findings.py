@@ -16,6 +16,7 @@ from fedsynth_common.privacy import PrivacyError
 from fedsynth_common.privacy.accounting import ROUNDING
 from fedsynth_common.protocol.plan import Plan
 from fedsynth_release.generator_files import PLAN, STATEMENT
+from fedsynth_release.statement.mechanisms import earlier_limits_of
 from fedsynth_release.statement.privacy_statement import PrivacyStatement, SiteCost
 from fedsynth_release.statement.promises import is_private
 from fedsynth_release.statement.receipt_evidence import Evidence
@@ -98,7 +99,10 @@ def statement_findings(stated: PrivacyStatement, again: PrivacyStatement) -> Ite
         slack = step if field.startswith("epsilon") else 0.0
         if not _close(getattr(stated, field), getattr(again, field), slack):
             yield _differs(field, getattr(stated, field), getattr(again, field))
+    earlier = earlier_limits_of(again.smallest_visible_group)
     for field in FACTS:
+        if field == "limits" and stated.limits == earlier:
+            continue  # the words of earlier versions
         if getattr(stated, field) != getattr(again, field):
             yield _differs(field, getattr(stated, field), getattr(again, field))
     for field in WORDS:

@@ -128,7 +128,7 @@ class Coordinator:
     def _proxy(self) -> list[str]:
         run = self.folder / "nginx"
         run.mkdir()
-        text = (REPOSITORY / "docker/coordinator/nginx.conf").read_text()
+        text = (REPOSITORY / "server/fedsynth_server/coordinator/nginx.conf").read_text()
         for name, value in (
             ("RUN", run),
             ("CERTS", self.certificates),

@@ -84,15 +84,19 @@ class Site:
             assert proposed in text
             text = text.replace(proposed, f"max_epsilon_alone = {max_epsilon_alone}")
         policy.write_text(text)
+        self.choose_ports()
+        shutil.copy(ca, self.outside / "ca.crt")
+        self.type("check", "--config", self.config)
+        self.keys = json.loads(self.type("key", "--config", self.config, "--json").stdout)
+        self.lock()
+
+    def choose_ports(self) -> None:
+        """Ports that no other site of these tests has; `init` finds those free that nobody uses yet."""
         runtime, health = free_ports(2)
         lines = self.courier_config.read_text().splitlines()
         lines = [line for line in lines if not line.startswith(("runtime_port", "health_port"))]
         lines += [f"runtime_port = {runtime}", f"health_port = {health}"]
         self.courier_config.write_text("\n".join(lines) + "\n")
-        shutil.copy(ca, self.outside / "ca.crt")
-        self.type("check", "--config", self.config)
-        self.keys = json.loads(self.type("key", "--config", self.config, "--json").stdout)
-        self.lock()
 
     @property
     def public_key(self) -> Path:

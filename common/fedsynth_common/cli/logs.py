@@ -1,4 +1,4 @@
-"""How the vault and the courier write their logs: lines on standard error, whatever else is loaded.
+"""How vault, courier and coordinator write their logs: lines on standard error, whatever else is loaded.
 
 `logging.basicConfig` does nothing once a dependency has given the root logger a handler of its own, and
 several do when they are imported. So the loggers of fedsynth have a handler of their own and pass

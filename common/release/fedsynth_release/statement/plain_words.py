@@ -1,0 +1,199 @@
+"""What a release promises, in words for people who decide: the one source of report, card and terminal.
+
+The privacy statement is exact and full of terms. Here it becomes a light and a few sentences that a
+member of an ethics board can read aloud. Whatever shows a promise to people takes it from here, so that
+no page can promise more than another. A void promise is void everywhere: then there is no figure.
+
+| light | when |
+|---|---|
+| good | ε at most 3, and δ at most 1 / records |
+| fair | ε above 3 |
+| poor | ε above 10, δ above 1 / records, or the promise is void |
+
+The ε of a light is that of the privacy unit. If the unit is a record, a person with k records has k
+times that ε (group privacy: Dwork & Roth 2014, Theorem 2.2), which the sentences say with `ROWS` as the
+example, because nobody outside a site knows how many records a person has.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+from fedsynth_release.statement.meaning import best_accuracy
+from fedsynth_release.statement.privacy_statement import PrivacyStatement
+
+WEAK, VERY_WEAK = 3.0, 10.0
+"""ε above which a promise is fair, and above which it is poor."""
+ROWS = 5
+"""Records of a person in the example for a promise about single records."""
+LEAST_RECORDS = 1000
+"""Number of records that δ is compared with where it is not known."""
+
+LEARN = (
+    "Somebody may know everything about {who} except whether {whose} used, and look at everything that "
+    "was published. Guessing whether {whose} used, they are right in at most {right} of all cases. "
+    "A coin is right in 50 %."
+)
+
+
+@dataclass(frozen=True)
+class Promise:
+    """What a release promises.
+
+    Attributes:
+        light: good, fair or poor.
+        holds: whether there is a promise at all.
+        headline: the promise in a few words.
+        protected: who or what is protected, in one or two sentences.
+        attacker: what an attacker could learn at most; empty if the promise is void.
+        warnings: what a reader has to know besides.
+    """
+
+    light: Literal["good", "fair", "poor"]
+    holds: bool
+    headline: str
+    protected: str
+    attacker: str
+    warnings: tuple[str, ...]
+
+    @property
+    def sentences(self) -> tuple[str, ...]:
+        """Everything that is said, in order."""
+        return tuple(text for text in (self.protected, self.attacker, *self.warnings) if text)
+
+
+def promise_of(statement: PrivacyStatement, records: float | None = None) -> Promise:
+    """The promise of a statement; `records` is the number of all sites' records, if it is known."""
+    if not statement.private:
+        return _void(statement)
+    epsilon, delta = statement.epsilon_if_people_are_at_one_site_only, statement.delta
+    fails = delta > 1.0 / (records or LEAST_RECORDS)
+    light: Literal["good", "fair", "poor"] = "good"
+    if fails or epsilon > VERY_WEAK:
+        light = "poor"
+    elif epsilon > WEAK:
+        light = "fair"
+    strength = {"good": "strong" if epsilon <= 1 else "clear"}.get(light, "weak")
+    if light == "poor":
+        strength = "very weak"
+    unit = "every single record" if statement.rows_per_person is None else "every person"
+    return Promise(
+        light=light,
+        holds=True,
+        headline=f"A {strength} privacy promise for {unit}",
+        protected=_protected(statement),
+        attacker=_attacker(statement),
+        warnings=(*_overlap(statement), *_failing(statement, fails, records)),
+    )
+
+
+def _void(statement: PrivacyStatement) -> Promise:
+    reasons = "; ".join(caveat.removeprefix("not private: ") for caveat in statement.caveats)
+    return Promise(
+        light="poor",
+        holds=False,
+        headline="No privacy promise",
+        protected=f"The privacy promise is void. The reason is: {reasons}.",
+        attacker="",
+        warnings=(
+            "Handle the generator and the synthetic records with the same care as the real records. "
+            "No figure about privacy in these documents protects anybody.",
+        ),
+    )
+
+
+def _protected(statement: PrivacyStatement) -> str:
+    loss = statement.epsilon_if_people_are_at_one_site_only
+    if statement.rows_per_person is None:
+        return (
+            "The promise is about one record, and not about a person with all records. The privacy loss "
+            f"(epsilon) is {figure(loss)} for one record. A person who has {ROWS} records has {ROWS} "
+            f"times as much: {figure(ROWS * loss)}."
+        )
+    rows = statement.rows_per_person
+    records = "the one record" if rows == 1 else f"all records, of which at most {rows} are used,"
+    return (
+        f"The promise is about a person with {records} at one site. "
+        f"The privacy loss (epsilon) of a person is {figure(loss)}."
+    )
+
+
+def _attacker(statement: PrivacyStatement) -> str:
+    epsilon, delta = statement.epsilon_if_people_are_at_one_site_only, statement.delta
+    if statement.rows_per_person is not None:
+        right = per_cent(best_accuracy(epsilon, delta))
+        whose = "that person's records were"
+        return LEARN.format(who="a person", whose=whose, right=right)
+    right = per_cent(best_accuracy(epsilon, delta))
+    several = per_cent(best_accuracy(*group(epsilon, delta, ROWS)))
+    sentence = LEARN.format(who="a record", whose="that record was", right=right)
+    return f"{sentence} About a person with {ROWS} records they are right in at most {several}."
+
+
+def _overlap(statement: PrivacyStatement) -> list[str]:
+    found = []
+    if len(statement.sites) > 1:
+        everywhere = figure(statement.epsilon_if_people_may_be_at_every_site)
+        unit = "record" if statement.rows_per_person is None else "person"
+        found.append(
+            f"A {unit} that is in the tables of all {len(statement.sites)} sites has a privacy loss of "
+            f"{everywhere}."
+        )
+    alone = statement.epsilon_if_all_others_work_together
+    if alone is not None:
+        found.append(
+            "If all other sites work together against one site, the privacy loss there is "
+            f"{figure(alone)}."
+        )
+    if statement.epsilon_if_people_are_at_one_site_only > VERY_WEAK:
+        found.append(
+            "With such a privacy loss the promise excludes hardly anything that an attacker could "
+            "learn. It must not be the only reason for publishing."
+        )
+    elif statement.epsilon_if_people_are_at_one_site_only > WEAK:
+        found.append(
+            "With such a privacy loss the promise is weak: an attacker who has a suspicion may become "
+            "almost certain."
+        )
+    return found
+
+
+def _failing(statement: PrivacyStatement, fails: bool, records: float | None) -> list[str]:
+    if not fails:
+        return []
+    delta = f"{statement.delta:g}"
+    than = f"1 in {records:,.0f}, the number of records" if records else f"1 in {LEAST_RECORDS:,}"
+    return [
+        f"The promise may fail altogether with a probability (delta) of {delta}. This is more than "
+        f"{than}, so that it would allow somebody's records to be published as they are."
+    ]
+
+
+def group(epsilon: float, delta: float, rows: int) -> tuple[float, float]:
+    """The ε and δ of somebody with several records, if (ε, δ) protects one record.
+
+    >>> group(1.0, 1e-6, 1)
+    (1.0, 1e-06)
+    """
+    together = rows * epsilon
+    if together > 500:
+        return together, 1.0
+    return together, min(1.0, delta * sum(math.exp(i * epsilon) for i in range(rows)))
+
+
+def figure(loss: float) -> str:
+    """A privacy loss for people: two decimals, rounded up so that no text promises more.
+
+    >>> figure(0.9936), figure(38.5), figure(math.inf)
+    ('1.00', '38.50', 'without a limit')
+    """
+    return f"{math.ceil(loss * 100 - 1e-9) / 100:.2f}" if math.isfinite(loss) else "without a limit"
+
+
+def per_cent(share: float) -> str:
+    """A share with one decimal, as docs/EPSILON.md has it.
+
+    >>> per_cent(0.7311)
+    '73.1 %'
+    """
+    return f"{100 * share:.1f} %"

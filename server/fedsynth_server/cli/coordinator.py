@@ -1,0 +1,80 @@
+"""`fedsynth coordinator`: the coordinator's computer, from its certificates to its processes."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(
+    name="coordinator",
+    help="Set up the coordinator's computer, and run what sites connect to.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+Folder = Annotated[Path, typer.Argument(metavar="FOLDER", help="The coordinator's folder.")]
+MADE = """\
+wrote {folder}: certificates for {host}, keys, the proxy's configuration
+Next:
+  1. move {folder}/authority/ca.key to a safe place: it signs the next certificate, in a year
+  2. fedsynth coordinator start {folder}      (in a terminal or service of its own)
+  3. fedsynth study init STUDY --coordinator {folder} ...      (writes an invitation for every site)
+Tell the sites this fingerprint by telephone or in writing; they compare it with their invitations:
+  {fingerprint}"""
+
+
+@app.command(epilog="Example:  fedsynth coordinator init hub --host fed.example.org")
+def init(
+    folder: Folder,
+    host: Annotated[
+        str, typer.Option(help="The name or IPv4 address under which sites reach this computer.")
+    ],
+    port: Annotated[int, typer.Option(min=1, max=65535, help="The port for the sites.")] = 8443,
+    listen: Annotated[
+        str, typer.Option(help="The address of this computer on which the proxy listens.")
+    ] = "0.0.0.0",  # noqa: S104 - sites connect from other computers
+    superlink_port: Annotated[
+        int | None,
+        typer.Option(min=1, max=65535, help="The SuperLink's own port, never published."),
+    ] = None,
+    health_port: Annotated[
+        int | None, typer.Option(min=1, max=65535, help="The port of its health service.")
+    ] = None,
+) -> None:
+    """Write certificates, keys and configurations of a new coordinator. No file is replaced."""
+    from fedsynth_server.coordinator.entry import invitation_fingerprint
+    from fedsynth_server.coordinator.folder import CoordinatorFolder, CoordinatorSettings
+
+    settings = CoordinatorSettings(
+        host=host,
+        port=port,
+        listen=listen,
+        superlink_port=superlink_port or 8000,
+        health_port=health_port or 8999,
+    )
+    made = CoordinatorFolder.make(folder, settings)
+    typer.echo(MADE.format(folder=folder, host=host, fingerprint=invitation_fingerprint(made)))
+
+
+@app.command(epilog="Example:  fedsynth coordinator start hub")
+def start(
+    folder: Folder,
+    proxy: Annotated[
+        bool, typer.Option("--proxy/--no-proxy", help="Also run nginx, to which sites connect.")
+    ] = True,
+) -> None:
+    """Run the SuperLink, its SuperExec and the proxy until stopped with SIGTERM."""
+    import logging
+
+    from fedsynth_common.cli.logs import log_to_stderr
+    from fedsynth_server.coordinator.folder import CoordinatorFolder
+    from fedsynth_server.coordinator.processes import commands, environment, keep_running
+
+    log_to_stderr()
+    chosen = CoordinatorFolder(folder)
+    settings = chosen.settings()
+    started = commands(chosen, proxy=proxy)
+    logging.getLogger("fedsynth.coordinator").info(
+        "sites connect to %s:%d", settings.host, settings.port
+    )
+    keep_running(started, environment(chosen))

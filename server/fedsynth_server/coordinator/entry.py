@@ -1,0 +1,118 @@
+"""Brings a site into a study: writes its invitation, and admits it when its answer comes back.
+
+To admit a site is to register its courier's key under the site's name at the SuperLink, and to write its
+receipt key into study.toml, so that nobody else can enrol under the name.
+"""
+
+import base64
+import json
+import re
+from dataclasses import dataclass
+
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import load_ssh_public_key
+
+from fedsynth_common.durable import write_durably
+from fedsynth_common.errors import InputError
+from fedsynth_common.protocol.signed_file import Answer, Invitation, fingerprint, signed
+from fedsynth_server.coordinator.folder import CoordinatorFolder
+from fedsynth_server.study.folder import StudyFolder
+from fedsynth_server.superlink.app_bundle import bundle
+from fedsynth_server.superlink.control import SuperLink
+
+
+def invitation(study: StudyFolder, coordinator: CoordinatorFolder, site: str) -> bytes:
+    """The signed file that one site gets.
+
+    Raises:
+        InputError: the plan does not name this site, or the coordinator's files are not there.
+    """
+    plan, settings = study.plan(), coordinator.settings()
+    if site not in plan.sites:
+        raise InputError(f"{site}: is not a site of {study.plan_file} ({', '.join(plan.sites)})")
+    content = Invitation(
+        study=plan.study,
+        site=site,
+        superlink=f"{settings.host}:{settings.port}",
+        authority=coordinator.ca.read_text("ascii"),
+        plan=study.plan_file.read_text("utf-8"),
+        bundle=base64.b64encode(bundle()).decode(),
+    )
+    return signed(content, coordinator.signing_key())
+
+
+def invitation_fingerprint(coordinator: CoordinatorFolder) -> str:
+    """What the coordinator tells the sites by telephone."""
+    return fingerprint(coordinator.signing_key().public_key().public_bytes_raw().hex())
+
+
+@dataclass(frozen=True)
+class Admitted:
+    """What was done for a site: whether its courier's key, or its receipt key, was new here."""
+
+    site: str
+    registered: bool
+    noted: bool
+
+
+def admit(study: StudyFolder, answer: Answer, key: str) -> Admitted:
+    """Register a site's courier and note its receipt key (hex), with which the answer was signed.
+
+    Repeating it changes nothing.
+
+    Raises:
+        InputError: the answer is for another plan or site, or study.toml names another key for it.
+        FedsynthError: the SuperLink cannot be reached, or refuses.
+    """
+    plan = study.plan()
+    if answer.plan_digest != plan.digest or answer.study != plan.study:
+        raise InputError(
+            f"answer of {answer.site}: is for another plan than {study.plan_file}; send the site a new "
+            "invitation"
+        )
+    if answer.site not in plan.sites:
+        raise InputError(f"answer of {answer.site}: is not a site of {study.plan_file}")
+    named = study.receipt_keys().get(answer.site)
+    if named is not None and named.hex() != key:
+        raise InputError(
+            f"answer of {answer.site}: is signed with another receipt key than {study.config_file} "
+            "names; compare it with the site by telephone before you correct the file"
+        )
+    public = _node_key(answer)
+    with SuperLink(study.config().superlink) as link:
+        registered = link.register(public, answer.site)
+    if named is None:
+        _note_key(study, answer.site, key)
+    return Admitted(answer.site, registered, named is None)
+
+
+def _node_key(answer: Answer) -> bytes:
+    """The courier's public key as Flower wants it.
+
+    Raises:
+        InputError: it is not an ECDSA P-384 key.
+    """
+    try:
+        public = load_ssh_public_key(answer.node_key.encode())
+    except (ValueError, UnsupportedAlgorithm):
+        public = None
+    if not isinstance(public, ec.EllipticCurvePublicKey):
+        raise InputError(f"answer of {answer.site}: its node key is none; ask for a new answer")
+    return answer.node_key.encode()
+
+
+def _note_key(study: StudyFolder, site: str, key: str) -> None:
+    """Write the key under [receipt_keys]; the rest of the file, comments included, stays."""
+    text = study.config_file.read_text("utf-8")
+    name = site if re.fullmatch(r"[A-Za-z0-9_-]+", site) else json.dumps(site, ensure_ascii=False)
+    line = f'{name} = "{key}"'
+    proposed = re.compile(rf'^#? ?{re.escape(name)} = ""$', re.MULTILINE)
+    if proposed.search(text):
+        edited = proposed.sub(lambda _: line, text, count=1)
+    else:
+        edited = text.replace("[receipt_keys]\n", f"[receipt_keys]\n{line}\n", 1)
+    write_durably(study.config_file, edited.encode())
+    if study.receipt_keys().get(site) != bytes.fromhex(key):
+        write_durably(study.config_file, text.encode())
+        raise InputError(f"{study.config_file}: write under [receipt_keys] by hand: {line}")
