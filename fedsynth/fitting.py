@@ -3,32 +3,18 @@
 The study is that of `fedsynth simulate`: real vaults, ledgers, couriers and noise, in this process.
 """
 
-import os
-import tempfile
-from collections.abc import Mapping
-from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-import pandas as pd
-
-from fedsynth.frame_types import FrameTypes
-from fedsynth.inputs import Sites, Table, name_of, sites_of
-from fedsynth.notices import MethodNotice, NotPrivateWarning, in_python, notice
+from fedsynth.inputs import Sites, Table
+from fedsynth.notices import in_python
 from fedsynth.options import Device, Options, Trust, Variant
 from fedsynth.plans import Plan
-from fedsynth.result import Result, files_of
-from fedsynth.schemas import DRAFTED, Schema, tell_notes
+from fedsynth.result import Result
+from fedsynth.studies import caveats_of, check_installed, prepared, run, simulation_of, tell
 from fedsynth.threads import few_threads
 from fedsynth_common.errors import InputError
-from fedsynth_common.extras import how_to_install
 from fedsynth_common.limits import MAX_REPAIRED
 from fedsynth_common.schema import Schema as PlainSchema
-
-if TYPE_CHECKING:
-    from fedsynth_common.protocol.plan import Plan as StudyPlan
-    from fedsynth_simulations.simulate import Simulation
-    from fedsynth_simulations.site_tables import Tables
 
 
 @in_python()
@@ -94,11 +80,10 @@ def fit(
         site_marginals=site_marginals, variant=variant, max_repaired=max_repaired, seed=seed,
         device=device, quick=quick,
     )  # fmt: skip
-    _check_installed()
-    tables = _tables(data, options)
-    simulation = _simulation(options, pooled=tables.rehearsed)
-    _tell(tables, simulation)
-    return _run(data, tables, simulation, options)
+    check_installed()
+    study = prepared(data, options)
+    tell(study)
+    return run(data, study, options)
 
 
 @in_python()
@@ -159,126 +144,21 @@ def plan(
         site_marginals=site_marginals, variant=variant, max_repaired=max_repaired, seed=seed,
         device=device, quick=quick,
     )  # fmt: skip
-    _check_installed()
+    check_installed()
     from fedsynth_server.study.method import duration_of
     from fedsynth_simulations.simulate import plan_of_size, simulation_plan
 
     declared = options.declared
     if data is not None:
-        tables = _tables(data, options)
-        simulation = _simulation(options, pooled=tables.rehearsed)
-        made, declared = simulation_plan(tables.sites, tables.schema, simulation), tables.schema
+        study = prepared(data, options)
+        simulation, declared = study.simulation, study.tables.schema
+        made = simulation_plan(study.tables.sites, declared, simulation)
     elif declared is None or records_per_site is None:
         raise InputError("data: pass a table, or both schema and records_per_site")
     else:
-        simulation = _simulation(options, pooled=False)
+        simulation = simulation_of(options, pooled=False)
         names = [f"site-{k + 1}" for k in range(sites)]
         made = plan_of_size(names, records_per_site, declared, simulation)
-    caveats = _caveats(declared, simulation)
+    caveats = caveats_of(declared, simulation)
     with few_threads():
         return Plan(made, duration_of(made, simulation.settings), caveats)
-
-
-def _check_installed() -> None:
-    """Refuse what the installed parts cannot do; and nothing that runs here calls anybody.
-
-    Raises:
-        InputError: the parts that simulate a study are not installed.
-    """
-    if find_spec("fedsynth_simulations") is None:
-        fault = "fit and plan need the parts that simulate a study"
-        raise InputError(f"{fault}; {how_to_install('simulate')}")
-    from fedsynth_common.cli.main import QUIET
-
-    for name, value in QUIET.items():
-        os.environ.setdefault(name, value)
-
-
-def _tables(data: Table | Sites, options: Options) -> "Tables":
-    from fedsynth_release.drafting.wishes import Wishes
-    from fedsynth_simulations.site_tables import Division, divided, given_apart
-
-    declared, name = options.declared, name_of(data)
-    if isinstance(declared, Schema):
-        declared = declared.plain
-    wishes = Wishes(options.target, person_key=options.person_key, order=options.order)
-    given = sites_of(data)
-    if isinstance(given, Mapping):
-        if options.site_column is not None:
-            raise InputError("site_column: names the sites of one table; data has one of each site")
-        return given_apart(given, name, declared, wishes, options.max_repaired)
-    division = Division(
-        sites=options.sites,
-        partition=options.partition,
-        site_column=options.site_column,
-        seed=options.seed,
-    )
-    return divided(given, name, declared, division, wishes, options.max_repaired)
-
-
-def _simulation(options: Options, *, pooled: bool) -> "Simulation":
-    from fedsynth_server.training.settings import TrainingSettings
-    from fedsynth_simulations.simulate import Simulation, quick
-
-    simulation = Simulation(
-        epsilon=float(options.epsilon),
-        delta=float(options.delta),
-        variant=options.variant,
-        trust=options.trust,
-        colluders=options.colluders,
-        site_marginals=options.site_marginals,
-        settings=TrainingSettings.on(options.device),
-        seed=options.seed,
-        records_per_site=options.records_per_site,
-        pooled=pooled,
-    )
-    return quick(simulation) if options.quick else simulation
-
-
-def _caveats(schema: PlainSchema, simulation: "Simulation") -> tuple[str, ...]:
-    from fedsynth_release.statement import promises
-
-    seeded = (promises.SEEDED,) if simulation.seed is not None else ()
-    drafted = (promises.DRAFTED,) if schema.origin != "declared" else ()
-    return (*seeded, *drafted, *simulation.caveats)
-
-
-def _tell(tables: "Tables", simulation: "Simulation") -> None:
-    """Warn, before anything is computed, of what is lost and of what makes the result not private."""
-    from fedsynth_release.statement import promises
-
-    tell_notes(tables.notes)
-    for caveat in _caveats(tables.schema, simulation):
-        notice(
-            f"not private: {DRAFTED}" if caveat == promises.DRAFTED else caveat, NotPrivateWarning
-        )
-
-
-def _run(
-    data: Table | Sites, tables: "Tables", simulation: "Simulation", options: Options
-) -> Result:
-    from fedsynth_server.study.method import duration_of, simulation_lines
-    from fedsynth_simulations.simulate import simulate
-
-    def before(made: "StudyPlan") -> None:
-        lines = simulation_lines(made, duration_of(made, simulation.settings))
-        notice("; ".join(" ".join(line.split()) for line in lines), MethodNotice)
-
-    with few_threads(), tempfile.TemporaryDirectory(prefix="fedsynth-") as name:
-        done = simulate(tables.sites, tables.schema, simulation, Path(name), before)
-        files = files_of(Path(name) / "generator")
-    types = _types(data, tables, private=done.generator.statement.private)
-    params = options.to_dict()
-    return Result(done.generator, files, history=done.history, types=types, params=params)
-
-
-def _types(data: Table | Sites, tables: "Tables", *, private: bool) -> FrameTypes:
-    """The types of the user's frame, or none where they could tell something of a private result."""
-    first = next(iter(data.values())) if isinstance(data, Mapping) else data
-    if isinstance(first, pd.DataFrame):
-        labels = FrameTypes.labels_of(first)
-    elif str(first).endswith(".parquet"):
-        labels = {}
-    else:
-        return FrameTypes()  # cells of a CSV file have no type
-    return FrameTypes({} if private else FrameTypes.of(tables.pooled).types, labels)

@@ -1,6 +1,5 @@
 """A finished study in Python: draw rows, look at the report, judge it, save it, load it."""
 
-import json
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -18,22 +17,17 @@ from fedsynth.notices import in_python
 from fedsynth.options import text, whole, wrong
 from fedsynth.reports import Report
 from fedsynth.result_facts import facts
+from fedsynth.result_folder import SavedResult, files_of, read_settings, write_files
 from fedsynth.schemas import Schema
-from fedsynth_common.durable import write_output
 from fedsynth_common.errors import InputError
-from fedsynth_common.limits import MAX_STATEMENT_BYTES, read_limited
 from fedsynth_release.generator import Generator
-from fedsynth_release.generator_files import MEASUREMENTS, REPORT, generator_folder
+from fedsynth_release.generator_files import MEASUREMENTS, generator_folder
 from fedsynth_release.measurements import Measurements
 from fedsynth_release.report import StudyHistory
 from fedsynth_release.report.history import HISTORY
 from fedsynth_release.report.page import render
 from fedsynth_release.statement import PrivacyStatement
-from fedsynth_release.whole_folder import check_out, draft_folder, publish
-
-GENERATOR, SETTINGS = "generator", "fedsynth.json"
-SAVED = (GENERATOR, REPORT, HISTORY, SETTINGS)
-"""What `Result.save` writes, and what force=True may replace."""
+from fedsynth_release.whole_folder import check_out
 
 
 class Result:
@@ -177,7 +171,7 @@ class Result:
             raise wrong("evaluation", "what .evaluate() returns", evaluation)
         found = None if evaluation is None else evaluation.plain
         with tempfile.TemporaryDirectory() as name:
-            self._write(Path(name))
+            write_files(self._files, Path(name))
             return Report(render(Path(name), found, self.history), private=found is not None)
 
     @in_python()
@@ -227,22 +221,12 @@ class Result:
         """
         place = _path("folder", folder)
         check_out(place, force)
-        with draft_folder(place) as made:
-            (made / GENERATOR).mkdir()
-            self._write(made / GENERATOR)
-            write_output(made / REPORT, self.report().html)
-            if self.history is not None:
-                write_output(made / HISTORY, self.history.to_json())
-            # the types of a frame can depend on its cells: a private result does not state them
-            types = {} if self.private else dict(self._types.types)
-            settings = {"params": self._params, "types": types}
-            write_output(made / SETTINGS, json.dumps(settings, indent=1) + "\n")
-            publish(made, place, SAVED)
+        history = None if self.history is None else self.history.to_json()
+        # the types of a frame can depend on its cells: a private result does not state them
+        types = FrameTypes() if self.private else self._types
+        saved = SavedResult(self._files, types, self._params, history)
+        saved.write(place, self.report().html)
         return place
-
-    def _write(self, folder: Path) -> None:
-        for name, content in self._files.items():
-            (folder / name).write_bytes(content)
 
     def __repr__(self) -> str:
         title, told = facts(self.schema, self.statement, self.rows)
@@ -267,24 +251,8 @@ def load(folder: Path | str) -> Result:
     inner = generator_folder(place)
     generator = Generator.load(inner)
     history = StudyHistory.load(place / HISTORY) if (place / HISTORY).is_file() else None
-    types, params = _settings(place / SETTINGS)
+    types, params = read_settings(place)
     return Result(generator, files_of(inner), history=history, types=types, params=params)
-
-
-def files_of(folder: Path) -> dict[str, bytes]:
-    """The contents of a generator folder, by name."""
-    return {path.name: path.read_bytes() for path in sorted(folder.iterdir()) if path.is_file()}
-
-
-def _settings(path: Path) -> tuple[FrameTypes, dict[str, Any]]:
-    if not path.is_file():
-        return FrameTypes(), {}
-    try:
-        read = json.loads(read_limited(path, MAX_STATEMENT_BYTES))
-        types = {str(name): str(kind) for name, kind in read["types"].items()}
-        return FrameTypes(types), dict(read["params"])
-    except (KeyError, TypeError, ValueError, AttributeError):
-        raise InputError(f"{path}: damaged; expected what Result.save wrote") from None
 
 
 def _path(name: str, value: object) -> Path:

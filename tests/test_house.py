@@ -25,7 +25,11 @@ SOURCES = sorted(
 DOCUMENTS = sorted(
     {
         *ROOT.glob("*.md"),
-        *(p for m in (*MEMBERS, "docs", "docker", "locks") for p in (ROOT / m).rglob("*.md")),
+        *(
+            p
+            for m in (*MEMBERS, "docs", "docker", "locks", "systemd")
+            for p in (ROOT / m).rglob("*.md")
+        ),
     }
 )
 LONGEST_FUNCTION = 50

@@ -12,6 +12,7 @@ EXTRAS = {
     "site": "the vault and the courier of a site",
     "server": "the studies of a coordinator, and its computer",
     "sql": "records in a database of a site",
+    "serve": "a release as a service over HTTP",
     "notebook": "moving progress bars in a notebook",
     "all": "all of these",
 }
@@ -23,6 +24,7 @@ EXTRA_OF_COMMAND = {
     "verify": "",
     "report": "",
     "evaluate": "",
+    "serve": "serve",
     "simulate": "simulate",
     "benchmark": "simulate",
     "demo": "demo",

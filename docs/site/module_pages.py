@@ -11,6 +11,9 @@ from pathlib import Path
 GENERATED = ("_pb2", "mbi_driver", "__main__")
 """Modules without docstrings of ours: written by the compiler of messages, or run elsewhere."""
 
+LATER_IN_SEARCH = "---\nsearch:\n  boost: 0.1\n---\n"
+"""Who searches the site for a word wants the pages that explain it before the modules."""
+
 
 def modules(package: Path) -> list[str]:
     """Dotted names of all public modules of a package folder, the package itself first."""
@@ -30,7 +33,8 @@ def pages(package: Path) -> Iterator[tuple[str, str]]:
     for name in modules(package):
         parts.setdefault(".".join(name.split(".")[:2]), []).append(name)
     for page, names in parts.items():
-        yield page, "\n".join([f"# {page}", "", *(_entry(name, page) for name in names)])
+        entries = [_entry(name, page) for name in names]
+        yield page, "\n".join([LATER_IN_SEARCH, f"# {page}", "", *entries])
 
 
 def _entry(name: str, page: str) -> str:

@@ -104,9 +104,9 @@ def test_the_training_shows_itself(result, tmp_path):
 
 
 def test_without_the_parts_that_simulate_it_says_what_to_install(monkeypatch, frame):
-    from fedsynth import fitting
+    from fedsynth import studies
 
-    monkeypatch.setattr(fitting, "find_spec", lambda name: None)
+    monkeypatch.setattr(studies, "find_spec", lambda name: None)
     for call in (fedsynth.fit, fedsynth.plan):
         with pytest.raises(fedsynth.InputError, match=r"pip install 'fedsynth\[simulate\]'"):
             call(frame)
@@ -266,6 +266,17 @@ def test_types_of_a_private_result_do_not_depend_on_cells(tmp_path):
         types.append((saved, made.sample(50, seed=1).dtypes.astype(str).to_dict()))
     assert types[0] == types[1]
     assert types[0][1]["age"] == "Int64"
+
+
+@pytest.mark.privacy
+def test_a_private_result_saves_no_types_whatever_it_holds(tmp_path):
+    from fedsynth.frame_types import FrameTypes
+
+    declared = {"schema": SCHEMA, "records_per_site": 100, "sites": 1}
+    made = fedsynth.fit(make_frame(120), **SMALL, **declared)
+    held = fedsynth.Result(made.generator, made._files, types=FrameTypes({"age": "float32"}))
+    assert held.private
+    assert "float32" not in (held.save(tmp_path / "out") / "fedsynth.json").read_text()
 
 
 @pytest.mark.privacy

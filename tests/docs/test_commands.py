@@ -25,6 +25,7 @@ FOLDERS = (
     "locks",
     "server",
     "simulations",
+    "systemd",
     "tests",
 )
 PAGES = sorted(page for folder in FOLDERS for page in (ROOT / folder).glob("*.md"))

@@ -143,9 +143,10 @@ def test_units_and_manifests_are_well_formed():
     assert started == [["site", "serve"], ["site", "connect"]]
     (manifest,) = [code for language, code in blocks if language == "yaml"]
     pod = yaml.safe_load(manifest)["spec"]["template"]["spec"]
-    volumes = {volume["name"] for volume in pod["volumes"]} | {"ledger"}
+    volumes = {volume["name"] for volume in pod["volumes"]}
     for container in pod["containers"]:
         assert container["securityContext"]["readOnlyRootFilesystem"]
         assert {mount["name"] for mount in container["volumeMounts"]} <= volumes
+    assert not [volume for volume in pod["volumes"] if "secret" in volume]
     vault, courier = ({m["name"] for m in c["volumeMounts"]} for c in pod["containers"])
     assert vault & courier == {"socket"}

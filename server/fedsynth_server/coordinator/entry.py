@@ -11,7 +11,11 @@ from dataclasses import dataclass
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import load_ssh_public_key
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    PublicFormat,
+    load_ssh_public_key,
+)
 
 from fedsynth_common.durable import write_durably
 from fedsynth_common.errors import InputError
@@ -88,7 +92,7 @@ def admit(study: StudyFolder, answer: Answer, key: str) -> Admitted:
 
 
 def _node_key(answer: Answer) -> bytes:
-    """The courier's public key as Flower wants it.
+    """The courier's public key in PEM, as the Control API wants it.
 
     Raises:
         InputError: it is not an ECDSA P-384 key.
@@ -99,7 +103,7 @@ def _node_key(answer: Answer) -> bytes:
         public = None
     if not isinstance(public, ec.EllipticCurvePublicKey):
         raise InputError(f"answer of {answer.site}: its node key is none; ask for a new answer")
-    return answer.node_key.encode()
+    return public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
 
 
 def _note_key(study: StudyFolder, site: str, key: str) -> None:

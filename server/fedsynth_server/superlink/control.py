@@ -110,7 +110,7 @@ class SuperLink:
         return RunStatus(found.status, found.sub_status, found.details)
 
     def register(self, public_key: bytes, name: str) -> bool:
-        """Let a courier's key (a line of OpenSSH) in under a name; False if it was let in before."""
+        """Let a courier's public key (PEM) in under a name; False if it was let in before."""
         request = RegisterNodeRequest(public_key=public_key, name=name)
         try:
             self._client.RegisterNode(request)
