@@ -5,6 +5,7 @@
 #
 # TABLES holds dayton.csv, massachusetts.csv, seattle.csv and schema.json, for example the RAND tables:
 #   .venv/bin/python -c 'from fedsynth_simulations.demo_data import write_demo; write_demo("tables")'
+# With TRUST=secure-sum the hospitals make one noise together (docs/SECURE_SUM.md).
 # Everything is written to $FEDERATION_DIR [default: docker/run], which must not exist yet.
 set -eu
 
@@ -13,6 +14,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 export FEDERATION_DIR="${FEDERATION_DIR:-$here/run}" COMPOSE_PROJECT_NAME="${COMPOSE_PROJECT_NAME:-fedsynth}"
 compose="${COMPOSE:-docker-compose} -f $here/compose.yml"
 sites="dayton massachusetts seattle"
+trust=${TRUST:-local}
 [ ! -e "$FEDERATION_DIR" ] || { echo "error: $FEDERATION_DIR exists; remove it first" >&2; exit 2; }
 
 say() { printf '\n--- %s\n' "$*"; }
@@ -31,27 +33,41 @@ until operator flwr supernode list >/dev/null 2>&1; do
     sleep 2
 done
 
-say "coordinator: plan and bundle"
-operator fedsynth study init /studies/demo --schema /studies/schema.json --records-per-site 4000 \
-    --epsilon 1 --variant "${VARIANT:-marginals}" --superlink superlink:8000 \
-    --root-certificate /certs/ca.crt $(for site in $sites; do echo "--site $site"; done)
-# a demonstration: less training than the default
-printf 'fit_steps = 200\nlatents = 512\n' >>"$FEDERATION_DIR/coordinator/studies/demo/study.toml"
-operator fedsynth study bundle --out /studies
-
+options=""
+[ "$trust" = local ] || options="--trust $trust"
 for site in $sites; do
-    say "$site: init, check, key, approve, bundle"
+    say "$site: init, check, key"
     dir=$FEDERATION_DIR/$site
     mkdir -p "$dir/data" "$dir/inbox"
     cp "$tables/$site.csv" "$dir/data/records.csv"
     cp "$tables/schema.json" "$dir/data/"
-    cp "$FEDERATION_DIR"/coordinator/studies/*.fab "$FEDERATION_DIR/coordinator/studies/demo/plan.json" \
-        "$dir/inbox/"
     "$here/site.sh" "$dir" init --data /data/records.csv --schema /data/schema.json \
         --dataset "people of $site" --site "$site" --max-epsilon 3 --superlink coordinator:8443
     cp "$FEDERATION_DIR/coordinator/certs/ca.crt" "$dir/courier/"
     "$here/site.sh" "$dir" check
     "$here/site.sh" "$dir" key
+    if [ "$trust" != local ]; then # the second cap, without which a site takes part in no secure sum
+        sed -i 's/^# max_epsilon_alone = .*/max_epsilon_alone = 6.0/' "$dir/vault/policy.toml"
+        grep -q '^max_epsilon_alone' "$dir/vault/policy.toml"
+        options="$options --receipt-key $("$here/site.sh" "$dir" key --json </dev/null |
+            sed -n 's/.*"site": "\([^"]*\)".*"receipt_key": "\([^"]*\)".*/\1=\2/p')"
+    fi
+done
+
+say "coordinator: plan and bundle"
+# shellcheck disable=SC2086 # several words on purpose
+operator fedsynth study init /studies/demo --schema /studies/schema.json --records-per-site 4000 \
+    --epsilon 1 --variant "${VARIANT:-marginals}" --superlink superlink:8000 \
+    --root-certificate /certs/ca.crt $(for site in $sites; do echo "--site $site"; done) $options
+# a demonstration: less training than the default
+printf 'fit_steps = 200\nlatents = 512\n' >>"$FEDERATION_DIR/coordinator/studies/demo/study.toml"
+operator fedsynth study bundle --out /studies
+
+for site in $sites; do
+    say "$site: approve, bundle"
+    dir=$FEDERATION_DIR/$site
+    cp "$FEDERATION_DIR"/coordinator/studies/*.fab "$FEDERATION_DIR/coordinator/studies/demo/plan.json" \
+        "$dir/inbox/"
     "$here/site.sh" "$dir" approve /inbox/plan.json --yes
     "$here/site.sh" "$dir" bundle "/inbox/$(cd "$dir/inbox" && ls ./*.fab)"
     cp "$dir/courier/node.key.pub" "$FEDERATION_DIR/coordinator/studies/$site.pub"

@@ -23,6 +23,7 @@ from fedsynth_common.schema.rules import (
     RangeIf,
     Ratio,
     Rule,
+    Sum,
     Unique,
     When,
 )
@@ -53,6 +54,7 @@ __all__ = [
     "Ratio",
     "Rule",
     "Schema",
+    "Sum",
     "TextColumn",
     "Unique",
     "When",

@@ -1,10 +1,10 @@
 """The rules of a schema in the three forms in which they are asked about any number of records.
 
 Records are a mapping from the place of a modelled column to its values (ticks, or codes of texts;
-`MISSING` where there is none), as they are read from a table or drawn from a generator. Three forms
-are enough for all rules: an order of two columns, an implication between two, and a list of
-combinations (`one_hot` is one). `unique` is about ids, which are never modelled. A comparison with a
-missing cell breaks no rule, as in SQL's CHECK.
+`MISSING` where there is none), as they are read from a table or drawn from a generator. Four forms
+are enough for all rules: an order of two columns, a total and its parts, an implication between two
+columns, and a list of combinations (`one_hot` is one). `unique` is about ids, which are never
+modelled. A comparison with a missing cell breaks no rule, as in SQL's CHECK.
 
 `rule_compiler.py` turns the declared rules into these forms. Neither file needs a table library.
 """
@@ -76,6 +76,32 @@ class CompiledInequality:
 
 
 @dataclass(frozen=True, eq=False)
+class CompiledSum:
+    """places[0] * units[0] is the sum of all other places times their units, unless one is missing."""
+
+    name: str
+    places: tuple[int, ...]
+    units: tuple[int, ...]
+
+    def holds(self, cells: Cells) -> BoolArray:
+        """Which records keep it."""
+        amounts, absent = self._amounts(cells)
+        return np.asarray(absent | (amounts[0] == amounts[1:].sum(axis=0)))
+
+    def total(self, cells: Cells) -> tuple[Int64Array, BoolArray]:
+        """What the total has to be, and for which records the parts say so."""
+        amounts, absent = self._amounts(cells)
+        wanted = amounts[1:].sum(axis=0)
+        return wanted // self.units[0], ~absent & (wanted % self.units[0] == 0)
+
+    def _amounts(self, cells: Cells) -> tuple[Int64Array, BoolArray]:
+        """Amounts in one unit, (columns, records), and which records miss one."""
+        ticks = np.stack([cells[place] for place in self.places])
+        absent = ticks == MISSING
+        return np.where(absent, 0, ticks) * np.array(self.units)[:, None], absent.any(axis=0)
+
+
+@dataclass(frozen=True, eq=False)
 class CompiledImplication:
     """Where `when` holds, `then` holds."""
 
@@ -115,4 +141,4 @@ class CompiledCombinations:
         return known[row[len(self.table) :]]
 
 
-CompiledRule = CompiledInequality | CompiledImplication | CompiledCombinations
+CompiledRule = CompiledInequality | CompiledSum | CompiledImplication | CompiledCombinations

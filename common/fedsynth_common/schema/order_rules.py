@@ -11,12 +11,13 @@ from fedsynth_common.errors import InputError
 from fedsynth_common.schema.columns import (
     BooleanColumn,
     CategoricalColumn,
+    IntegerColumn,
     ModelledColumn,
     NumericColumn,
 )
-from fedsynth_common.schema.compiled_rules import CompiledInequality, Membership
+from fedsynth_common.schema.compiled_rules import CompiledInequality, CompiledSum, Membership
 from fedsynth_common.schema.domain import domain_of
-from fedsynth_common.schema.rules import Difference, Inequality, Ratio, Rule
+from fedsynth_common.schema.rules import Difference, Inequality, Ratio, Rule, Sum
 from fedsynth_common.schema.temporal import DateColumn, DatetimeColumn, DurationColumn
 
 
@@ -72,6 +73,24 @@ def ratio_of(
         CompiledInequality(rule.name, whole, part, 0, lower),
         CompiledInequality(rule.name, part, whole, 0, upper),
     )
+
+
+def sum_of(rule: Sum, places: tuple[int, ...], columns: tuple[ModelledColumn, ...]) -> CompiledSum:
+    """Total = sum of the parts."""
+    kinds = {grid(column) for column in columns}
+    if len(kinds) > 1 or not (
+        isinstance(columns[0], NumericColumn | IntegerColumn | DurationColumn)
+    ):
+        refuse(rule, "all columns must be numbers, or durations of one unit")
+    most = max(_decimals(column) for column in columns)
+    units = tuple(10 ** (most - _decimals(column)) for column in columns)
+    largest = sum(
+        max(map(abs, domain_of(column).reach)) * unit
+        for column, unit in zip(columns, units, strict=True)
+    )
+    if largest >= 2**61:
+        refuse(rule, "the columns are too large, or their decimals too far apart")
+    return CompiledSum(rule.name, places, units)
 
 
 def _units(rule: Rule, columns: tuple[ModelledColumn, ...]) -> tuple[int, int]:

@@ -29,6 +29,7 @@ from fedsynth_common.schema.order_rules import (
     order_of,
     ratio_of,
     refuse,
+    sum_of,
 )
 from fedsynth_common.schema.rules import (
     MAX_LISTED,
@@ -40,6 +41,7 @@ from fedsynth_common.schema.rules import (
     RangeIf,
     Ratio,
     Rule,
+    Sum,
     Unique,
     When,
     columns_of,
@@ -145,6 +147,8 @@ def _compile(rule: Rule, schema: Declared, columns_by_place: _LookedUp) -> Seque
         return difference_of(rule, places, columns, when)
     if isinstance(rule, Ratio):
         return ratio_of(rule, places, columns)
+    if isinstance(rule, Sum):
+        return (sum_of(rule, places, columns),)
     return _implications(rule, places, looked_up)
 
 

@@ -10,6 +10,7 @@ rules by construction; a site's records that break one are counted for the site 
 | `inequality` | `low` <= `high`, or < if `strict`; or one of the two is missing |
 | `difference` | `column` minus `minus` lies from `minimum` to `maximum`; or one of the two is missing |
 | `ratio` | `column` lies from `minimum` times `of` to `maximum` times `of`; or one is missing |
+| `sum` | `total` is the sum of the `parts`; or one of them is missing |
 | `range_if` | where `when` holds, `then` holds, or its column is missing |
 | `missing_if` | where `when` holds, `column` is missing; with `only`, nowhere else |
 | `one_hot` | exactly one of the boolean `columns` is true |
@@ -141,6 +142,14 @@ class Ratio(_Rule):
         return _checked(self, self.minimum, self.maximum)
 
 
+class Sum(_Rule):
+    """A total and its parts."""
+
+    rule: Literal["sum"] = "sum"
+    total: Name
+    parts: Columns
+
+
 class RangeIf(_Rule):
     """A record that meets a condition on one column meets a condition on another."""
 
@@ -173,7 +182,15 @@ class Unique(_Rule):
 
 
 Rule = Annotated[
-    FixedCombinations | Inequality | Difference | Ratio | RangeIf | MissingIf | OneHot | Unique,
+    FixedCombinations
+    | Inequality
+    | Difference
+    | Ratio
+    | Sum
+    | RangeIf
+    | MissingIf
+    | OneHot
+    | Unique,
     Field(discriminator="rule"),
 ]
 
@@ -189,6 +206,8 @@ def columns_of(rule: Rule) -> tuple[str, ...]:
         return (rule.minus, rule.column, *condition)
     if isinstance(rule, Ratio):
         return (rule.of, rule.column)
+    if isinstance(rule, Sum):
+        return (rule.total, *rule.parts)
     if isinstance(rule, RangeIf):
         return (rule.when.column, rule.then.column)
     if isinstance(rule, MissingIf):

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from fedsynth_common.encoding import rule_violations
-from fedsynth_common.schema import Difference, Ratio
+from fedsynth_common.schema import Difference, Ratio, Sum
 from fedsynth_release.drafting.draft import draft
 
 
@@ -67,3 +67,18 @@ def test_shuffled_columns_and_constants_propose_nothing():
     assert not any(isinstance(r, Difference | Ratio) for r in drafted(shuffled)[0].values())
     constant = frame.assign(score=7, copy=7)
     assert "score is copy" not in drafted(constant)[0]
+
+
+def test_totals_and_their_parts_are_found_also_with_missing_cells():
+    rng = np.random.default_rng(2)
+    parts = {name: rng.integers(0, 500, 3000) for name in ("drugs", "stay", "tests", "food")}
+    frame = pd.DataFrame(parts)
+    frame["small"] = frame["drugs"] + frame["food"]
+    frame["all"] = frame["drugs"] + frame["stay"] + frame["tests"]
+    frame["stay"] = frame["stay"].where(rng.random(3000) > 0.1)
+    rules, made = drafted(frame)
+    sums = {rule.total: set(rule.parts) for rule in rules.values() if isinstance(rule, Sum)}
+    assert sums["small"] == {"drugs", "food"}
+    assert sums["all"] == {"drugs", "stay", "tests"}
+    assert set(rule_violations(frame, made.schema).values()) == {0}
+    assert not any(isinstance(rule, Sum) for rule in drafted(table())[0].values())

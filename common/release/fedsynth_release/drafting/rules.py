@@ -1,12 +1,12 @@
 """Proposes rules that hold in every row of a table.
 
-They are orders of columns, codes with their labels, and columns that are equal or differ by a narrow
-factor (`number_rules.py`). Candidates are looked for among the first rows, and each is then checked on
-all rows. One is proposed only if chance would break it: an order, if the two columns overlap and a
-shuffled table breaks it in one row of twenty; a code that has one label, such as a ward and its
-hospital, if the code has five rows on average and a shuffled table breaks that in one row of twenty. A
-proposal is for a reviewer, like everything in a draft. What holds in nearly every row is told and not
-declared.
+They are orders of columns, codes with their labels, and columns that are equal, add up or differ by a
+narrow factor (`number_rules.py`). Candidates are looked for among the first rows, and each is then
+checked on all rows. One is proposed only if chance would break it: an order, if the two columns
+overlap and a shuffled table breaks it in one row of twenty; a code that has one label, such as a ward
+and its hospital, if the code has five rows on average and a shuffled table breaks that in one row of
+twenty. A proposal is for a reviewer, like everything in a draft. What holds in nearly every row is
+told and not declared.
 """
 
 from collections.abc import Callable, Iterable
@@ -30,7 +30,7 @@ from fedsynth_common.schema.rules import FixedCombinations, Inequality, Rule, co
 from fedsynth_common.schema.schema import Schema
 from fedsynth_common.schema.temporal import DateColumn, DatetimeColumn
 from fedsynth_common.schema.ticks import decimals_of
-from fedsynth_release.drafting.number_rules import NEARLY, number_rule
+from fedsynth_release.drafting.number_rules import NEARLY, number_rule, sum_rules
 
 LEAST = 100  # rows with both cells
 BROKEN_BY_CHANCE = 0.05
@@ -98,17 +98,23 @@ def _candidates(schema: Schema, first: pd.DataFrame) -> list[Rule]:
     rng = np.random.default_rng(0)
     rules: list[Rule] = []
     for one, other in combinations(ordered, 2):
-        if _grid(one) != _grid(other):
+        alike = _grid(one) == _grid(other)
+        if not alike and not all(
+            isinstance(c, IntegerColumn | NumericColumn) for c in (one, other)
+        ):
             continue
         if (rule := number_rule(one, other, values, listed, rng)) is not None:
             rules.append(rule)
+            continue
+        if not alike:
             continue
         for low, high in ((one, other), (other, one)):
             if _in_order(values[low.name], values[high.name], rng):
                 name = f"{low.name} before {high.name}"[:200]
                 rules.append(Inequality(name=name, low=low.name, high=high.name))
                 break
-    return [*_labels(schema, values, rng), *rules][:MOST_RULES]
+    sums = sum_rules(ordered, values)
+    return [*_labels(schema, values, rng), *sums, *rules][:MOST_RULES]
 
 
 def _grid(column: ModelledColumn) -> object:

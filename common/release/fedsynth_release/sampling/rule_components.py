@@ -14,6 +14,7 @@ from fedsynth_common.schema.compiled_rules import (
     CompiledImplication,
     CompiledInequality,
     CompiledRule,
+    CompiledSum,
 )
 from fedsynth_common.schema.tick_set import TickSet
 from fedsynth_release.sampling.combinations import JointColumns
@@ -28,7 +29,7 @@ class RuleComponent:
     """
 
     places: tuple[int, ...]
-    forms: tuple[CompiledInequality | CompiledImplication, ...]
+    forms: tuple[CompiledInequality | CompiledSum | CompiledImplication, ...]
 
     @property
     def names(self) -> str:

@@ -2,10 +2,11 @@
 
 Given its latent z, the codes of a record are independent. If the columns of a broken rule are
 redrawn from the same z until the rule holds, the result therefore has the generator's distribution
-given z and the rules. Values inside codes are drawn to go with the record's other columns. Columns
-without a rule and the shares of the latents do not change. Records that break a rule are redrawn at
-most `ROUNDS` times, and less often where hardly any record is mended by it (two columns that must
-be equal are not by chance). For the records that still break a rule afterwards:
+given z and the rules. Values inside codes are drawn to go with the record's other columns. A total is
+set to the sum of its parts first. Columns without a rule and the shares of the latents do not change.
+Records that break a rule are redrawn at most `ROUNDS` times, and less often where hardly any record is
+mended by it (two columns that must be equal are not by chance). For the records that still break a
+rule afterwards:
 
 1. The values are built column by column, each drawn from P(. | z) restricted to what the rules and
    the columns before it allow. Bounds are first passed along all inequalities, so this always
@@ -24,7 +25,7 @@ from fedsynth_common.array_types import BoolArray, Float64Array, Int64Array
 from fedsynth_common.errors import InputError
 from fedsynth_release.sampling.coupling import Given
 from fedsynth_release.sampling.rule_components import ColumnSampler, RuleComponent
-from fedsynth_release.sampling.rule_values import build_values
+from fedsynth_release.sampling.rule_values import build_values, settle_totals
 
 ROUNDS = 30
 FEW_ROUNDS, LEAST_MENDED = 4, 0.01
@@ -53,11 +54,13 @@ def keep_rules(
         InputError: for some rules, no record that keeps them was found.
     """
     for component in sampler.components:
+        settle_totals(sampler, component, values, np.arange(len(latent)), fixed)
         bad = np.flatnonzero(~component.holds(values))
         for number in range(ROUNDS):
             if not len(bad):
                 break
             _redraw(sampler, component, values, latent, bad, rng, fixed)
+            settle_totals(sampler, component, values, bad, fixed)
             left = bad[~component.holds(values, bad)]
             hopeless = number + 1 >= FEW_ROUNDS and len(left) > (1 - LEAST_MENDED) * len(bad)
             bad = left

@@ -12,7 +12,11 @@ import numpy as np
 
 from fedsynth_common.array_types import BoolArray, Int64Array
 from fedsynth_common.schema import FineDomain, domain_of
-from fedsynth_common.schema.compiled_rules import CompiledImplication, CompiledInequality
+from fedsynth_common.schema.compiled_rules import (
+    CompiledImplication,
+    CompiledInequality,
+    CompiledSum,
+)
 from fedsynth_common.schema.domain import MISSING
 from fedsynth_common.schema.tick_set import TickSet
 from fedsynth_release.decoding.cell_ticks import leaf_values
@@ -51,6 +55,28 @@ def build_values(
             values[place][part] = here[place]
 
 
+def settle_totals(
+    sampler: ColumnSampler,
+    component: RuleComponent,
+    values: list[Int64Array],
+    rows: Int64Array,
+    fixed: BoolArray | None,
+) -> None:
+    """Set totals that were not given to the sums of their parts, if they can have these values."""
+    for form in component.forms:
+        if not isinstance(form, CompiledSum):
+            continue
+        place = form.places[0]
+        domain = domain_of(sampler.schema.modelled[place])
+        wanted, said = form.total({p: values[p][rows] for p in form.places})
+        every = sampler.within[place] if place in sampler.within else leaf_values(domain)
+        atom = np.isin(wanted, domain.atom_ticks) & (place not in sampler.within)
+        free = said & (every.contains(wanted) | atom)
+        if fixed is not None:
+            free &= ~fixed[rows, place]
+        values[place][rows[free]] = wanted[free]
+
+
 def _order(component: RuleComponent) -> list[int]:
     """The columns in the order in which they are set.
 
@@ -59,7 +85,7 @@ def _order(component: RuleComponent) -> list[int]:
     depth = dict.fromkeys(component.places, 0)
     for _ in component.places:
         for form in component.forms:
-            if form.when is None:
+            if isinstance(form, CompiledSum) or form.when is None:
                 continue
             after = (form.then.place,) if isinstance(form, CompiledImplication) else form.places[:2]
             for place in after:
@@ -99,15 +125,19 @@ def _interval(
 ) -> tuple[Int64Array, Int64Array]:
     """The lowest and the highest value that all inequalities allow one column, for each row."""
     orders = [form for form in component.forms if isinstance(form, CompiledInequality)]
+    sums = [form for form in component.forms if isinstance(form, CompiledSum)]
+    bounded = {p for form in orders for p in (form.low, form.high)}
     low, high = {}, {}
-    for other in {place, *(p for form in orders for p in (form.low, form.high))}:
+    for other in {place, *bounded, *(p for form in sums for p in form.places)}:
         first, stop = domain_of(sampler.schema.modelled[other]).reach
         absent = known[other] & (here[other] == MISSING)
         low[other] = np.where(known[other], here[other], first)
         high[other] = np.where(known[other], here[other], stop - 1)
         low[other][absent], high[other][absent] = -FAR, FAR
     binding = [_binds(form, here, known) for form in orders]
-    for _ in orders:  # so many passes carry a bound along the longest possible chain
+    for _ in (*orders, *sums):  # so many passes carry a bound along the longest possible chain
+        for total in sums:
+            _pass_along(total, low, high, known)
         for form, binds in zip(orders, binding, strict=True):
             a, b = form.low, form.high
             if form.units[1] > 0:
@@ -117,6 +147,27 @@ def _interval(
                 below = (_times(high[b], form.units[1]) - form.gap) // form.units[0]
                 high[a] = np.where(known[a] | ~binds, high[a], np.minimum(high[a], below))
     return low[place], high[place]
+
+
+def _pass_along(
+    form: CompiledSum,
+    low: dict[int, Int64Array],
+    high: dict[int, Int64Array],
+    known: dict[int, BoolArray],
+) -> None:
+    """Narrow the bounds of each column of a sum by those of the others, where none is missing."""
+    signs = [-1] + [1] * (len(form.places) - 1)
+    weights = [sign * unit for sign, unit in zip(signs, form.units, strict=True)]
+    present = np.logical_and.reduce([low[p] > -FAR for p in form.places])
+    for place, weight in zip(form.places, weights, strict=True):
+        others = [(p, w) for p, w in zip(form.places, weights, strict=True) if p != place]
+        least = sum(np.where(present, low[p] if w > 0 else high[p], 0) * w for p, w in others)
+        most = sum(np.where(present, high[p] if w > 0 else low[p], 0) * w for p, w in others)
+        # weight * value = -(sum of the others), which lies from -most to -least
+        ends = (-most, -least) if weight > 0 else (least, most)
+        free = present & ~known[place]
+        low[place] = np.where(free, np.maximum(low[place], -(-ends[0] // abs(weight))), low[place])
+        high[place] = np.where(free, np.minimum(high[place], ends[1] // abs(weight)), high[place])
 
 
 def _binds(
@@ -156,6 +207,8 @@ def _patterns(
             if form.when is not None and form.when.place == place:
                 active = known[form.low] & known[form.high] & ~form.in_order(here)
                 binding.append((active, form.when.allowed(first, stop, inverse=True)))
+            continue
+        if isinstance(form, CompiledSum):
             continue
         when, then = form.when.place, form.then.place
         if then == place:
