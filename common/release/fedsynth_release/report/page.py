@@ -32,6 +32,7 @@ from fedsynth_release.report.first_page import NOT_FOR, USED_FOR, FirstPage, fir
 from fedsynth_release.report.history import StudyHistory
 from fedsynth_release.report.pairs import pair_views
 from fedsynth_release.report.persons import twelve_persons
+from fedsynth_release.report.samples import samples
 
 
 @dataclass(frozen=True)
@@ -153,6 +154,7 @@ def _facts(sources: _Sources, written_on: date | None) -> dict[str, Any]:
         "histories": histories.history_rows(over_time) if over_time else {},
         "over_time": histories.over_time(over_time) if over_time else [],
         "persons": twelve_persons(generator),
+        "samples": samples(generator),
         "utility_plots": sections.utility_plots(evaluation.utility) if evaluation else [],
         "pairs": pair_views(_names(generator), evaluation, measured),
         "attacks": attacks,
