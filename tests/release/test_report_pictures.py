@@ -119,6 +119,24 @@ def test_the_sign_of_a_relation_is_drawn():
     assert plots.SHADES == 9
 
 
+def test_the_column_that_gives_a_table_away_is_named():
+    """Two columns are alike in both tables; one has other values."""
+    import pandas as pd
+
+    from fedsynth_release.evaluation.detection import giveaways
+
+    rng = np.random.default_rng(4)
+    names = ("a", "b", "told")
+    columns = tuple(IntegerColumn(name=name, minimum=0, maximum=99) for name in names)
+    schema = Schema(name="t", columns=columns)
+    real, made = (pd.DataFrame(rng.integers(0, 50, (600, 3)), columns=names) for _ in range(2))
+    made["told"] += 30
+    falls = giveaways(real, made, schema)
+    assert len(falls) == 3
+    assert falls[2] > 0.2
+    assert max(map(abs, falls[:2])) < 0.05
+
+
 def test_ten_records_and_the_rules_they_keep():
     schema = Schema(
         name="ward",

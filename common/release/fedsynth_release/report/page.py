@@ -111,6 +111,7 @@ def _page(facts: dict[str, Any]) -> str:
         lstrip_blocks=True,
     )
     environment.globals["style"] = Markup(environment.get_template("style.css").render())  # noqa: S704 - our own file
+    environment.globals["roles"] = sections.ROLES
     environment.filters.update(figure=_figure, sentence=_sentence, digits="{:.3g}".format)
     return environment.get_template("report.html.j2").render(**facts)
 
@@ -148,6 +149,7 @@ def _facts(sources: _Sources, written_on: date | None) -> dict[str, Any]:
         "used_for": USED_FOR,
         "not_for": NOT_FOR,
         "fidelity": sections.fidelity_rows(evaluation) if evaluation else [],
+        "giveaways": sections.giveaway_rows(evaluation) if evaluation else [],
         "utility": (
             sections.utility_rows(evaluation.utility, over_time is not None) if evaluation else []
         ),
@@ -158,7 +160,6 @@ def _facts(sources: _Sources, written_on: date | None) -> dict[str, Any]:
         "utility_plots": sections.utility_plots(evaluation.utility) if evaluation else [],
         "pairs": pair_views(_names(generator), evaluation, measured),
         "attacks": attacks,
-        "roles": sections.ROLES,
         "copies": evaluation.copies if evaluation else (),
         "budget": budget,
         "budget_plot": budget_plot(budget),
