@@ -18,6 +18,7 @@ from fedsynth_common.schema import (
     IntegerColumn,
     NumericColumn,
 )
+from fedsynth_common.schema.number_format import NumberFormat
 
 LABELS = ("1", "0", "2.50", "true", "a", "007", "3.0", "2020-01-31", "P1D")
 COLUMNS = {
@@ -40,6 +41,36 @@ COLUMNS = {
     ),
     "duration": DurationColumn(name="x", minimum=-10, maximum=5000, unit="hour", nullable=True),
     "iso duration": DurationColumn(name="x", maximum=90, format="iso8601", nullable=True),
+    "clock": DurationColumn(name="x", maximum=86_399, unit="second", format="clock", nullable=True),
+    "epoch": DatetimeColumn(
+        name="x",
+        minimum="1900-01-01T00:00",
+        maximum="2030-12-31T23:59",
+        format="epoch_s",
+        nullable=True,
+    ),
+    "marks": CategoricalColumn(
+        name="x", categories=("a", "NA", "1"), missing_marks=("007", "no"), nullable=True
+    ),
+    "dollars": NumericColumn(
+        name="x",
+        minimum=-5.0,
+        maximum=5000.0,
+        decimals=2,
+        nullable=True,
+        missing_marks=("999", "no"),
+        format=NumberFormat(thousands=",", prefix="$"),
+    ),
+    "limits": NumericColumn(
+        name="x",
+        minimum=0.0,
+        maximum=100.0,
+        decimals=1,
+        atoms=(4.9, 90.0),
+        nullable=True,
+        format=NumberFormat(decimal=",", thousands=".", limits=("<5", "90+")),
+    ),
+    "fives": IntegerColumn(name="x", minimum=0, maximum=500, step=5, atoms=(7,), nullable=True),
 }
 TEXTS = [
     *("1", "1.0", "1.00", "+1", "-0", " 1 ", "1e0", "1e999", "1e-999", "9" * 400, "0x10", "1,5"),
@@ -62,6 +93,8 @@ TEXTS = [
     *("2020-01-31", "2020-01-31 00:00:00", "2020-01-31T08:15:00.123456789", "20200131", "2020"),
     *("31.01.2020", "2020-13-01", "9999-12-31T23:59:59-05:00", "0001-01-01T00:00:00+05:00"),
     *("infinity", "0044-03-15 BC", "12020-01-01", "now", "today", "1600-01-01T00:00:00.1234567"),
+    *("NA", "n/a", "-", "999", "999.0", "<5", "90+", "$1,234.50", "1.234,5", "(12)", "-$5", "1,23"),
+    *("1 234", "5 %", "$", "<", "8:15", "08:15:30", "25:00", "1580515200", "1580515200.5", "-1"),
     *("P1D", "PT36H", "P-1D", "PT0.5S", "P1M", "P300000Y", "P" + "9" * 30 + "D", "1 day"),
     *(
         "",

@@ -17,6 +17,7 @@ def mixed_frame(rows: int, seed: int = 0) -> pd.DataFrame:
     age = np.clip(rng.normal(np.where(ward == "a", 35, 65), 12), 1, 98).astype("int8")
     days = rng.integers(0, 900, rows)
     moments = pd.Timestamp("2020-01-01 08:00") + pd.to_timedelta(days, unit="D")
+    others = moments[::-1]
     prices = [Decimal(int(cents)) / 100 for cents in rng.integers(100, 9000, rows)]
     frame = pd.DataFrame(
         {
@@ -27,7 +28,7 @@ def mixed_frame(rows: int, seed: int = 0) -> pd.DataFrame:
             "smoker": pd.array(rng.choice([True, False], rows), dtype="boolean"),
             "flag": rng.choice([True, False], rows),
             "admitted": moments,
-            "zoned": moments.tz_localize("UTC").tz_convert("Europe/Berlin"),
+            "zoned": others.tz_localize("UTC").tz_convert("Europe/Berlin"),
             "born": [datetime.date(1950, 1, 1) + datetime.timedelta(int(d)) for d in days * 20],
             "stay": pd.to_timedelta(rng.integers(0, 40, rows), unit="D"),
             "price": prices,

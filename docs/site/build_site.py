@@ -14,6 +14,7 @@ import logging
 import re
 import shutil
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,9 @@ from mkdocs.exceptions import Abort
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
+LINK = re.compile(r"\]\(([^)#:\s]+)(?:#[^)\s]*)?\)")
+"""The file that a link leads to, if it leads to a file of the repository."""
+
 FOLDERS = (
     "fedsynth",
     "common",
@@ -56,14 +60,27 @@ def listed(nav: Any) -> list[str]:
 
 
 def add_unlisted(nav: list[dict[str, Any]]) -> None:
-    """Put the pages of docs/ that the navigation does not name last under Explanation."""
-    named = set(listed(nav))
-    (explanation,) = (part["Explanation"] for part in nav if "Explanation" in part)
-    for path in sorted((ROOT / "docs").rglob("*.md")):
-        name = str(path.relative_to(ROOT))
-        if name not in named:
-            title = path.read_text(encoding="utf-8").split("\n", 1)[0].lstrip("# ")
-            explanation.append({title: name})
+    """Put pages that the navigation does not name last: those of docs/, and those that are linked."""
+    parts = {title: pages for part in nav for title, pages in part.items()}
+    docs = {str(path.relative_to(ROOT)) for path in (ROOT / "docs").rglob("*.md")}
+    _append(parts["Explanation"], docs - set(listed(nav)))
+    while linked := {page for name in listed(nav) for page in _linked(name)} - set(listed(nav)):
+        _append(parts["Development"], linked)
+
+
+def _append(pages: list[dict[str, str]], names: set[str]) -> None:
+    for name in sorted(names):
+        heading = (ROOT / name).read_text(encoding="utf-8").split("\n", 1)[0]
+        pages.append({heading.lstrip("# "): name})
+
+
+def _linked(name: str) -> Iterator[str]:
+    """The pages of the repository that a page leads to."""
+    page = ROOT / name
+    for target in LINK.findall(page.read_text(encoding="utf-8")):
+        linked = (page.parent / target).resolve()
+        if linked.suffix == ".md" and linked.is_file():
+            yield str(linked.relative_to(ROOT))
 
 
 def stage(source: Path, names: list[str]) -> None:
@@ -71,7 +88,7 @@ def stage(source: Path, names: list[str]) -> None:
     shutil.rmtree(source, ignore_errors=True)
     for name in names:
         text = (ROOT / name).read_text(encoding="utf-8")
-        for target in re.findall(r"\]\(([^)#:\s]+)\)", text):
+        for target in LINK.findall(text):
             linked = (ROOT / name).parent / target
             if linked.is_file() and linked.suffix != ".md":
                 copy(linked.resolve(), source)

@@ -1,17 +1,16 @@
 """`fedsynth simulate`: a whole study on one machine, from one table to a generator."""
 
+from contextlib import ExitStack
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 from click.core import ParameterSource
-from rich.console import Console
 
 from fedsynth_common.cli.options import DateOrder, DecimalText, DelimiterText, EncodingText
 from fedsynth_common.errors import InputError
 from fedsynth_common.limits import MAX_REPAIRED
-from fedsynth_release.cli.schema import counted, show_notes
 from fedsynth_server.cli.options import (
     COLLUDERS_HELP,
     DEVICE_HELP,
@@ -22,13 +21,6 @@ from fedsynth_server.cli.options import (
     TrustName,
     VariantName,
 )
-
-if TYPE_CHECKING:
-    from fedsynth_common.protocol.plan import Plan
-    from fedsynth_server.training.settings import TrainingSettings
-    from fedsynth_simulations.result_folder import Wanted
-    from fedsynth_simulations.simulate import Simulation
-    from fedsynth_simulations.site_tables import Tables
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -179,6 +171,14 @@ def simulate(
     force: Annotated[
         bool, typer.Option("--force", help="Replace an earlier result in --out.")
     ] = False,
+    resume: Annotated[
+        bool,
+        typer.Option(
+            "--resume",
+            help="Go on with a run that was stopped: repeat its command with this option. Runs with "
+            "--seed or on Ray cannot be resumed.",
+        ),
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
 ) -> None:
     """Run a federated study on one machine: deal a table out to sites, train, and draw records.
@@ -193,6 +193,8 @@ def simulate(
     from fedsynth_simulations import simulate as simulations  # torch and Flower: not for --help
     from fedsynth_simulations.result_folder import Wanted
     from fedsynth_simulations.table_options import Reading, tables_of
+    from fedsynth_simulations.unfinished import Clock, resumable
+    from fedsynth_simulations.whole_run import run
 
     if not 0 <= holdout < 1:
         raise InputError(f"--holdout {holdout:g}: expected a share from 0 to below 1")
@@ -201,78 +203,54 @@ def simulate(
     check_out(out, force)
     if quasi_identifier and not holdout:
         raise InputError("--quasi-identifier: is for the attacks on a hold-out; pass --holdout too")
-    tables = tables_of(
-        table,
-        schema,
-        sites=sites,
-        partition=partition,
-        site_column=site_column,
-        target=target,
-        holdout=holdout,
-        seed=seed,
-        reading=Reading(delimiter, encoding, decimal, date_order, max_repaired, person_key, order),
-    )
-    for name in quasi_identifier or ():
-        if name not in {column.name for column in tables.schema.modelled}:
-            raise InputError(f"--quasi-identifier {name}: not a modelled column of the schema")
-    simulation = simulations.Simulation(
-        epsilon=epsilon,
-        delta=delta,
-        variant=variant.value,
-        trust=trust.value,
-        colluders=colluders,
-        site_marginals=site_marginals,
-        settings=TrainingSettings.on(device.value),
-        seed=seed,
-        backend=backend.value,
-        records_per_site=records_per_site,
-        pooled=tables.rehearsed,
-    )
-    if quick:
-        simulation = simulations.quick(simulation)
-    reference = tuple(quasi_identifier or ())
-    wanted = Wanted(out, rows, file_format.value, attacks, reference, quick, seed)
-    given = {
-        name
-        for name in context.params
-        if context.get_parameter_source(name) is not ParameterSource.DEFAULT
-    }
-    _run(tables, simulation, wanted, None if as_json else given)
-
-
-def _say_method(plan: "Plan", settings: "TrainingSettings") -> None:
-    """What the study will do and about how long it takes, before it starts."""
-    from fedsynth_server.study.method import duration_of, simulation_lines
-
-    for line in simulation_lines(plan, duration_of(plan, settings)):
-        typer.echo(line)
-
-
-def _run(
-    tables: "Tables", simulation: "Simulation", wanted: "Wanted", given: set[str] | None
-) -> None:
-    """The study, and everything that is written about it.
-
-    `given` are the options that the user gave; None if only JSON may be printed.
-    """
-    from fedsynth_release.whole_folder import draft_folder, publish
-    from fedsynth_simulations.decisions import decisions, show_decisions
-    from fedsynth_simulations.result_folder import RESULTS, write_result
-    from fedsynth_simulations.simulate import simulate as run_study
-    from fedsynth_simulations.summary import show_summary
-
-    console = Console(stderr=True)
-    show_notes(tables.notes, console)
-    if given is not None and (tables.schema.unmodelled or tables.notes):
-        console.print(counted(tables.schema), highlight=False, soft_wrap=True, markup=False)
-
-    def say(plan: "Plan") -> None:
-        if given is not None:
-            show_decisions(decisions(given, tables, plan), Console())
-            _say_method(plan, simulation.settings)
-
-    with draft_folder(wanted.out) as draft:
-        result = run_study(tables.sites, tables.schema, simulation, draft, say)
-        summary, evaluation = write_result(result, tables, wanted, draft)
-        publish(draft, wanted.out, RESULTS)
-    show_summary(summary, evaluation, as_json=given is None)
+    with ExitStack() as stack:
+        unfinished = None
+        if seed is None and backend is BackendName.INPROCESS:
+            division = [sites, partition, site_column, holdout, person_key]
+            unfinished = stack.enter_context(
+                resumable(out, table, {"division": division}, resume, force)
+            )
+        elif resume:
+            raise InputError("--resume: runs with --seed or on Ray cannot be resumed; run it again")
+        tables = tables_of(
+            table,
+            schema,
+            sites=sites,
+            partition=partition,
+            site_column=site_column,
+            target=target,
+            holdout=holdout,
+            seed=unfinished.seed if unfinished else seed,
+            reading=Reading(
+                delimiter, encoding, decimal, date_order, max_repaired, person_key, order
+            ),
+        )
+        for name in quasi_identifier or ():
+            if name not in {column.name for column in tables.schema.modelled}:
+                raise InputError(f"--quasi-identifier {name}: not a modelled column of the schema")
+        simulation = simulations.Simulation(
+            epsilon=epsilon,
+            delta=delta,
+            variant=variant.value,
+            trust=trust.value,
+            colluders=colluders,
+            site_marginals=site_marginals,
+            settings=TrainingSettings.on(device.value),
+            seed=seed,
+            backend=backend.value,
+            records_per_site=records_per_site,
+            pooled=tables.rehearsed,
+        )
+        if quick:
+            simulation = simulations.quick(simulation)
+        reference = tuple(quasi_identifier or ())
+        clock = unfinished or Clock()
+        wanted = Wanted(
+            out, rows, file_format.value, attacks, reference, quick, seed, lambda: clock.seconds
+        )
+        given = {
+            name
+            for name in context.params
+            if context.get_parameter_source(name) is not ParameterSource.DEFAULT
+        }
+        run(tables, simulation, wanted, unfinished, None if as_json else given)

@@ -4,7 +4,7 @@ Nothing here is a mock. Each site has its own records, policy, ledger, randomnes
 and answers through the production courier. Only the socket between courier and vault is left out.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -92,8 +92,17 @@ def in_process(
     plan: Plan,
     seed: int | None,
     keys: SigningKeys | None = None,
+    ledger: Callable[[int], Path | None] = lambda place: None,
 ) -> InProcessGrid:
-    """A grid whose nodes are the sites of the plan, in its order; `keys` are new by default."""
+    """A grid whose nodes are the sites of the plan, in its order.
+
+    Args:
+        frames: table of each site, by name.
+        plan: the plan of the study.
+        seed: None for noise from the operating system's entropy.
+        keys: that the sites sign with; new ones by default.
+        ledger: the file of the ledger of the site at a place of the plan; by default in memory.
+    """
     keys = keys or new_keys(plan.sites)
     vaults = {
         site: LocalVault(
@@ -101,7 +110,7 @@ def in_process(
                 site,
                 frames[site],
                 plan,
-                None,
+                ledger(i),
                 None if seed is None else seed * 1000 + i,
                 keys[site],
             )

@@ -1,5 +1,6 @@
 """What a simulation's result folder holds, and how it is written (`fedsynth_release.whole_folder`)."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -36,6 +37,7 @@ class Wanted:
         quasi_identifiers: columns that the k-anonymised reference generalises; (): all but the target.
         quick: whether an evaluation is a smoke test.
         seed: of the synthetic records.
+        seconds: how long the command has taken until now, with the runs of it that were stopped.
     """
 
     out: Path
@@ -45,6 +47,7 @@ class Wanted:
     quasi_identifiers: tuple[str, ...]
     quick: bool
     seed: int | None
+    seconds: Callable[[], float]
 
 
 def write_result(
@@ -70,5 +73,6 @@ def write_result(
         written_on=date.today(),
     )
     summary["report"] = summary_lines(page)
+    summary["seconds"] = round(wanted.seconds(), 1)
     write_closed(draft / "summary.json", summary)
     return summary, evaluation

@@ -23,6 +23,7 @@ from fedsynth_server.study.roster import make_secure_sum
 from fedsynth_server.study.study import Study
 from fedsynth_server.training.settings import TrainingSettings
 from fedsynth_simulations.federation import SigningKeys, in_process, new_keys, public_hex
+from fedsynth_simulations.unfinished import Unfinished
 
 Backend = Literal["inprocess", "ray"]
 
@@ -161,6 +162,7 @@ def simulate(
     simulation: Simulation,
     folder: Path,
     before: Callable[[Plan], None] = lambda plan: None,
+    unfinished: Unfinished | None = None,
 ) -> Result:
     """Run a study over the tables of several sites; write `folder`/generator and its history.json.
 
@@ -170,6 +172,7 @@ def simulate(
         simulation: ε, δ, variant, rounds, training settings, seed and backend.
         folder: existing folder for the result.
         before: called with the plan once the sites have read their tables.
+        unfinished: where the study keeps what it needs to be resumed; not with Ray or a seed.
 
     Raises:
         InputError: for unusable tables or options, before anything is written.
@@ -177,7 +180,7 @@ def simulate(
     """
     if simulation.trust == "secure-sum" and simulation.backend == "ray":
         raise InputError("--backend ray: runs no secure sum; take inprocess")
-    keys = new_keys(frames)
+    keys = unfinished.keys(frames) if unfinished else new_keys(frames)
     plan = simulation_plan(frames, schema, simulation, keys)
     start = time.monotonic()
     if simulation.backend == "ray":
@@ -186,10 +189,15 @@ def simulate(
         before(plan)
         outcome = run_on_ray(frames, plan, simulation.settings, simulation.seed)
     else:
-        grid = in_process(frames, plan, simulation.seed, keys)
+        journal = unfinished.journal(plan, simulation.settings) if unfinished else None
+        ledger = unfinished.ledger if unfinished else lambda place: None
+        grid = in_process(frames, plan, simulation.seed, keys, ledger)
         before(plan)
         with StudyProgress() as progress:
-            outcome = Study(plan, simulation.settings, grid, progress).run()
+            study = Study(plan, simulation.settings, grid, progress, journal=journal)
+            if journal and (resumed := journal.exchanges):
+                study.session.notes.append(f"resumed after {resumed} finished messages")
+            outcome = study.run()
     generator = export(plan, outcome, folder / "generator", caveats=simulation.caveats)
     history = outcome.history()
     (folder / HISTORY).write_text(history.to_json(), encoding="utf-8")

@@ -30,7 +30,6 @@ def summary_of(result: Any, frames: dict[str, pd.DataFrame], out: Path) -> dict[
         "epsilon_if_all_others_work_together": statement.epsilon_if_all_others_work_together,
         "delta": statement.delta,
         "variant": _variant(result.plan),
-        "seconds": round(result.seconds, 1),
         "bytes_per_site": result.outcome.bytes_per_site,
         "not_modelled": {
             column.name: column.description or column.kind

@@ -60,7 +60,7 @@ def hostile():
     )
 
 
-def shown(browser, path, dark=False, media="", width=1280):
+def shown(browser, path, dark=False, media="", width=1280, unfolded=True):
     scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
     browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [scheme], "media": media})
     size = {"width": width, "height": 1000, "deviceScaleFactor": 1, "mobile": False}
@@ -68,6 +68,8 @@ def shown(browser, path, dark=False, media="", width=1280):
     for kind in ("browser", "performance"):
         browser.get_log(kind)  # of the page before
     browser.get(path.as_uri())
+    if unfolded:
+        browser.execute_script("for (const e of document.querySelectorAll('.fold')) e.open = true")
 
 
 def requests(browser):
@@ -178,9 +180,9 @@ def test_tables_behind_drawings_open_by_keyboard(browser, pages):
     from selenium.webdriver.common.keys import Keys
 
     shown(browser, pages / "full.html")
-    summary = browser.find_element("css selector", "details > summary")
+    summary = browser.find_element("css selector", "article details > summary")
     summary.send_keys(Keys.ENTER)
-    assert browser.execute_script("return document.querySelector('details').open")
+    assert browser.execute_script("return document.querySelector('article details').open")
 
 
 CONTRAST = """
@@ -218,6 +220,35 @@ def test_nothing_sticks_out_of_a_narrow_window(browser, pages, name):
         "const e = document.scrollingElement; return [e.scrollWidth, e.clientWidth]"
     )
     assert wide <= room
+
+
+CLIPPED = """
+return [...document.querySelectorAll('svg text')].filter(text => {
+  const box = text.ownerSVGElement.getBoundingClientRect(), b = text.getBoundingClientRect();
+  return b.width && (b.left < box.left - 1 || b.right > box.right + 1 || b.top < box.top - 1
+                     || b.bottom > box.bottom + 1) }).map(text => text.textContent)
+"""
+
+
+@pytest.mark.parametrize("width", [390, 1280], ids=["phone", "desktop"])
+@pytest.mark.parametrize("name", PAGES)
+def test_no_label_is_clipped(browser, pages, name, width):
+    shown(browser, pages / f"{name}.html", width=width)
+    assert browser.execute_script(CLIPPED) == []
+
+
+@pytest.mark.parametrize("name", ["plain", "full"])
+def test_the_first_page_comes_first_and_the_rest_is_folded(browser, pages, name):
+    shown(browser, pages / f"{name}.html", unfolded=False)
+    words = browser.execute_script("return document.getElementById('first').innerText")
+    for expected in ("Privacy", "Quality", "You must not use them to", "relied on least"):
+        assert expected in words
+    assert browser.execute_script("return document.querySelectorAll('.fold[open]').length") == 0
+    tall = browser.execute_script("return document.documentElement.scrollHeight")
+    assert tall < 3000
+    printed = browser.execute_cdp_cmd("Page.printToPDF", {"printBackground": True})
+    paper = base64.b64decode(printed["data"])
+    assert paper.count(b"/Type /Page\n") + paper.count(b"/Type /Page ") <= 3
 
 
 def test_it_prints(browser, pages):

@@ -44,7 +44,8 @@ def asked_hosts(browser):
         for one in messages
         if one["method"].endswith("BeSent") and "request" in one["params"]
     ]
-    return {urlsplit(request["url"]).netloc for request in sent if "//" in request["url"]}
+    addresses = [urlsplit(request["url"]) for request in sent]
+    return {one.netloc for one in addresses if one.scheme not in ("data", "blob")}
 
 
 def test_the_search_finds_and_no_other_host_is_asked(browser, address):

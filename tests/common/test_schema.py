@@ -232,3 +232,19 @@ def test_any_text_survives_the_file(categories, name):
 def test_a_number_beyond_what_a_tick_can_be_is_refused(kind, change):
     with pytest.raises(ValidationError, match="must be below"):
         kind(**({"name": "n", "minimum": 0, "maximum": 9} | change))
+
+
+def test_a_rule_without_a_condition_is_written_and_read():
+    columns = tuple(IntegerColumn(name=name, minimum=0, maximum=9) for name in "ab")
+    rule = {
+        "name": "r",
+        "rule": "difference",
+        "column": "b",
+        "minus": "a",
+        "minimum": 0,
+        "maximum": 0,
+    }
+    fields = {"name": "t", "columns": columns, "rules": [rule]}
+    schema = Schema.model_validate(fields, strict=False)
+    assert "null" not in schema.to_json().split('"rules"')[1]
+    assert Schema.from_json(schema.to_json()) == schema

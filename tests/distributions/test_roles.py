@@ -25,10 +25,10 @@ ROLES = {
 """Extra -> (what must come, what must not come)."""
 
 COMMANDS = {
-    "": {"schema", "sample", "verify", "report", "evaluate"},
+    "": {"schema", "sample", "verify", "report", "evaluate", "serve"},
     "site": {"site"},
-    "server": {"study"},
-    "simulate": {"simulate", "benchmark", "site", "study"},
+    "server": {"study", "coordinator"},
+    "simulate": {"simulate", "benchmark", "site", "study", "coordinator"},
 }
 pytestmark = pytest.mark.slow
 

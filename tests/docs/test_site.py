@@ -136,6 +136,7 @@ def test_every_page_for_readers_stands_in_the_navigation():
     nav = build_site.listed(nav)
     pages = {str(path.relative_to(ROOT)) for path in (ROOT / "docs").rglob("*.md")}
     assert pages <= set(nav)
+    assert {"systemd/README.md", "docker/README.md"} <= set(nav)
     assert "docs/tutorials/analyst.md" in nav
 
 

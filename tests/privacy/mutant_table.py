@@ -604,6 +604,22 @@ MUTANTS = (
         ("tests/common/test_moments.py::test_a_record_changes_no_other_records_cell",),
     ),
     Mutant(
+        "numbers of a format only where all cells have them by their type",
+        9,
+        "common/fedsynth_common/encoding/written.py",
+        "typed = np.array([not isinstance(cell, str) for cell in series.to_numpy(dtype=object)])",
+        "typed = np.full(len(series), all(not isinstance(cell, str) for cell in series.tolist()))",
+        ("tests/common/test_cells.py::test_an_odd_cell_in_any_place_changes_no_other_cell",),
+    ),
+    Mutant(
+        "marks of missing cells only where no cell is without them",
+        9,
+        "common/fedsynth_common/encoding/written.py",
+        "return series.mask(absent[cells]) if absent.any() else series",
+        "return series.mask(absent[cells]) if absent[:-1].all() else series",
+        ("tests/common/test_cells.py::test_an_odd_cell_in_any_place_changes_no_other_cell",),
+    ),
+    Mutant(
         "one type for all cells of a chunk",
         9,
         f"{TABLES}/storage.py",

@@ -88,7 +88,17 @@ def test_every_section_is_there_and_reached_from_the_top(full):
     links = [a["href"].removeprefix("#") for a in full.all("a")]
     assert set(links) <= ids
     assert {a["id"] for a in full.all("section")} <= set(links)
-    sections = ("first", "summary", "trust", "columns", "pairs", "utility", "attacks", "budget")
+    sections = (
+        "first",
+        "sample",
+        "summary",
+        "trust",
+        "columns",
+        "pairs",
+        "utility",
+        "attacks",
+        "budget",
+    )
     assert {*sections, "training", "limits"} == {a["id"] for a in full.all("section")}
 
 

@@ -466,8 +466,11 @@ def test_a_failure_midway_leaves_an_earlier_result_alone(monkeypatch):
     def fail(*_, **__):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("fedsynth_simulations.result_folder.TableWriter.write", fail)
-    result = simulate("t.csv", "--out", "out", "--force", *USUAL)
+    with monkeypatch.context() as patch:
+        patch.setattr("fedsynth_simulations.result_folder.TableWriter.write", fail)
+        result = simulate("t.csv", "--out", "out", "--force", *USUAL)
     assert result.returncode == 1
     assert result.stderr.count("\n") == 1
-    assert snapshot() == before
+    left = {name: data for name, data in snapshot().items() if not name.startswith("out.unf")}
+    assert left == before
+    assert simulate("t.csv", "--out", "out", "--force", "--resume", *USUAL).returncode == 0

@@ -5,9 +5,11 @@
 * `key`: the site's identity. `bundle`: what the coordinator ships, inspected and installed.
 * `approve`: read a plan's costs and allow it. `serve`: the vault. `connect`: the courier.
 * `status`: what runs, what was spent, what is left, and whether the ledger is sound.
+* `page`: the same in a browser of this computer, and for monitors.
 * `score`: how well a published table serves this site; for its own eyes.
 
-All work is local: no command but `serve` answers anybody, and none but `connect` opens a connection.
+All work is local: `serve` answers the courier and `page` a browser of this computer, no other command
+answers anybody, and none but `connect` opens a connection.
 Heavy libraries are loaded inside the commands: `--help` stays fast, and the courier's image needs
 neither torch nor pandas.
 """
@@ -20,6 +22,7 @@ from fedsynth_client.cli.check import check
 from fedsynth_client.cli.connect import connect
 from fedsynth_client.cli.join import join
 from fedsynth_client.cli.key import key
+from fedsynth_client.cli.page import page
 from fedsynth_client.cli.score import score
 from fedsynth_client.cli.serve import serve
 from fedsynth_client.cli.start import init
@@ -30,5 +33,5 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-for _command in (join, init, check, key, approve, bundle, serve, connect, status, score):
+for _command in (join, init, check, key, approve, bundle, serve, connect, status, page, score):
     app.command()(_command)

@@ -3,6 +3,7 @@
 import json
 import math
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
@@ -25,6 +26,32 @@ def status(config: ConfigPath, as_json: AsJson = False) -> None:
 
       fedsynth site status --config dayton/site.toml --json
     """
+    from fedsynth_client.settings.site_config import SiteConfig
+
+    policy, ledger, spent, running = _looked_at(config)
+    if as_json:
+        typer.echo(json.dumps({**_fields(policy, ledger, spent), "running": asdict(running)}))
+    elif spent:
+        _print(policy, ledger, spent)
+        _print_running(running)
+    if ledger.fault:
+        place = SiteConfig.load(config).ledger
+        raise FedsynthError(f"ledger {place}: {ledger.fault}; the vault will not start")
+
+
+def facts_of(config: Path) -> dict[str, object]:
+    """All that `status --json` prints.
+
+    Raises:
+        InputError: the configuration or the policy cannot be read.
+    """
+    policy, ledger, spent, running = _looked_at(config)
+    return {**_fields(policy, ledger, spent), "running": asdict(running)}
+
+
+def _looked_at(
+    config: Path,
+) -> "tuple[Policy, LedgerState, Spending | None, RunningSite]":
     from fedsynth_client.budget.policy import Policy
     from fedsynth_client.budget.spending import read_ledger, spending
     from fedsynth_client.running_site import running_site
@@ -34,14 +61,7 @@ def status(config: ConfigPath, as_json: AsJson = False) -> None:
     policy = Policy.load(site.policy)
     ledger = read_ledger(site.ledger, policy.dataset, site.witness)
     spent = None if ledger.fault else spending(ledger.charges, policy)
-    running = running_site(site, config)
-    if as_json:
-        typer.echo(json.dumps({**_fields(policy, ledger, spent), "running": asdict(running)}))
-    elif spent:
-        _print(policy, ledger, spent)
-        _print_running(running)
-    if ledger.fault:
-        raise FedsynthError(f"ledger {site.ledger}: {ledger.fault}; the vault will not start")
+    return policy, ledger, spent, running_site(site, config)
 
 
 def _fields(policy: "Policy", ledger: "LedgerState", spent: "Spending | None") -> dict[str, object]:

@@ -265,7 +265,9 @@ def _line(entry: dict[str, Any]) -> str:
         kept["format"] = {k: v for k, v in kept["format"].items() if v != usual[k]}
     kind = "kind" if "kind" in kept else "rule"
     for part in ("when", "then"):
-        if part in kept:
+        if kept.get(part, "") is None:  # of a rule that holds in every record
+            del kept[part]
+        elif part in kept:
             kept[part] = {k: v for k, v in kept[part].items() if not _unused(v)}
     return json.dumps({"name": kept["name"], kind: kept[kind], **kept}, ensure_ascii=False)
 

@@ -1,9 +1,12 @@
 """`fedsynth coordinator`: the coordinator's computer, from its certificates to its processes."""
 
+import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from fedsynth_server.cli.options import AsJson
 
 app = typer.Typer(
     name="coordinator",
@@ -78,3 +81,33 @@ def start(
         "sites connect to %s:%d", settings.host, settings.port
     )
     keep_running(started, environment(chosen))
+
+
+@app.command(epilog="Example:  fedsynth coordinator sites hub")
+def sites(folder: Folder, as_json: AsJson = False) -> None:
+    """List the sites whose couriers may connect, and whether they do."""
+    from fedsynth_server.coordinator.entry import superlink_of
+    from fedsynth_server.coordinator.folder import CoordinatorFolder
+    from fedsynth_server.superlink.control import SuperLink
+
+    with SuperLink(superlink_of(CoordinatorFolder(folder))) as link:
+        couriers = link.couriers()
+    if as_json:
+        typer.echo(json.dumps({one.name: one.status for one in couriers}))
+        return
+    for one in couriers:
+        typer.echo(f"{one.name:<32} {one.status}")
+    if not couriers:
+        typer.echo("no site is admitted yet; see: fedsynth study admit")
+
+
+@app.command(epilog="Example:  fedsynth coordinator remove hub dayton")
+def remove(
+    folder: Folder, site: Annotated[str, typer.Argument(metavar="SITE", help="The site's name.")]
+) -> None:
+    """Let a site's courier connect no more: the site withdraws, or its node key is replaced."""
+    from fedsynth_server.coordinator.entry import remove as shut_out
+    from fedsynth_server.coordinator.folder import CoordinatorFolder
+
+    shut_out(CoordinatorFolder(folder), site)
+    typer.echo(f"{site}: may not connect any more, until: fedsynth study admit STUDY ANSWER")

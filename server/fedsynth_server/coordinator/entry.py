@@ -21,7 +21,7 @@ from fedsynth_common.durable import write_durably
 from fedsynth_common.errors import InputError
 from fedsynth_common.protocol.signed_file import Answer, Invitation, fingerprint, signed
 from fedsynth_server.coordinator.folder import CoordinatorFolder
-from fedsynth_server.study.folder import StudyFolder
+from fedsynth_server.study.folder import StudyFolder, SuperLinkAddress
 from fedsynth_server.superlink.app_bundle import bundle
 from fedsynth_server.superlink.control import SuperLink
 
@@ -49,6 +49,30 @@ def invitation(study: StudyFolder, coordinator: CoordinatorFolder, site: str) ->
 def invitation_fingerprint(coordinator: CoordinatorFolder) -> str:
     """What the coordinator tells the sites by telephone."""
     return fingerprint(coordinator.signing_key().public_key().public_bytes_raw().hex())
+
+
+def superlink_of(coordinator: CoordinatorFolder) -> SuperLinkAddress:
+    """Where the commands of this computer reach the coordinator's SuperLink."""
+    address = f"127.0.0.1:{coordinator.settings().superlink_port}"
+    return SuperLinkAddress(address=address, root_certificate=coordinator.ca)
+
+
+def remove(coordinator: CoordinatorFolder, site: str) -> int:
+    """Let no courier of this name connect any more; returns how many there were.
+
+    Raises:
+        InputError: there is none.
+        FedsynthError: the SuperLink cannot be reached, or refuses.
+    """
+    with SuperLink(superlink_of(coordinator)) as link:
+        couriers = link.couriers()
+        nodes = [one.node for one in couriers if one.name == site]
+        if not nodes:
+            known = ", ".join(sorted({one.name for one in couriers})) or "none"
+            raise InputError(f"{site}: no courier of this name may connect; known are: {known}")
+        for node in nodes:
+            link.unregister(node)
+    return len(nodes)
 
 
 @dataclass(frozen=True)

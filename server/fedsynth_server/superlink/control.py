@@ -14,10 +14,12 @@ from typing import Self
 
 import httpx
 from flwr.proto.control_pb2 import (
+    ListNodesRequest,
     ListRunsRequest,
     RegisterNodeRequest,
     StartRunRequest,
     StopRunRequest,
+    UnregisterNodeRequest,
 )
 from flwr.proto.fab_pb2 import Fab
 from flwr.proto.transport_pb2 import Scalar
@@ -25,6 +27,7 @@ from flwr.supercore.error import ApiErrorCode, FlowerError
 from flwr.supercore.interceptors import RuntimeVersionHttpInterceptor
 
 from fedsynth_common.errors import FedsynthError, InputError
+from fedsynth_common.limits import printable
 from fedsynth_server.study.folder import SuperLinkAddress
 from fedsynth_server.superlink.no_proxy import DirectControlClient
 
@@ -48,6 +51,15 @@ class RunStatus:
 
     def __str__(self) -> str:
         return f"{self.status}:{self.outcome}" if self.outcome else self.status
+
+
+@dataclass(frozen=True, order=True)
+class Courier:
+    """A courier that may connect: its number, the site's name, and "online" or another status."""
+
+    node: int
+    name: str
+    status: str
 
 
 class SuperLink:
@@ -122,6 +134,22 @@ class SuperLink:
         except httpx.HTTPError as error:
             raise self._refused(error) from None
         return True
+
+    def couriers(self) -> list[Courier]:
+        """The couriers that may connect, by name."""
+        try:
+            answer = self._client.ListNodes(ListNodesRequest())
+        except httpx.HTTPError as error:
+            raise self._refused(error) from None
+        found = [Courier(n.node_id, printable(n.name, 128), n.status) for n in answer.nodes_info]
+        return sorted(one for one in found if one.status != "unregistered")
+
+    def unregister(self, node: int) -> None:
+        """Let the courier of this number in no more."""
+        try:
+            self._client.UnregisterNode(UnregisterNodeRequest(node_id=node))
+        except httpx.HTTPError as error:
+            raise self._refused(error) from None
 
     def stop(self, run: int) -> bool:
         """Stop a run; False if the SuperLink could not."""

@@ -128,6 +128,8 @@ def test_a_study_from_empty_folders_without_flwr(place, study, sites, type_at):
         assert f'{site.name} = "{read_answer(answer)[1]}"' in named
     assert "was admitted before" in type_at("study", "admit", "rand", answers[0])
     all_serve(sites)
+    online = dict.fromkeys(HOSPITALS, "online")
+    assert json.loads(type_at("coordinator", "sites", "hub", "--json")) == online
     type_at("study", "run", "rand")
     assert json.loads((study / "state.json").read_text())["outcome"] == "finished"
     type_at("study", "export", "rand", "--out", "release", "--rows", 300)
@@ -146,6 +148,28 @@ def test_after_all_is_stopped_and_started_all_serve_again(hub, sites, study):
     hub.stop()
     hub.start()
     all_serve(sites)
+
+
+def test_a_node_key_is_replaced_between_studies(place, study, sites, type_at):
+    """The courier is shut out and says so; with a new key and a new answer it is let in again."""
+    site = sites[0]
+    site.courier.stop()
+    type_at("coordinator", "remove", "hub", site.name)
+    assert site.name not in json.loads(type_at("coordinator", "sites", "hub", "--json"))
+    before = len(site.courier.text)
+    site.courier.start(wait=0)
+    until = time.monotonic() + 120
+    while "ask the coordinator to register" not in site.courier.text[before:]:
+        assert time.monotonic() < until, site.courier.text[before:]
+        time.sleep(0.5)
+    site.courier.stop()
+    (site.outside / "node.key").rename(site.outside / "node.key.old")
+    site.type("join", study / f"invitations/{site.name}.invitation", site.files, "--yes")
+    site.lock()
+    assert f"{site.name}: admitted" in type_at("study", "admit", "rand", site.files / "rand.answer")
+    site.start_courier()
+    found = json.loads(type_at("coordinator", "sites", "hub", "--json"))
+    assert found == dict.fromkeys(HOSPITALS, "online")
 
 
 REPOSITORY = Path(__file__).parents[3]

@@ -54,5 +54,41 @@ def detection_auc(
     return float(roc_auc_score(origin, guesses))
 
 
+def giveaways(
+    real: pd.DataFrame,
+    synthetic: pd.DataFrame,
+    schema: Schema,
+    max_rows: int = 4_000,
+    seed: int = 0,
+) -> tuple[float, ...]:
+    """How much each column helps to tell synthetic rows from real ones: permutation importance.
+
+    A classifier learns from half of the rows. On the other half, the cells of one column are dealt
+    out anew among all rows, and the importance is by how much the AUC then falls (Breiman 2001).
+    Columns that say the same share what they give away.
+
+    Returns:
+        One figure for each modelled column, in order; about 0 for a column that gives nothing away.
+    """
+    size = min(len(real), len(synthetic), max_rows)
+    if size < 4:
+        return ()
+    features = Features.fit(schema, real)
+    rng = np.random.default_rng(seed)
+    cells = np.concatenate([_draw(features.cells(frame), size, rng) for frame in (real, synthetic)])
+    origin = np.repeat([0, 1], size)
+    order = rng.permutation(2 * size)
+    learn, test = order[:size], order[size:]
+    copies = [cells[test]]
+    for j in range(cells.shape[1]):
+        changed = cells[test].copy()
+        changed[:, j] = rng.permutation(changed[:, j])
+        copies.append(changed)
+    stacked = np.concatenate(copies)
+    scores, _ = boosted_scores(cells[learn], origin[learn], stacked, features.sets)
+    areas = [roc_auc_score(origin[test], part) for part in scores[:, 1].reshape(len(copies), -1)]
+    return tuple(float(areas[0] - area) for area in areas[1:])
+
+
 def _draw(cells: Float64Array, size: int, rng: np.random.Generator) -> Float64Array:
     return cells[rng.choice(len(cells), size=size, replace=False)]

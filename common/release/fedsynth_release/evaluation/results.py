@@ -148,12 +148,14 @@ class Fidelity(Part):
     """How far the marginals of the synthetic table are from the real ones.
 
     `figures` are about the synthetic table, the hold-out (ceiling) and the independent columns
-    (floor), in this order.
+    (floor), in this order. `giveaways` says of each column by how much the detector's AUC falls
+    without it; () if no detector was trained.
     """
 
     figures: tuple[TableFigures, ...]
     columns: tuple[ColumnFidelity, ...]
     pairs: PairFidelity
+    giveaways: tuple[Finite, ...] = ()
 
 
 class TargetUtility(Part):

@@ -10,9 +10,9 @@ Both are defined as in SDMetrics (`KSComplement`, `TVComplement`; their mean ove
 real deciles and counts missing cells as a level. A column that is empty in one of the tables scores
 0; a column that is empty in both scores 1.
 
-The bars of a number span the 1 % to 99 % quantiles of the real values. Values beyond them are
-counted in the first and the last bar, because otherwise one extreme value would make all other bars
-too narrow.
+The bars of a number span all values of both tables. Their edges are quantiles of the real values, so
+that bars are narrow where records are dense, and tails have bars of their own. A number with few whole
+values has a bar for each.
 """
 
 import numpy as np
@@ -24,6 +24,8 @@ from fedsynth_release.evaluation.discretise import named_levels
 from fedsynth_release.evaluation.results import Histogram
 
 BARS = 20
+QUANTILES = (0.005, 0.02, *np.linspace(0.05, 0.95, 19), 0.98, 0.995)
+"""Quantiles of the real values at which bars end."""
 
 
 def ks_complement(real: Float64Array, synthetic: Float64Array) -> float:
@@ -71,7 +73,7 @@ def histogram(real: Float64Array, synthetic: Float64Array, column: ModelledColum
         labels = tuple(levels[j] for j in present)
         pair = tuple(tuple(side[present].tolist()) for side in shares)
         return Histogram(labels=labels, real=pair[0], synthetic=pair[1])
-    edges = _edges(real, not isinstance(column, NumericColumn))
+    edges = _edges(real, synthetic, not isinstance(column, NumericColumn))
     bars = tuple(tuple(_bars(side, edges).tolist()) for side in (real, synthetic))
     written: tuple[str, ...] = ()
     if isinstance(column, DateColumn | DatetimeColumn):
@@ -79,15 +81,19 @@ def histogram(real: Float64Array, synthetic: Float64Array, column: ModelledColum
     return Histogram(edges=tuple(edges.tolist()), labels=written, real=bars[0], synthetic=bars[1])
 
 
-def _edges(real: Float64Array, whole: bool) -> Float64Array:
+def _edges(real: Float64Array, synthetic: Float64Array, whole: bool) -> Float64Array:
     present = real[~np.isnan(real)]
     if not len(present):
         return np.array([0.0, 1.0])
-    low, high = np.quantile(present, [0.01, 0.99])
-    if whole:  # each bar gets equally many whole numbers
-        step = max(1.0, np.ceil((high - low + 1) / BARS))
-        return np.asarray(np.arange(low, high + step + 0.5, step) - 0.5)
-    return np.linspace(low, high if high > low else low + 1, BARS + 1)
+    both = np.concatenate([present, synthetic[~np.isnan(synthetic)]])
+    low, high = float(both.min()), float(both.max())
+    if whole and high - low < 2 * BARS:
+        return np.asarray(np.arange(low, high + 1.5) - 0.5)
+    edges = np.concatenate([[low], np.quantile(present, QUANTILES), [high]])
+    if whole:  # an edge lies between two whole numbers
+        edges = np.concatenate([np.floor(edges) - 0.5, [np.floor(high) + 0.5]])
+    edges = np.unique(edges)
+    return edges if len(edges) > 1 else np.array([low, low + 1.0])
 
 
 def _bars(side: Float64Array, edges: Float64Array) -> Float64Array:

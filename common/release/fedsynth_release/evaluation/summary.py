@@ -49,6 +49,8 @@ def show(evaluation: Evaluation, console: Console) -> None:
     """Print an evaluation."""
     console.print(escape(evaluation.notice), style="bold", soft_wrap=True)
     console.print(_fidelity(evaluation.fidelity))
+    if told := _giveaways(evaluation.fidelity):
+        console.print(told, markup=False, highlight=False, soft_wrap=True)
     if any(column.amounts for column in evaluation.fidelity.columns):
         console.print(_amounts(evaluation.fidelity.columns))
     if any(figures.numbers for figures in evaluation.fidelity.figures):
@@ -88,6 +90,14 @@ def _number_errors(fidelity: Fidelity) -> Table:
         values = [None if errors is None else getattr(errors, field) for errors in held]
         table.add_row(label, *("-" if v is None else f"{v:.3f}" for v in values))
     return table
+
+
+def _giveaways(fidelity: Fidelity) -> str:
+    """Which columns tell synthetic rows from real ones; empty if none does."""
+    pairs = zip([c.name for c in fidelity.columns], fidelity.giveaways, strict=False)
+    most = sorted((pair for pair in pairs if pair[1] >= 0.005), key=lambda pair: -pair[1])[:5]
+    words = ", ".join(f"{name} ({fall:.3f})" for name, fall in most)
+    return f"given away most by (fall of the detection AUC): {words}" if words else ""
 
 
 def _histories(histories: HistoryFidelity) -> Table:

@@ -19,7 +19,7 @@ from fedsynth_common.array_types import Float64Array, Int64Array
 from fedsynth_common.schema import Schema
 from fedsynth_release.evaluation.amounts import compared_amounts
 from fedsynth_release.evaluation.association import associations
-from fedsynth_release.evaluation.detection import detection_auc
+from fedsynth_release.evaluation.detection import detection_auc, giveaways
 from fedsynth_release.evaluation.discretise import Discretiser, named_levels
 from fedsynth_release.evaluation.features import Features
 from fedsynth_release.evaluation.fidelity import pair_tvd, tvd
@@ -83,6 +83,9 @@ def table_fidelity(
             association_real=matrix(real),
             association_synthetic=matrix(association["synthetic"]),
         ),
+        giveaways=()
+        if detection_rows is None
+        else giveaways(tables["hold-out"], tables["synthetic"], schema),
     )
 
 

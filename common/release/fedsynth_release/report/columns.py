@@ -5,8 +5,9 @@ must not be published. Otherwise it is the noisy measurements of the study. If t
 either, the generator's shares are shown without a reference.
 """
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
@@ -66,8 +67,8 @@ def column_views(
         if evaluation:
             bars = _beside_real(column, evaluation.fidelity.columns[j])
         elif measured:
-            ordered = domain_of(column).ordered
-            bars = _beside_measured(measured.columns[j], shares[j], labels, ordered)
+            view = generator.codebook.views[j]
+            bars = _beside_measured(column, measured.columns[j], shares[j], labels, view)
         else:
             own = [float(share) for share in shares[j]]
             bars = Overlay(labels=labels, reference=own, generator=own)
@@ -134,15 +135,21 @@ def _beside_real(column: ModelledColumn, fidelity: ColumnFidelity) -> Overlay:
     """The bars of a column in the real and in the synthetic records."""
     histogram = fidelity.histogram
     edges = [_edge_text(column, edge) for edge in histogram.edges]
-    ranges = [" – ".join(ends) for ends in pairwise(edges)]  # of dates, the labels are edges too
-    labels = ranges or list(histogram.labels)
+    ordered = bool(histogram.edges)
+    labels = [" – ".join(ends) for ends in pairwise(edges)] if ordered else [*histogram.labels]
     real, synthetic = [*histogram.real], [*histogram.synthetic]
     if fidelity.missing_real or fidelity.missing_synthetic:
         labels.append("missing")
         real.append(fidelity.missing_real)
         synthetic.append(fidelity.missing_synthetic)
-    ordered = bool(ranges)
-    return Overlay(labels=labels, reference=real, generator=synthetic, ordered=ordered)
+    bars = Overlay(
+        labels=labels,
+        reference=real,
+        generator=synthetic,
+        ends=tuple(pairwise(histogram.edges)),
+        words=lambda value: _edge_text(column, value),
+    )
+    return bars if ordered else _sorted(bars)
 
 
 def _edge_text(column: ModelledColumn, edge: float) -> str:
@@ -151,16 +158,69 @@ def _edge_text(column: ModelledColumn, edge: float) -> str:
 
 
 def _beside_measured(
-    column: MeasuredColumn, shares: Float64Array, labels: Sequence[str], ordered: bool
+    column: ModelledColumn,
+    measured: MeasuredColumn,
+    shares: Float64Array,
+    labels: Sequence[str],
+    view: UInt16Array,
 ) -> Overlay:
     """The bars of a column in the noisy measurements and in the generator."""
-    return Overlay(
+    bars = Overlay(
         labels=labels,
-        reference=column.frequencies,
+        reference=measured.frequencies,
         generator=[float(share) for share in shares],
-        error=column.error,
-        ordered=ordered,
+        error=measured.error,
     )
+    if not domain_of(column).ordered:
+        return _sorted(bars)
+    return _placed(column, bars, view)
+
+
+def _placed(column: ModelledColumn, bars: Overlay, view: UInt16Array) -> Overlay:
+    """The bars of a number in the order of its values, with where each begins and ends."""
+    domain = domain_of(column)
+    ends: dict[int, tuple[float, float]] = {}
+    for code in range(len(bars.labels)):
+        cells = np.flatnonzero(view == code)
+        if len(cells) == 1 and int(cells[0]) == domain.missing:
+            continue
+        atoms = domain.atom_ticks[cells[cells < domain.atoms]]
+        leaves = cells[(cells >= domain.atoms) & (cells != domain.missing)] - domain.atoms
+        first = [*atoms.tolist(), *domain.ticks[leaves].tolist()]
+        last = [*atoms.tolist(), *domain.ticks[leaves + 1].tolist()]
+        ends[code] = min(first) / 10.0**domain.decimals, max(last) / 10.0**domain.decimals
+    order = sorted(ends, key=lambda code: ends[code])
+    rest = [code for code in range(len(bars.labels)) if code not in ends]
+    scale = 10.0**domain.decimals
+    return replace(
+        _picked(bars, [*order, *rest]),
+        ends=tuple(ends[code] for code in order),
+        words=lambda value: value_text(column, round(value * scale)),
+    )
+
+
+def _picked(bars: Overlay, order: Sequence[int]) -> Overlay:
+    return replace(
+        bars,
+        labels=[bars.labels[k] for k in order],
+        reference=[bars.reference[k] for k in order],
+        generator=[bars.generator[k] for k in order],
+    )
+
+
+def _sorted(bars: Overlay) -> Overlay:
+    """Categories whose names are numbers, in the order of these numbers; else as the schema has them."""
+
+    def number(label: str) -> float:
+        try:
+            return float(label)
+        except ValueError:
+            return math.inf
+
+    numbers = [number(label) for label in bars.labels]
+    if sum(math.isfinite(value) for value in numbers) < max(2, len(numbers) - 3):
+        return bars
+    return _picked(bars, sorted(range(len(numbers)), key=numbers.__getitem__))
 
 
 def _with_fewer_bars(bars: Overlay) -> Overlay:
@@ -170,9 +230,10 @@ def _with_fewer_bars(bars: Overlay) -> Overlay:
     ranked = sorted(range(len(bars.labels)), key=lambda i: -bars.reference[i])
     frequent, rare = sorted(ranked[: MOST_BARS - 1]), ranked[MOST_BARS - 1 :]
     sums = [sum(shares[i] for i in rare) for shares in (bars.reference, bars.generator)]
-    return Overlay(
-        labels=[*(bars.labels[i] for i in frequent), f"{len(rare)} others"],
-        reference=[*(bars.reference[i] for i in frequent), sums[0]],
-        generator=[*(bars.generator[i] for i in frequent), sums[1]],
-        error=bars.error,
+    few = _picked(bars, frequent)
+    return replace(
+        few,
+        labels=[*few.labels, f"{len(rare)} others"],
+        reference=[*few.reference, sums[0]],
+        generator=[*few.generator, sums[1]],
     )

@@ -37,8 +37,7 @@ def measured_values(
     distance = expected_distance(column, generator)
     return scored(
         falling(distance, NEAR, FAR, APART),
-        f"values: the expected distance from the real records is {distance:.3f}, by the noise of the "
-        "measurement, the width of its cells and the generator",
+        f"values: the expected distance from the real records is {distance:.3f}",
     )
 
 

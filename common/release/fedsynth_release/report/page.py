@@ -32,6 +32,7 @@ from fedsynth_release.report.first_page import NOT_FOR, USED_FOR, FirstPage, fir
 from fedsynth_release.report.history import StudyHistory
 from fedsynth_release.report.pairs import pair_views
 from fedsynth_release.report.persons import twelve_persons
+from fedsynth_release.report.samples import samples
 
 
 @dataclass(frozen=True)
@@ -110,6 +111,7 @@ def _page(facts: dict[str, Any]) -> str:
         lstrip_blocks=True,
     )
     environment.globals["style"] = Markup(environment.get_template("style.css").render())  # noqa: S704 - our own file
+    environment.globals["roles"] = sections.ROLES
     environment.filters.update(figure=_figure, sentence=_sentence, digits="{:.3g}".format)
     return environment.get_template("report.html.j2").render(**facts)
 
@@ -147,16 +149,17 @@ def _facts(sources: _Sources, written_on: date | None) -> dict[str, Any]:
         "used_for": USED_FOR,
         "not_for": NOT_FOR,
         "fidelity": sections.fidelity_rows(evaluation) if evaluation else [],
+        "giveaways": sections.giveaway_rows(evaluation) if evaluation else [],
         "utility": (
             sections.utility_rows(evaluation.utility, over_time is not None) if evaluation else []
         ),
         "histories": histories.history_rows(over_time) if over_time else {},
         "over_time": histories.over_time(over_time) if over_time else [],
         "persons": twelve_persons(generator),
+        "samples": samples(generator),
         "utility_plots": sections.utility_plots(evaluation.utility) if evaluation else [],
         "pairs": pair_views(_names(generator), evaluation, measured),
         "attacks": attacks,
-        "roles": sections.ROLES,
         "copies": evaluation.copies if evaluation else (),
         "budget": budget,
         "budget_plot": budget_plot(budget),

@@ -36,51 +36,78 @@ def pair_views(
     if len(names) < 2:
         return []
     if evaluation:
-        pairs = evaluation.fidelity.pairs
-        changes = [
-            [synthetic - real for synthetic, real in zip(*rows, strict=True)]
-            for rows in zip(pairs.association_synthetic, pairs.association_real, strict=True)
-        ]
+        found = evaluation.fidelity.pairs
+        three = found.association_real, found.association_synthetic
         return [
+            *_three(names, *three, "real records"),
             _pairs(
                 "Distance of each pair from the real records",
                 "A distance of 0 means that the pair has the same shares as in the real records.",
                 names,
-                pairs.tvd,
-            ),
-            _pairs(
-                "Association: synthetic minus real",
-                "A negative value means that a relation became weaker, a positive one stronger.",
-                names,
-                changes,
+                found.tvd,
             ),
         ]
     if measured and measured.pairs:
+        pairs, strengths = measured.pairs, measured.pairs.associations
+        maps = (
+            _three(names, strengths.measured, strengths.generator, "measured") if strengths else []
+        )
         return [
-            _pairs(
-                "Relations that can be told from the noise",
-                "The value is the distance of the measured pair from independent columns.",
-                names,
-                measured.pairs.dependence,
-            ),
+            *maps,
             _pairs(
                 "Distance of the generator from the measured pairs",
                 "The value is the distance of the generator's pair from the measured pair.",
                 names,
-                measured.pairs.distance,
+                pairs.distance,
             ),
         ]
     return []
 
 
+Rows = Sequence[Sequence[float]]
+
+
+def _three(names: Sequence[str], reference: Rows, made: Rows, what: str) -> list[PairView]:
+    """How strongly columns go together in the reference and in the generator, and the difference.
+
+    All three have the same scale, from -1 to 1.
+    """
+    change = [
+        [theirs - ours for ours, theirs in zip(*rows, strict=True)]
+        for rows in zip(reference, made, strict=True)
+    ]
+    order = _columns_with_largest(reference)
+    sign = "Blue is positive, and orange is negative, which only two numbers can be."
+    return [
+        _pairs(
+            f"Association: {what}",
+            f"0 is none, 1 is the strongest. {sign}",
+            names,
+            reference,
+            order,
+        ),
+        _pairs(
+            "Association: generator", "The same of the generator's records.", names, made, order
+        ),
+        _pairs(
+            "Association: difference",
+            "The generator's association less that of the reference, on the same scale.",
+            names,
+            change,
+            order,
+        ),
+    ]
+
+
 def _pairs(
-    title: str, note: str, names: Sequence[str], values: Sequence[Sequence[float]]
+    title: str, note: str, names: Sequence[str], values: Rows, order: Sequence[int] | None = None
 ) -> PairView:
+    """One heat map; with an `order` of the columns its scale ends at 1."""
     size = len(names)
     rows = [(names[i], names[j], values[i][j]) for i in range(size) for j in range(i)]
     rows.sort(key=lambda row: -abs(row[2]))
-    top = max(0.05, abs(rows[0][2]))
-    columns = _columns_with_largest(values)
+    top = 1.0 if order else max(0.05, abs(rows[0][2]))
+    columns = order or _columns_with_largest(values)
     submatrix = [[values[i][j] for j in columns] for i in columns]
     plot = plots.heat_map(title, [names[i] for i in columns], submatrix, top)
     return PairView(title, note, plot, tuple(rows[:LISTED]))

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from fedsynth_release.report import svg
+from fedsynth_release.report.axes import Axis, Words
 
-HEIGHT = 120
+HEIGHT, LEFT = 120, 8
 SHADES = 9
 """Number of shades of a heat map: classes `h0` (the value 0) to `h9` (the top of the scale)."""
 
@@ -25,71 +26,153 @@ class Overlay:
         reference: the share of each bar in the reference, which is real or measured.
         generator: the share of each bar in the generator's records.
         error: standard deviation of the noise on a reference share; 0 if the shares are exact.
-        ordered: whether neighbouring bars are neighbouring values; the bars then touch.
+        ends: of a number, where each bar begins and ends, in ascending order; a single value begins
+            where it ends. The bars after these, such as *missing*, have no place among the values.
+        words: how a value on the axis is written.
     """
 
     labels: Sequence[str]
     reference: Sequence[float]
     generator: Sequence[float]
     error: float = 0.0
-    ordered: bool = False
+    ends: Sequence[tuple[float, float]] = ()
+    words: Words = "{:.4g}".format
+
+    @property
+    def ordered(self) -> bool:
+        """Whether the bars have places among values."""
+        return bool(self.ends)
 
 
 def overlay(column: str, shown: Overlay) -> Markup:
-    """Draw the reference as bars with whiskers of two deviations, the generator as strokes."""
-    count = max(1, len(shown.labels))
-    slot = (svg.WIDTH - svg.LEFT) / count
-    top = max([*shown.reference, *shown.generator, 1e-9])
-    inset = 0.0 if shown.ordered and slot < 8 else min(slot * 0.12, 6.0)
-    parts = svg.axis(HEIGHT, top, "")
-    for index in range(len(shown.labels)):
-        x, wide = svg.LEFT + index * slot + inset, slot - 2 * inset
-        parts += _cell(shown, index, x, wide, top)
-    parts += _labels(shown, slot)
-    height = svg.TOP + HEIGHT + svg.BOTTOM
+    """Draw one column: a density with true widths for a number, one bar a line for categories."""
+    if shown.ordered:
+        return _density(column, shown)
+    return _lines(column, shown)
+
+
+def _density(column: str, shown: Overlay) -> Markup:
+    """Bars whose area is their share, on an axis of values; single values are needles."""
+    count = len(shown.ends)
+    axis = Axis.of(shown.ends, shown.reference[:count])
+    needles = [k for k in range(count) if shown.ends[k][0] == shown.ends[k][1]]
+    parts = [*_ticks(axis, shown), *_bars(axis, shown), *_needles(axis, shown, needles)]
+    notes = ["logarithmic axis"] if axis.logarithmic else []
+    if needles:
+        tallest = 100 * max(shown.reference[k] for k in needles)
+        notes.append(f"needles: single values, the most frequent is {tallest:.1f} %")
+    for k in range(count, len(shown.labels)):
+        real, made = 100 * shown.reference[k], 100 * shown.generator[k]
+        notes.append(f"{shown.labels[k]}: {real:.1f} %, generator {made:.1f} %")
+    for place, note in enumerate(notes):
+        y = svg.TOP + HEIGHT + 34 + 15 * place
+        parts.append(svg.text(LEFT, y, note, "tick", "start"))
     title = f"{column}: shares in the reference (bars) and in the generator (strokes)"
+    height = svg.TOP + HEIGHT + 24 + 15 * len(notes)
     return svg.drawing(title, svg.WIDTH, height, parts, "overlay")
 
 
-def _cell(shown: Overlay, index: int, x: float, wide: float, top: float) -> list[Markup]:
-    real, synthetic = shown.reference[index], shown.generator[index]
-
-    def level(share: float) -> float:
-        return svg.TOP + HEIGHT * (1 - min(max(share, 0.0), top) / top)
-
-    title = f"{shown.labels[index]}: reference {real:.4f}, generator {synthetic:.4f}"
-    y = level(real)
-    parts = [svg.box(x, y, wide, svg.TOP + HEIGHT - y, "reference", title)]
-    middle = x + wide / 2
-    if shown.error > 0:
-        ends = level(real - 2 * shown.error), level(real + 2 * shown.error)
-        parts.append(svg.line(middle, ends[0], middle, ends[1], "whisker"))
-    parts.append(svg.line(x, level(synthetic), x + wide, level(synthetic), "generator"))
-    if wide > 8:
-        parts.append(svg.dot(middle, level(synthetic), "generator-dot", 2.5, title))
-    return parts
+_ACROSS = svg.WIDTH - LEFT - 8
+"""Width of a density."""
 
 
-def _labels(shown: Overlay, slot: float) -> list[Markup]:
-    count = len(shown.labels)
-    room = svg.spread(count, 8 if count > 8 else max(1, count))
-    letters = max(3, int(slot * (1 if count <= 8 else -(-count // 8)) / 6.2))
-    y = svg.TOP + HEIGHT + 16
+def _ticks(axis: Axis, shown: Overlay) -> list[Markup]:
+    """Lines and texts at round values."""
     parts = []
-    for index in room:
-        words = svg.shortened(shown.labels[index], letters)
-        x, half = svg.LEFT + (index + 0.5) * slot, 3 * len(words)
-        fits = x + half <= svg.WIDTH
-        parts.append(
-            svg.text(x if fits else svg.WIDTH, y, words, "tick", "middle" if fits else "end")
-        )
+    for tick in axis.ticks():
+        along = _ACROSS * axis.at(tick)
+        inside = 30 < along < _ACROSS - 30
+        anchor = "middle" if inside else "start" if along < _ACROSS / 2 else "end"
+        x = LEFT + along
+        parts.append(svg.line(x, svg.TOP, x, svg.TOP + HEIGHT, "grid"))
+        parts.append(svg.text(x, svg.TOP + HEIGHT + 16, shown.words(tick), "tick", anchor))
     return parts
+
+
+def _bars(axis: Axis, shown: Overlay) -> list[Markup]:
+    """The bars of ranges of values: their area is their share."""
+    spans = {
+        k: (axis.at(low), max(axis.at(high) - axis.at(low), 1e-9))
+        for k, (low, high) in enumerate(shown.ends)
+        if low < high
+    }
+    sides = shown.reference, shown.generator
+    top = (
+        max((side[k] / wide for side in sides for k, (_, wide) in spans.items()), default=1.0) or 1
+    )
+    bottom, parts = svg.TOP + HEIGHT, []
+    for k, (start, wide) in spans.items():
+        x, across = LEFT + _ACROSS * start, _ACROSS * wide
+        real, made, error = (
+            HEIGHT * share / wide / top
+            for share in (shown.reference[k], shown.generator[k], 2 * shown.error)
+        )
+        box = x, bottom - real, max(across - 0.4, 0.6), real
+        parts.append(svg.box(*box, "reference", _words(shown, k)))
+        if error > 0 and across > 5:
+            low, high = max(0.0, real - error), min(HEIGHT, real + error)
+            middle = x + across / 2
+            parts.append(svg.line(middle, bottom - low, middle, bottom - high, "whisker"))
+        level = bottom - made
+        parts.append(svg.line(x, level, x + max(across, 1.5), level, "generator"))
+    return parts
+
+
+def _needles(axis: Axis, shown: Overlay, needles: Sequence[int]) -> list[Markup]:
+    """Single values, which have no width: their height is their share."""
+    sides = shown.reference, shown.generator
+    tallest = max((side[k] for side in sides for k in needles), default=0.0) or 1.0
+    bottom, parts = svg.TOP + HEIGHT, []
+    for k in needles:
+        x, words = LEFT + _ACROSS * axis.at(shown.ends[k][0]), _words(shown, k)
+        real, made = (HEIGHT * side[k] / tallest for side in sides)
+        parts.append(svg.box(x - 2, bottom - real, 4, real, "reference", words))
+        parts.append(svg.line(x - 5, bottom - made, x + 5, bottom - made, "generator"))
+        parts.append(svg.dot(x, bottom - made, "generator-dot", 2.5, words))
+    return parts
+
+
+def _words(shown: Overlay, index: int) -> str:
+    return (
+        f"{shown.labels[index]}: reference {shown.reference[index]:.4f}, "
+        f"generator {shown.generator[index]:.4f}"
+    )
+
+
+def _lines(column: str, shown: Overlay) -> Markup:
+    """A line for each category: its name, a bar for the reference, a stroke for the generator."""
+    left, row = 230.0, 18.0
+    top = max([*shown.reference, *shown.generator, 1e-9])
+    width = svg.WIDTH - left - 60
+    parts: list[Markup] = []
+    for k, label in enumerate(shown.labels):
+        y = row * k + 2
+        real, made = (
+            width * min(max(v, 0.0), top) / top for v in (shown.reference[k], shown.generator[k])
+        )
+        words = _words(shown, k)
+        parts.append(svg.text(left - 8, y + 12, svg.shortened(label, 34), "label", "end"))
+        parts.append(svg.box(left, y + 2, max(real, 0.5), row - 6, "reference", words))
+        if shown.error > 0:
+            error = width * 2 * shown.error / top
+            low, high = max(0.0, real - error), min(width, real + error)
+            parts.append(svg.line(left + low, y + row / 2, left + high, y + row / 2, "whisker"))
+        parts.append(svg.line(left + made, y, left + made, y + row - 3, "generator"))
+        parts.append(svg.dot(left + made, y + row / 2 - 1, "generator-dot", 2.5, words))
+        parts.append(
+            svg.text(svg.WIDTH, y + 12, f"{100 * shown.reference[k]:.1f} %", "tick", "end")
+        )
+    title = f"{column}: shares in the reference (bars) and in the generator (strokes)"
+    return svg.drawing(title, svg.WIDTH, int(row * max(1, len(shown.labels)) + 6), parts, "overlay")
 
 
 def heat_map(
     title: str, names: Sequence[str], values: Sequence[Sequence[float]], top: float
 ) -> Markup:
-    """Draw the lower triangle of a symmetric matrix; `top` is the value of the darkest shade."""
+    """Draw the lower triangle of a symmetric matrix; `top` is the value of the darkest shade.
+
+    Negative values have a colour of their own.
+    """
     count = len(names)
     side = max(6.0, min(26.0, 560 / max(1, count)))
     left, above, size = 110.0, 40.0, side * count
@@ -102,8 +185,9 @@ def heat_map(
         for j in range(i):
             value = abs(values[i][j])
             shade = min(SHADES, int(SHADES * value / top + 0.5)) if top > 0 else 0
+            kind = f"n{shade}" if values[i][j] < 0 and shade else f"h{shade}"
             words = f"{names[i]} × {names[j]}: {values[i][j]:.3f}"
-            parts.append(svg.box(left + j * side, y, side - 0.5, side - 0.5, f"h{shade}", words))
+            parts.append(svg.box(left + j * side, y, side - 0.5, side - 0.5, kind, words))
         corner = Markup('<text class="tick" transform="translate({} {}) rotate(-45)">{}</text>')
         place = svg.number(left + i * side + side * 0.6), svg.number(y + side * 0.6)
         parts.append(corner.format(*place, svg.shortened(names[i], 14)))

@@ -89,6 +89,18 @@ def fidelity_rows(evaluation: Evaluation) -> list[Row]:
     return rows
 
 
+MOST_GIVEAWAYS, LEAST_GIVEAWAY = 5, 0.005
+
+
+def giveaway_rows(evaluation: Evaluation) -> list[tuple[str, float]]:
+    """The columns that help a classifier most to tell synthetic records from real ones."""
+    fidelity = evaluation.fidelity
+    names = [column.name for column in fidelity.columns]
+    found = list(zip(names, fidelity.giveaways, strict=False))
+    found.sort(key=lambda pair: -pair[1])
+    return [pair for pair in found[:MOST_GIVEAWAYS] if pair[1] >= LEAST_GIVEAWAY]
+
+
 def _three(
     name: str, synthetic: TableFigures, floor: TableFigures, ceiling: TableFigures
 ) -> tuple[float, float, float]:
