@@ -45,7 +45,7 @@ class Evened:
         ends, part = self._part(codes, positions)
         share = (positions - ends[0]) / np.maximum(ends[1] - ends[0], 1e-300)
         even = LEVELS[part] + np.clip(share, 0.0, 1.0) * (LEVELS[part + 1] - LEVELS[part])
-        return np.minimum(even, np.nextafter(1.0, 0.0))
+        return np.asarray(np.minimum(even, np.nextafter(1.0, 0.0)))
 
     def before(self, codes: Int64Array, even: Float64Array) -> Float64Array:
         """The inverse of `after`, for positions in [0, 1]."""
