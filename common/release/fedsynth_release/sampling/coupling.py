@@ -33,7 +33,7 @@ from fedsynth_release.sampling.latents import codes_given, spread_latents
 
 LEAST = 0.15
 """A smaller mean product of normal scores moves values by less than anybody would notice."""
-LEARNED = 1 << 15
+LEARNED = 1 << 16
 """Records from which the maps that keep each column's distribution are learned."""
 
 
