@@ -100,6 +100,7 @@ class Enrolment:
         """
         sites, start = len(self.plan.sites), time.monotonic()
         limit = self.timing.gather or self.timing.deadline
+        self.progress.update("enrol sites", len(self.nodes), sites)  # its time begins here
         while True:
             again = time.monotonic() - self._asked_at >= ASK_AGAIN
             self._asked_at = time.monotonic() if again else self._asked_at

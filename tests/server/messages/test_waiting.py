@@ -25,10 +25,13 @@ class Told(StudyProgress):
 
     def __init__(self):
         super().__init__()
-        self.waits = []
+        self.waits, self.stages = [], []
 
     def waiting(self, sites):
         self.waits.append(dict(sites))
+
+    def update(self, phase, done, total, note=""):
+        self.stages.append((phase, done))
 
 
 @pytest.fixture
@@ -80,6 +83,10 @@ def test_a_site_that_is_not_connected_is_named(grid):
     assert str(failed.value) == "2 of 3 sites are connected; not connected: south; gave up waiting"
     assert {"south": "its courier is not connected"} in told.waits
     assert told.waits[-1] == {}
+    assert told.stages[0] == (
+        "enrol sites",
+        0,
+    )  # the wait belongs to this stage and not to the start
 
 
 def test_without_names_nothing_is_guessed(grid):

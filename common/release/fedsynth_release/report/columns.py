@@ -16,6 +16,7 @@ from markupsafe import Markup
 from fedsynth_common.array_types import Float64Array, Int64Array, UInt16Array
 from fedsynth_common.schema import FineDomain, ModelledColumn, NumericColumn, domain_of
 from fedsynth_common.schema.temporal import NUMPY_UNIT, DateColumn, DatetimeColumn
+from fedsynth_release.evaluation.amounts import ComparedAmounts
 from fedsynth_release.evaluation.results import ColumnFidelity, Evaluation
 from fedsynth_release.generator import Generator
 from fedsynth_release.measurements import MeasuredColumn, Measurements
@@ -38,6 +39,7 @@ class ColumnView:
     verdict: Verdict
     overlay: Overlay
     plot: Markup
+    amounts: ComparedAmounts | None = None
 
     @property
     def light(self) -> Light:
@@ -82,6 +84,7 @@ def column_views(
                 verdict=verdict,
                 overlay=bars,
                 plot=overlay(column.name, bars),
+                amounts=evaluation.fidelity.columns[j].amounts if evaluation else None,
             )
         )
     return views
