@@ -340,3 +340,16 @@ def test_whole_hours_stay_whole_hours():
 def test_only_a_column_with_place_for_a_person_is_asked_about(heading, texts, asked):
     _, column, _ = made(texts * (240 // len(texts)), heading)
     assert (column.kind in ("id", "text") or heading_names_a_person(column)) == asked
+
+
+@pytest.mark.parametrize(("code", "apart"), [("999", True), ("-1", True), ("96", False)])
+def test_a_code_for_missing_is_proposed_and_does_not_widen_the_bounds(code, apart):
+    ages = [str(18 + i % 75) for i in range(380)]
+    found, column, drawn = made([*ages, *[code] * 20])
+    told = [note.text for note in found.notes if "missing_marks" in note.text]
+    assert bool(told) == (int(code) in column.atoms) == apart
+    if apart:
+        assert f"{code} stands far from all other values in 20 cells" in told[0]
+        assert (column.minimum, column.maximum) == (18, 92)
+        values = drawn["c"].astype(int)
+        assert values.isin([*range(18, 93), int(code)]).all()

@@ -16,6 +16,7 @@ from fedsynth_common.schema.columns import MAX_ATOMS, IntegerColumn, NumericColu
 from fedsynth_common.schema.domain import grid_ticks
 from fedsynth_common.schema.number_format import NumberFormat, limit_tick
 from fedsynth_release.drafting.grids import grid, on_grid
+from fedsynth_release.drafting.missing_codes import missing_codes
 from fedsynth_release.drafting.notes import Note
 from fedsynth_release.drafting.numbers import MAX_NUMBER, NEARLY_ALL, Numbers
 from fedsynth_release.drafting.tally import Values
@@ -37,16 +38,20 @@ def amount(
     unit = 10**decimals
     ticks = np.rint(numbers.values[read] * unit).astype(np.int64)
     counts = values.counts[read]
-    low_tick, high_tick = _bounds(values, numbers, ticks, counts, unit)
+    apart = missing_codes(ticks, counts, unit)
+    inside = ~np.isin(ticks, apart)
+    notes = [*numbers.notes, *_notes(values, numbers, decimals)]
+    notes += [_code_note(values.name, code / unit, counts[ticks == code].sum()) for code in apart]
+    ticks, counts = ticks[inside], counts[inside]
+    low_tick, high_tick = _bounds(values, numbers, ticks, counts, unit, exact=not apart)
     step, remainder = grid(ticks, counts) or (1, 0)
     low_tick, high_tick = on_grid(low_tick, high_tick, step, remainder)
     limits = _limits(values, numbers, decimals)
     form = _with_limits(numbers.form, [text for text, _ in limits])
     scale = _scale(ticks, counts, low_tick, high_tick)
-    atoms = {tick for _, tick in limits}
+    atoms = {*apart, *(tick for _, tick in limits)}
     edges = grid_ticks(low_tick, high_tick, scale, step)
     atoms |= set(_atoms(ticks, counts, edges, step)[: MAX_ATOMS - len(atoms)])
-    notes = [*numbers.notes, *_notes(values, numbers, decimals)]
     if step > 1:
         off = round(float(counts[ticks % step != remainder].sum()))
         rounded = f"; {off} cells do not and are rounded" if off else ""
@@ -65,12 +70,25 @@ def amount(
     return IntegerColumn.model_validate(fields, strict=False), notes
 
 
+def _code_note(name: str, code: float, cells: float) -> Note:
+    text = f"{code:g} stands far from all other values in {round(cells)} cells"
+    advice = f'if it means that the value is missing, declare missing_marks ["{code:g}"]'
+    return Note(name, f"{text} and is kept as a value of its own; {advice}", "warning")
+
+
 def _bounds(
-    values: Values, numbers: Numbers, ticks: Int64Array, counts: Float64Array, unit: int
+    values: Values,
+    numbers: Numbers,
+    ticks: Int64Array,
+    counts: Float64Array,
+    unit: int,
+    exact: bool,
 ) -> tuple[int, int]:
     """The smallest and largest tick, rounded outwards unless several records share them."""
     first, last = int(ticks.min()), int(ticks.max())
-    if numbers.form is None and not np.isnan(values.extremes[0]):  # exact, also of a sample
+    if (
+        exact and numbers.form is None and not np.isnan(values.extremes[0])
+    ):  # exact, also of a sample
         low, high = (number * unit for number in values.extremes)
         if max(abs(low), abs(high)) < MAX_NUMBER:
             first, last = min(first, math.floor(low)), max(last, math.ceil(high))
