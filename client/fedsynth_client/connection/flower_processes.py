@@ -16,7 +16,6 @@ The environment takes nothing from the caller: no key, no Python path, and no pr
 between the two processes would pass through it too. The proxy to the outside is named in courier.toml.
 """
 
-import ctypes
 import logging
 import os
 import secrets
@@ -38,6 +37,7 @@ from fedsynth_client.connection.local_ports import taken_ports
 from fedsynth_client.connection.node_key import public_line, public_path
 from fedsynth_client.connection.untrusted_certificate import CertificateFault
 from fedsynth_client.settings.site_config import LONGEST_SOCKET, CourierConfig
+from fedsynth_common.child_process import end, end_with_parent
 from fedsynth_common.cli.main import QUIET
 from fedsynth_common.errors import InputError
 
@@ -244,21 +244,10 @@ class _Kept:
             self._command,
             env=dict(self._environment),
             stdin=subprocess.DEVNULL,
-            preexec_fn=_end_with_parent,  # no other thread is running here
+            preexec_fn=end_with_parent,  # no other thread is running here
         )
 
     def end(self) -> None:
         """SIGTERM, so that SuperNode tells the coordinator; SIGKILL if that takes too long."""
-        if self._process is None:
-            return
-        self._process.terminate()
-        try:
-            self._process.wait(_GRACE)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-
-
-def _end_with_parent() -> None:
-    """End the process when the command that started it ends, even if that was killed (Linux)."""
-    ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG
+        if self._process is not None:
+            end(self._process, _GRACE)

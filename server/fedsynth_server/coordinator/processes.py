@@ -5,7 +5,6 @@ process of its own, a database on disk, no telemetry, no proxy of the environmen
 started again after a pause. All three end with the command.
 """
 
-import ctypes
 import logging
 import os
 import shutil
@@ -17,6 +16,7 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
+from fedsynth_common.child_process import end, end_with_parent
 from fedsynth_common.cli.main import QUIET
 from fedsynth_common.errors import InputError
 from fedsynth_server.coordinator.folder import CoordinatorFolder
@@ -120,24 +120,13 @@ class _Kept:
                 self._command,
                 env=self._surroundings,
                 stdin=subprocess.DEVNULL,
-                preexec_fn=_end_with_parent,  # no other thread is running here
+                preexec_fn=end_with_parent,  # no other thread is running here
             )
 
     def end(self) -> None:
         """SIGTERM; SIGKILL if that takes too long."""
-        if self._process is None:
-            return
-        self._process.terminate()
-        try:
-            self._process.wait(_GRACE)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-
-
-def _end_with_parent() -> None:
-    """End the process when the command that started it ends, even if that was killed (Linux)."""
-    ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG
+        if self._process is not None:
+            end(self._process, _GRACE)
 
 
 def _script(name: str) -> str:
