@@ -48,3 +48,19 @@ def facts_html(title: str, facts: Facts) -> str:
         for heading, text in facts
     )
     return f"<p><b>{html.escape(title)}</b></p><table>{rows}</table>"
+
+
+class Shown:
+    """Shows itself at the prompt and in a notebook, as the parts that it consists of."""
+
+    def _parts(self) -> Sequence[RenderableType]:
+        raise NotImplementedError
+
+    def __repr__(self) -> str:
+        return drawn(self._parts())
+
+    def __str__(self) -> str:
+        return drawn(self._parts())
+
+    def _repr_html_(self) -> str:
+        return drawn(self._parts(), notebook=True)

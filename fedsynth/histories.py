@@ -5,11 +5,11 @@ from typing import Any, Self
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from fedsynth.display import drawn
+from fedsynth.display import Shown
 from fedsynth_release.report import StudyHistory
 
 
-class History(StudyHistory):
+class History(Shown, StudyHistory):
     """Curves of everything that was trained, bytes per site, and notes on what went wrong.
 
     `curves` holds every curve with its `steps` and `values`. None of it costs privacy: it was computed
@@ -20,14 +20,6 @@ class History(StudyHistory):
     def of(cls, plain: StudyHistory) -> Self:
         """The same history with this class's manners."""
         return cls.model_validate(plain.model_dump())
-
-    def __repr__(self) -> str:
-        return drawn(self._parts())
-
-    __str__ = __repr__
-
-    def _repr_html_(self) -> str:
-        return drawn(self._parts(), notebook=True)
 
     def _parts(self) -> list[Any]:
         table = RichTable("curve", "steps", "first", "last", "unit", title="how the training went")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from fedsynth.display import drawn
+from fedsynth.display import Shown
 from fedsynth.notices import in_python
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, repr=False)
-class Plan:
+class Plan(Shown):
     """A study as a site would approve it, with what each step costs and how long it will take.
 
     Attributes:
@@ -65,12 +65,6 @@ class Plan:
 
         write_output(Path(path), self.study.to_json() + b"\n")
         return Path(path)
-
-    def __repr__(self) -> str:
-        return drawn(self._parts())
-
-    def _repr_html_(self) -> str:
-        return drawn(self._parts(), notebook=True)
 
     def _parts(self) -> list[Any]:
         from fedsynth_server.study.method import simulation_lines

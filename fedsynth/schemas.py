@@ -8,7 +8,7 @@ from typing import Any, Self, get_args
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from fedsynth.display import drawn
+from fedsynth.display import Shown
 from fedsynth.inputs import Table, name_of, table_of
 from fedsynth.notices import ColumnWarning, NotPrivateWarning, PersonsWarning, in_python, notice
 from fedsynth.options import one_of, text, whole, wrong
@@ -25,7 +25,7 @@ from fedsynth_release.drafting.wishes import Kind
 MOST_LISTED = 6
 
 
-class Schema(PlainSchema):
+class Schema(Shown, PlainSchema):
     """What all sites agree on before any record is read: columns, bounds, categories and rules.
 
     `docs/SCHEMA.md` describes every field. Load one with `Schema.load("schema.json")`, draft one with
@@ -82,14 +82,6 @@ class Schema(PlainSchema):
 
     def _changed(self, document: Mapping[str, Any]) -> Self:
         return type(self).of(PlainSchema.from_json(json.dumps(document, default=str)))
-
-    def __repr__(self) -> str:
-        return drawn(self._parts())
-
-    __str__ = __repr__
-
-    def _repr_html_(self) -> str:
-        return drawn(self._parts(), notebook=True)
 
     def _parts(self) -> list[Any]:
         table = RichTable("column", "kind", "values", "may be missing", title=self._title())

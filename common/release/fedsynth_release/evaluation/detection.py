@@ -17,7 +17,7 @@ import pandas as pd
 from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import StratifiedKFold
 
-from fedsynth_common.array_types import Float64Array
+from fedsynth_common.array_types import Float64Array, Int64Array
 from fedsynth_common.errors import InputError
 from fedsynth_common.schema import Schema
 from fedsynth_release.evaluation.features import Features
@@ -43,10 +43,7 @@ def detection_auc(
     if size < folds:
         raise InputError(f"evaluation: detection needs at least {folds} rows of either table")
     features = Features.fit(schema, real)
-    rng = np.random.default_rng(seed)
-    sides = [_draw(features.cells(frame), size, rng) for frame in (real, synthetic)]
-    origin = np.repeat([0, 1], size)
-    cells = np.concatenate(sides)
+    cells, origin = _mixed(features, real, synthetic, size, np.random.default_rng(seed))
     guesses = np.empty(len(cells))
     for train, test in StratifiedKFold(folds, shuffle=True, random_state=seed).split(cells, origin):
         scores, _ = boosted_scores(cells[train], origin[train], cells[test], features.sets)
@@ -75,8 +72,7 @@ def giveaways(
         return ()
     features = Features.fit(schema, real)
     rng = np.random.default_rng(seed)
-    cells = np.concatenate([_draw(features.cells(frame), size, rng) for frame in (real, synthetic)])
-    origin = np.repeat([0, 1], size)
+    cells, origin = _mixed(features, real, synthetic, size, rng)
     order = rng.permutation(2 * size)
     learn, test = order[:size], order[size:]
     copies = [cells[test]]
@@ -90,5 +86,16 @@ def giveaways(
     return tuple(float(areas[0] - area) for area in areas[1:])
 
 
-def _draw(cells: Float64Array, size: int, rng: np.random.Generator) -> Float64Array:
-    return cells[rng.choice(len(cells), size=size, replace=False)]
+def _mixed(
+    features: Features,
+    real: pd.DataFrame,
+    synthetic: pd.DataFrame,
+    size: int,
+    rng: np.random.Generator,
+) -> tuple[Float64Array, Int64Array]:
+    """The cells of `size` rows of each table, (2 size, columns), and which table a row is of."""
+    sides = [
+        cells[rng.choice(len(cells), size=size, replace=False)]
+        for cells in (features.cells(frame) for frame in (real, synthetic))
+    ]
+    return np.concatenate(sides), np.repeat(np.array([0, 1]), size)
