@@ -976,10 +976,10 @@ MUTANTS = (
         "studies composed by Rényi DP at the order that suits what was spent",
         16,
         f"{CORE}/renyi.py",
-        "spent = float(composed(events).rdp[ORDERS.index(order)])",
-        "order = composed(events).get_epsilon_and_optimal_order(delta)[1]\n"
+        "spent = float(divergences(events)[ORDERS.index(order)])",
+        "order = float(compute_epsilon(ORDERS, divergences(events), delta)[1])\n"
         "    budget = cap - conversion(order, delta)\n"
-        "    spent = float(composed(events).rdp[ORDERS.index(order)])",
+        "    spent = float(divergences(events)[ORDERS.index(order)])",
         (
             f"{P}gate_budget.py::test_the_order_of_the_filter_is_the_policys_and_not_the_one_that_suits"
             "_what_was_spent",

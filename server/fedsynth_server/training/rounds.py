@@ -23,6 +23,7 @@ from fedsynth_server.training.curves import (
     Losses,
     Recorder,
 )
+from fedsynth_server.training.listening import HEARD, loudness
 from fedsynth_server.training.log_ratio import LogRatio
 from fedsynth_server.training.marginal_loss import MarginalLoss
 from fedsynth_server.training.null_training import NullTraining
@@ -49,11 +50,14 @@ def adversarial_rounds(
     progress: StudyProgress,
     recorder: Recorder,
     sums: SecureSums | None = None,
-) -> GeneratorNetwork:
+) -> GeneratorNetwork | None:
     """Train the generator against the sites' discriminators; returns its moving average.
 
     A plan without a discriminator returns the generator as it is. In a secure sum, `sums` asks for the
     sums of gradients; then a round of generator steps follows on several messages.
+
+    If the plan listens first, its first messages pass without a step of the generator. None means that
+    they said no more than noise: the generator is as it was, and the plan's second measurement is due.
     """
     plan = session.plan.discriminator
     if plan is None:
@@ -61,7 +65,8 @@ def adversarial_rounds(
     rng, widths = np.random.default_rng(settings.seed + 2), network.shape.widths
     source = torch.Generator().manual_seed(settings.seed + 3)
     device = network.latent.device
-    rows = by_column(_rows(network, rng), device)
+    codes = _rows(network, rng)
+    rows = by_column(codes, device)
     log_ratio = LogRatio(widths, plan.hidden, rows, source, settings.predictor_steps)
     start = copy.deepcopy(log_ratio.record_predictor).cpu()
     training = _training(session, sums, log_ratio.record_predictor, histograms)
@@ -69,7 +74,19 @@ def adversarial_rounds(
     weight = adversarial_weight(settings, marginal_loss)
     adversary = Adversary(network, marginal_loss.excess, weight, settings)
     progress.update("adversarial rounds", 0, plan.messages)
-    for done, messages in enumerate(in_rounds(plan, sums is not None)):
+    rounds = in_rounds(plan, sums is not None)
+    if (listening := session.plan.listening) is not None:
+        for messages in rounds[: listening.messages]:
+            progress.doing(f"message {messages[0] + 1 - plan.first_step}: listening")
+            training.message(messages[0])
+            null_training.message(codes)
+        load_flat(log_ratio.record_predictor, training.weights)
+        said = loudness(log_ratio, null_training.network, rows[:, :JUDGED])
+        if not session.heard(said >= HEARD, said):
+            training.end()
+            return None
+        rounds = rounds[listening.messages :]
+    for done, messages in enumerate(rounds):
         for step in messages:
             number = step - plan.first_step + 1
             progress.doing(f"message {number}: sites train their discriminators")
