@@ -41,7 +41,7 @@ SHARES: dict[Variant, dict[str, float]] = {
     "marginals": {"histograms": 0.10, "marginals": 0.90},
     "gan": {"histograms": 0.15, "discriminator": 0.85},
 }
-LISTENED = 6
+LISTENED = 4
 """One of so many of the discriminators' messages is for listening."""
 SITE_MARGINALS = 0.15
 """Share of μ² that each site's own one-way marginals get in a secure sum, where they are asked for."""

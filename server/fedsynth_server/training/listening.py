@@ -18,7 +18,7 @@ import torch
 from fedsynth_common.networks import Discriminator
 from fedsynth_server.training.log_ratio import LogRatio
 
-HEARD = 1.15
+HEARD = 1.1
 """The least s that counts as heard: see "Listen first, then decide" in simulations/RESULTS.md."""
 
 
