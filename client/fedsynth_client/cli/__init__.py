@@ -5,6 +5,7 @@
 * `key`: the site's identity. `bundle`: what the coordinator ships, inspected and installed.
 * `approve`: read a plan's costs and allow it. `serve`: the vault. `connect`: the courier.
 * `status`: what runs, what was spent, what is left, and whether the ledger is sound.
+* `rotate`: new keys, and the coordinator's next authority.
 * `page`: the same in a browser of this computer, and for monitors.
 * `score`: how well a published table serves this site; for its own eyes.
 
@@ -23,6 +24,7 @@ from fedsynth_client.cli.connect import connect
 from fedsynth_client.cli.join import join
 from fedsynth_client.cli.key import key
 from fedsynth_client.cli.page import page
+from fedsynth_client.cli.rotate import app as rotate
 from fedsynth_client.cli.score import score
 from fedsynth_client.cli.serve import serve
 from fedsynth_client.cli.start import init
@@ -35,3 +37,4 @@ app = typer.Typer(
 )
 for _command in (join, init, check, key, approve, bundle, serve, connect, status, page, score):
     app.command()(_command)
+app.add_typer(rotate)

@@ -32,6 +32,7 @@ def check(
     from fedsynth_client.budget.spending import read_ledger
     from fedsynth_client.preflight.preflight import preflight
     from fedsynth_client.records.guarded_reading import site_source
+    from fedsynth_client.running_site import authority_notes
     from fedsynth_client.settings.site_config import SiteConfig, exposed_files
     from fedsynth_common.schema import Schema
 
@@ -64,7 +65,7 @@ def check(
             f"histories: {counts.persons:,} persons with {counts.events:,} events, {each}, at most "
             f"{counts.most:,}"
         )
-    for note in result.notes:
+    for note in (*result.notes, *authority_notes(site)):
         typer.echo(f"note: {note}")
     for problem in problems:
         typer.echo(f"problem: {problem}", err=True)

@@ -4,7 +4,7 @@
 |---|---|
 | `coordinator.toml` | the address that sites connect to, and the ports on this computer |
 | `certs/` | `ca.crt` (goes to the sites with each invitation), `server.pem`, `server.key` |
-| `authority/ca.key` | signs the next server certificate; keep it elsewhere |
+| `authority/ca.key` | signs the next server certificate (`rotation`); keep it elsewhere |
 | `invitation.key` | signs invitations; sites compare its fingerprint by telephone |
 | `superexec.secret` | shared by the SuperLink and its SuperExec |
 | `state/` | the SuperLink's database: registered sites, runs |
@@ -59,7 +59,7 @@ class CoordinatorFolder:
         self.path = path.absolute()
         self.settings_file = self.path / "coordinator.toml"
         self.certificates, self.authority = self.path / "certs", self.path / "authority"
-        self.ca = self.certificates / "ca.crt"
+        self.ca, self.next_ca = self.certificates / "ca.crt", self.certificates / "next.crt"
         self.secret = self.path / "superexec.secret"
         self.invitation_key = self.path / "invitation.key"
         self.state = self.path / "state"
@@ -98,6 +98,20 @@ class CoordinatorFolder:
             InputError: missing or unreadable, or naming every faulty field.
         """
         return read_settings(self.settings_file, CoordinatorSettings, str(self.settings_file))
+
+    def authorities(self) -> str:
+        """The certificates that sites are to trust: the authority's and, if made, the next one's.
+
+        Raises:
+            InputError: a file is missing or unreadable.
+        """
+        try:
+            places = [self.ca, *([self.next_ca] if self.next_ca.exists() else [])]
+            return "".join(place.read_text("ascii") for place in places)
+        except (OSError, ValueError):
+            raise InputError(
+                f"{self.ca}: cannot be read; put the authority's certificate back"
+            ) from None
 
     def signing_key(self) -> Ed25519PrivateKey:
         """The key that signs invitations.
