@@ -14,6 +14,7 @@ from fedsynth_client.connection.approved_bundle import Bundle, inspect, install
 from fedsynth_client.connection.node_key import make_node_key, public_line
 from fedsynth_client.new_site import CONFIG, write_new_site
 from fedsynth_client.settings.site_config import CourierConfig, SiteConfig
+from fedsynth_common.durable import write_durably
 from fedsynth_common.errors import InputError
 from fedsynth_common.protocol.plan import Plan
 from fedsynth_common.protocol.signed_file import Answer, Invitation, fingerprint, signed
@@ -52,11 +53,12 @@ class Joined:
     bundle: Bundle
 
 
-def join(invitation: Invitation, key: str, folder: Path, told: NewSite) -> Joined:
+def join(invitation: Invitation, file: bytes, key: str, folder: Path, told: NewSite) -> Joined:
     """Write a site's files; those that exist are kept.
 
     Args:
         invitation: whose signature was checked.
+        file: the invitation as it was sent; it is kept, for a restore.
         key: of the coordinator, in hex.
         folder: of the site.
         told: by the steward, for a new site.
@@ -87,6 +89,7 @@ def join(invitation: Invitation, key: str, folder: Path, told: NewSite) -> Joine
     make_node_key(courier.node_key, invitation.site)
     plan_file = folder / f"{plan.study}.plan.json"
     plan_file.write_bytes(plan.to_json())
+    write_durably(folder / f"{plan.study}.invitation", file)
     return Joined(
         config=config,
         new=new,

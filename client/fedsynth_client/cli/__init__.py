@@ -6,6 +6,7 @@
 * `approve`: read a plan's costs and allow it. `serve`: the vault. `connect`: the courier.
 * `status`: what runs, what was spent, what is left, and whether the ledger is sound.
 * `rotate`: new keys, and the coordinator's next authority.
+* `backup`, `restore`: the site's files in one, and back without a second budget.
 * `page`: the same in a browser of this computer, and for monitors.
 * `score`: how well a published table serves this site; for its own eyes.
 
@@ -18,6 +19,7 @@ neither torch nor pandas.
 import typer
 
 from fedsynth_client.cli.approve import approve
+from fedsynth_client.cli.backup import backup, restore
 from fedsynth_client.cli.bundle import bundle
 from fedsynth_client.cli.check import check
 from fedsynth_client.cli.connect import connect
@@ -35,6 +37,9 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-for _command in (join, init, check, key, approve, bundle, serve, connect, status, page, score):
+for _command in (
+    *(join, init, check, key, approve, bundle, serve, connect, status, page, score),
+    *(backup, restore),
+):
     app.command()(_command)
 app.add_typer(rotate)

@@ -124,6 +124,7 @@ class Vault:
         plan = plan_of(request, self._policy)
         self._handled.of(plan)
         self._admit(plan)
+        self._refuse_closed(plan)
         admit_cost(plan, self._policy, self._ledger.charged())
         if self._records.units < self._policy.min_records:
             raise RefusalError(ErrorCode.RECORDS)
@@ -206,7 +207,14 @@ class Vault:
         plan = Plan.from_json(accepted)
         self._handled.of(plan)
         self._admit(plan)
+        self._refuse_closed(plan)
         return plan
+
+    def _refuse_closed(self, plan: Plan) -> None:
+        """A restored ledger does not know what it answered, so it answers that study no more."""
+        if self._ledger.is_closed(plan.study):
+            words = "the ledger was restored from a backup, which charged this study in full"
+            raise RefusedError(ErrorCode.SPENT, words)
 
     def _admit(self, plan: Plan) -> None:
         admit_plan(plan, self._policy, self._schema, self._receipt_key)

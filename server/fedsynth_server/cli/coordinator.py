@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from fedsynth_server.cli.backup import backup, restore
 from fedsynth_server.cli.options import AsJson
 from fedsynth_server.cli.rotating import app as rotate
 
@@ -17,6 +18,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(rotate)
+app.command(epilog="Example:  fedsynth coordinator backup hub covid --out hub-monday.tar")(backup)
+app.command(epilog="Example:  fedsynth coordinator restore hub-monday.tar /srv/fedsynth")(restore)
 Folder = Annotated[Path, typer.Argument(metavar="FOLDER", help="The coordinator's folder.")]
 MADE = """\
 wrote {folder}: certificates for {host}, keys, the proxy's configuration

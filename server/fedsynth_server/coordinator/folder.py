@@ -63,6 +63,7 @@ class CoordinatorFolder:
         self.secret = self.path / "superexec.secret"
         self.invitation_key = self.path / "invitation.key"
         self.state = self.path / "state"
+        self.database = self.state / "superlink.db"
         self.proxy = self.path / "nginx.conf"
 
     @classmethod
@@ -86,7 +87,7 @@ class CoordinatorFolder:
             write_secret(made.invitation_key, Ed25519PrivateKey.generate().private_bytes_raw())
             fields = {name: json.dumps(value) for name, value in settings.model_dump().items()}
             made.settings_file.write_text(_TEXT.format(**fields), encoding="utf-8")
-            made._write_proxy(settings)
+            made.write_proxy(settings)
         except OSError as error:
             raise InputError(f"{path}: cannot be written ({error.strerror})") from None
         return made
@@ -127,7 +128,8 @@ class CoordinatorFolder:
                 "coordinator init"
             ) from None
 
-    def _write_proxy(self, settings: CoordinatorSettings) -> None:
+    def write_proxy(self, settings: CoordinatorSettings) -> None:
+        """Write the proxy's configuration, which holds the places of this folder."""
         run = self.path / "proxy"
         run.mkdir(mode=0o700)
         text = files("fedsynth_server.coordinator").joinpath("nginx.conf").read_text("utf-8")

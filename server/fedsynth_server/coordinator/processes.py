@@ -43,7 +43,7 @@ def commands(folder: CoordinatorFolder, *, proxy: bool) -> dict[str, list[str]]:
         f"--ssl-certfile={certificates / 'server.pem'}",
         f"--ssl-keyfile={certificates / 'server.key'}",
         "--enable-supernode-auth",
-        f"--database={folder.state / 'superlink.db'}",
+        f"--database={folder.database}",
         "--host=127.0.0.1",
         f"--port={settings.superlink_port}",
         "--isolation=process",
