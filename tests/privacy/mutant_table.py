@@ -1422,6 +1422,14 @@ MUTANTS = (
             "_so",
         ),
     ),
+    Mutant(
+        "drafts that nobody has reviewed are merged into a declared schema",
+        17,
+        "common/release/fedsynth_release/schema_files/merging/merge.py",
+        'return [label for label, schema in drafts.items() if schema.origin != "declared"]',
+        "return []",
+        ("tests/release/test_schema_merge.py::test_a_draft_that_nobody_has_reviewed_is_refused",),
+    ),
     # 18: histories
     Mutant(
         "histories: persons' events charged as one",
