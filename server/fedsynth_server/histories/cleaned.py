@@ -121,13 +121,12 @@ def clean(
         [orders[place.column] for place in places],
     )
     everybody = sum(histograms.records * histograms.shares[site] for site in known)
-    found = cleaned.marginals[len(widths) :]
     return CleanBlocks(
         one_way=cleaned.marginals[:columns],
         blocks=blocks,
         estimates=[
             _of_persons(estimate, totals[block.family] / everybody)
-            for block, estimate in zip(blocks, found, strict=True)
+            for block, estimate in zip(blocks, cleaned.marginals[len(widths) :], strict=True)
         ],
         static=static,
         expected_loss=cleaned.expected_loss,
