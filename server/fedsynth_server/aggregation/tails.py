@@ -9,9 +9,10 @@ than noise, the mass of the tail is kept, but its form is that of a generalised 
     share of the mass above u that is above u + x  =  (1 + ξ x / β) ** (-1 / ξ)
 
 cut at the schema's bound. The tail is at most a twentieth of the mass, since a column may have any form
-further in. u is a quantile with `ABOVE` times the mass of the tail above it. (ξ, β) is not chosen: the form is the mean over a grid of both, weighted by the likelihood of the
-noisy sums of runs of cells above u and by a prior for ξ. A run without records, whose sum is zero up to
-its noise, thus says how far the tail does not reach. Post-processing: costs nothing.
+further in. u is a quantile with `ABOVE` times the mass of the tail above it. (ξ, β) is not chosen: the
+form is the mean over a grid of both, weighted by the likelihood of the noisy sums of runs of cells above
+u and by a prior for ξ. A run without records, whose sum is zero up to its noise, thus says how far the
+tail does not reach. Post-processing: costs nothing.
 """
 
 import numpy as np
