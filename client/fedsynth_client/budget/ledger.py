@@ -15,6 +15,7 @@ the site could sign a second set, blocks as well. Its keys and shares are stored
 
 import hashlib
 import json
+import os
 from collections.abc import Callable, Sequence
 
 from fedsynth_client.budget.charge_chain import (
@@ -23,6 +24,7 @@ from fedsynth_client.budget.charge_chain import (
     link_of,
     unsealed,
 )
+from fedsynth_client.budget.cohort_seals import KEY, KEY_OF, SealBook, book_in
 from fedsynth_client.budget.ledger_file import LedgerFile
 from fedsynth_common.errors import ErrorCode, RefusalError
 from fedsynth_common.privacy.events import Event, to_dict
@@ -147,6 +149,15 @@ class Ledger(LedgerFile):
         with self._fail_closed():
             row = self._one(query, study, step, name)
         return bytes.fromhex(row[0]) if row else None
+
+    def seals(self) -> SealBook:
+        """The seals of all cohorts that were charged, and the key of their digests."""
+        with self._fail_closed(), self._mutex:
+            return book_in(self._db)
+
+    def cohort_key(self) -> bytes:
+        """The key of the digests of cohorts; made now if there is none. It never leaves the site."""
+        return self.keep(KEY_OF, KEY, lambda: os.urandom(32))
 
     def kept(self, study: str, name: str) -> bytes | None:
         """What was kept for a study under this name, if anything.

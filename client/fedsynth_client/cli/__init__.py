@@ -5,6 +5,7 @@
 * `key`: the site's identity. `bundle`: what the coordinator ships, inspected and installed.
 * `approve`: read a plan's costs and allow it. `serve`: the vault. `connect`: the courier.
 * `status`: what runs, what was spent, what is left, and whether the ledger is sound.
+* `cohorts`: the same by cohort; a changed cohort is sealed anew.
 * `page`: the same in a browser of this computer, and for monitors.
 * `score`: how well a published table serves this site; for its own eyes.
 
@@ -19,6 +20,7 @@ import typer
 from fedsynth_client.cli.approve import approve
 from fedsynth_client.cli.bundle import bundle
 from fedsynth_client.cli.check import check
+from fedsynth_client.cli.cohorts import cohorts
 from fedsynth_client.cli.connect import connect
 from fedsynth_client.cli.join import join
 from fedsynth_client.cli.key import key
@@ -33,5 +35,6 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-for _command in (join, init, check, key, approve, bundle, serve, connect, status, page, score):
+_STUDIES = (join, init, check, key, approve, bundle, serve, connect)
+for _command in (*_STUDIES, status, cohorts, page, score):
     app.command()(_command)

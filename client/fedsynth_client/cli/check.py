@@ -38,9 +38,11 @@ def check(
     site = SiteConfig.load(config)
     policy, schema = Policy.load(site.policy), Schema.load(site.table_schema)
     asked = read_plan(plan) if plan else None
-    with working("reading and checking the records"):
-        result = preflight(site_source(site), schema, policy, site.waived, site.max_repaired)
     ledger = read_ledger(site.ledger, policy.dataset, site.witness)
+    with working("reading and checking the records"):
+        result = preflight(
+            site_source(site), schema, policy, site.waived, site.max_repaired, ledger.book
+        )
     problems = [*result.problems, *exposed_files(site, config)]
     problems += [f"ledger {site.ledger}: {ledger.fault}"] if ledger.fault else []
     _show(result)
@@ -51,7 +53,7 @@ def check(
 
         try:
             key = load_or_create_key(site.key).public_key().public_bytes_raw()
-            reviewed = review(asked, policy, schema, ledger.charges, key)
+            reviewed = review(asked, policy, schema, ledger.charges, key, ledger.book.last_day)
         except FedsynthError as error:
             problems.append(f"plan {plan}: {error}")
         else:

@@ -15,7 +15,7 @@ plan in seconds.
 import hashlib
 import json
 from dataclasses import dataclass, replace
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -38,7 +38,8 @@ from fedsynth_common.protocol.plan_parts import (
     Trust,
     default_colluders,
 )
-from fedsynth_common.schema import Schema
+from fedsynth_common.schema import Cohort, Schema
+from fedsynth_common.schema.cohorts import MAX_COHORT
 from fedsynth_common.validated import validated
 
 __all__ = [
@@ -99,6 +100,9 @@ class Plan(Frozen):
 
     With `trust` "local" every site adds all noise to what it sends. With "secure-sum" the sites make
     one noise together, and `secure_sum` says which sites these are. Such a plan has format 3.
+
+    With a `cohort` each site serves the records of that cohort alone (`Schema.cohorts`), and charges
+    that cohort alone.
     """
 
     format_version: Literal[2, 3] = 2
@@ -112,6 +116,16 @@ class Plan(Frozen):
     secure_sum: SecureSum | None = None
     measure: tuple[MeasureStep, ...] = Field(max_length=MAX_MEASURES)
     discriminator: DiscriminatorPlan | None = None
+    cohort: Annotated[str, Field(min_length=1, max_length=MAX_COHORT)] | None = None
+
+    @model_validator(mode="after")
+    def _cohort_is_declared(self) -> Self:
+        if self.cohort is not None:
+            try:
+                self.table.cohort(self.cohort)
+            except InputError as error:
+                raise ValueError(str(error)) from None
+        return self
 
     @model_validator(mode="after")
     def _steps_are_unique(self) -> Self:
@@ -158,6 +172,11 @@ class Plan(Frozen):
             most = MAX_KEYED // sites - len(self.measure)
             raise ValueError(f"discriminator.messages: at most {most} for a sum of {sites} sites")
         return self
+
+    @property
+    def served(self) -> Cohort | None:
+        """The cohort whose records a site serves; None if it serves all."""
+        return None if self.cohort is None else self.table.cohort(self.cohort)
 
     @property
     def noise_shares(self) -> int:
@@ -210,9 +229,11 @@ class Plan(Frozen):
     def to_json(self) -> bytes:
         """Canonical JSON: the bytes that are sent, hashed and approved.
 
-        A plan without a secure sum does not name it: its bytes are those of format 2.
+        A plan without a secure sum does not name it: its bytes are those of format 2. Nor does one
+        without a cohort.
         """
-        fields = self.model_dump(mode="json", exclude=None if self.secure_sum else {"secure_sum"})
+        unused = {name for name in ("secure_sum", "cohort") if getattr(self, name) is None}
+        fields = self.model_dump(mode="json", exclude=unused)
         return json.dumps(fields, sort_keys=True, separators=(",", ":")).encode()
 
     @property
