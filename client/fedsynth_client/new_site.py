@@ -75,6 +75,9 @@ max_delta = 1e-5
 # In a secure sum the sites make one noise together, which is less for each. What may be spent if all
 # other sites and the coordinator work together against this one; without it: no secure sums.
 # max_epsilon_alone = 4.0
+# What may ever be charged to the records of one cohort, if the schema cuts the table into cohorts.
+# Both caps are then held for each cohort by itself; without it no cohort is studied by itself:
+# max_epsilon_per_cohort = 0.5
 min_records = 100              # with fewer records (or persons) this site does not take part
 # min_noise_multiplier = 0.3   # bounds on training, whatever a plan says
 # max_sampling_rate = 0.5

@@ -1,4 +1,4 @@
-"""A choice that earlier answers decide costs no more than is charged (claim 25)."""
+"""A choice that earlier answers decide costs no more than is charged (claim 26)."""
 
 import json
 import math
@@ -242,6 +242,15 @@ def test_a_receipt_of_more_than_the_choice_is_found():
     for odd in ([plan.choice, plan.choice], [quiet], [longer], [plan.choice.counts, plan.choice]):
         assert beyond([*common, *odd], plan), odd
     assert beyond([plan.choice], make_plan())
+
+
+@pytest.mark.parametrize("before", [(), (3,), (3, 4)])
+def test_a_restored_ledger_charges_the_choice_once(before):
+    """A restore charges what may have run since the backup (claim 14)."""
+    site = site_of()
+    assert [train(site, step) for step in before] == ["OK"] * len(before)
+    site.ledger.close_study(site.plan)
+    assert merged(site.ledger.events("study")) == merged(site.plan.planned_events())
 
 
 def test_plans_whose_choice_is_not_one():

@@ -11,10 +11,12 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from fedsynth_client.budget.cohort_seals import has_commitments, seals_in
 from fedsynth_common.errors import ErrorCode, InputError, RefusalError
 from fedsynth_common.privacy import PrivacyError
 from fedsynth_common.privacy.events import Event, from_dict
 from fedsynth_common.protocol.plan import Plan
+from fedsynth_common.schema import Cohort
 
 Head = tuple[int, str]
 
@@ -37,13 +39,15 @@ CREATE TABLE IF NOT EXISTS kept (study TEXT, name TEXT, content BLOB NOT NULL, s
 class Charge(NamedTuple):
     """The events that one step of a study was charged, and the events of the study's whole plan.
 
-    `planned` is None if the ledger holds no plan of the study that this version can read.
+    `planned` is None if the ledger holds no plan of the study that this version can read. `cohort` is
+    that whose records were served, as the chain has it; None if they may have been all.
     """
 
     study: str
     step: int
     events: tuple[Event, ...]
     planned: tuple[Event, ...] | None = None
+    cohort: Cohort | None = None
 
 
 def genesis(dataset: str) -> str:
@@ -64,8 +68,7 @@ def _entries(database: sqlite3.Connection) -> list[tuple[Any, ...]]:
     events. A ledger without the table of commitments was written before there were any.
     """
     entries = list(database.execute("SELECT * FROM charges"))
-    query = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'commitments'"
-    if database.execute(query).fetchone():
+    if has_commitments(database):
         entries += database.execute("SELECT * FROM commitments")
     return sorted(entries, key=lambda entry: int(entry[0]))
 
@@ -86,6 +89,7 @@ def unsealed(reply: object, seal: object) -> bytes:
 def charges_in(database: sqlite3.Connection) -> list[Charge]:
     """All charges of an open ledger, in order."""
     plans = dict(database.execute("SELECT study, plan_json FROM studies"))
+    cohorts = {seal.study: seal.cohort for seal in seals_in(database)}
     rows = database.execute("SELECT study, step, events_json FROM charges ORDER BY seq")
     return [
         Charge(
@@ -93,6 +97,7 @@ def charges_in(database: sqlite3.Connection) -> list[Charge]:
             step,
             tuple(from_dict(fields) for fields in json.loads(text)),
             _planned(bytes(plans[study])) if study in plans else None,
+            cohorts.get(study),
         )
         for study, step, text in rows
     ]

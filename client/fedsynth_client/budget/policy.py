@@ -28,6 +28,9 @@ class Policy(BaseModel):
     In a secure sum the sites make one noise together. `max_epsilon_alone` then caps what everything
     ever charged would cost, at `max_delta`, if all other sites and the coordinator worked together
     against this one. Without it the site takes part in no secure sum.
+    `max_epsilon_per_cohort` allows studies of cohorts: one is refused if with it more than this would
+    ever have been charged to a record of the cohort, studies of all records included. Both caps are then
+    held for each cohort by itself. Without it every study is charged to everybody.
     `approved_plans` lists the digests of the plans that a person at the site has read, or is "any"
     to accept every plan that stays within the limits.
     If `site` is given, a plan must name it among its participants.
@@ -41,6 +44,7 @@ class Policy(BaseModel):
     max_delta: float = Field(gt=0, lt=1)
     max_epsilon_per_study: Positive | None = None
     max_epsilon_alone: Positive | None = None
+    max_epsilon_per_cohort: Positive | None = None
     min_noise_multiplier: Positive = 0.3
     max_sampling_rate: float = Field(default=0.5, gt=0, le=1)
     max_steps: int = Field(default=20_000, ge=1)
@@ -53,6 +57,9 @@ class Policy(BaseModel):
             raise ValueError("max_epsilon_per_study must not exceed max_epsilon")
         if self.max_epsilon_alone is not None and self.max_epsilon_alone < self.max_epsilon:
             raise ValueError("max_epsilon_alone must not be below max_epsilon")
+        per_cohort = self.max_epsilon_per_cohort
+        if per_cohort is not None and per_cohort > self.max_epsilon:
+            raise ValueError("max_epsilon_per_cohort must not exceed max_epsilon")
         return self
 
     @property

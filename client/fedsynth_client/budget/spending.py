@@ -21,6 +21,8 @@ from fedsynth_client.budget.charge_chain import (
     of_this_version,
     verified_links,
 )
+from fedsynth_client.budget.cohort_accounts import account_of, all_places
+from fedsynth_client.budget.cohort_seals import SealBook, book_in
 from fedsynth_client.budget.ledger_guards import Witness
 from fedsynth_client.budget.policy import Policy
 from fedsynth_common.errors import InputError, RefusalError
@@ -47,6 +49,7 @@ class LedgerState:
     """What a ledger holds: all charges of a data set, the head of their chain, and a fault if any.
 
     `started` is false as long as no study has reached the site. `head` is None if there is a fault.
+    `book` holds the seals of the cohorts that were charged.
     `planned` says how many steps each accepted plan has.
     """
 
@@ -55,6 +58,7 @@ class LedgerState:
     planned: Mapping[str, int] = field(default_factory=dict)
     started: bool = True
     fault: str = ""
+    book: SealBook = field(default_factory=SealBook)
 
 
 def read_ledger(path: Path, dataset: str, witness: Path | None = None) -> LedgerState:
@@ -89,7 +93,10 @@ def _verified(
         return LedgerState(fault=OLDER)
     last = max(links)
     return LedgerState(
-        charges=tuple(charges_in(database)), head=(last, links[last]), planned=_planned(database)
+        charges=tuple(charges_in(database)),
+        head=(last, links[last]),
+        planned=_planned(database),
+        book=book_in(database),
     )
 
 
@@ -154,7 +161,8 @@ class Spending:
     `left` is the cap less what was spent. A plan takes less of it than its own ε, because the ε of
     several studies is less than their sum; `fedsynth site check --plan` shows how much it takes.
     `alone` is the running total if all others work together against this site, once it took part in
-    a secure sum.
+    a secure sum. Once a cohort was charged, `cohorts` has each of them, and the other figures are those
+    of the records that were charged most.
     """
 
     studies: dict[str, float]
@@ -162,6 +170,7 @@ class Spending:
     total: Total
     left: float
     alone: Total | None = None
+    cohorts: Mapping[str, "CohortSpending"] = field(default_factory=dict)
 
     @property
     def spent(self) -> float:
@@ -169,17 +178,68 @@ class Spending:
         return self.total.epsilon
 
 
+@dataclass(frozen=True, kw_only=True)
+class CohortSpending:
+    """What was charged to the records of one cohort, and what studies of it may still cost.
+
+    `cap` is the policy's max_epsilon_per_cohort, or its max_epsilon where it has none.
+    """
+
+    studies: tuple[str, ...]
+    spent: float
+    cap: float
+    left: float
+    share: float
+
+
+OTHERS = "all others"
+"""Stands for the records of the cohorts that no study has named."""
+
+
 def spending(charges: Sequence[Charge], policy: Policy) -> Spending:
     """What each study has cost, and what all have cost together."""
     events: defaultdict[str, list[Event]] = defaultdict(list)
     for charge in charges:
         events[charge.study] += charge.events
-    everything = [event for study in events.values() for event in study]
-    total = Total.of(everything, policy, several=len(events) > 1)
+    accounts = {
+        name or OTHERS: account_of(place, charges) for place, name in all_places(charges)
+    } or {OTHERS: tuple(charges)}
+    totals = {name: _total(account, policy) for name, account in accounts.items()}
+    fullest = max(totals, key=lambda name: totals[name].share)
+    worst, several = accounts[fullest], len({charge.study for charge in accounts[fullest]}) > 1
     return Spending(
         studies={study: epsilon(own, policy.max_delta) for study, own in events.items()},
         steps=dict(Counter(charge.study for charge in charges)),
-        total=total,
-        left=max(0.0, round(policy.max_epsilon - total.epsilon, 4)),
-        alone=Total.alone(everything, policy, several=len(events) > 1),
+        total=totals[fullest],
+        left=max(0.0, round(policy.max_epsilon - totals[fullest].epsilon, 4)),
+        alone=Total.alone(_events(worst), policy, several=several),
+        cohorts=_by_cohort(accounts, policy) if len(accounts) > 1 else {},
     )
+
+
+def _by_cohort(
+    accounts: Mapping[str, Sequence[Charge]], policy: Policy
+) -> dict[str, CohortSpending]:
+    """Each cohort, against the cap that a further study of it is held against."""
+    cap = policy.max_epsilon_per_cohort or policy.max_epsilon
+    capped = policy.model_copy(update={"max_epsilon": cap})
+    totals = {name: _total(account, capped) for name, account in accounts.items()}
+    return {
+        name: CohortSpending(
+            studies=tuple(dict.fromkeys(charge.study for charge in accounts[name])),
+            spent=total.epsilon,
+            cap=cap,
+            left=max(0.0, round(cap - total.epsilon, 4)),
+            share=total.share,
+        )
+        for name, total in totals.items()
+    }
+
+
+def _total(account: Sequence[Charge], policy: Policy) -> Total:
+    several = len({charge.study for charge in account}) > 1
+    return Total.of(_events(account), policy, several=several)
+
+
+def _events(account: Sequence[Charge]) -> list[Event]:
+    return [event for charge in account for event in charge.events]

@@ -48,7 +48,7 @@ def approve(
     if ledger.fault:
         raise FedsynthError(f"ledger {site.ledger}: {ledger.fault}")
     key = load_or_create_key(site.key).public_key().public_bytes_raw()
-    reviewed = review(plan, policy, schema, ledger.charges, key)
+    reviewed = review(plan, policy, schema, ledger.charges, key, ledger.book.last_day)
     show_plan(plan, policy, reviewed)
     if reviewed.refusals:
         reasons = "; ".join(reviewed.refusals)
@@ -77,6 +77,9 @@ def show_plan(plan: "Plan", policy: "Policy", reviewed: "Review") -> None:
         unit = f"one person ({schema.person_key!r}) with all events, {used}"
     typer.echo(f"study    {plan.study}")
     typer.echo(f"sites    {sites} (this site: {policy.site or 'not named in the policy'})")
+    if plan.cohort is not None and schema.cohorts is not None:
+        cohort = f"{printable(plan.cohort)}, by {schema.cohorts.column!r}"
+        typer.echo(f"cohort   {cohort}; no other records are looked at or charged")
     columns = f"{len(schema.modelled)} modelled columns, {schema.origin}"
     typer.echo(f"schema   {printable(schema.name)}: {columns}")
     typer.echo(f"protects {unit}")

@@ -9,6 +9,7 @@ from fedsynth_client.cli.options import ConfigPath
 from fedsynth_common.errors import ErrorCode, FedsynthError, RefusalError
 
 if TYPE_CHECKING:
+    from fedsynth_client.budget.cohort_seals import SealBook
     from fedsynth_client.budget.ledger import Ledger
     from fedsynth_client.budget.policy import Policy
     from fedsynth_client.records.records import Records
@@ -50,11 +51,11 @@ def serve(config: ConfigPath) -> None:
     if exposed := exposed_files(site, config):
         raise FedsynthError("\n  ".join(["the site's files are not safe:", *exposed]))
     policy = policies.current()
-    charges = _open_ledger(site, policy.dataset)
+    charges = open_ledger(site, policy.dataset)
     try:
         signing_key = load_or_create_key(site.key)
         randomness = Randomness()
-        records = _read(site, schema, policy, randomness)
+        records = _read(site, schema, policy, randomness, book_of(charges, schema))
         _log.info("encoded records: SHA-256 %s", records.digest)
         vault = Vault(records, schema, policies, charges, randomness, signing_key)
         prove_memory(memory_needed(len(records), WAITING_BYTES))
@@ -75,7 +76,11 @@ def _approvals(policy: "Policy") -> str:
 
 
 def _read(
-    site: "SiteConfig", schema: "Schema", policy: "Policy", randomness: "Randomness"
+    site: "SiteConfig",
+    schema: "Schema",
+    policy: "Policy",
+    randomness: "Randomness",
+    book: "SealBook",
 ) -> "Records":
     """The records, checked and encoded; what the checks remembered of them is dropped."""
     from fedsynth_client.preflight.preflight import Inspection
@@ -88,6 +93,7 @@ def _read(
         max_repaired=site.max_repaired,
         scratch=site.ledger.parent,
         keep=True,
+        book=book,
     )
     inspection.read(site_source(site))
     inspection.result().require_fit()
@@ -96,7 +102,21 @@ def _read(
     return records
 
 
-def _open_ledger(site: "SiteConfig", dataset: str) -> "Ledger":
+def book_of(charges: "Ledger", schema: "Schema") -> "SealBook":
+    """The seals of a ledger, with the key of their digests, where the schema has cohorts."""
+    from fedsynth_client.budget.cohort_seals import SealBook
+
+    if schema.cohorts is None:
+        return SealBook()
+    return SealBook(charges.cohort_key(), charges.seals().seals)
+
+
+def open_ledger(site: "SiteConfig", dataset: str) -> "Ledger":
+    """The site's ledger, for this process alone.
+
+    Raises:
+        FedsynthError: it cannot be used.
+    """
     from fedsynth_client.budget.ledger import Ledger
 
     try:

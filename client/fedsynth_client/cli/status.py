@@ -77,6 +77,12 @@ def _fields(policy: "Policy", ledger: "LedgerState", spent: "Spending | None") -
         "share_used": _finite(spent.total.share) if spent else None,
         "filter_order": spent.total.order if spent else None,
         "alone": _alone_fields(policy, spent),
+        "cohorts": {
+            name: {**asdict(cohort), "share": _finite(cohort.share)}
+            for name, cohort in spent.cohorts.items()
+        }
+        if spent
+        else None,
         "studies": {
             name: {
                 "epsilon": cost,
@@ -118,6 +124,11 @@ def _print(policy: "Policy", ledger: "LedgerState", spent: "Spending") -> None:
             f"alone     epsilon {total.epsilon:8.4f} of {total.cap:g}, if all others work together"
         )
         typer.echo(f"          {_used(total)}")
+    for name, cohort in spent.cohorts.items():
+        typer.echo(
+            f"  cohort {name:<31} epsilon {cohort.spent:8.4f} of {cohort.cap:g}, left "
+            f"{cohort.left:.4f}"
+        )
     for name, cost in spent.studies.items():
         of = f" of {ledger.planned[name]}" if name in ledger.planned else ""
         typer.echo(f"  study {name:<32} epsilon {cost:8.4f} in {spent.steps[name]}{of} steps")

@@ -8,12 +8,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from fedsynth_client.budget.charge_chain import Charge
+from fedsynth_client.budget.cohort_accounts import accounts
 from fedsynth_client.budget.policy import Policy
 from fedsynth_client.budget.spending import Total
 from fedsynth_client.vault.admission import reasons_against_cost, reasons_against_terms
 from fedsynth_common.errors import FedsynthError
 from fedsynth_common.privacy import PrivacyError
-from fedsynth_common.privacy.accounting import epsilon
+from fedsynth_common.privacy.accounting import epsilon, share_of_cap
 from fedsynth_common.privacy.events import DpSgdEvent, EitherEvent, Event, GaussianEvent
 from fedsynth_common.privacy.gaussian_dp import mu_of
 from fedsynth_common.privacy.secure_noise import alone, shared
@@ -58,7 +59,12 @@ class Review:
 
 
 def review(
-    plan: Plan, policy: Policy, schema: Schema, charges: Sequence[Charge], receipt_key: bytes
+    plan: Plan,
+    policy: Policy,
+    schema: Schema,
+    charges: Sequence[Charge],
+    receipt_key: bytes,
+    last_day: str = "",
 ) -> Review:
     """The costs of a plan, and the reasons for which the vault would refuse it if it were approved.
 
@@ -68,27 +74,33 @@ def review(
         schema: of this site's table.
         charges: that the ledger holds.
         receipt_key: public half of the key that this site signs with.
+        last_day: the latest day on which a cohort was sealed here, if one was.
 
     Raises:
         FedsynthError: the costs of the plan, or of what was charged before, cannot be computed.
     """
     try:
-        return _review(plan, policy, schema, charges, receipt_key)
+        return _review(plan, policy, schema, charges, receipt_key, last_day)
     except PrivacyError as error:
         raise FedsynthError(f"the cost of the plan cannot be computed: {error}") from None
 
 
 def _review(
-    plan: Plan, policy: Policy, schema: Schema, charges: Sequence[Charge], receipt_key: bytes
+    plan: Plan,
+    policy: Policy,
+    schema: Schema,
+    charges: Sequence[Charge],
+    receipt_key: bytes,
+    last_day: str,
 ) -> Review:
     planned = plan.planned_events()
-    others = [charge for charge in charges if charge.study != plan.study]
+    others = _others_of_the_fullest(plan, policy, charges)
     before = [event for charge in others for event in charge.events]
     cost = epsilon(planned, plan.delta)
     after = Total.of([*planned, *before], policy, several=bool(others))
     approving = policy.model_copy(update={"approved_plans": (plan.digest,)})
     reasons = [
-        *reasons_against_terms(plan, approving, schema, receipt_key),
+        *reasons_against_terms(plan, approving, schema, receipt_key, last_day),
         *reasons_against_cost(plan, approving, charges),
     ]
     return Review(
@@ -101,6 +113,20 @@ def _review(
         several=bool(others),
         refusals=tuple(reason.words for reason in reasons),
     )
+
+
+def _others_of_the_fullest(plan: Plan, policy: Policy, charges: Sequence[Charge]) -> list[Charge]:
+    """Charges of other studies, of the account of the plan's cohort that has most of them."""
+    touched = (
+        [charge for charge in account if charge.study != plan.study]
+        for account in accounts(plan.served, plan.table.cohorts, charges)
+    )
+
+    def spent(account: Sequence[Charge]) -> float:
+        events = [event for charge in account for event in charge.events]
+        return share_of_cap(events, policy.max_epsilon, policy.max_delta) if events else 0.0
+
+    return max(touched, key=spent)
 
 
 def _steps(plan: Plan) -> list[StepCost]:

@@ -16,9 +16,12 @@ from pathlib import Path
 
 import pandas as pd
 
+from fedsynth_client.budget.cohort_seals import SealBook
 from fedsynth_client.budget.policy import Policy
+from fedsynth_client.preflight.cohort_check import cohort_notes, cohort_problems
 from fedsynth_client.preflight.column_check import ColumnCheck, ColumnReport
 from fedsynth_client.preflight.history_notes import cut_notes, repair_notes
+from fedsynth_client.records.cohort_rows import missing_column
 from fedsynth_client.records.guarded_reading import without_values
 from fedsynth_client.records.person_events import HistoryCounts
 from fedsynth_client.records.person_keys import MissingKeyError, UniqueCells
@@ -67,6 +70,7 @@ def preflight(
     policy: Policy,
     waived: Collection[str] = (),
     max_repaired: float = MAX_REPAIRED,
+    book: SealBook | None = None,
 ) -> Preflight:
     """Check a table against schema, policy and waivers.
 
@@ -76,12 +80,13 @@ def preflight(
         policy: Says how many records, or persons, there must be.
         waived: Columns that a person has found to be no identifiers.
         max_repaired: The largest share of a column's cells that may not fit the schema.
+        book: The seals of the cohorts that were charged here.
 
     Raises:
         FedsynthError: the table cannot be read.
     """
     keep = schema.histories is not None  # what is repaired is seen once all events are in order
-    inspection = Inspection(schema, policy, waived, max_repaired=max_repaired, keep=keep)
+    inspection = Inspection(schema, policy, waived, max_repaired=max_repaired, keep=keep, book=book)
     try:
         inspection.read(FrameSource(table) if isinstance(table, pd.DataFrame) else table)
         result = inspection.result()
@@ -106,8 +111,10 @@ class Inspection:
         max_repaired: float = MAX_REPAIRED,
         scratch: Path | None = None,
         keep: bool = False,
+        book: SealBook | None = None,
     ) -> None:
         """If `keep` is true, the codes are kept, and `records` can be finished after the check."""
+        self._book = book or SealBook()
         self._schema, self._policy, self._waived = schema, policy, waived
         self._checks = {c.name: ColumnCheck(c, max_repaired) for c in schema.modelled}
         self._headings: list[str] = []
@@ -116,7 +123,7 @@ class Inspection:
             rule.name: UniqueCells(rule.column) for rule in schema.rules if isinstance(rule, Unique)
         }
         self._rows, self._unkeyed, self._unnamed = 0, "", False
-        self.records = RecordsBuilder(schema, scratch, keep)
+        self.records = RecordsBuilder(schema, scratch, keep, self._book.key)
 
     def read(self, source: Source) -> None:
         """Check a whole table.
@@ -165,6 +172,8 @@ class Inspection:
         problems += [problem for report in columns for problem in report.problems(self._rows)]
         units = self._rows if self._schema.person_key is None else self.records.units
         problems += self._unit_problems(units, sound=not problems)
+        if not problems:
+            problems += cohort_problems(self._book.seals, self._schema, self.records.cohorts)
         notes = [note for report in columns for note in report.notes(self._rows)]
         broken = self._broken + Counter({n: cells.repeated for n, cells in self._unique.items()})
         notes += [
@@ -179,6 +188,8 @@ class Inspection:
             )
         if self._schema.origin != "declared":
             notes.insert(0, "the schema is drafted from data and not private; have it reviewed")
+        if not problems and self.records.cohorts is not None:
+            notes += cohort_notes(self.records.cohorts)
         counts = None
         if self._schema.histories is not None and not problems:
             counts = self.records.history_counts
@@ -203,6 +214,8 @@ class Inspection:
             else f"column {name!r}: of the schema, but not in the table"
             for name in lacking
         ]
+        if (cut := self._schema.cohorts) and cut.column not in self._headings:
+            problems.append(missing_column(cut))
         if unknown:
             listed = ", ".join(unknown[:8]) + (", ..." if len(unknown) > 8 else "")
             problems.append(

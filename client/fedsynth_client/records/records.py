@@ -11,11 +11,15 @@ keyed hash of each person key are kept until all rows are read.
 A schema with histories says that the rows are the events of persons. `person_events` puts them in order
 and bounds them, and they become rows of the flat model schema (`history_schema`), person by person.
 
+A schema with cohorts says that a column cuts the table into parts (`cohort_rows`). The records of one
+cohort are a view of all of them.
+
 The privacy unit is the *person* if there is a person key, and the record otherwise. Samples are drawn,
 and gradients are clipped, by privacy unit.
 """
 
-from dataclasses import dataclass
+import os
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -23,13 +27,14 @@ import numpy as np
 import pandas as pd
 
 from fedsynth_client.records.code_store import CodeStore, take
+from fedsynth_client.records.cohort_rows import CohortRows, CohortTally
 from fedsynth_client.records.person_events import HistoryCounts, PersonEvents, SortedEvents
 from fedsynth_client.records.person_keys import PersonKeys
 from fedsynth_client.records.sources import FrameSource, Source, open_source
 from fedsynth_common.array_types import Int64Array, UInt16Array
 from fedsynth_common.encoding import EncodedTable, encode
 from fedsynth_common.privacy.randomness import Randomness
-from fedsynth_common.schema import Schema, layout_of
+from fedsynth_common.schema import Cohort, Schema, layout_of
 
 
 @dataclass(frozen=True)
@@ -37,24 +42,39 @@ class Records:
     """Fine codes (n, d) and, with a person key, the person (0..P-1) of each row.
 
     `digest` is the SHA-256 of all rows' codes as they were read, for the site's own log. Of histories,
-    the rows of a person stand together and in order, persons ascending.
+    the rows of a person stand together and in order, persons ascending. `cohorts` says which rows are in
+    which cohort, if the schema cuts the table; `chosen` are the rows of the one that is served.
     """
 
     codes: UInt16Array
     person: Int64Array | None = None
     digest: str = ""
+    cohorts: CohortRows | None = None
+    chosen: Int64Array | None = None
 
     def __len__(self) -> int:
-        return len(self.codes)
+        return len(self.codes) if self.chosen is None else len(self.chosen)
 
     @property
     def units(self) -> int:
         """Number of persons, or of records if there is no person key. It is private."""
-        return len(self.codes) if self.person is None else len(self._starts) - 1
+        return len(self) if self.person is None else len(self._starts) - 1
+
+    def of(self, cohort: Cohort | None) -> "Records":
+        """The records of a cohort alone; all of them without one.
+
+        Raises:
+            ValueError: the table is not cut into cohorts.
+        """
+        if cohort is None:
+            return self
+        if self.cohorts is None:
+            raise ValueError("these records are not cut into cohorts")
+        return replace(self, chosen=self.cohorts.of(cohort))
 
     def take(self, rows: Int64Array) -> UInt16Array:
         """The codes of the given rows."""
-        return take(self.codes, rows)
+        return take(self.codes, rows if self.chosen is None else self.chosen[rows])
 
     @cached_property
     def _order(self) -> Int64Array:
@@ -102,8 +122,20 @@ class RecordsBuilder:
     kept_counts: HistoryCounts
     """Of histories, once they are finished: what was changed about the kept events. Private."""
 
-    def __init__(self, schema: Schema, scratch: Path | None = None, keep: bool = True) -> None:
-        """Use the folder `scratch` for codes that are too many for memory, or keep no codes."""
+    def __init__(
+        self,
+        schema: Schema,
+        scratch: Path | None = None,
+        keep: bool = True,
+        cohort_key: bytes | None = None,
+    ) -> None:
+        """Use the folder `scratch` for codes that are too many for memory, or keep no codes.
+
+        `cohort_key` is that of the digests of cohorts; by default one that nobody knows.
+        """
+        cut = schema.cohorts
+        key = cohort_key or os.urandom(32)
+        self._cohorts = None if cut is None else CohortTally(schema, cut, key)
         self._schema, self._scratch = schema, scratch
         self._keys = PersonKeys(schema.person_key) if schema.person_key else None
         self._events = PersonEvents(schema, schema.histories) if schema.histories else None
@@ -120,6 +152,8 @@ class RecordsBuilder:
         encoded = encode(frame, self._schema)
         if self._keys is not None:
             self._keys.add(frame)
+        if self._cohorts is not None:
+            self._cohorts.add(frame, encoded.codes)
         codes = self._events.add(frame, encoded.codes) if self._events else encoded.codes
         self._store.append(codes)
         return encoded
@@ -136,13 +170,18 @@ class RecordsBuilder:
             return self._sorted.counts().persons
         return self._store.rows if self._keys is None else self._keys.count()
 
+    @cached_property
+    def cohorts(self) -> CohortRows | None:
+        """Which rows are in which cohort. No chunk may follow. Private."""
+        return self._cohorts.finish() if self._cohorts else None
+
     def finish(self, randomness: Randomness) -> Records:
         """The records, with each person's rows bounded. The builder cannot be used any more."""
         if self._events is not None:
             return self._finish_events(randomness, self._events)
         digest = self._store.digest
         if self._keys is None:
-            return Records(self._store.finish(), digest=digest)
+            return Records(self._store.finish(), digest=digest, cohorts=self.cohorts)
         person = self._keys.numbers()
         kept = _bounded(person, self._schema.rows_per_person, randomness.generator())
         self._store.keep_rows(kept)

@@ -14,7 +14,8 @@ charges, the step that is asked for, and the plan's remaining steps.
    A plan is fixed before its first answer. So the composition of its privacy loss distributions is a
    bound, whatever the coordinator leaves out or ends early and in whatever order it asks (Zhu, Dong
    and Wang 2022, Theorem 10).
-2. Over everything ever charged to the data set: the policy's caps (`vault.caps`).
+2. Over everything ever charged to the data set, or to each account of the plan's cohort: the policy's
+   caps (`vault.caps`).
 """
 
 from collections.abc import Iterable, Iterator, Sequence, Set
@@ -24,6 +25,7 @@ from fedsynth_client.budget.charge_chain import Charge
 from fedsynth_client.budget.policy import Policy
 from fedsynth_client.refused import RefusedError
 from fedsynth_client.vault.caps import Reason, reasons_of_caps
+from fedsynth_client.vault.cohorts import reasons_against_cohort, today
 from fedsynth_common.errors import ErrorCode
 from fedsynth_common.privacy.accounting import epsilon
 from fedsynth_common.privacy.events import CountsEvent, Event
@@ -31,7 +33,9 @@ from fedsynth_common.protocol.plan import Plan, SecureSum
 from fedsynth_common.schema import Schema
 
 
-def admit_plan(plan: Plan, policy: Policy, schema: Schema, receipt_key: bytes) -> None:
+def admit_plan(
+    plan: Plan, policy: Policy, schema: Schema, receipt_key: bytes, last_day: str = ""
+) -> None:
     """Refuse a plan for another table or site, without approval, or weaker than the policy.
 
     Args:
@@ -39,11 +43,12 @@ def admit_plan(plan: Plan, policy: Policy, schema: Schema, receipt_key: bytes) -
         policy: of this site.
         schema: of this site's table.
         receipt_key: public half of the key that this site signs with.
+        last_day: the latest day on which a cohort was sealed here, if one was.
 
     Raises:
         RefusalError: ERR_PLAN or ERR_POLICY, of the first of `reasons_against_terms`.
     """
-    _refuse(reasons_against_terms(plan, policy, schema, receipt_key))
+    _refuse(reasons_against_terms(plan, policy, schema, receipt_key, last_day))
 
 
 def admit_cost(plan: Plan, policy: Policy, charges: Sequence[Charge]) -> None:
@@ -105,9 +110,9 @@ def events_at(plan: Plan, step: int, events: Sequence[Event], answered: Set[int]
 
 
 def reasons_against_terms(
-    plan: Plan, policy: Policy, schema: Schema, receipt_key: bytes
+    plan: Plan, policy: Policy, schema: Schema, receipt_key: bytes, last_day: str = ""
 ) -> Iterator[Reason]:
-    """The terms of the plan that the site's schema, policy or key does not allow."""
+    """The terms of the plan that the site's schema, policy, key or clock does not allow."""
     if plan.table != schema:
         yield Reason(ErrorCode.PLAN, "its schema is not this site's: compare the two files")
     if policy.site is not None and policy.site not in plan.sites:
@@ -118,6 +123,7 @@ def reasons_against_terms(
     if plan.delta > policy.max_delta:
         words = f"its delta {plan.delta:g} is above the policy's {policy.max_delta:g}"
         yield Reason(ErrorCode.POLICY, words)
+    yield from reasons_against_cohort(plan, policy, today(), last_day)
     if plan.secure_sum:
         yield from _reasons_against_sum(plan.secure_sum, policy, receipt_key)
     if training := plan.discriminator:
@@ -182,7 +188,7 @@ def _remaining(plan: Plan, done: Set[int]) -> Iterator[Event]:
     Of a choice, nothing is left once one of its steps was charged.
     """
     for run in plan.message_runs:
-        if run.purpose == "either" and any(number in run.numbers for number in done):
+        if run.paid(done):
             continue
         if left := run.count - sum(number in run.numbers for number in done):
             yield run.event_of(left)

@@ -6,6 +6,11 @@ epsilon(this study, policy.max_delta) <= policy.max_epsilon decides. Both rules 
 first study counts with its *whole plan*, run or not: if that is within the filter, so is everything
 from the first charge on; if it is not, no second study is ever charged.
 
+Where a schema cuts its table into cohorts, all this holds for every account of the plan's cohort by
+itself (`budget.cohort_accounts`). A record is in one place. So for the two tables that a guarantee is
+about, only the charges of one account tell them apart, and what other accounts were charged, and when,
+is the same for both.
+
 There are two caps. `max_epsilon` is held against everybody outside, for the events as charged. In a
 secure sum several sites make one noise together; `max_epsilon_alone` is held for this site's share of
 it alone, as if everybody else told theirs (`privacy.secure_noise.alone`). For noise that a site makes
@@ -16,6 +21,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from fedsynth_client.budget.charge_chain import Charge
+from fedsynth_client.budget.cohort_accounts import accounts
 from fedsynth_client.budget.policy import Policy
 from fedsynth_common.errors import ErrorCode
 from fedsynth_common.privacy.accounting import epsilon, share_of_cap
@@ -47,8 +53,18 @@ def reasons_of_caps(
     plan: Plan, policy: Policy, charges: Sequence[Charge], study: Sequence[Event]
 ) -> Iterator[Reason]:
     """Why `study`, all that the plan's study will be charged, does not fit under the caps."""
+    for account in accounts(plan.served, plan.table.cohorts, charges):
+        if reasons := list(_of_account(plan, policy, account, study)):
+            yield from reasons
+            return
+
+
+def _of_account(
+    plan: Plan, policy: Policy, charges: Sequence[Charge], study: Sequence[Event]
+) -> Iterator[Reason]:
+    """The same for the charges of one account."""
     others = [event for c in charges if c.study != plan.study for event in c.events]
-    for cap in _caps(policy, [*study, *others]):
+    for cap in _caps(plan, policy, [*study, *others]):
         if not others:
             spent = epsilon(cap.seen(study), cap.delta)
             if spent > cap.epsilon:
@@ -69,8 +85,11 @@ def reasons_of_caps(
             yield Reason(ErrorCode.BUDGET, words)
 
 
-def _caps(policy: Policy, events: Sequence[Event]) -> Iterator[_Cap]:
+def _caps(plan: Plan, policy: Policy, events: Sequence[Event]) -> Iterator[_Cap]:
     yield _Cap(policy.max_epsilon, policy.max_delta, tuple, f"the cap {policy.max_epsilon:g}")
+    if plan.cohort is not None and (most := policy.max_epsilon_per_cohort) is not None:
+        words = f"the cap {most:g} of one cohort"
+        yield _Cap(most, policy.max_delta, tuple, words)
     if shared(events):
         words = f"the cap {policy.alone_limit:g} for the case that all others work together"
         yield _Cap(policy.alone_limit, policy.max_delta, alone, words)

@@ -119,7 +119,7 @@ def noisy_counts_of(
             two tables further apart, so what a person moves stays within what is charged.
     """
     counts = np.zeros(request.cells, np.int64)
-    _count(counts, records.codes, request.views, request.marginals, records.person)
+    _count(counts, records.codes, request.views, request.marginals, records.person, records.chosen)
     if most is not None:
         np.minimum(counts, most, out=counts)
     start = 0
@@ -165,11 +165,13 @@ def _count(
     views: Sequence[UInt16Array],
     marginals: Sequence[Marginal],
     person: Int64Array | None,
+    chosen: Int64Array | None = None,
 ) -> None:
-    """Add every record to its cell of each marginal; `counts` holds them one after the other.
+    """Add every record, or the `chosen` rows, to the cells of each marginal.
 
-    It takes the same memory for one record and for millions. The number of rows that are counted at a
-    time follows from the request, and the arrays are filled at their full size before the first row.
+    `counts` holds the marginals one after the other. It takes the same memory for one record and for
+    millions. The number of rows that are counted at a time follows from the request, and the arrays are
+    filled at their full size before the first row.
     """
     axes = dict.fromkeys((axis.column, axis.view) for m in marginals for axis in m.axes)
     place = {axis: k for k, axis in enumerate(axes)}
@@ -178,8 +180,12 @@ def _count(
     counted = {kind: CountedRows(*kind, rows) for kind in {m.kind for m in marginals}}
     if not any(of_kind.needs_persons for of_kind in counted.values()):
         person = None  # it does not matter whose a row is
-    for piece in person_slices(len(codes), person, rows):
-        chunk, present = codes[piece], slice(piece.stop - piece.start)
+    room = None if chosen is None else np.full((rows, codes.shape[1]), 0, np.uint16)
+    for piece in person_slices(len(codes if chosen is None else chosen), person, rows):
+        present = slice(piece.stop - piece.start)
+        chunk = codes[piece]
+        if chosen is not None and room is not None:
+            chunk = np.take(codes, chosen[piece], axis=0, out=room[present], mode="clip")
         for (column, view), k in place.items():
             _look_up(chunk[:, column], view, views, index[present], groups[k, present])
         for counted_rows in counted.values():

@@ -27,6 +27,7 @@ from fedsynth_client.refused import RefusedError
 from fedsynth_client.vault.admission import admit_cost, admit_plan, admit_step, events_at
 from fedsynth_client.vault.callers import refusal
 from fedsynth_client.vault.checks import assignment_of, measurement_of, plan_of
+from fedsynth_client.vault.cohorts import seal_cohort, today
 from fedsynth_client.vault.discriminate import discriminate, gradient_share
 from fedsynth_client.vault.measure import noisy_counts_of
 from fedsynth_client.vault.request_log import Handled, RequestLog, charged_words
@@ -124,8 +125,9 @@ class Vault:
         plan = plan_of(request, self._policy)
         self._handled.of(plan)
         self._admit(plan)
+        self._refuse_closed(plan)
         admit_cost(plan, self._policy, self._ledger.charged())
-        if self._records.units < self._policy.min_records:
+        if self._served(plan).units < self._policy.min_records:
             raise RefusalError(ErrorCode.RECORDS)
         self._ledger.accept(plan.study, plan.digest, plan.to_json())
         self._handled.outcome = f"the plan {plan.digest[:16]}... is accepted; nothing is charged"
@@ -145,7 +147,7 @@ class Vault:
 
         def counts(most: int | None = None) -> Int64Array:
             shares = plan.shares_of(request.step)
-            return noisy_counts_of(self._records, checked, self._randomness, shares, most)
+            return noisy_counts_of(self._served(plan), checked, self._randomness, shares, most)
 
         if plan.summed(request.step):  # a share of the noise does not protect counts by itself
             site = SumParty.of(plan, self._ledger, self._key)
@@ -170,12 +172,14 @@ class Vault:
 
             def compute() -> pb.DiscriminateReply:
                 most = site.terms.of_step(at.step).most
-                part = gradient_share(self._records, checked, shares, most, self._randomness)
+                records = self._served(plan)
+                part = gradient_share(records, checked, shares, most, self._randomness)
                 return pb.DiscriminateReply(status=OK, sums=masked(site, at, part))
         else:
 
             def compute() -> pb.DiscriminateReply:
-                weights, moments = discriminate(self._records, checked, self._randomness)
+                served = self._served(plan)
+                weights, moments = discriminate(served, checked, self._randomness)
                 return pb.DiscriminateReply(
                     status=OK, weights=pack(weights, "f4"), moments=pack(moments, "f4")
                 )
@@ -206,10 +210,22 @@ class Vault:
         plan = Plan.from_json(accepted)
         self._handled.of(plan)
         self._admit(plan)
+        self._refuse_closed(plan)
         return plan
 
+    def _refuse_closed(self, plan: Plan) -> None:
+        """A restored ledger does not know what it answered, so it answers that study no more."""
+        if self._ledger.is_closed(plan.study):
+            words = "the ledger was restored from a backup, which charged this study in full"
+            raise RefusedError(ErrorCode.SPENT, words)
+
     def _admit(self, plan: Plan) -> None:
-        admit_plan(plan, self._policy, self._schema, self._receipt_key)
+        last_day = self._ledger.seals().last_day if plan.cohort else ""
+        admit_plan(plan, self._policy, self._schema, self._receipt_key, last_day)
+
+    def _served(self, plan: Plan) -> Records:
+        """The records that a plan is about: all, or those of its cohort."""
+        return self._records if plan.served is None else self._records.of(plan.served)
 
     def _release(
         self,
@@ -229,6 +245,7 @@ class Vault:
         charges = self._ledger.charged()
         answered = {charge.step for charge in charges if charge.study == plan.study}
         events = events_at(plan, request.step, events, answered)
+        seal_cohort(plan, self._records, self._ledger, today())
         self._ledger.charge(
             *key,
             events,

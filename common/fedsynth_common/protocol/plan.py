@@ -14,14 +14,15 @@ plan in seconds.
 
 import hashlib
 import json
-from dataclasses import dataclass, replace
-from typing import Literal, Self
+from dataclasses import replace
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
 from fedsynth_common.errors import InputError
 from fedsynth_common.limits import MAX_MEASURES, MAX_PLAN_BYTES
-from fedsynth_common.privacy.events import DpSgdEvent, EitherEvent, Event, GaussianEvent
+from fedsynth_common.privacy.events import EitherEvent, Event, GaussianEvent
+from fedsynth_common.protocol.message_run import MessageRun
 from fedsynth_common.protocol.plan_parts import (
     ADAM_BETAS,
     LEAST_NOISE,
@@ -39,7 +40,8 @@ from fedsynth_common.protocol.plan_parts import (
     Trust,
     default_colluders,
 )
-from fedsynth_common.schema import Schema
+from fedsynth_common.schema import Cohort, Schema
+from fedsynth_common.schema.cohorts import MAX_COHORT
 from fedsynth_common.validated import validated
 
 __all__ = [
@@ -60,38 +62,6 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True)
-class MessageRun:
-    """Messages of a plan that are alike and follow each other: one measurement, or all training.
-
-    Attributes:
-        numbers: the step numbers of the messages.
-        purpose: what they are for.
-        event: what each of them costs a site; of a choice, what all of them cost.
-    """
-
-    numbers: range
-    purpose: Purpose | Literal["discriminator", "either"]
-    event: GaussianEvent | DpSgdEvent | EitherEvent
-
-    @property
-    def count(self) -> int:
-        """How many messages there are."""
-        return len(self.numbers)
-
-    @property
-    def label(self) -> str:
-        """The step numbers for a person: the first and, if there are more, the last."""
-        first, last = self.numbers[0], self.numbers[-1]
-        return str(first) if first == last else f"{first}-{last}"
-
-    def event_of(self, messages: int) -> Event:
-        """What this many of the messages cost a site together, as one event."""
-        if isinstance(self.event, DpSgdEvent):
-            return replace(self.event, steps=self.event.steps * messages)
-        return self.event
-
-
 class Plan(Frozen):
     """A study as a site approves it.
 
@@ -102,6 +72,9 @@ class Plan(Frozen):
     With `trust` "local" every site adds all noise to what it sends. With "secure-sum" the sites make
     one noise together, and `secure_sum` says which sites these are. Such a plan has format 3. One with
     `listening` leaves a choice open, and has format 4.
+
+    With a `cohort` each site serves the records of that cohort alone (`Schema.cohorts`), and charges
+    that cohort alone.
     """
 
     format_version: Literal[2, 3, 4] = 2
@@ -116,6 +89,16 @@ class Plan(Frozen):
     measure: tuple[MeasureStep, ...] = Field(max_length=MAX_MEASURES)
     discriminator: DiscriminatorPlan | None = None
     listening: Listening | None = None
+    cohort: Annotated[str, Field(min_length=1, max_length=MAX_COHORT)] | None = None
+
+    @model_validator(mode="after")
+    def _cohort_is_declared(self) -> Self:
+        if self.cohort is not None:
+            try:
+                self.table.cohort(self.cohort)
+            except InputError as error:
+                raise ValueError(str(error)) from None
+        return self
 
     @model_validator(mode="after")
     def _steps_are_unique(self) -> Self:
@@ -181,6 +164,11 @@ class Plan(Frozen):
             most = MAX_KEYED // sites - len(self.measure)
             raise ValueError(f"discriminator.messages: at most {most} for a sum of {sites} sites")
         return self
+
+    @property
+    def served(self) -> Cohort | None:
+        """The cohort whose records a site serves; None if it serves all."""
+        return None if self.cohort is None else self.table.cohort(self.cohort)
 
     @property
     def noise_shares(self) -> int:
@@ -260,10 +248,12 @@ class Plan(Frozen):
     def to_json(self) -> bytes:
         """Canonical JSON: the bytes that are sent, hashed and approved.
 
-        A plan without a secure sum or without listening does not name it: its bytes are those of
-        format 2.
+        A plan does not name what it is without: a secure sum, listening, a cohort. Without all of them
+        its bytes are those of format 2.
         """
-        without = {name for name in ("secure_sum", "listening") if getattr(self, name) is None}
+        without = {
+            name for name in ("secure_sum", "listening", "cohort") if getattr(self, name) is None
+        }
         fields = self.model_dump(mode="json", exclude=without)
         return json.dumps(fields, sort_keys=True, separators=(",", ":")).encode()
 

@@ -1,5 +1,6 @@
 """The public schema: what every site and the coordinator agree on before any record is read."""
 
+from fedsynth_common.schema.cohorts import Cohort, Cohorts
 from fedsynth_common.schema.columns import (
     BooleanColumn,
     CategoricalColumn,
@@ -33,6 +34,8 @@ from fedsynth_common.schema.temporal import DateColumn, DatetimeColumn, Duration
 __all__ = [
     "BooleanColumn",
     "CategoricalColumn",
+    "Cohort",
+    "Cohorts",
     "Column",
     "DateColumn",
     "DatetimeColumn",

@@ -26,22 +26,23 @@ from pydantic import (
 
 from fedsynth_common.durable import write_output
 from fedsynth_common.errors import InputError
-from fedsynth_common.fault_places import Place
-from fedsynth_common.limits import MAX_SCHEMA_BYTES, printable
+from fedsynth_common.limits import MAX_SCHEMA_BYTES
+from fedsynth_common.schema.cohort_columns import check_cohorts
+from fedsynth_common.schema.cohorts import Cohort, Cohorts
 from fedsynth_common.schema.columns import (
     CategoricalColumn,
     Column,
     IdColumn,
     ModelledColumn,
     Name,
-    NumberFormat,
     TextColumn,
 )
 from fedsynth_common.schema.domain import FineDomain, domain_of
 from fedsynth_common.schema.histories import Histories, history_layout
 from fedsynth_common.schema.rule_compiler import compile_rules
 from fedsynth_common.schema.rules import Rule, Unique, columns_of
-from fedsynth_common.validated import dotted, faults_of, read_text
+from fedsynth_common.schema.schema_text import fault_line, line_of
+from fedsynth_common.validated import faults_of, read_text
 
 Origin = Literal["declared", "drafted from data"]
 MAX_ROWS_PER_PERSON = 1_000
@@ -54,7 +55,8 @@ class Schema(BaseModel):
     `rows_per_person` is the most rows of one person that a site uses; it needs a `person_key`.
     `site_column` names the categorical column that says which site a record is from, if it is
     published; every site fills it with its own name. `histories` says that a row is an event of a
-    person; `rows_per_person` is then their `max_events`, and need not be written.
+    person; `rows_per_person` is then their `max_events`, and need not be written. `cohorts` names the
+    column that cuts a growing table into parts.
     """
 
     model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
@@ -69,13 +71,15 @@ class Schema(BaseModel):
     site_column: Name | None = None
     rules: Annotated[tuple[Rule, ...], Field(max_length=200)] = ()
     histories: Histories | None = None
+    cohorts: Cohorts | None = None
 
     @model_serializer(mode="wrap")
     def _flat_as_before(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Leave histories out where there are none: a flat table's text and hash do not change."""
+        """Leave histories and cohorts out where there are none: older texts and hashes stay."""
         fields: dict[str, Any] = handler(self)
-        if self.histories is None:
-            fields.pop("histories", None)
+        for later in ("histories", "cohorts"):
+            if getattr(self, later) is None:
+                fields.pop(later, None)
         return fields
 
     @model_validator(mode="after")
@@ -93,6 +97,8 @@ class Schema(BaseModel):
         if self.person_key is None and self.rows_per_person != 1:
             raise ValueError("rows_per_person above 1 needs a person_key")
         self._check_site_column()
+        if self.cohorts is not None:
+            check_cohorts(self.cohorts, self.columns, self.person_key)
         return self
 
     def _check_site_column(self) -> None:
@@ -172,6 +178,22 @@ class Schema(BaseModel):
                 return column
         raise InputError(f"schema {self.name!r} has no column {name!r}")
 
+    def cohort(self, name: str) -> Cohort:
+        """The cohort of that name.
+
+        Raises:
+            InputError: the schema has no cohorts, or none of that name.
+        """
+        if self.cohorts is None:
+            raise InputError(
+                f"cohort {name!r}: schema {self.name!r} has no cohorts; declare the column that cuts "
+                'the table, such as "cohorts": {"column": "admitted", "every": "quarter"}'
+            )
+        column = self.column(self.cohorts.column)
+        if isinstance(column, CategoricalColumn) and name not in column.categories:
+            raise InputError(f"cohort {name!r}: not a category of column {column.name!r}")
+        return self.cohorts.cohort(name)
+
     def without(self, name: str) -> "Schema":
         """The schema without a column, the rules about it, and its part as the site column."""
         kept = {
@@ -179,6 +201,7 @@ class Schema(BaseModel):
             "rules": tuple(rule for rule in self.rules if name not in columns_of(rule)),
             "site_column": None if self.site_column == name else self.site_column,
             "histories": self.histories and self.histories.without(name),
+            "cohorts": None if self.cohorts and self.cohorts.column == name else self.cohorts,
         }
         return self.model_copy(update=kept)
 
@@ -191,7 +214,7 @@ class Schema(BaseModel):
         text = json.dumps(fields, ensure_ascii=False, indent=1)[:-2]
         for name, entries in lists.items():
             if entries:
-                lines = ",\n  ".join(_line(entry) for entry in entries)
+                lines = ",\n  ".join(line_of(entry) for entry in entries)
                 text += f',\n "{name}": [\n  {lines}\n ]'
         return text + "\n}\n"
 
@@ -209,7 +232,7 @@ class Schema(BaseModel):
         try:
             return cls.model_validate_json(text)
         except ValidationError as error:
-            lines = (_fault_line(place, fault, text) for place, fault in faults_of(error, cls))
+            lines = (fault_line(place, fault, text) for place, fault in faults_of(error, cls))
             raise InputError("\n".join(f"{source}: {line}" for line in lines)) from None
 
     @classmethod
@@ -237,60 +260,3 @@ class Schema(BaseModel):
 def domains(schema: Schema) -> tuple[FineDomain, ...]:
     """The fine domains of the modelled columns, in order."""
     return tuple(domain_of(column) for column in schema.modelled)
-
-
-# fields of later versions: left out at their defaults, so that older schemas keep their text and hash
-_DEFAULTS: dict[str, Any] = {
-    "description": "",
-    "ordered": False,
-    "parents": [],
-    "format": None,
-    "pattern": None,
-    "provider": None,
-    "unique": False,
-    "only": False,
-    "strict": False,
-    "missing_marks": [],
-    "stored_as": None,
-    "zone": None,
-    "step": None,
-}
-
-
-def _line(entry: dict[str, Any]) -> str:
-    """One column or rule as JSON, its name first, unused fields left out."""
-    kept = {k: v for k, v in entry.items() if not (k in _DEFAULTS and v == _DEFAULTS[k])}
-    if isinstance(kept.get("format"), dict):
-        usual = NumberFormat().model_dump(mode="json")
-        kept["format"] = {k: v for k, v in kept["format"].items() if v != usual[k]}
-    kind = "kind" if "kind" in kept else "rule"
-    for part in ("when", "then"):
-        if kept.get(part, "") is None:  # of a rule that holds in every record
-            del kept[part]
-        elif part in kept:
-            kept[part] = {k: v for k, v in kept[part].items() if not _unused(v)}
-    return json.dumps({"name": kept["name"], kind: kept[kind], **kept}, ensure_ascii=False)
-
-
-def _unused(value: Any) -> bool:
-    return value is None or value is False or value == []  # a bound of 0 is used
-
-
-def _fault_line(place: Place, fault: str, text: str) -> str:
-    """One fault as `column 'age': minimum: what is wrong`."""
-    owner = ""
-    if place[:1] in (("columns",), ("rules",)) and len(place) > 1:
-        owner, place = _owner(text, str(place[0]), int(place[1])), place[2:]
-    if fault.startswith(("column ", "rule ")):
-        owner = ""
-    return printable(": ".join(part for part in (owner, dotted(place), fault) if part))
-
-
-def _owner(text: str, part: str, index: int) -> str:
-    """The column or rule that a fault is in, by its name, or by its number if it has none."""
-    kind = part.removesuffix("s")
-    try:
-        name = json.loads(text)[part][index]["name"]
-    except (KeyError, TypeError, ValueError, RecursionError):
-        return f"{kind} number {index + 1}"
-    return f"{kind} {name!r}"

@@ -171,10 +171,9 @@ class Study:
             with self._phase(self.plan.measure[1]):
                 queries, counts, histograms = self._summed.blocks(queries, histograms)
         else:
-            counts = self._plausible(
-                queries, self._measure(queries, self.plan.measure[1]), self._sizes
-            )
-        cleaned = clean(blocks, queries, counts, histograms, len(layout.static))
+            counts = self._plausible(queries, self._measure(queries, plan.measure[1]), self._sizes)
+        orders = orders_of(self.domains, codebook)
+        cleaned = clean(blocks, queries, counts, histograms, len(layout.static), orders)
         network = new_history_generator(cleaned, codebook, plan.table, settings)
         target = settings.target_loss_for(cleaned.expected_loss, histories_at=plan.epsilon)
         loss = HistoryLoss(cleaned, network.shape, target)

@@ -6,6 +6,7 @@ from command import fedsynth
 from small_histories import HISTORIES, events_of
 from small_site import make_plan, make_policy
 
+from fedsynth_client.budget.cohort_seals import SealBook
 from fedsynth_client.budget.ledger import Ledger
 from fedsynth_client.budget.receipts import new_key
 from fedsynth_client.cli.serve import _read
@@ -55,7 +56,7 @@ def test_check_and_approve_speak_of_persons_and_events(site):
 
 def test_a_vault_serves_both_tables(site):
     config = SiteConfig.load(site / "s/site.toml")
-    records = _read(config, HISTORIES, make_policy(), Randomness())
+    records = _read(config, HISTORIES, make_policy(), Randomness(), SealBook())
     ledger = Ledger(":memory:", "people")
     vault = Vault(records, HISTORIES, make_policy(), ledger, Randomness(), new_key())
     enrol = pb.EnrollRequest(protocol_version=PROTOCOL_VERSION, plan_json=PLAN.to_json())

@@ -1,0 +1,155 @@
+"""Which cohort each record is in, and a keyed digest of the records of every cohort.
+
+The place of a record (a month, or a category) follows from its own cell. Dates are taken as they are
+written and are not moved into the schema's bounds. What is no date, or no listed category, is in no
+cohort.
+
+The digest of a set of records is the sum of their HMACs modulo 2**256, with their number (a multiset
+hash: Clarke et al. 2003, doi:10.1007/978-3-540-40061-5_12). It does not depend on the order in which a
+source gives the records, and without the key it says nothing about them. What is hashed are the codes,
+so a change that no study could see (of an id, or within a code) changes no digest.
+"""
+
+import hashlib
+import hmac
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from fedsynth_common.array_types import Int64Array, UInt16Array
+from fedsynth_common.encoding import as_ordinal
+from fedsynth_common.encoding.encoder import encode_column
+from fedsynth_common.errors import InputError
+from fedsynth_common.schema import (
+    CategoricalColumn,
+    Cohort,
+    Cohorts,
+    DateColumn,
+    DatetimeColumn,
+    Schema,
+)
+from fedsynth_common.schema.cohorts import NO_COHORT
+from fedsynth_common.schema.temporal import NUMPY_UNIT
+
+_MODULUS = 1 << 256
+
+
+@dataclass(frozen=True)
+class CohortRows:
+    """The rows of a table in the order of their places.
+
+    Attributes:
+        cut: how the schema cuts the table.
+        labels: the categories of a categorical column; the place of a category is its number.
+        places: ascending, one for each row (rows,).
+        rows: the number of the row at each of these places (rows,).
+        sums: the multiset hash of the records at each place.
+        counts: their number.
+        key: of the digests.
+    """
+
+    cut: Cohorts
+    labels: tuple[str, ...]
+    places: Int64Array
+    rows: Int64Array
+    sums: Mapping[int, int]
+    counts: Mapping[int, int]
+    key: bytes
+
+    def of(self, cohort: Cohort) -> Int64Array:
+        """The rows of a cohort: a view, so that a request takes no memory by their number."""
+        first, last = self._span(cohort)
+        start, end = np.searchsorted(self.places, [first, last + 1])
+        return self.rows[start:end]
+
+    def digest(self, cohort: Cohort) -> str:
+        """The keyed digest of a cohort's records."""
+        first, last = self._span(cohort)
+        inside = [place for place in self.sums if first <= place <= last]
+        total = sum(self.sums[place] for place in inside) % _MODULUS
+        count = sum(self.counts[place] for place in inside)
+        text = total.to_bytes(32, "big") + count.to_bytes(8, "big")
+        return hmac.digest(self.key, text, "sha256").hex()
+
+    def names(self) -> tuple[str, ...]:
+        """The cohorts that hold records, in order. Private to the site."""
+        present = sorted(place for place in self.counts if place != NO_COHORT)
+        if self.cut.every is None:
+            return tuple(self.labels[place] for place in present)
+        return tuple(dict.fromkeys(self.cut.name_of(place) for place in present))
+
+    @property
+    def outside(self) -> int:
+        """How many records are in no cohort. Private to the site."""
+        return self.counts.get(NO_COHORT, 0)
+
+    def _span(self, cohort: Cohort) -> tuple[int, int]:
+        if cohort.label:
+            place = self.labels.index(cohort.label)
+            return place, place
+        return cohort.first, cohort.last
+
+
+class CohortTally:
+    """Collects the places and the digests of the rows of a table that comes in chunks."""
+
+    def __init__(self, schema: Schema, cut: Cohorts, key: bytes) -> None:
+        self._schema, self._cut, self._key = schema, cut, key
+        self._places: list[Int64Array] = []
+        self._sums: Counter[int] = Counter()
+        self._counts: Counter[int] = Counter()
+
+    def add(self, frame: pd.DataFrame, codes: UInt16Array) -> None:
+        """Append the rows of a chunk and their codes."""
+        places = places_of(frame, self._schema, self._cut)
+        self._places.append(places)
+        rows = np.ascontiguousarray(codes, dtype="<u2")
+        for place, row in zip(places.tolist(), rows, strict=True):
+            digest = hmac.digest(self._key, row.tobytes(), "sha256")
+            self._sums[place] = (self._sums[place] + int.from_bytes(digest, "big")) % _MODULUS
+            self._counts[place] += 1
+
+    def finish(self) -> CohortRows:
+        """The rows by cohort."""
+        places = np.concatenate([*self._places, np.empty(0, np.int64)])
+        order = np.argsort(places, kind="stable").astype(np.int64)
+        column = self._schema.column(self._cut.column)
+        labels = column.categories if isinstance(column, CategoricalColumn) else ()
+        return CohortRows(
+            self._cut, labels, places[order], order, self._sums, self._counts, self._key
+        )
+
+
+def places_of(frame: pd.DataFrame, schema: Schema, cut: Cohorts) -> Int64Array:
+    """The place of each row: months since January 1970, or the number of its category.
+
+    Raises:
+        InputError: the table lacks the column.
+    """
+    if cut.column not in frame.columns:
+        raise InputError(missing_column(cut))
+    column, cells = schema.column(cut.column), frame[cut.column]
+    if isinstance(column, CategoricalColumn):
+        codes = encode_column(cells, column)[0].astype(np.int64)
+        return np.where(codes < len(column.categories), codes, NO_COHORT)
+    if not isinstance(column, DateColumn | DatetimeColumn):  # the day of arrival
+        column = DateColumn(name=cut.column, minimum="0001-01-01", maximum="9999-12-31")
+    ticks = as_ordinal(cells, column)
+    known = ~np.isnan(ticks)
+    whole = np.floor(np.where(known, ticks, 0)).astype(np.int64)
+    moments = whole.astype(f"datetime64[{NUMPY_UNIT[column.granularity]}]")
+    return np.where(known, moments.astype("datetime64[M]").astype(np.int64), NO_COHORT)
+
+
+def missing_column(cut: Cohorts) -> str:
+    """What is wrong with a table that lacks the column."""
+    return f"column {cut.column!r}: cuts the table into cohorts, but is not in the table"
+
+
+def columns_digest(schema: Schema) -> str:
+    """SHA-256 of the modelled columns, which the codes of a record depend on."""
+    text = "\n".join(column.model_dump_json() for column in schema.modelled)
+    return hashlib.sha256(text.encode()).hexdigest()
