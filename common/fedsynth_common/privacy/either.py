@@ -22,8 +22,8 @@ from typing import NamedTuple
 import numpy as np
 from dp_accounting.pld.pld_pmf import DensePLDPmf, PLDPmf
 from dp_accounting.pld.privacy_loss_distribution import PrivacyLossDistribution
+from numpy.typing import NDArray
 
-from fedsynth_common.array_types import Float64Array
 from fedsynth_common.privacy import PrivacyError
 
 
@@ -31,7 +31,7 @@ class _Losses(NamedTuple):
     """Probabilities (n,) of the losses from `lowest` on, in steps of the grid, and of infinity."""
 
     lowest: int
-    chances: Float64Array
+    chances: NDArray[np.float64]
     infinite: float
 
     def over(self, lowest: int, points: int) -> "_Losses":
@@ -85,7 +85,9 @@ def _losses(pmf: PLDPmf) -> _Losses:
     return _Losses(dense._lower_loss, np.asarray(dense._probs), dense._infinity_mass)
 
 
-def _curve(of: _Losses, losses: Float64Array) -> tuple[Float64Array, Float64Array]:
+def _curve(
+    of: _Losses, losses: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """δ at each loss as ε, and the slope of the line from there to the next, by exp(ε)."""
     weighted = of.chances * np.exp(-losses)
     # of all losses above each; summed from the smallest chance on

@@ -22,8 +22,8 @@ import dp_accounting
 import numpy as np
 from dp_accounting.rdp import RdpAccountant
 from dp_accounting.rdp.rdp_privacy_accountant import compute_epsilon
+from numpy.typing import NDArray
 
-from fedsynth_common.array_types import Float64Array
 from fedsynth_common.privacy.events import (
     CountsEvent,
     DpSgdEvent,
@@ -38,7 +38,7 @@ ORDERS: tuple[float, ...] = (*(x / 10 for x in range(20, 110)), *range(11, 64), 
 
 
 @lru_cache(maxsize=256)
-def divergences(events: tuple[Event, ...]) -> Float64Array:
+def divergences(events: tuple[Event, ...]) -> NDArray[np.float64]:
     """Return the Rényi divergence of all events together at each of `ORDERS`. Do not change it.
 
     The discrete Gaussian enters through its bound α Δ² / (2σ²), that of the continuous one (CKS
