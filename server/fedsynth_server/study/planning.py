@@ -145,12 +145,18 @@ def make_plan(
         records_per_site=records_per_site,
         epsilon=epsilon,
         delta=delta,
-        measure=tuple(
-            MeasureStep(step=i + 1, purpose=purpose, noise_multiplier=z)  # type: ignore[arg-type]
-            for i, ((purpose, _), z) in enumerate(zip(shares, measures, strict=True))
-        ),
+        measure=_measures(shares, measures),
         discriminator=_discriminator(len(shares) + 1, rounds, sigma, records_per_site),
         listening=_listening(len(shares) + 1 + rounds.messages, listened, again),
+    )
+
+
+def _measures(
+    shares: Sequence[tuple[str, float]], noise: Sequence[float]
+) -> tuple[MeasureStep, ...]:
+    return tuple(
+        MeasureStep(step=i, purpose=purpose, noise_multiplier=z)  # type: ignore[arg-type]
+        for i, ((purpose, _), z) in enumerate(zip(shares, noise, strict=True), 1)
     )
 
 

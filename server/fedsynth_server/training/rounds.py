@@ -76,16 +76,10 @@ def adversarial_rounds(
     progress.update("adversarial rounds", 0, plan.messages)
     rounds = in_rounds(plan, sums is not None)
     if (listening := session.plan.listening) is not None:
-        for messages in rounds[: listening.messages]:
-            progress.doing(f"message {messages[0] + 1 - plan.first_step}: listening")
-            training.message(messages[0])
-            null_training.message(codes)
-        load_flat(log_ratio.record_predictor, training.weights)
-        said = loudness(log_ratio, null_training.network, rows[:, :JUDGED])
-        if not session.heard(said >= HEARD, said):
+        first, rounds = rounds[: listening.messages], rounds[listening.messages :]
+        if not _heard(session, progress, first, training, null_training, log_ratio, codes):
             training.end()
             return None
-        rounds = rounds[listening.messages :]
     for done, messages in enumerate(rounds):
         for step in messages:
             number = step - plan.first_step + 1
@@ -108,6 +102,26 @@ def adversarial_rounds(
         )
     training.end()
     return adversary.release()
+
+
+def _heard(
+    session: Session,
+    progress: StudyProgress,
+    rounds: list[range],
+    training: SiteTraining,
+    null_training: NullTraining,
+    log_ratio: LogRatio,
+    codes: UInt16Array,
+) -> bool:
+    """Whether the first messages say more than noise; `codes` are rows of the generator."""
+    for done, messages in enumerate(rounds, 1):
+        progress.doing(f"message {done}: listening")
+        training.message(messages[0])
+        null_training.message(codes)
+    load_flat(log_ratio.record_predictor, training.weights)
+    rows = by_column(codes[:JUDGED], log_ratio.signal_share.device)
+    said = loudness(log_ratio, null_training.network, rows)
+    return session.heard(said >= HEARD, said)
 
 
 def adversarial_weight(settings: TrainingSettings, marginal_loss: MarginalLoss) -> float:
