@@ -1,6 +1,7 @@
 """The adversarial rounds: discriminators out, discriminators back, generator steps in between."""
 
 import copy
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -56,8 +57,8 @@ def adversarial_rounds(
     A plan without a discriminator returns the generator as it is. In a secure sum, `sums` asks for the
     sums of gradients; then a round of generator steps follows on several messages.
 
-    If the plan listens first, its first messages pass without a step of the generator. None means that
-    they said no more than noise: the generator is as it was, and the plan's second measurement is due.
+    If the plan listens first, its first messages pass without a step of the generator. None: they said
+    no more than noise, so that the generator is as it was and the second measurement is due.
     """
     plan = session.plan.discriminator
     if plan is None:
@@ -75,12 +76,13 @@ def adversarial_rounds(
     adversary = Adversary(network, marginal_loss.excess, weight, settings)
     progress.update("adversarial rounds", 0, plan.messages)
     rounds = in_rounds(plan, sums is not None)
-    if (listening := session.plan.listening) is not None:
-        first, rounds = rounds[: listening.messages], rounds[listening.messages :]
-        if not _heard(session, progress, first, training, null_training, log_ratio, codes):
-            training.end()
-            return None
-    for done, messages in enumerate(rounds):
+    heard = session.plan.listening.messages if session.plan.listening else 0
+    if heard and not _heard(
+        session, progress, rounds[:heard], training, null_training, log_ratio, codes
+    ):
+        training.end()
+        return None
+    for done, messages in enumerate(rounds[heard:]):
         for step in messages:
             number = step - plan.first_step + 1
             progress.doing(f"message {number}: sites train their discriminators")
@@ -96,10 +98,8 @@ def adversarial_rounds(
         _note_verdict(recorder, done + 1, log_ratio.logits(rows[:, :JUDGED]))
         losses = adversary.round(log_ratio, lambda i, n: progress.doing(f"generator step {i}/{n}"))
         _note_losses(recorder, done * len(losses), losses, marginal_loss)
-        note = session.spent(messages[-1]) if progress.shown else ""
-        progress.update(
-            "adversarial rounds", messages[-1] + 1 - plan.first_step, plan.messages, note
-        )
+        note, sent = session.spent(messages[-1]) if progress.shown else "", messages[-1] + 1
+        progress.update("adversarial rounds", sent - plan.first_step, plan.messages, note)
     training.end()
     return adversary.release()
 
@@ -107,7 +107,7 @@ def adversarial_rounds(
 def _heard(
     session: Session,
     progress: StudyProgress,
-    rounds: list[range],
+    rounds: Sequence[range],
     training: SiteTraining,
     null_training: NullTraining,
     log_ratio: LogRatio,
