@@ -60,15 +60,13 @@ def adversarial_rounds(
     If the plan listens first, its first messages pass without a step of the generator. None: they said
     no more than noise, so that the generator is as it was and the second measurement is due.
     """
-    plan = session.plan.discriminator
-    if plan is None:
+    if (plan := session.plan.discriminator) is None:
         return network
     rng, widths = np.random.default_rng(settings.seed + 2), network.shape.widths
     source = torch.Generator().manual_seed(settings.seed + 3)
     device = network.latent.device
-    codes = _rows(network, rng)
-    rows = by_column(codes, device)
-    log_ratio = LogRatio(widths, plan.hidden, rows, source, settings.predictor_steps)
+    codes, steps = _rows(network, rng), settings.predictor_steps
+    log_ratio = LogRatio(widths, plan.hidden, by_column(codes, device), source, steps)
     start = copy.deepcopy(log_ratio.record_predictor).cpu()
     training = _training(session, sums, log_ratio.record_predictor, histograms)
     null_training = NullTraining(start, *training.imagined, widths, source)
@@ -77,9 +75,8 @@ def adversarial_rounds(
     progress.update("adversarial rounds", 0, plan.messages)
     rounds = in_rounds(plan, sums is not None)
     heard = session.plan.listening.messages if session.plan.listening else 0
-    if heard and not _heard(
-        session, progress, rounds[:heard], training, null_training, log_ratio, codes
-    ):
+    parts = training, null_training, log_ratio
+    if heard and not _heard(session, progress, rounds[:heard], *parts, codes):
         training.end()
         return None
     for done, messages in enumerate(rounds[heard:]):
