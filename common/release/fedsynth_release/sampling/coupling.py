@@ -31,8 +31,8 @@ from fedsynth_release.decoding.cell_order import CellOrder
 from fedsynth_release.decoding.decoder import ticks_of_cells
 from fedsynth_release.sampling.latents import codes_given, spread_latents
 
-LEAST = 0.15
-"""A smaller mean product of normal scores moves values by less than anybody would notice."""
+LEAST = 0.25
+"""Smaller mean products of normal scores are mostly noise; models learn less from rows that keep it."""
 LEARNED = 1 << 16
 """Records from which the maps that keep each column's distribution are learned."""
 
