@@ -24,7 +24,7 @@ from fedsynth_client.budget.policy import PolicySource
 from fedsynth_client.budget.receipts import package_version, receipt_json
 from fedsynth_client.records.records import Records
 from fedsynth_client.refused import RefusedError
-from fedsynth_client.vault.admission import admit_cost, admit_plan, admit_step
+from fedsynth_client.vault.admission import admit_cost, admit_plan, admit_step, events_at
 from fedsynth_client.vault.callers import refusal
 from fedsynth_client.vault.checks import assignment_of, measurement_of, plan_of
 from fedsynth_client.vault.cohorts import seal_cohort, today
@@ -125,6 +125,7 @@ class Vault:
         plan = plan_of(request, self._policy)
         self._handled.of(plan)
         self._admit(plan)
+        self._refuse_closed(plan)
         admit_cost(plan, self._policy, self._ledger.charged())
         if self._served(plan).units < self._policy.min_records:
             raise RefusalError(ErrorCode.RECORDS)
@@ -209,7 +210,14 @@ class Vault:
         plan = Plan.from_json(accepted)
         self._handled.of(plan)
         self._admit(plan)
+        self._refuse_closed(plan)
         return plan
+
+    def _refuse_closed(self, plan: Plan) -> None:
+        """A restored ledger does not know what it answered, so it answers that study no more."""
+        if self._ledger.is_closed(plan.study):
+            words = "the ledger was restored from a backup, which charged this study in full"
+            raise RefusedError(ErrorCode.SPENT, words)
 
     def _admit(self, plan: Plan) -> None:
         last_day = self._ledger.seals().last_day if plan.cohort else ""
@@ -234,6 +242,9 @@ class Vault:
         if stored is not None:
             self._handled.outcome = "answered again as before; nothing is charged"
             return kind.FromString(stored)
+        charges = self._ledger.charged()
+        answered = {charge.step for charge in charges if charge.study == plan.study}
+        events = events_at(plan, request.step, events, answered)
         seal_cohort(plan, self._records, self._ledger, today())
         self._ledger.charge(
             *key,

@@ -30,6 +30,7 @@ from fedsynth_common.privacy import PrivacyError
 from fedsynth_common.privacy.accounting import grid_points
 from fedsynth_common.privacy.events import Event, from_dict, merged, to_dict
 from fedsynth_common.privacy.secure_noise import alone
+from fedsynth_common.protocol.key_change import KeyChange, earlier_keys
 from fedsynth_common.protocol.plan import Plan
 from fedsynth_common.schema import Schema
 from fedsynth_release.generator_files import DIGESTED, PLAN, SCHEMA, STATEMENT
@@ -56,7 +57,10 @@ Line = tuple[SiteCost, Evidence, SiteCost | PrivacyError]
 
 
 def verify(
-    folder: Path | str, keys: Mapping[str, str] | None = None, release_id: str | None = None
+    folder: Path | str,
+    keys: Mapping[str, str] | None = None,
+    release_id: str | None = None,
+    changes: Sequence[tuple[KeyChange, str]] = (),
 ) -> Verification:
     """Check a generator folder.
 
@@ -65,6 +69,8 @@ def verify(
         keys: receipt keys in hexadecimal, by site, that the auditor has from the sites themselves.
         release_id: the id that the auditor has from the publisher in another way. It is a finding
             if the folder has another id.
+        changes: of keys, each with the old key: a receipt may be signed with a key that the one in
+            `keys` has replaced.
 
     Raises:
         InputError: a file is missing or was not written by fedsynth, or a key is given for a site
@@ -75,7 +81,8 @@ def verify(
     for site in keys:
         if site not in {cost.site for cost in statement.sites}:
             raise InputError(f"--key {site}: the statement lists no such site")
-    evidence = [evidence_of(cost, plan, keys.get(cost.site)) for cost in statement.sites]
+    known = {site: earlier_keys(site, key, changes) for site, key in keys.items()}
+    evidence = [evidence_of(cost, plan, known.get(cost.site, ())) for cost in statement.sites]
     rebuilt = _all_rebuilt(statement.sites, evidence, plan)
     lines = list(zip(statement.sites, evidence, rebuilt, strict=True))
     findings = [*plan_findings(folder, plan)]
