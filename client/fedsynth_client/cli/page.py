@@ -26,7 +26,17 @@ def page(
     """
     from fedsynth_client.cli.status import facts_of
     from fedsynth_client.steward_page import steward_view
-    from fedsynth_common.local_page.server import LocalPage
+    from fedsynth_common.errors import InputError
+
+    try:
+        from fedsynth_common.local_page.server import LocalPage
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] not in {"uvicorn", "starlette", "anyio"}:
+            raise
+        raise InputError(
+            f"{error.name}, which Flower brings, is not installed, as in the image of the vault: use "
+            "fedsynth site status here, or the page where fedsynth-client is installed whole"
+        ) from None
     from fedsynth_common.local_page.token import token_of
 
     token = token_of(config.absolute().parent / "page.token")
