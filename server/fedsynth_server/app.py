@@ -69,7 +69,7 @@ def _run(folder: StudyFolder, grid: Grid, progress: StateFile) -> None:
     journal = Journal(folder.journal, plan, config.training.model_dump_json())
     study = Study(plan, config.training, grid, progress, config.sites.timing(), journal)
     study.session.enrolment.named = folder.receipt_keys()
-    progress.follow(study.session)
+    progress.follow(study.session, study.recorder)
     if resumed := journal.exchanges:
         study.session.notes.append(f"resumed after {resumed} finished messages")
     outcome = study.run()
