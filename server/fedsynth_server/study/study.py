@@ -16,6 +16,7 @@ from fedsynth_common.errors import FedsynthError
 from fedsynth_common.protocol.plan import Plan
 from fedsynth_common.schema import domains, history_schema, layout_of
 from fedsynth_release.copula.code_order import orders_of
+from fedsynth_release.decoding import Codebook
 from fedsynth_release.generator_network import GeneratorNetwork
 from fedsynth_release.generator_weights import Network
 from fedsynth_server.aggregation.binning import BIN_NOISE
@@ -104,7 +105,7 @@ class Study:
         marginal_loss = MarginalLoss(
             cleaned.marginals, widths, self.settings.target_loss_for(cleaned.expected_loss)
         )
-        network = new_generator(one_way, widths, self.settings)
+        network = self._new_generator(one_way, widths)
         before = fit(
             network,
             marginal_loss,
@@ -124,6 +125,11 @@ class Study:
             losses = before, float(marginal_loss.loss(network.soft_rows()))
         calibrate(network, one_way)
         return self._result(network, histograms, losses, cleaned.marginals)
+
+    def _new_generator(
+        self, one_way: Sequence[MarginalEstimate], widths: Sequence[int]
+    ) -> GeneratorNetwork:
+        return new_generator(one_way, widths, self.settings)
 
     def _result(
         self,
@@ -214,6 +220,9 @@ class Study:
         if not counts:
             raise FedsynthError("measure: no site sent counts that can be true")
         self._sizes = {site: sizes[site] for site in counts}
+        return self._read(queries, counts, bin_noise)
+
+    def _read(self, queries: MarginalQueries, counts: CountsBySite, bin_noise: float) -> Histograms:
         return read_histograms(
             self.schema,
             self.domains,
@@ -240,12 +249,7 @@ class Study:
         """
         if not self._pair_variance():
             return histograms.one_way, single_site([], histograms.codebook.widths)
-        queries = marginal_queries(
-            histograms.codebook,
-            all_pairs(len(self.domains)),
-            self.plan.measure[1],
-            self.plan.table.rows_per_person,
-        )
+        queries = self._pair_queries(histograms.codebook)
         if self.plan.secure_sum:
             with self._phase(1):
                 summed_up = self._summed.marginals(queries, histograms)
@@ -254,6 +258,17 @@ class Study:
             with self._phase(2):
                 return self._summed.beside_sites(summed_up[0], histograms)
         counts = self._plausible(queries, self._measure(queries, 1), self._sizes)
+        return self._pooled(queries, counts, histograms)
+
+    def _pair_queries(self, codebook: Codebook) -> MarginalQueries:
+        pairs = all_pairs(len(self.domains))
+        return marginal_queries(
+            codebook, pairs, self.plan.measure[1], self.plan.table.rows_per_person
+        )
+
+    def _pooled(
+        self, queries: MarginalQueries, counts: CountsBySite, histograms: Histograms
+    ) -> tuple[list[MarginalEstimate], BySite]:
         return pooled_and_by_site(queries, counts, histograms)
 
     def _plausible(

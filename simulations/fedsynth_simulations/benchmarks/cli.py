@@ -12,6 +12,7 @@ from fedsynth_simulations.benchmarks.cli_first_sight import first_sight
 from fedsynth_simulations.benchmarks.cli_lights import lights
 from fedsynth_simulations.benchmarks.cli_shadow import shadow
 from fedsynth_simulations.benchmarks.cli_speed import secure_sum, speed
+from fedsynth_simulations.benchmarks.cli_stream import stream
 from fedsynth_simulations.benchmarks.histories.cli import histories
 from fedsynth_simulations.benchmarks.options import DataFolder, ExternalLimit, OutFile, Quick
 
@@ -21,7 +22,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-for command in (first_sight, lights, shadow, speed, secure_sum, histories):
+for command in (first_sight, lights, shadow, speed, stream, secure_sum, histories):
     app.command(command.__name__.replace("_", "-"))(command)
 MIN_EPSILON, MAX_EPSILON = 0.01, 100.0
 ResultsFile = Annotated[

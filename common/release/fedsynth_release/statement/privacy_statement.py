@@ -20,7 +20,13 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+)
 
 from fedsynth_common.limits import MAX_STATEMENT_BYTES
 from fedsynth_common.privacy import PrivacyError
@@ -114,6 +120,16 @@ class SiteCost(_Statement):
         )
 
 
+class CohortCost(_Statement):
+    """What a study of a growing table charged the records of its cohort, at the site that paid most."""
+
+    cohort: str
+    study: str
+    plan_digest: str
+    epsilon: float
+    delta: float
+
+
 class PrivacyStatement(_Statement):
     """The statement of one study."""
 
@@ -152,6 +168,13 @@ class PrivacyStatement(_Statement):
     not_promised: tuple[str, ...] = promises.NOT_PROMISED
     smallest_visible_group: int | None = None
     limits: tuple[str, ...]
+    cohorts: tuple[CohortCost, ...] = Field(
+        default=(), description="of a growing table: the studies that the generator was made from"
+    )
+    epsilon_of_any_record: float | None = Field(
+        default=None,
+        description="the most that these studies together charged any record at one site",
+    )
     software: dict[str, str] = Field(
         default={}, description="versions of the coordinator's packages, by name"
     )
@@ -160,6 +183,15 @@ class PrivacyStatement(_Statement):
     artefacts: dict[str, str] = Field(
         default={}, description="SHA-256 of the other files of the generator, by name"
     )
+
+    @model_serializer(mode="wrap")
+    def _without_cohorts(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Statements of tables that are not cut into cohorts stay as they were."""
+        fields: dict[str, Any] = handler(self)
+        if not self.cohorts:
+            fields.pop("cohorts", None)
+            fields.pop("epsilon_of_any_record", None)
+        return fields
 
     @classmethod
     def of(
@@ -174,6 +206,7 @@ class PrivacyStatement(_Statement):
         seeded: bool,
         mechanisms: Sequence[Mechanism] = (),
         secure_sum: SecureSum | None = None,
+        cohort: str | None = None,
         contact: str = "",
         expires: str = "",
     ) -> "PrivacyStatement":
@@ -197,7 +230,7 @@ class PrivacyStatement(_Statement):
             plan_digest=plan_digest,
             private=promises.is_private(caveats),
             caveats=tuple(caveats),
-            unit=_unit(rows_per_person),
+            unit=_unit(rows_per_person, cohort),
             rows_per_person=rows_per_person,
             trust=trust.trust,
             sites=tuple(sites),
@@ -262,7 +295,9 @@ def _at_every_site(sites: Sequence[SiteCost], delta: float) -> float:
         return math.inf
 
 
-def _unit(rows_per_person: int | None) -> str:
+def _unit(rows_per_person: int | None, cohort: str | None) -> str:
+    if cohort is not None:
+        return f"one record of the cohort {cohort}"
     if rows_per_person is None:
         return "one record"
     return f"one person, at most {rows_per_person} records"
