@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pandas as pd
@@ -55,15 +56,24 @@ class Step:
 def cut_by_column(schema: Schema, column: str, every: Every | None) -> Schema:
     """The schema with cohorts of this column.
 
+    In a drafted schema a date that cuts the table is not modelled: the cohort says when it was.
+
     Raises:
         InputError: the column cannot cut the table.
     """
+    if every is not None and schema.origin != "declared" and column not in schema.ids:
+        if column not in {c.name for c in schema.columns}:
+            raise InputError(f"--stream {column}: no such column in the table")
+        others = schema.without(column)
+        columns = (*others.columns, IdColumn(name=column))
+        target = None if schema.target == column else schema.target
+        schema = others.model_copy(update={"columns": columns, "target": target})
     try:
         cohorts = Cohorts(column=column, every=every)
         return Schema.model_validate({**dict(schema), "cohorts": cohorts})
     except ValueError as error:
         fault = str(error).split("Value error, ")[-1].split(" [type=")[0]
-        raise InputError(f"--stream {column}: {fault}") from None
+        raise InputError(f"{column}: {fault}") from None
 
 
 def cut_by_order(frame: pd.DataFrame, schema: Schema, cohorts: int) -> tuple[pd.DataFrame, Schema]:
@@ -71,18 +81,31 @@ def cut_by_order(frame: pd.DataFrame, schema: Schema, cohorts: int) -> tuple[pd.
 
     Cohort k gets the name of the year k, such as 0003; the column is not modelled.
     """
+    return numbered(frame, cohorts), with_numbers(schema)
+
+
+def numbered(frame: pd.DataFrame, cohorts: int) -> pd.DataFrame:
+    """The table with a column that numbers its cohorts by the order of the rows.
+
+    Raises:
+        InputError: too few rows for so many cohorts.
+    """
     if not 2 <= cohorts <= min(999, len(frame) // 2):
         raise InputError(f"--cohorts {cohorts}: expected from 2 to half as many as there are rows")
     number = np.arange(len(frame)) * cohorts // len(frame) + 1
     days = pd.Series([f"{k:04d}-01-01" for k in number], index=frame.index, dtype="str")
-    column = IdColumn(name=ORDER)
-    return frame.assign(**{ORDER: days}), Schema.model_validate(
-        {
-            **dict(schema),
-            "columns": (*schema.columns, column),
-            "cohorts": Cohorts(column=ORDER, every="year"),
-        }
-    )
+    return frame.assign(**{ORDER: days})
+
+
+def with_numbers(schema: Schema) -> Schema:
+    """The schema of a table with such a column.
+
+    Raises:
+        InputError: the table cannot be cut.
+    """
+    others = schema.without(ORDER)
+    columns = (*others.columns, IdColumn(name=ORDER))
+    return cut_by_column(others.model_copy(update={"columns": columns}), ORDER, "year")
 
 
 def cohort_names(frame: pd.DataFrame, schema: Schema) -> dict[str, pd.Series]:
@@ -128,6 +151,23 @@ def stream(
     names = sorted({name for own in present.values() for name in own})
     if len(names) < 2:
         raise InputError("the column cuts the table into fewer than two cohorts")
+    with TemporaryDirectory(prefix="fedsynth-ledgers-") as ledgers:
+        yield from _studies(
+            frames, schema, simulation, folder, Path(ledgers), half_life, before, present, names
+        )
+
+
+def _studies(
+    frames: Frames,
+    schema: Schema,
+    simulation: Simulation,
+    folder: Path,
+    ledgers: Path,
+    half_life: float,
+    before: Callable[[Plan], None],
+    present: Mapping[str, Mapping[str, pd.Series]],
+    names: Sequence[str],
+) -> Iterator[Step]:
     keys, earlier = new_keys(frames), None
     for number, name in enumerate(names):
         lacking = [site for site, own in present.items() if name not in own]
@@ -148,7 +188,7 @@ def stream(
         )
         before(plan)
         place = folder / "cohorts" / name
-        step = _study(held, plan, chosen, keys, folder, place, earlier)
+        step = _study(held, plan, chosen, keys, ledgers, place, earlier)
         yield replace(step, seconds=time.monotonic() - begun)
         earlier = Earlier(step.generator, Carried.load(place / CARRIED), half_life)
 
@@ -166,12 +206,10 @@ def _study(
     plan: Plan,
     simulation: Simulation,
     keys: SigningKeys,
-    folder: Path,
+    ledgers: Path,
     place: Path,
     earlier: Earlier | None,
 ) -> Step:
-    ledgers = folder / "ledgers"
-    ledgers.mkdir(exist_ok=True)
     place.mkdir(parents=True)
     grid = in_process(
         frames, plan, simulation.seed, keys, lambda site: ledgers / f"{site + 1:03d}.db"

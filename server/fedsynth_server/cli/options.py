@@ -88,6 +88,16 @@ ReceiptKeys = Annotated[
         "option for every site.",
     ),
 ]
+
+
+class EveryName(StrEnum):
+    """How long a cohort of dates is."""
+
+    MONTH = "month"
+    QUARTER = "quarter"
+    YEAR = "year"
+
+
 Cohort = Annotated[
     str | None,
     typer.Option(

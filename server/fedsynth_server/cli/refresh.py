@@ -65,9 +65,9 @@ def refresh(
     old = before.plan()
     name = cohort or _following(old)
     target = StudyFolder(folder or _beside(before.path, old, name))
+    made = _planned(old, earlier, name, epsilon, records_per_site, site, target.path.name)
     if target.path.exists():
         raise InputError(f"{target.path}: exists; name another with --folder")
-    made = _planned(old, earlier, name, epsilon, records_per_site, site, target.path.name)
     target.path.mkdir(parents=True)
     target.plan_file.write_bytes(made.to_json())
     shutil.copyfile(before.config_file, target.config_file)

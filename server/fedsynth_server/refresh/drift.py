@@ -60,39 +60,45 @@ class Side:
 def find_drift(
     old: Side, new: Side, schema: Schema, codebook: Codebook, cohorts: Sequence[str]
 ) -> Drift:
-    """What changed from `old` to `new`; `cohorts` names those of both, the newest last."""
-    size = len(schema.modelled)
-    shared = [average(old.first[c], new.first[c]) for c in range(size)]
-    singles = [_column(old.first[c], new.first[c], shared[c], old, new) for c in range(size)]
-    keys = sorted(set(old.pairs) & set(new.pairs))
-    doubles = [_pair(key, shared, old, new) for key in keys]
-    rejected = holm([p for p, _ in (*singles, *doubles)], LEVEL)
+    """What changed from `old` to `new`; `cohorts` names those of both, the newest last.
+
+    The column that cuts the table is different in every cohort, and is left out.
+    """
     names = [column.name for column in schema.modelled]
+    tested = [
+        c for c, name in enumerate(names) if not schema.cohorts or name != schema.cohorts.column
+    ]
+    shared = [average(was, now) for was, now in zip(old.first, new.first, strict=True)]
+    singles = [_column(old.first[c], new.first[c], shared[c], old, new) for c in tested]
+    keys = [key for key in sorted(set(old.pairs) & set(new.pairs)) if set(key) <= set(tested)]
+    doubles = [_pair(key, shared, old, new) for key in keys]
+    found = holm([p for p, _ in (*singles, *doubles)], LEVEL)
+    rejected = dict(zip(tested, found[: len(tested)].tolist(), strict=True))
     columns = tuple(
         ColumnDrift(
             column=names[c],
             p_value=p,
-            changed=bool(rejected[c]),
+            changed=rejected[c],
             size=distance,
             moved=_moved(old.first[c], new.first[c], schema, codebook, c) if rejected[c] else (),
         )
-        for c, (p, distance) in enumerate(singles)
+        for c, (p, distance) in zip(tested, singles, strict=True)
     )
     pairs = tuple(
         PairDrift(
             columns=(names[a], names[b]),
             p_value=p,
             size=distance,
-            beside_columns=bool(rejected[a] or rejected[b]),
+            beside_columns=rejected[a] or rejected[b],
         )
-        for k, ((a, b), (p, distance)) in enumerate(zip(keys, doubles, strict=True))
-        if rejected[size + k]
+        for (a, b), (p, distance), changed in zip(keys, doubles, found[len(tested) :], strict=True)
+        if changed
     )
     return Drift(
         cohort=cohorts[-1],
         earlier=tuple(cohorts[:-1]),
         level=LEVEL,
-        tests=len(rejected),
+        tests=len(found),
         columns=columns,
         pairs=pairs,
     )

@@ -20,9 +20,10 @@ from markupsafe import Markup
 
 from fedsynth_common.durable import write_output
 from fedsynth_common.errors import InputError
+from fedsynth_release.drift import Drift
 from fedsynth_release.evaluation.results import Evaluation
 from fedsynth_release.generator import Generator
-from fedsynth_release.generator_files import MEASUREMENTS
+from fedsynth_release.generator_files import DRIFT, MEASUREMENTS
 from fedsynth_release.measurements import Measurements
 from fedsynth_release.report import histories, judgements, measured_judgements, scores, sections
 from fedsynth_release.report.budget import bounds, budget_plot, budget_rows
@@ -43,6 +44,7 @@ class _Sources:
     evaluation: Evaluation | None
     measured: Measurements | None
     history: StudyHistory | None
+    drift: Drift | None
 
 
 def write_report(
@@ -99,7 +101,8 @@ def _sources(folder: Path, evaluation: Evaluation | None, history: StudyHistory 
         raise InputError(
             f"{path}: its columns are not those of the generator; use the file of the same study"
         )
-    return _Sources(generator, evaluation, measured, history)
+    drift = Drift.load(folder / DRIFT) if (folder / DRIFT).is_file() else None
+    return _Sources(generator, evaluation, measured, history, drift)
 
 
 def _page(facts: dict[str, Any]) -> str:
@@ -165,6 +168,7 @@ def _facts(sources: _Sources, written_on: date | None) -> dict[str, Any]:
         "budget_plot": budget_plot(budget),
         "panels": panels(sources.history.curves) if sources.history else [],
         "history": sources.history,
+        "drift": sources.drift,
         "bounds": bounds(statement),
         "symbols": {"good": "●", "fair": "▲", "poor": "■", "unknown": "○"},
         "thresholds": judgements,
