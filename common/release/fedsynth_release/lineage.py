@@ -19,7 +19,8 @@ from fedsynth_common.protocol.plan import Plan
 from fedsynth_common.schema import Cohort
 from fedsynth_common.validated import read_model, validated
 from fedsynth_release.generator_files import LINEAGE, PLAN, STATEMENT
-from fedsynth_release.statement.privacy_statement import CohortCost, PrivacyStatement
+from fedsynth_release.statement.costs import CohortCost
+from fedsynth_release.statement.privacy_statement import PrivacyStatement
 from fedsynth_release.statement.promises import is_private
 
 MAX_ANCESTORS = 400

@@ -104,12 +104,7 @@ def make_plan(
         InputError: for an ε or δ outside (0.01..100) and (1e-12..0.1), an ε without a plan, site
             marginals without a secure sum or without pairs, or a cohort that the schema does not have.
     """
-    if cohort is not None:
-        table.cohort(cohort)
-    if not 0.01 <= epsilon <= 100:
-        raise InputError(f"--epsilon {epsilon:g}: expected a number from 0.01 to 100")
-    if not 1e-12 <= delta <= 0.1:
-        raise InputError(f"--delta {delta:g}: expected a number from 1e-12 to 0.1")
+    _refuse_unusable(table, epsilon, delta, cohort)
     rounds = _rounds(rounds, secure_sum)
     if table.histories is not None:
         variant = _of_histories(variant)
@@ -144,6 +139,15 @@ def make_plan(
         discriminator=_discriminator(len(shares) + 1, rounds, sigma, records_per_site),
         cohort=cohort,
     )
+
+
+def _refuse_unusable(table: Schema, epsilon: float, delta: float, cohort: str | None) -> None:
+    if cohort is not None:
+        table.cohort(cohort)
+    if not 0.01 <= epsilon <= 100:
+        raise InputError(f"--epsilon {epsilon:g}: expected a number from 0.01 to 100")
+    if not 1e-12 <= delta <= 0.1:
+        raise InputError(f"--delta {delta:g}: expected a number from 1e-12 to 0.1")
 
 
 def _rounds(rounds: Rounds | None, secure_sum: SecureSum | None) -> Rounds:

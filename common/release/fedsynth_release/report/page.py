@@ -131,7 +131,7 @@ def _facts(sources: _Sources, written_on: date | None) -> dict[str, Any]:
     over_time = evaluation.histories if evaluation else None
     attacks = sections.attack_views(evaluation.attacks) if evaluation else []
     budget = budget_rows(statement)
-    return {
+    return _training(sources) | {
         "study": statement.study,
         "table": generator.schema.name,
         "statement": statement,
@@ -166,14 +166,20 @@ def _facts(sources: _Sources, written_on: date | None) -> dict[str, Any]:
         "copies": evaluation.copies if evaluation else (),
         "budget": budget,
         "budget_plot": budget_plot(budget),
-        "panels": panels(sources.history.curves) if sources.history else [],
-        "history": sources.history,
-        "drift": sources.drift,
         "bounds": bounds(statement),
         "symbols": {"good": "●", "fair": "▲", "poor": "■", "unknown": "○"},
         "thresholds": judgements,
         "scale": scores,
         "tails": measured_judgements.TAILS,
+    }
+
+
+def _training(sources: _Sources) -> dict[str, Any]:
+    """What only the coordinator knows: how it trained, and what changed between cohorts."""
+    return {
+        "panels": panels(sources.history.curves) if sources.history else [],
+        "history": sources.history,
+        "drift": sources.drift,
     }
 
 

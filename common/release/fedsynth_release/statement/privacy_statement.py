@@ -21,8 +21,6 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import (
-    BaseModel,
-    ConfigDict,
     Field,
     SerializerFunctionWrapHandler,
     model_serializer,
@@ -30,34 +28,19 @@ from pydantic import (
 
 from fedsynth_common.limits import MAX_STATEMENT_BYTES
 from fedsynth_common.privacy import PrivacyError
-from fedsynth_common.privacy.accounting import ROUNDING, epsilon, epsilon_rdp
-from fedsynth_common.privacy.events import MAX_MECHANISMS, Event, from_dict, merged, to_dict
-from fedsynth_common.privacy.secure_noise import alone, at_sites, shared
+from fedsynth_common.privacy.accounting import ROUNDING, epsilon
+from fedsynth_common.privacy.events import from_dict, merged
+from fedsynth_common.privacy.secure_noise import at_sites
 from fedsynth_common.protocol.plan import MAX_SITES, SecureSum
-from fedsynth_common.protocol.receipt import SummedStep
 from fedsynth_common.validated import read_model
 from fedsynth_release.statement import promises
+from fedsynth_release.statement.costs import CohortCost, SiteCost, StatementPart
 from fedsynth_release.statement.mechanisms import Mechanism, limits_of, smallest_group
 
 SOFTWARE = ("fedsynth-common", "fedsynth-server", "dp-accounting", "flwr", "numpy", "torch")
 
 
-def within_a_plan(charged: tuple[Event, ...]) -> tuple[Event, ...]:
-    """The merged events as they are, if a plan allows as many; a receipt may hold any number.
-
-    Raises:
-        PrivacyError: they are more.
-    """
-    if len(charged) > MAX_MECHANISMS:
-        raise PrivacyError(f"more than {MAX_MECHANISMS} different mechanisms")
-    return charged
-
-
-class _Statement(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Accountant(_Statement):
+class Accountant(StatementPart):
     """How ε was computed, and by which other method it was checked."""
 
     name: str = "dp-accounting with privacy loss distributions (connect the dots, an upper bound)"
@@ -70,67 +53,7 @@ class Accountant(_Statement):
     )
 
 
-class SiteCost(_Statement):
-    """What the records of one site were charged.
-
-    `epsilon_if_all_others_work_together` is that of the site's own share of the noise; null where the
-    site makes all of its noise by itself, so that `epsilon` holds against everybody.
-    `receipt` is the signed receipt in hexadecimal. `dataset`, `ledger_entries`, `ledger_head`,
-    `package_version` and `sums` repeat fields of the receipt so that people can read them.
-    """
-
-    site: str
-    epsilon: float
-    epsilon_rdp_upper_bound: float
-    epsilon_if_all_others_work_together: float | None = None
-    delta: float
-    events: tuple[dict[str, Any], ...]
-    dataset: str = ""
-    ledger_entries: int = 0
-    ledger_head: str = ""
-    package_version: str = ""
-    sums: tuple[SummedStep, ...] = ()
-    receipt: str = ""
-    signature: str = ""
-    receipt_key: str = ""
-    status: Literal["complete", "lost"] = "complete"
-
-    @classmethod
-    def from_events(
-        cls, site: str, events: Sequence[dict[str, Any]], delta: float, **more: Any
-    ) -> "SiteCost":
-        """Compute the cost of a site from the events that it was charged.
-
-        Raises:
-            PrivacyError: the events cannot be composed, or they are of more different kinds than a
-                plan allows. Each kind takes the accountant seconds, and a receipt may contain
-                anything that a site signs.
-        """
-        charged = within_a_plan(merged(from_dict(event) for event in events))
-        return cls(
-            site=site,
-            epsilon=epsilon(charged, delta),
-            epsilon_rdp_upper_bound=epsilon_rdp(charged, delta),
-            epsilon_if_all_others_work_together=(
-                epsilon(alone(charged), delta) if shared(charged) else None
-            ),
-            delta=delta,
-            events=tuple(to_dict(event) for event in charged),
-            **more,
-        )
-
-
-class CohortCost(_Statement):
-    """What a study of a growing table charged the records of its cohort, at the site that paid most."""
-
-    cohort: str
-    study: str
-    plan_digest: str
-    epsilon: float
-    delta: float
-
-
-class PrivacyStatement(_Statement):
+class PrivacyStatement(StatementPart):
     """The statement of one study."""
 
     spec_version: Literal[2] = 2
@@ -219,9 +142,7 @@ class PrivacyStatement(_Statement):
         """
         caveats = [promises.SEEDED, *caveats] if seeded else caveats
         costs = [site.epsilon for site in sites]
-        everywhere = round(sum(costs), 4), min(1.0, delta * len(sites))
-        if secure_sum:
-            everywhere = _at_every_site(sites, delta), delta
+        everywhere = _everywhere(sites, delta, secure_sum)
         lone = max((s.epsilon_if_all_others_work_together or s.epsilon for s in sites), default=0.0)
         trust = promises.trust_of(secure_sum, len(sites), {m.purpose for m in mechanisms})
         group = smallest_group((site.events for site in sites), rows_per_person or 1)
@@ -281,6 +202,15 @@ class PrivacyStatement(_Statement):
         return read_model(
             path, cls, MAX_STATEMENT_BYTES, "damaged, or of another version of fedsynth"
         )
+
+
+def _everywhere(
+    sites: Sequence[SiteCost], delta: float, secure_sum: SecureSum | None
+) -> tuple[float, float]:
+    """ε and δ of a person who is at every site."""
+    if secure_sum:
+        return _at_every_site(sites, delta), delta
+    return round(sum(site.epsilon for site in sites), 4), min(1.0, delta * len(sites))
 
 
 def _at_every_site(sites: Sequence[SiteCost], delta: float) -> float:

@@ -36,8 +36,9 @@ from fedsynth_common.protocol.plan import Plan
 from fedsynth_common.schema import Schema
 from fedsynth_release.generator_files import DIGESTED, PLAN, SCHEMA, STATEMENT
 from fedsynth_release.lineage import Lineage
+from fedsynth_release.statement.costs import SiteCost, within_a_plan
 from fedsynth_release.statement.mechanisms import mechanisms_of
-from fedsynth_release.statement.privacy_statement import PrivacyStatement, SiteCost, within_a_plan
+from fedsynth_release.statement.privacy_statement import PrivacyStatement
 from fedsynth_release.statement.promises import DRAFTED
 from fedsynth_release.statement.receipt_evidence import Evidence, evidence_of
 from fedsynth_release.verification.file_findings import file_findings, plan_findings
