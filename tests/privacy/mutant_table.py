@@ -1029,6 +1029,46 @@ MUTANTS = (
         (f"{C}budget/test_ledger.py::test_an_older_copy_blocks",),
     ),
     Mutant(
+        "a restored ledger answers a study whose charges it lost",
+        14,
+        f"{SITE}/vault/service.py",
+        "        self._admit(plan)\n        self._refuse_closed(plan)\n",
+        "        self._admit(plan)\n",
+        (f"{P}restore.py::test_a_restored_site_signs_no_second_set_of_a_secure_sum",),
+    ),
+    Mutant(
+        "a restore does not charge what may have run since",
+        14,
+        f"{SITE}/budget/ledger.py",
+        "            self.charge(plan.study, number, NO_REQUEST, [event])",
+        "            pass",
+        (f"{P}restore.py::test_a_restored_ledger_has_spent_no_less_and_answers_no_lost_step",),
+    ),
+    Mutant(
+        "a restore forgets an approved plan that the backup does not hold",
+        14,
+        f"{SITE}/backup.py",
+        'if policy.approved_plans != "any" and (unknown := ',
+        "if False and (unknown := ",
+        (f"{P}restore.py::test_a_study_that_began_after_the_backup_is_charged_if_it_is_known",),
+    ),
+    Mutant(
+        "a restore replaces a ledger whose witness is there",
+        14,
+        f"{SITE}/backup.py",
+        "    for place in (site.ledger, witness):",
+        "    for place in ():",
+        (f"{P}restore.py::test_a_ledger_that_may_be_found_is_not_replaced",),
+    ),
+    Mutant(
+        "a receipt that the ledger does not know is taken for known",
+        14,
+        f"{SITE}/backup.py",
+        "return receipt.ledger.head not in links.values()",
+        "return False",
+        (f"{P}restore.py::test_a_ledger_set_back_by_other_means_is_found_by_a_receipt",),
+    ),
+    Mutant(
         "a deleted ledger starts anew",
         14,
         f"{SITE}/budget/ledger_guards.py",
@@ -1421,6 +1461,14 @@ MUTANTS = (
             f"{S}cli_simulate.py::test_a_plan_sized_from_the_records_is_a_rehearsal_and_every_file_says"
             "_so",
         ),
+    ),
+    Mutant(
+        "drafts that nobody has reviewed are merged into a declared schema",
+        17,
+        "common/release/fedsynth_release/schema_files/merging/merge.py",
+        'return [label for label, schema in drafts.items() if schema.origin != "declared"]',
+        "return []",
+        ("tests/release/test_schema_merge.py::test_a_draft_that_nobody_has_reviewed_is_refused",),
     ),
     # 18: histories
     Mutant(

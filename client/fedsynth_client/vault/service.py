@@ -125,6 +125,7 @@ class Vault:
         plan = plan_of(request, self._policy)
         self._handled.of(plan)
         self._admit(plan)
+        self._refuse_closed(plan)
         admit_cost(plan, self._policy, self._ledger.charged())
         if self._served(plan).units < self._policy.min_records:
             raise RefusalError(ErrorCode.RECORDS)
@@ -209,7 +210,14 @@ class Vault:
         plan = Plan.from_json(accepted)
         self._handled.of(plan)
         self._admit(plan)
+        self._refuse_closed(plan)
         return plan
+
+    def _refuse_closed(self, plan: Plan) -> None:
+        """A restored ledger does not know what it answered, so it answers that study no more."""
+        if self._ledger.is_closed(plan.study):
+            words = "the ledger was restored from a backup, which charged this study in full"
+            raise RefusedError(ErrorCode.SPENT, words)
 
     def _admit(self, plan: Plan) -> None:
         last_day = self._ledger.seals().last_day if plan.cohort else ""

@@ -172,7 +172,7 @@ class StudyFolder:
 
     def lock(self) -> FolderLock:
         """Held by the ServerApp while it works."""
-        return FolderLock(self.path / ".lock")
+        return FolderLock(self.path, self.path / ".lock")
 
     def plan(self) -> Plan:
         """The plan.

@@ -171,7 +171,8 @@ class Study:
                 queries, counts, histograms = self._summed.blocks(queries, histograms)
         else:
             counts = self._plausible(queries, self._measure(queries, 1), self._sizes)
-        cleaned = clean(blocks, queries, counts, histograms, len(layout.static))
+        orders = orders_of(self.domains, codebook)
+        cleaned = clean(blocks, queries, counts, histograms, len(layout.static), orders)
         network = new_history_generator(cleaned, codebook, plan.table, settings)
         target = settings.target_loss_for(cleaned.expected_loss, histories_at=plan.epsilon)
         loss = HistoryLoss(cleaned, network.shape, target)

@@ -10,11 +10,11 @@ study.
 
 Guarantee: `evidence_of` raises no error, whatever the file contains, and returns every fault that
 it finds. It cannot prove that a key belongs to the site. Only a key that the auditor has from the
-site itself can prove this (`known_key`).
+site itself can prove this (`known_keys`).
 """
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -69,15 +69,18 @@ class Evidence:
     facts: Mapping[str, Any] = field(default_factory=dict)
 
 
-def evidence_of(cost: SiteCost, plan: Plan, known_key: str | None = None) -> Evidence:
-    """Check one site's receipt against its signature, the plan and, if given, the known key."""
+def evidence_of(cost: SiteCost, plan: Plan, known_keys: Collection[str] = ()) -> Evidence:
+    """Check one site's receipt against its signature, the plan and the known keys, if there are any.
+
+    A site has several known keys if it replaced its key: the release was signed with one of them.
+    """
     if cost.status == "lost":
         present = [name for name in PROVEN if getattr(cost, name)]
         faults = [(name, 'a site with status "lost" has none') for name in present]
         events = merged(plan.planned_events())
         return Evidence(events=events, seeded=False, signed=False, faults=tuple(faults))
     faults = []
-    if known_key is not None and cost.receipt_key.lower() != known_key.lower():
+    if known_keys and cost.receipt_key.lower() not in known_keys:
         faults.append(("receipt_key", "is not the key that is known for this site"))
     try:
         receipt = _opened(cost)

@@ -23,7 +23,7 @@ A refresh is checked with all studies that it builds on (`lineage_findings`).
 puts the result into words.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from fedsynth_common.errors import InputError
@@ -32,6 +32,7 @@ from fedsynth_common.privacy import PrivacyError
 from fedsynth_common.privacy.accounting import grid_points
 from fedsynth_common.privacy.events import Event, from_dict, merged, to_dict
 from fedsynth_common.privacy.secure_noise import alone
+from fedsynth_common.protocol.key_change import KeyChange, earlier_keys
 from fedsynth_common.protocol.plan import Plan
 from fedsynth_common.schema import Schema
 from fedsynth_release.generator_files import DIGESTED, PLAN, SCHEMA, STATEMENT
@@ -65,7 +66,10 @@ Line = tuple[SiteCost, Evidence, SiteCost | PrivacyError]
 
 
 def verify(
-    folder: Path | str, keys: Mapping[str, str] | None = None, release_id: str | None = None
+    folder: Path | str,
+    keys: Mapping[str, str] | None = None,
+    release_id: str | None = None,
+    changes: Sequence[tuple[KeyChange, str]] = (),
 ) -> Verification:
     """Check a generator folder.
 
@@ -74,6 +78,8 @@ def verify(
         keys: receipt keys in hexadecimal, by site, that the auditor has from the sites themselves.
         release_id: the id that the auditor has from the publisher in another way. It is a finding
             if the folder has another id.
+        changes: of keys, each with the old key: a receipt may be signed with a key that the one in
+            `keys` has replaced.
 
     Raises:
         InputError: a file is missing or was not written by fedsynth, or a key is given for a site
@@ -84,20 +90,21 @@ def verify(
     for site in keys:
         if site not in {cost.site for cost in statement.sites}:
             raise InputError(f"--key {site}: the statement lists no such site")
+    known = {site: earlier_keys(site, key, changes) for site, key in keys.items()}
     lineage = read_lineage(folder)
     drafted = "drafted from data" in (plan.table.origin, schema.origin)
 
     def check(
         stated: PrivacyStatement, approved: Plan, before: Lineage | None
     ) -> Iterator[Finding]:
-        lines = _lines(stated, approved, keys)
+        lines = _lines(stated, approved, known)
         for line in lines:
             yield from site_findings(*line)
         yield from site_list_findings(stated, approved)
         again = _expected(approved, lines, drafted)
         yield from statement_findings(stated, expected_cohorts(again, approved, before))
 
-    lines = _lines(statement, plan, keys)
+    lines = _lines(statement, plan, known)
     findings = [*plan_findings(folder, plan), *check(statement, plan, lineage)]
     findings += lineage_findings(folder, plan, lineage, check)
     findings += release_findings(statement, release_id)
@@ -108,8 +115,10 @@ def verify(
     )
 
 
-def _lines(statement: PrivacyStatement, plan: Plan, keys: Mapping[str, str]) -> list[Line]:
-    evidence = [evidence_of(cost, plan, keys.get(cost.site)) for cost in statement.sites]
+def _lines(
+    statement: PrivacyStatement, plan: Plan, known: Mapping[str, Collection[str]]
+) -> list[Line]:
+    evidence = [evidence_of(cost, plan, known.get(cost.site, ())) for cost in statement.sites]
     rebuilt = _all_rebuilt(statement.sites, evidence, plan)
     return list(zip(statement.sites, evidence, rebuilt, strict=True))
 
