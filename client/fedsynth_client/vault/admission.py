@@ -19,6 +19,7 @@ charges, the step that is asked for, and the plan's remaining steps.
 """
 
 from collections.abc import Iterable, Iterator, Sequence, Set
+from dataclasses import replace
 
 from fedsynth_client.budget.charge_chain import Charge
 from fedsynth_client.budget.policy import Policy
@@ -27,7 +28,7 @@ from fedsynth_client.vault.caps import Reason, reasons_of_caps
 from fedsynth_client.vault.cohorts import reasons_against_cohort, today
 from fedsynth_common.errors import ErrorCode
 from fedsynth_common.privacy.accounting import epsilon
-from fedsynth_common.privacy.events import Event
+from fedsynth_common.privacy.events import CountsEvent, Event
 from fedsynth_common.protocol.plan import Plan, SecureSum
 from fedsynth_common.schema import Schema
 
@@ -70,12 +71,42 @@ def admit_step(
     """
     own = [charge for charge in charges if charge.study == plan.study]
     done = {step, *(charge.step for charge in own)}
+    refuse_other_branch(plan, step, done - {step})
     study = [*events, *(event for charge in own for event in charge.events)]
     study += _remaining(plan, done)
     if epsilon(study, plan.delta) > min(plan.epsilon, policy.study_limit):
         words = "with this step the study would cost more than its plan, or one study, may cost"
         raise RefusedError(ErrorCode.BUDGET, words)
     _refuse(reasons_of_caps(plan, policy, charges, study))
+
+
+def refuse_other_branch(plan: Plan, step: int, answered: Set[int]) -> None:
+    """Refuse a step of one branch of the plan's choice once a step of the other was charged.
+
+    Raises:
+        RefusalError: ERR_PLAN.
+    """
+    chosen, otherwise = plan.chosen_steps, plan.chosen_steps.stop - 1
+    if step in chosen and any(
+        (n == otherwise) != (step == otherwise) for n in chosen if n in answered
+    ):
+        taken = "more training" if step == otherwise else "a second measurement"
+        words = f"its choice was made already: this site was charged for {taken}"
+        raise RefusedError(ErrorCode.PLAN, words)
+
+
+def events_at(plan: Plan, step: int, events: Sequence[Event], answered: Set[int]) -> list[Event]:
+    """What a step is charged that releases `events`, after the steps `answered` of its study.
+
+    The first step of a branch of the plan's choice is charged with the whole choice, since which branch
+    it is was decided by earlier answers (`privacy.either`). The other steps of it are paid then.
+    """
+    if (choice := plan.choice) is None or step not in plan.chosen_steps:
+        return list(events)
+    if any(number in answered for number in plan.chosen_steps):
+        return []
+    counts = [event for event in events if isinstance(event, CountsEvent)]
+    return [replace(choice, counts=counts[0]) if counts else choice]
 
 
 def reasons_against_terms(
@@ -152,7 +183,12 @@ def _refuse(reasons: Iterable[Reason]) -> None:
 
 
 def _remaining(plan: Plan, done: Set[int]) -> Iterator[Event]:
-    """The events of those messages of the plan whose step numbers are not in `done`."""
+    """The events of those messages of the plan whose step numbers are not in `done`.
+
+    Of a choice, nothing is left once one of its steps was charged.
+    """
     for run in plan.message_runs:
+        if run.paid(done):
+            continue
         if left := run.count - sum(number in run.numbers for number in done):
             yield run.event_of(left)

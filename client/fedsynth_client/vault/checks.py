@@ -86,6 +86,8 @@ def measurement_of(request: pb.MeasureRequest, plan: Plan, schema: Schema) -> Me
         raise RefusalError(ErrorCode.PAYLOAD)
     if noise_multiplier(variances, moved) < step.noise_multiplier * (1 - 1e-9):
         raise RefusalError(ErrorCode.POLICY)
+    if step.step in plan.chosen_steps and len(set(variances)) > 1:  # a choice prices one mechanism
+        raise RefusalError(ErrorCode.PAYLOAD)
     return Measurement(views, marginals)
 
 

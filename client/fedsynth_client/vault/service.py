@@ -24,7 +24,7 @@ from fedsynth_client.budget.policy import PolicySource
 from fedsynth_client.budget.receipts import package_version, receipt_json
 from fedsynth_client.records.records import Records
 from fedsynth_client.refused import RefusedError
-from fedsynth_client.vault.admission import admit_cost, admit_plan, admit_step
+from fedsynth_client.vault.admission import admit_cost, admit_plan, admit_step, events_at
 from fedsynth_client.vault.callers import refusal
 from fedsynth_client.vault.checks import assignment_of, measurement_of, plan_of
 from fedsynth_client.vault.cohorts import seal_cohort, today
@@ -242,6 +242,9 @@ class Vault:
         if stored is not None:
             self._handled.outcome = "answered again as before; nothing is charged"
             return kind.FromString(stored)
+        charges = self._ledger.charged()
+        answered = {charge.step for charge in charges if charge.study == plan.study}
+        events = events_at(plan, request.step, events, answered)
         seal_cohort(plan, self._records, self._ledger, today())
         self._ledger.charge(
             *key,

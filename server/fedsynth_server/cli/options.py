@@ -12,6 +12,7 @@ class VariantName(StrEnum):
 
     AUTO = "auto"
     BOTH = "both"
+    LISTEN = "listen"
     MARGINALS = "marginals"
     GAN = "gan"
 
@@ -51,8 +52,9 @@ Epsilon = Annotated[
 ]
 Delta = Annotated[float, typer.Option("--delta", help="The δ of the privacy guarantee.")]
 VARIANT_HELP = (
-    "Spend the budget on marginals, on discriminators (gan) or on both; auto: on both where there "
-    "are enough records for this ε that discriminators are worth it, else on marginals."
+    "Spend the budget on marginals, on discriminators (gan) or on both. listen: on both, but if the "
+    "first messages of the discriminators say no more than noise, on a second measurement of marginals "
+    "in place of the rest. auto: see simulations/RESULTS.md, Beyond pairs."
 )
 Variant = Annotated[VariantName, typer.Option("--variant", help=VARIANT_HELP)]
 

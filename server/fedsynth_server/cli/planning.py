@@ -173,10 +173,10 @@ def explain(
 ) -> None:
     """Show what each step of a plan costs the records of one site: mechanism, noise, ε and share."""
     from fedsynth_common.protocol.plan import Plan
+    from fedsynth_server.study.costs import Cost
+    from fedsynth_server.study.costs import explain as explained
     from fedsynth_server.study.folder import StudyFolder
     from fedsynth_server.study.method import duration_of, method_of
-    from fedsynth_server.study.planning import Cost
-    from fedsynth_server.study.planning import explain as explained
     from fedsynth_server.training.settings import TrainingSettings
 
     if plan_file.is_dir():

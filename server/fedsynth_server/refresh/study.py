@@ -20,7 +20,7 @@ from fedsynth_release.decoding import Codebook
 from fedsynth_release.generator import Generator
 from fedsynth_release.generator_network import GeneratorNetwork
 from fedsynth_server.aggregation.histograms import Histograms, read_histograms
-from fedsynth_server.aggregation.marginal_queries import MarginalQueries
+from fedsynth_server.aggregation.marginal_queries import MarginalQueries, pair_queries
 from fedsynth_server.aggregation.marginals import MarginalEstimate, estimated_size
 from fedsynth_server.aggregation.pairs_by_site import BySite, pooled_and_by_site
 from fedsynth_server.messages.exchange import Timing
@@ -72,7 +72,7 @@ class CohortStudy(Study):
         self,
         queries: MarginalQueries,
         counts: Mapping[str, Sequence[Float64Array]],
-        bin_noise: float,
+        noise: float,
     ) -> Histograms:
         measured = Counts.of(counts, float(queries.variance))
         records = sum(size.records for size in self._sizes.values())
@@ -81,7 +81,7 @@ class CohortStudy(Study):
         )
         self._own = self._merged = own
         if self._earlier is None:
-            return super()._read(queries, counts, bin_noise)
+            return super()._read(queries, counts, noise)
         self._merged = self._earlier.carried.followed_by(own, self._earlier.half_life)
         return self._histograms(self._merged.histograms, queries, self._earlier.generator.codebook)
 
@@ -126,12 +126,10 @@ class CohortStudy(Study):
         queries = replace(queries, variance=max(1, round(counts.mean_variance)))
         return pooled_and_by_site(queries, tables, histograms)
 
-    def _new_generator(
-        self, one_way: Sequence[MarginalEstimate], widths: Sequence[int]
-    ) -> GeneratorNetwork:
+    def _start(self, first: list[MarginalEstimate], widths: tuple[int, ...]) -> GeneratorNetwork:
         """The generator of the earlier study, where its codes are those of this one."""
         if self._earlier is None:
-            return super()._new_generator(one_way, widths)
+            return super()._start(first, widths)
         network = self._earlier.generator.network
         assert isinstance(network, GeneratorNetwork)  # noqa: S101 - a cohort has no histories
         return copy.deepcopy(network).to(self.settings.device)
@@ -143,7 +141,7 @@ class CohortStudy(Study):
         histograms = self._histograms(carried.histograms, self._histogram_queries(), codebook)
         marginals = histograms.one_way
         if carried.pairs is not None:
-            queries = self._pair_queries(codebook)
+            queries = pair_queries(codebook, self.plan.measure[1], self.plan.table)
             marginals, _ = self._together(carried.pairs, queries, histograms)
         return Side(marginals, codebook.widths, carried.sampling)
 
@@ -168,6 +166,10 @@ def require_cohort(plan: Plan) -> None:
     """
     if plan.cohort is None:
         raise InputError("the plan names no cohort; make one with: fedsynth study init --cohort")
+    if plan.listening is not None:
+        raise InputError(
+            "--variant listen: a study of a cohort measures its pairs once; leave it out"
+        )
     if plan.secure_sum is not None:
         raise InputError(
             "a study of a cohort takes --trust local: a secure sum leaves no counts by site to add to"

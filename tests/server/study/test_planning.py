@@ -9,7 +9,8 @@ from fedsynth_common.errors import InputError
 from fedsynth_common.privacy.accounting import epsilon as epsilon_of
 from fedsynth_common.protocol.plan import Plan
 from fedsynth_common.schema import CategoricalColumn, Schema
-from fedsynth_server.study.planning import SHARES, chosen, explain, make_plan
+from fedsynth_server.study.costs import explain
+from fedsynth_server.study.planning import SHARES, chosen, make_plan
 
 
 def plan_of(**changes):
