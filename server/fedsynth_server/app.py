@@ -77,7 +77,7 @@ def _run(folder: StudyFolder, grid: Grid, progress: StateFile) -> None:
     else:
         study = CohortStudy(plan, config.training, grid, progress, timing, journal, earlier)
     study.session.enrolment.named = folder.receipt_keys()
-    progress.follow(study.session)
+    progress.follow(study.session, study.recorder)
     if resumed := journal.exchanges:
         study.session.notes.append(f"resumed after {resumed} finished messages")
     outcome = study.run()

@@ -5,6 +5,7 @@ import typer
 from fedsynth_server.cli.bundle import bundle
 from fedsynth_server.cli.entry import admit, invite
 from fedsynth_server.cli.export import export
+from fedsynth_server.cli.looking import page, status
 from fedsynth_server.cli.planning import explain, init, plan
 from fedsynth_server.cli.refresh import drift, refresh
 from fedsynth_server.cli.running import resume, run, stop
@@ -29,6 +30,8 @@ for _command, _example in (
     (bundle, "fedsynth study bundle --out handout"),
     (run, "fedsynth study run covid --detach"),
     (watch, "fedsynth study watch covid"),
+    (status, "fedsynth study status covid --json"),
+    (page, "fedsynth study page covid"),
     (resume, "fedsynth study resume covid"),
     (stop, "fedsynth study stop covid"),
     (export, "fedsynth study export covid --out covid-release --rows 50000"),
