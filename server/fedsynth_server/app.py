@@ -12,8 +12,8 @@ from flwr.serverapp import Grid, ServerApp
 
 from fedsynth_common.durable import write_durably
 from fedsynth_common.errors import FedsynthError, InputError
+from fedsynth_server.aggregation.carried import CARRIED
 from fedsynth_server.messages.journal import Journal
-from fedsynth_server.refresh.carried import CARRIED
 from fedsynth_server.refresh.previous import earlier_of
 from fedsynth_server.refresh.study import CohortStudy
 from fedsynth_server.study.export import export

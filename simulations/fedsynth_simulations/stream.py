@@ -21,8 +21,8 @@ from fedsynth_common.schema import CategoricalColumn, Cohorts, IdColumn, Schema
 from fedsynth_common.schema.cohorts import NO_COHORT, Every
 from fedsynth_release.generator import Generator
 from fedsynth_release.lineage import lineage_after
+from fedsynth_server.aggregation.carried import CARRIED, Carried
 from fedsynth_server.progress import StudyProgress
-from fedsynth_server.refresh.carried import CARRIED, Carried
 from fedsynth_server.refresh.study import HALF_LIFE, CohortStudy, Earlier
 from fedsynth_server.study.export import export
 from fedsynth_server.study.result import StudyResult

@@ -78,7 +78,7 @@ def test_the_papers_of_a_chain_are_consistent(doubled):
 
 def test_sites_may_join_and_leave_between_cohorts(tmp_path):
     """The counts of a site that left go on to count, and age; a new one counts from its first."""
-    from fedsynth_server.refresh.carried import Carried, Counts
+    from fedsynth_server.aggregation.carried import Carried, Counts
 
     frames = growing(2)
     first, second = steps(frames, tmp_path)

@@ -14,7 +14,7 @@ from pathlib import Path
 from fedsynth_common.errors import InputError
 from fedsynth_release.generator import Generator
 from fedsynth_release.lineage import Lineage, lineage_after
-from fedsynth_server.refresh.carried import CARRIED, Carried
+from fedsynth_server.aggregation.carried import CARRIED, Carried
 from fedsynth_server.refresh.study import Earlier
 
 PREVIOUS, SETTINGS = "previous", "refresh.json"

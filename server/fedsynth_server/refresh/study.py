@@ -19,6 +19,7 @@ from fedsynth_common.protocol.plan import Plan
 from fedsynth_release.decoding import Codebook
 from fedsynth_release.generator import Generator
 from fedsynth_release.generator_network import GeneratorNetwork
+from fedsynth_server.aggregation.carried import Carried, Counts
 from fedsynth_server.aggregation.histograms import Histograms, read_histograms
 from fedsynth_server.aggregation.marginal_queries import MarginalQueries, pair_queries
 from fedsynth_server.aggregation.marginals import MarginalEstimate, estimated_size
@@ -26,7 +27,6 @@ from fedsynth_server.aggregation.pairs_by_site import BySite, pooled_and_by_site
 from fedsynth_server.messages.exchange import Timing
 from fedsynth_server.messages.journal import NoJournal
 from fedsynth_server.progress import StudyProgress
-from fedsynth_server.refresh.carried import Carried, Counts
 from fedsynth_server.refresh.drift import Side, find_drift
 from fedsynth_server.study.result import StudyResult
 from fedsynth_server.study.study import Study

@@ -8,8 +8,8 @@ from fedsynth_release.decoding import Codebook
 from fedsynth_release.drift import Drift
 from fedsynth_release.generator_weights import Network
 from fedsynth_release.report import Curve, StudyHistory
+from fedsynth_server.aggregation.carried import Carried
 from fedsynth_server.aggregation.marginals import MarginalEstimate
-from fedsynth_server.refresh.carried import Carried
 
 
 @dataclass

@@ -11,8 +11,8 @@ from fedsynth_release.drift import Drift
 from fedsynth_release.generator import Generator
 from fedsynth_release.lineage import Lineage
 from fedsynth_release.verification.verify import verify
+from fedsynth_server.aggregation.carried import Carried
 from fedsynth_server.app import run_study
-from fedsynth_server.refresh.carried import Carried
 from fedsynth_server.study.folder import StudyFolder
 from fedsynth_simulations.federation import in_process, new_keys
 
