@@ -54,7 +54,7 @@ Delta = Annotated[float, typer.Option("--delta", help="The δ of the privacy gua
 VARIANT_HELP = (
     "Spend the budget on marginals, on discriminators (gan) or on both. listen: on both, but if the "
     "first messages of the discriminators say no more than noise, on a second measurement of marginals "
-    "in place of the rest. auto: see simulations/RESULTS.md, Beyond pairs."
+    "in place of the rest. auto: on marginals."
 )
 Variant = Annotated[VariantName, typer.Option("--variant", help=VARIANT_HELP)]
 

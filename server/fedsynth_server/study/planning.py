@@ -33,7 +33,8 @@ Variant = Literal["both", "listen", "marginals", "gan"]
 one-way margins alone. With "listen" the first messages of the discriminators decide: if no column says
 more than noise, what is left of the budget goes to a second measurement of pairs."""
 Choice = Variant | Literal["auto"]
-"""`auto` is `both` where discriminators are worth their share, else `marginals`: see `chosen`."""
+"""`auto` is `marginals`: on every real table without much beyond pairs, discriminators add nothing or
+less, at every ε and for 4 to 8 times the seconds (simulations/RESULTS.md, Beyond pairs)."""
 
 SHARES: dict[Variant, dict[str, float]] = {
     "both": {"histograms": 0.10, "marginals": 0.80, "discriminator": 0.10},
@@ -47,13 +48,6 @@ SITE_MARGINALS = 0.15
 """Share of μ² that each site's own one-way marginals get in a secure sum, where they are asked for."""
 HISTORIES = {"histograms": 0.20, "marginals": 0.80}
 """Of persons with events: codes are narrower where histograms are noisier (simulations/RESULTS.md)."""
-WORTHWHILE = 45_000
-"""Records x ε / sqrt(sites) from which the discriminators' share of the budget harms pairs little.
-
-Every site adds its own noise, so the mean of K sites has 1 / sqrt(K) of one site's over K times the
-records. Adult has 22,000 at ε = 1 and 5 sites: there the share makes pairs worse by a twentieth, at
-ε = 3 (67,000) by a fiftieth (simulations/RESULTS.md).
-"""
 
 
 class Rounds(BaseModel):
@@ -74,20 +68,6 @@ A sampling rate of 1 changes signal over noise by less than a tenth up to ε = 3
 number and the learning rate decide how far the discriminators get from where they began
 (simulations/RESULTS.md).
 """
-
-
-def chosen(choice: Choice, *, sites: int, records_per_site: int, epsilon: float) -> Variant:
-    """The variant that `auto` stands for; a function of public facts.
-
-    >>> chosen("auto", sites=5, records_per_site=10_000, epsilon=1.0)
-    'marginals'
-    >>> chosen("auto", sites=5, records_per_site=10_000, epsilon=3.0)
-    'both'
-    """
-    if choice != "auto":
-        return choice
-    signal = math.sqrt(sites) * records_per_site * epsilon
-    return "both" if signal >= WORTHWHILE else "marginals"
 
 
 def make_plan(
@@ -119,9 +99,7 @@ def make_plan(
     rounds = _rounds(rounds, secure_sum)
     if table.histories is not None:
         variant = _of_histories(variant)
-    if secure_sum and variant == "auto":
-        variant = "marginals"
-    variant = chosen(variant, sites=len(sites), records_per_site=records_per_site, epsilon=epsilon)
+    variant = "marginals" if variant == "auto" else variant
     by_purpose = SHARES[variant] if table.histories is None else HISTORIES
     if site_marginals:
         _refuse_site_marginals(secure_sum, table, variant)
