@@ -90,5 +90,23 @@ ReceiptKeys = Annotated[
         "option for every site.",
     ),
 ]
+
+
+class EveryName(StrEnum):
+    """How long a cohort of dates is."""
+
+    MONTH = "month"
+    QUARTER = "quarter"
+    YEAR = "year"
+
+
+Cohort = Annotated[
+    str | None,
+    typer.Option(
+        "--cohort",
+        help="Measure and charge the records of this cohort alone, such as 2026Q4, or ..2026Q4 for all "
+        "up to it. The schema must declare cohorts (docs/COHORTS.md).",
+    ),
+]
 Force = Annotated[bool, typer.Option("--force", help="Replace what exists.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]

@@ -82,21 +82,20 @@ def make_plan(
     rounds: Rounds | None = None,
     secure_sum: SecureSum | None = None,
     site_marginals: bool = False,
+    cohort: str | None = None,
 ) -> Plan:
     """A plan whose composed ε at `delta` is between 0.992 and 0.995 of `epsilon`.
 
     With `secure_sum` (`roster.make_secure_sum`) the sites make one noise together, and ε is that against
     the coordinator and all readers. With `site_marginals` each site also answers for its own one-way
-    marginals, to which it adds all of the noise itself.
+    marginals, to which it adds all of the noise itself. With `cohort` it is about the records of that
+    cohort alone.
 
     Raises:
-        InputError: for an ε or δ outside (0.01..100) and (1e-12..0.1), an ε without a plan, or site
-            marginals without a secure sum or without pairs.
+        InputError: for an ε or δ outside (0.01..100) and (1e-12..0.1), an ε without a plan, site
+            marginals without a secure sum or without pairs, or a cohort that the schema does not have.
     """
-    if not 0.01 <= epsilon <= 100:
-        raise InputError(f"--epsilon {epsilon:g}: expected a number from 0.01 to 100")
-    if not 1e-12 <= delta <= 0.1:
-        raise InputError(f"--delta {delta:g}: expected a number from 1e-12 to 0.1")
+    _refuse_unusable(table, epsilon, delta, cohort)
     rounds = _rounds(rounds, secure_sum)
     if table.histories is not None:
         variant = _of_histories(variant)
@@ -126,7 +125,17 @@ def make_plan(
         measure=_measures(shares, measures),
         discriminator=_discriminator(len(shares) + 1, rounds, sigma, records_per_site),
         listening=_listening(len(shares) + 1 + rounds.messages, listened, again),
+        cohort=cohort,
     )
+
+
+def _refuse_unusable(table: Schema, epsilon: float, delta: float, cohort: str | None) -> None:
+    if cohort is not None:
+        table.cohort(cohort)
+    if not 0.01 <= epsilon <= 100:
+        raise InputError(f"--epsilon {epsilon:g}: expected a number from 0.01 to 100")
+    if not 1e-12 <= delta <= 0.1:
+        raise InputError(f"--delta {delta:g}: expected a number from 1e-12 to 0.1")
 
 
 def _measures(
