@@ -13,8 +13,6 @@ from fedsynth_server.histories.blocks import Block, person_weight
 from fedsynth_server.histories.cleaned import CleanBlocks
 from fedsynth_server.training.marginal_loss import VARIANCE_FLOOR
 
-ITSELF = 3.0
-"""Weight of a column and itself later: how much of the variance lies within persons hangs on it."""
 Key = tuple[str, int]
 """Name of a matrix of `Expected`, and the distance of its events."""
 
@@ -25,11 +23,9 @@ class _Target:
     def __init__(self, rows: int, columns: int) -> None:
         self.value, self.precision = torch.zeros(rows, columns), torch.zeros(rows, columns)
 
-    def put(
-        self, rows: slice, columns: slice, estimate: MarginalEstimate, weight: float = 1.0
-    ) -> None:
+    def put(self, rows: slice, columns: slice, estimate: MarginalEstimate) -> None:
         self.value[rows, columns] = torch.from_numpy(estimate.frequencies).float()
-        self.precision[rows, columns] = weight / max(estimate.variance, VARIANCE_FLOOR)
+        self.precision[rows, columns] = 1.0 / max(estimate.variance, VARIANCE_FLOOR)
 
     def loss(self, expected: torch.Tensor) -> torch.Tensor:
         residual = expected - self.value
@@ -38,8 +34,6 @@ class _Target:
 
 class HistoryLoss:
     """Mean squared residual of all measured cells, in units of the noise variance.
-
-    Those of a column and itself at another event weigh `ITSELF`.
 
     Attributes:
         target_loss: the loss at which a fit ends (`MarginalLoss`).
@@ -81,8 +75,7 @@ class HistoryLoss:
         if key not in self.targets:
             self.targets[key] = _Target(*(sizes[c < self._static] for c in columns))
         rows, others = (self._places[column] for column in columns)
-        itself = columns[0] == columns[1]
-        self.targets[key].put(rows, others, estimate, ITSELF if itself else 1.0)
+        self.targets[key].put(rows, others, estimate)
         self.cells += estimate.frequencies.size
 
     def expected(self, chains: Chains) -> Expected:
