@@ -34,7 +34,12 @@ from fedsynth_common.schema import Schema
 
 
 def admit_plan(
-    plan: Plan, policy: Policy, schema: Schema, receipt_key: bytes, last_day: str = ""
+    plan: Plan,
+    policy: Policy,
+    schema: Schema,
+    receipt_key: bytes,
+    last_day: str = "",
+    repeated: bool = False,
 ) -> None:
     """Refuse a plan for another table or site, without approval, or weaker than the policy.
 
@@ -44,11 +49,12 @@ def admit_plan(
         schema: of this site's table.
         receipt_key: public half of the key that this site signs with.
         last_day: the latest day on which a cohort was sealed here, if one was.
+        repeated: whether the plan repeats an approved one as the policy allows (`templates`).
 
     Raises:
         RefusalError: ERR_PLAN or ERR_POLICY, of the first of `reasons_against_terms`.
     """
-    _refuse(reasons_against_terms(plan, policy, schema, receipt_key, last_day))
+    _refuse(reasons_against_terms(plan, policy, schema, receipt_key, last_day, repeated))
 
 
 def admit_cost(plan: Plan, policy: Policy, charges: Sequence[Charge]) -> None:
@@ -110,7 +116,12 @@ def events_at(plan: Plan, step: int, events: Sequence[Event], answered: Set[int]
 
 
 def reasons_against_terms(
-    plan: Plan, policy: Policy, schema: Schema, receipt_key: bytes, last_day: str = ""
+    plan: Plan,
+    policy: Policy,
+    schema: Schema,
+    receipt_key: bytes,
+    last_day: str = "",
+    repeated: bool = False,
 ) -> Iterator[Reason]:
     """The terms of the plan that the site's schema, policy, key or clock does not allow."""
     if plan.table != schema:
@@ -118,7 +129,7 @@ def reasons_against_terms(
     if policy.site is not None and policy.site not in plan.sites:
         words = f"it does not name this site ({policy.site}) among its participants"
         yield Reason(ErrorCode.PLAN, words)
-    if not policy.approves(plan.digest):
+    if not policy.approves(plan.digest) and not repeated:
         yield Reason(ErrorCode.PLAN, not_approved(plan.digest))
     if plan.delta > policy.max_delta:
         words = f"its delta {plan.delta:g} is above the policy's {policy.max_delta:g}"

@@ -33,7 +33,8 @@ Variant = Literal["both", "listen", "marginals", "gan"]
 one-way margins alone. With "listen" the first messages of the discriminators decide: if no column says
 more than noise, what is left of the budget goes to a second measurement of pairs."""
 Choice = Variant | Literal["auto"]
-"""`auto` is `both` where discriminators are worth their share, else `marginals`: see `chosen`."""
+"""`auto` is `marginals`: on every real table without much beyond pairs, discriminators add nothing or
+less, at every ε and for 4 to 8 times the seconds (simulations/RESULTS.md, Beyond pairs)."""
 
 SHARES: dict[Variant, dict[str, float]] = {
     "both": {"histograms": 0.10, "marginals": 0.80, "discriminator": 0.10},
@@ -47,13 +48,6 @@ SITE_MARGINALS = 0.15
 """Share of μ² that each site's own one-way marginals get in a secure sum, where they are asked for."""
 HISTORIES = {"histograms": 0.20, "marginals": 0.80}
 """Of persons with events: codes are narrower where histograms are noisier (simulations/RESULTS.md)."""
-WORTHWHILE = 45_000
-"""Records x ε / sqrt(sites) from which the discriminators' share of the budget harms pairs little.
-
-Every site adds its own noise, so the mean of K sites has 1 / sqrt(K) of one site's over K times the
-records. Adult has 22,000 at ε = 1 and 5 sites: there the share makes pairs worse by a twentieth, at
-ε = 3 (67,000) by a fiftieth (simulations/RESULTS.md).
-"""
 
 
 class Rounds(BaseModel):
@@ -76,20 +70,6 @@ number and the learning rate decide how far the discriminators get from where th
 """
 
 
-def chosen(choice: Choice, *, sites: int, records_per_site: int, epsilon: float) -> Variant:
-    """The variant that `auto` stands for; a function of public facts.
-
-    >>> chosen("auto", sites=5, records_per_site=10_000, epsilon=1.0)
-    'marginals'
-    >>> chosen("auto", sites=5, records_per_site=10_000, epsilon=3.0)
-    'both'
-    """
-    if choice != "auto":
-        return choice
-    signal = math.sqrt(sites) * records_per_site * epsilon
-    return "both" if signal >= WORTHWHILE else "marginals"
-
-
 def make_plan(
     *,
     study: str,
@@ -102,27 +82,24 @@ def make_plan(
     rounds: Rounds | None = None,
     secure_sum: SecureSum | None = None,
     site_marginals: bool = False,
+    cohort: str | None = None,
 ) -> Plan:
     """A plan whose composed ε at `delta` is between 0.992 and 0.995 of `epsilon`.
 
     With `secure_sum` (`roster.make_secure_sum`) the sites make one noise together, and ε is that against
     the coordinator and all readers. With `site_marginals` each site also answers for its own one-way
-    marginals, to which it adds all of the noise itself.
+    marginals, to which it adds all of the noise itself. With `cohort` it is about the records of that
+    cohort alone.
 
     Raises:
-        InputError: for an ε or δ outside (0.01..100) and (1e-12..0.1), an ε without a plan, or site
-            marginals without a secure sum or without pairs.
+        InputError: for an ε or δ outside (0.01..100) and (1e-12..0.1), an ε without a plan, site
+            marginals without a secure sum or without pairs, or a cohort that the schema does not have.
     """
-    if not 0.01 <= epsilon <= 100:
-        raise InputError(f"--epsilon {epsilon:g}: expected a number from 0.01 to 100")
-    if not 1e-12 <= delta <= 0.1:
-        raise InputError(f"--delta {delta:g}: expected a number from 1e-12 to 0.1")
+    _refuse_unusable(table, epsilon, delta, cohort)
     rounds = _rounds(rounds, secure_sum)
     if table.histories is not None:
         variant = _of_histories(variant)
-    if secure_sum and variant == "auto":
-        variant = "marginals"
-    variant = chosen(variant, sites=len(sites), records_per_site=records_per_site, epsilon=epsilon)
+    variant = "marginals" if variant == "auto" else variant
     by_purpose = SHARES[variant] if table.histories is None else HISTORIES
     if site_marginals:
         _refuse_site_marginals(secure_sum, table, variant)
@@ -148,7 +125,17 @@ def make_plan(
         measure=_measures(shares, measures),
         discriminator=_discriminator(len(shares) + 1, rounds, sigma, records_per_site),
         listening=_listening(len(shares) + 1 + rounds.messages, listened, again),
+        cohort=cohort,
     )
+
+
+def _refuse_unusable(table: Schema, epsilon: float, delta: float, cohort: str | None) -> None:
+    if cohort is not None:
+        table.cohort(cohort)
+    if not 0.01 <= epsilon <= 100:
+        raise InputError(f"--epsilon {epsilon:g}: expected a number from 0.01 to 100")
+    if not 1e-12 <= delta <= 0.1:
+        raise InputError(f"--delta {delta:g}: expected a number from 1e-12 to 0.1")
 
 
 def _measures(

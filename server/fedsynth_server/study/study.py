@@ -98,7 +98,7 @@ class Study:
             return self._histories(histograms)
         measured, marginal_loss = self._cleaned(self.measure_marginals(histograms), histograms)
         widths = histograms.codebook.widths
-        network = new_generator(measured[: len(widths)], widths, self.settings)
+        network = self._start(measured[: len(widths)], widths)
         before = fit(
             network,
             marginal_loss,
@@ -131,6 +131,9 @@ class Study:
         cleaned = denoise(measured[0], codebook.widths, measured[1], orders=orders)
         target = self.settings.target_loss_for(cleaned.expected_loss)
         return cleaned.marginals, MarginalLoss(cleaned.marginals, codebook.widths, target)
+
+    def _start(self, first: list[MarginalEstimate], widths: tuple[int, ...]) -> GeneratorNetwork:
+        return new_generator(first, widths, self.settings)
 
     def _result(
         self,
@@ -212,9 +215,7 @@ class Study:
                 return self._summed.histograms(queries, self._pair_variance(), bin_noise)
         counts = self._measure(queries, self.plan.measure[0])
         variance = float(queries.variance)
-        sizes = {
-            site: estimated_size(queries.whole(tables), variance) for site, tables in counts.items()
-        }
+        sizes = {s: estimated_size(queries.whole(own), variance) for s, own in counts.items()}
         counts = self._plausible(queries, counts, sizes)
         for site, why in oversized(sizes, self.plan.records_per_site).items():
             if counts.pop(site, None) is not None:
@@ -222,15 +223,11 @@ class Study:
         if not counts:
             raise FedsynthError("measure: no site sent counts that can be true")
         self._sizes = {site: sizes[site] for site in counts}
-        return read_histograms(
-            self.schema,
-            self.domains,
-            queries,
-            counts,
-            self._sizes,
-            self._pair_variance(),
-            bin_noise,
-        )
+        return self._read(queries, counts, bin_noise)
+
+    def _read(self, queries: MarginalQueries, counts: CountsBySite, noise: float) -> Histograms:
+        pairs, facts = self._pair_variance(), (self.schema, self.domains)
+        return read_histograms(*facts, queries, counts, self._sizes, pairs, noise)
 
     def _pair_variance(self) -> int:
         """Variance that the plan asks for in a cell of the pairs that it measures; 0 without."""
@@ -258,6 +255,11 @@ class Study:
                 return self._summed.beside_sites(summed_up[0], histograms)
         counts = self._plausible(queries, self._measure(queries, self.plan.measure[1]), self._sizes)
         self._first = queries, counts
+        return self._pooled(queries, counts, histograms)
+
+    def _pooled(
+        self, queries: MarginalQueries, counts: CountsBySite, histograms: Histograms
+    ) -> tuple[list[MarginalEstimate], BySite]:
         return pooled_and_by_site(queries, counts, histograms)
 
     def measure_again(self, histograms: Histograms) -> tuple[list[MarginalEstimate], BySite]:

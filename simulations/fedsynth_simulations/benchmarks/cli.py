@@ -14,6 +14,7 @@ from fedsynth_simulations.benchmarks.cli_probe import probe
 from fedsynth_simulations.benchmarks.cli_published import published
 from fedsynth_simulations.benchmarks.cli_shadow import shadow
 from fedsynth_simulations.benchmarks.cli_speed import secure_sum, speed
+from fedsynth_simulations.benchmarks.cli_stream import stream
 from fedsynth_simulations.benchmarks.histories.cli import histories
 from fedsynth_simulations.benchmarks.options import DataFolder, ExternalLimit, OutFile, Quick
 
@@ -23,7 +24,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-for command in (first_sight, lights, probe, published, shadow, speed, secure_sum, histories):
+_STUDIES = first_sight, lights, probe, published, shadow, speed, stream, secure_sum, histories
+for command in _STUDIES:
     app.command(command.__name__.replace("_", "-"))(command)
 MIN_EPSILON, MAX_EPSILON = 0.01, 100.0
 ResultsFile = Annotated[

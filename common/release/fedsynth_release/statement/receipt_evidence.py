@@ -35,7 +35,7 @@ from fedsynth_common.privacy.secure_noise import alone
 from fedsynth_common.protocol.plan import Plan
 from fedsynth_common.protocol.receipt import Receipt
 from fedsynth_common.validated import dotted, faults_of
-from fedsynth_release.statement.privacy_statement import SiteCost
+from fedsynth_release.statement.costs import SiteCost
 
 PROVEN = (
     *("receipt", "signature", "receipt_key"),
