@@ -26,6 +26,7 @@ FILES = {
     "generator.safetensors",
     "schema.json",
     "measurements.json",
+    "margins.parquet",
     "plan.json",
     "privacy_statement.json",
     "MODEL_CARD.md",

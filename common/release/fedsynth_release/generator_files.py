@@ -5,8 +5,9 @@
 | `generator.safetensors` | weights and codebook |
 | `schema.json` | the public schema |
 | `measurements.json` | the noisy marginals to compare the generator with; may be absent |
+| `margins.parquet` | noisy shares of columns and pairs with error bars; may be absent |
 | `plan.json` | the plan that every site approved; sites approve its SHA-256 |
-| `privacy_statement.json` | what was promised and charged, and the SHA-256 of the first three files |
+| `privacy_statement.json` | what was promised and charged, and the SHA-256 of the first four files |
 | `MODEL_CARD.md` | the statement in words |
 
 `fedsynth verify` needs no other files. The digests in the statement reveal a file that was damaged
@@ -22,7 +23,8 @@ WEIGHTS, SCHEMA, PLAN = "generator.safetensors", "schema.json", "plan.json"
 STATEMENT, CARD = "privacy_statement.json", "MODEL_CARD.md"
 MEASUREMENTS = "measurements.json"
 DIGESTED = (WEIGHTS, SCHEMA)
-OPTIONAL = (MEASUREMENTS,)
+MARGINS = "margins.parquet"
+OPTIONAL = (MEASUREMENTS, MARGINS)
 REPORT = "report.html"
 GENERATOR = "generator"
 """The generator's folder within the folder of a release."""

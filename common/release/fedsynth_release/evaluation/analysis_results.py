@@ -8,7 +8,7 @@ from typing import Literal
 
 from fedsynth_release.evaluation.result_parts import Estimate, Finite, Part
 
-Verdict = Literal["holds", "direction only", "does not hold", "unknown"]
+Verdict = Literal["holds", "partly", "does not hold", "unknown"]
 
 
 class Conclusion(Part):

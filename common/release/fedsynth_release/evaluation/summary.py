@@ -159,10 +159,11 @@ def _utility(utility: Utility, histories: bool) -> Table:
 
 def _analysis(found: AnalysisResult) -> Table:
     """Each conclusion on two lines, real above synthetic, so that it fits a narrow terminal."""
-    heads = (found.what, "rows", "estimate", "95 % interval", "overlap", "verdict")
-    table = _table(f"analysis: {escape(found.name)}", *map(escape, heads))
+    heads = ("term", "rows", "estimate", "95 % interval", "overlap", "verdict")
+    table = _table(f"analysis: {escape(found.name)}, {escape(found.what)}", *heads)
     table.columns[1].justify = "left"
     table.columns[-1].justify = "left"
+    table.columns[3].no_wrap = True
     for one in found.conclusions:
         overlap = "-" if one.overlap is None else f"{one.overlap:.2f}"
         cells = [_interval(estimate) for estimate in (one.real, one.synthetic)]

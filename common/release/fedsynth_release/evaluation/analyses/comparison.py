@@ -2,8 +2,9 @@
 
 For a coefficient, a conclusion is: it is above 0, below 0, or not told from 0 (its 95 % interval
 includes 0). It *holds* if both tables lead to the same one and the intervals overlap. If they lead
-to the same one and the intervals do not overlap, only the *direction* holds. For a mean or a share,
-which has no 0 to be told from, a conclusion holds if the intervals overlap by half or more.
+to the same one and the intervals do not overlap, it holds *partly*: the direction is right, the size
+is not. For a mean or a share, which has no 0 to be told from, a conclusion holds if the intervals
+overlap by half or more, and partly if they overlap by less.
 """
 
 from fedsynth_release.evaluation.analysis_results import Conclusion
@@ -60,7 +61,7 @@ def _of_level(overlap: float | None) -> tuple[str, str]:
     if overlap >= HALF:
         return "holds", "This conclusion holds: both intervals say nearly the same."
     if overlap > 0:
-        return "direction only", "The size is only roughly right: the intervals overlap a little."
+        return "partly", "The size is only roughly right: the intervals overlap a little."
     return "does not hold", "This conclusion does not hold: the intervals do not overlap."
 
 
@@ -74,7 +75,7 @@ def _of_coefficient(found: bool, made: bool, signs: bool, overlap: float | None)
     if overlap is None:
         return "unknown", "This cannot be told: an interval has no width."
     if overlap <= 0:
-        return "direction only", "The direction holds, but the size is wrong."
+        return "partly", "The direction holds, but the size is wrong."
     if not found:
         return "holds", "This conclusion holds: neither table shows an effect."
     return "holds", "This conclusion holds: same direction, and the intervals overlap."
