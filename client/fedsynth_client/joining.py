@@ -14,6 +14,7 @@ from fedsynth_client.connection.approved_bundle import Bundle, inspect, install
 from fedsynth_client.connection.node_key import make_node_key, public_line
 from fedsynth_client.new_site import CONFIG, write_new_site
 from fedsynth_client.settings.site_config import CourierConfig, SiteConfig
+from fedsynth_common.durable import write_durably
 from fedsynth_common.errors import InputError
 from fedsynth_common.protocol.plan import Plan
 from fedsynth_common.protocol.signed_file import Answer, Invitation, fingerprint, signed
@@ -52,11 +53,12 @@ class Joined:
     bundle: Bundle
 
 
-def join(invitation: Invitation, key: str, folder: Path, told: NewSite) -> Joined:
+def join(invitation: Invitation, file: bytes, key: str, folder: Path, told: NewSite) -> Joined:
     """Write a site's files; those that exist are kept.
 
     Args:
         invitation: whose signature was checked.
+        file: the invitation as it was sent; it is kept, for a restore.
         key: of the coordinator, in hex.
         folder: of the site.
         told: by the steward, for a new site.
@@ -73,24 +75,26 @@ def join(invitation: Invitation, key: str, folder: Path, told: NewSite) -> Joine
     if new:
         _make(invitation, plan, folder, told)
     site = SiteConfig.load(config)
-    courier = _courier(site, config)
+    courier = courier_of(site, config)
     _require_fit(invitation, plan, site, courier)
     _keep(folder / COORDINATOR_KEY, f"{key}\n", _another_key(key))
     _keep(
         courier.root_certificates,
         invitation.authority,
-        "the invitation names another authority; compare it with the coordinator by telephone, and "
-        "replace the file if it is right",
+        "the invitation names another authority; ask the coordinator for its notice and type: fedsynth "
+        "site rotate authority NOTICE. Without one, compare the authority by telephone, and replace the "
+        "file if it is right",
     )
     install(invitation.bundle_bytes, courier.home)
     make_node_key(courier.node_key, invitation.site)
     plan_file = folder / f"{plan.study}.plan.json"
     plan_file.write_bytes(plan.to_json())
+    write_durably(folder / f"{plan.study}.invitation", file)
     return Joined(
         config=config,
         new=new,
         plan_file=plan_file,
-        answer=_write_answer(folder, plan, invitation.site, site, courier),
+        answer=write_answer(folder, plan, invitation.site, site, courier),
         plan=plan,
         bundle=bundled,
     )
@@ -127,7 +131,12 @@ def _make(invitation: Invitation, plan: Plan, folder: Path, told: NewSite) -> No
     )
 
 
-def _courier(site: SiteConfig, config: Path) -> CourierConfig:
+def courier_of(site: SiteConfig, config: Path) -> CourierConfig:
+    """The courier's configuration.
+
+    Raises:
+        InputError: site.toml, which is `config`, names none, or it cannot be read.
+    """
     if site.courier is None:
         raise InputError(
             f"configuration {config}: courier: names no file; see `fedsynth site init`"
@@ -178,9 +187,10 @@ def _keep(path: Path, text: str, other: str) -> None:
     path.chmod(0o644)
 
 
-def _write_answer(
+def write_answer(
     folder: Path, plan: Plan, name: str, site: SiteConfig, courier: CourierConfig
 ) -> Path:
+    """Write the answer to an invitation, signed with the receipt key; returns where it lies."""
     content = Answer(
         study=plan.study,
         plan_digest=plan.digest,

@@ -13,6 +13,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from fedsynth_client.connection.coordinator_watch import COORDINATOR
 from fedsynth_client.settings.site_config import CourierConfig, SiteConfig
 from fedsynth_client.vault.callers import SERVICE
+from fedsynth_common.certificate_expiry import expiry_notes
 from fedsynth_common.errors import InputError
 
 _DIRECT = (("grpc.enable_http_proxy", 0),)  # whatever the surroundings say
@@ -28,7 +29,7 @@ class RunningSite:
         courier: whether the courier runs; None if there is no configuration that says where.
         connected: whether the courier is connected to the coordinator.
         newer: a line for each file that was changed after the vault started, and what follows.
-        faults: a line for each process that is not as it should be, and what to do.
+        faults: a line for what is not as it should be (a process, a certificate), and what to do.
     """
 
     vault: bool
@@ -56,6 +57,7 @@ def running_site(site: SiteConfig, config: Path) -> RunningSite:
         )
     if courier and not connected:
         faults.append("the courier is not connected to the coordinator: its log says why")
+    faults += authority_notes(site)
     return RunningSite(
         vault=vault,
         courier=courier,
@@ -63,6 +65,19 @@ def running_site(site: SiteConfig, config: Path) -> RunningSite:
         newer=tuple(_newer(site)) if vault else (),
         faults=tuple(faults),
     )
+
+
+def authority_notes(site: SiteConfig) -> tuple[str, ...]:
+    """A line if the coordinator's authority, which the courier trusts, ends soon or has ended."""
+    remedy = (
+        "ask the coordinator for its notice of the next authority, then: fedsynth site rotate authority "
+        "NOTICE"
+    )
+    try:
+        courier = CourierConfig.load(site.courier) if site.courier else None
+    except InputError:
+        return ()
+    return expiry_notes(courier.root_certificates, remedy) if courier else ()
 
 
 def _health_port(site: SiteConfig) -> int | None:

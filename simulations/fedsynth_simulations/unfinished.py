@@ -13,7 +13,7 @@ import secrets
 import shutil
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from fedsynth_common.errors import FedsynthError, InputError
 from fedsynth_common.protocol.plan import Plan
 from fedsynth_common.tables.files import open_regular
 from fedsynth_server.messages.journal import Journal
+from fedsynth_server.study.folder_lock import FolderLock
 from fedsynth_server.training.settings import TrainingSettings
 from fedsynth_simulations.closed_file import OWNER_ONLY
 from fedsynth_simulations.federation import SigningKeys, new_keys
@@ -146,20 +147,45 @@ def resumable(
     Raises:
         InputError: nothing to resume, something to resume although it is not asked for, or a table or
             options that have changed.
+        FedsynthError: another run writes the same result.
         StoppedError: the study was stopped by Ctrl-C, and can be resumed.
     """
     folder = out.with_name(f"{out.name}.unfinished")
-    facts = {"table": _digest(table), "options": options}
-    study = _resumed(folder, out, facts) if resume else _new(folder, facts, force)
+    with _alone(out):
+        facts = {"table": _digest(table), "options": options}
+        study = _resumed(folder, out, facts) if resume else _new(folder, facts, force)
+        with _kept(study):
+            yield study
+
+
+@contextmanager
+def _alone(out: Path) -> Iterator[None]:
+    """Be the only run that writes this result."""
+    lock = out.with_name(f".{out.name}.lock")
+    with ExitStack() as stack:
+        try:
+            lock.parent.mkdir(parents=True, exist_ok=True)
+            stack.enter_context(FolderLock(out, lock))
+        except OSError as error:
+            raise InputError(f"{out}: cannot be written ({error.strerror})") from None
+        try:
+            yield
+        finally:
+            lock.unlink(missing_ok=True)
+
+
+@contextmanager
+def _kept(study: Unfinished) -> Iterator[None]:
+    """Keep the folder of a study that is stopped after a site has answered, and no other."""
     try:
-        yield study
+        yield
     except BaseException as error:
         if not study.answered:
             study.done()
             raise
         study.stop()
         if isinstance(error, KeyboardInterrupt):
-            raise StoppedError(STOPPED.format(folder=folder)) from None
+            raise StoppedError(STOPPED.format(folder=study.folder)) from None
         raise
     study.done()
 

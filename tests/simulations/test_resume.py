@@ -9,6 +9,7 @@ from command import fedsynth
 from small_study import make_frame
 
 from fedsynth_server.messages.journal import Journal
+from fedsynth_server.study.folder_lock import FolderLock
 
 USUAL = ("t.csv", "--quick", "--epsilon", "3", "--sites", "3", "--variant", "both")
 
@@ -95,3 +96,13 @@ def test_what_cannot_be_resumed_says_so():
     )
     assert fedsynth("simulate", *USUAL, "--out", "out", "--target", "nothing").returncode == 2
     assert sorted(path.name for path in Path().iterdir()) == ["t.csv"]
+
+
+def test_two_runs_do_not_write_one_result():
+    with FolderLock(Path("out"), Path(".out.lock")):
+        run = simulate()
+    assert run.returncode == 1
+    assert "another run is at work in this folder" in run.stderr
+    assert not list(Path().glob("out*"))
+    assert simulate().returncode == 0
+    assert not Path(".out.lock").exists()

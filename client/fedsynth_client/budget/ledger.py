@@ -28,6 +28,11 @@ from fedsynth_client.budget.cohort_seals import KEY, KEY_OF, SealBook, book_in
 from fedsynth_client.budget.ledger_file import LedgerFile
 from fedsynth_common.errors import ErrorCode, RefusalError
 from fedsynth_common.privacy.events import Event, to_dict
+from fedsynth_common.protocol.plan import Plan
+
+CLOSED = "closed by a restore"
+NO_REQUEST = "charged by a restore"
+"""In the place of a request's hash: no request has it, so such a step is never answered."""
 
 
 class Ledger(LedgerFile):
@@ -180,6 +185,29 @@ class Ledger(LedgerFile):
                 with self._transaction():
                     self._db.execute("INSERT INTO kept VALUES (?, ?, ?, ?)", values)
         return content
+
+    def close_study(self, plan: Plan) -> int:
+        """Charge every step of a plan that was not charged yet, and answer its study no more.
+
+        For a ledger that was restored, which may lack charges. No cap refuses these charges, since
+        they may have been made. Returns how many steps were charged.
+
+        Raises:
+            RefusalError: ERR_CONFLICT if the study has another plan here.
+        """
+        self.accept(plan.study, plan.digest, plan.to_json())
+        done = {charge.step for charge in self.charged() if charge.study == plan.study}
+        left = [(n, run) for run in plan.message_runs for n in run.numbers if n not in done]
+        for number, run in left:
+            events = [] if run.paid(done) else [run.event]
+            self.charge(plan.study, number, NO_REQUEST, events)
+            done.add(number)
+        self.commit(plan.study, 0, CLOSED, b"")
+        return len(left)
+
+    def is_closed(self, study: str) -> bool:
+        """Whether this study is answered no more."""
+        return self.commitment(study, 0, CLOSED) is not None
 
     def request_hash(self, study: str, step: int) -> str | None:
         """The hash of the request that a step was charged for, if it was."""

@@ -6,6 +6,8 @@
 * `approve`: read a plan's costs and allow it. `serve`: the vault. `connect`: the courier.
 * `status`: what runs, what was spent, what is left, and whether the ledger is sound.
 * `cohorts`: the same by cohort; a changed cohort is sealed anew.
+* `rotate`: new keys, and the coordinator's next authority.
+* `backup`, `restore`: the site's files in one, and back without a second budget.
 * `page`: the same in a browser of this computer, and for monitors.
 * `score`: how well a published table serves this site; for its own eyes.
 
@@ -18,6 +20,7 @@ neither torch nor pandas.
 import typer
 
 from fedsynth_client.cli.approve import approve
+from fedsynth_client.cli.backup import backup, restore
 from fedsynth_client.cli.bundle import bundle
 from fedsynth_client.cli.check import check
 from fedsynth_client.cli.cohorts import cohorts
@@ -25,6 +28,7 @@ from fedsynth_client.cli.connect import connect
 from fedsynth_client.cli.join import join
 from fedsynth_client.cli.key import key
 from fedsynth_client.cli.page import page
+from fedsynth_client.cli.rotate import app as rotate
 from fedsynth_client.cli.score import score
 from fedsynth_client.cli.serve import serve
 from fedsynth_client.cli.start import init
@@ -36,5 +40,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 _STUDIES = (join, init, check, key, approve, bundle, serve, connect)
-for _command in (*_STUDIES, status, cohorts, page, score):
+for _command in (*_STUDIES, status, cohorts, backup, restore, page, score):
     app.command()(_command)
+app.add_typer(rotate)

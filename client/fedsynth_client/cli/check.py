@@ -15,12 +15,21 @@ from fedsynth_client.cli.options import ConfigPath, read_plan
 from fedsynth_common.errors import FedsynthError
 
 if TYPE_CHECKING:
+    from fedsynth_client.budget.policy import Policy
     from fedsynth_client.preflight.preflight import Preflight
+    from fedsynth_client.settings.site_config import SiteConfig
 
 
 def check(
     config: ConfigPath,
     plan: Annotated[Path | None, typer.Option(help="Also show what this plan would cost.")] = None,
+    statement: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="A privacy_statement.json of a release that this site took part in: does the ledger "
+            "hold what the receipt in it says? Repeat it for several."
+        ),
+    ] = None,
 ) -> None:
     """Check the table, schema, policy, files and ledger before serving. No cell of the table is printed.
 
@@ -32,6 +41,7 @@ def check(
     from fedsynth_client.budget.spending import read_ledger
     from fedsynth_client.preflight.preflight import preflight
     from fedsynth_client.records.guarded_reading import site_source
+    from fedsynth_client.running_site import authority_notes
     from fedsynth_client.settings.site_config import SiteConfig, exposed_files
     from fedsynth_common.schema import Schema
 
@@ -45,6 +55,7 @@ def check(
         )
     problems = [*result.problems, *exposed_files(site, config)]
     problems += [f"ledger {site.ledger}: {ledger.fault}"] if ledger.fault else []
+    problems += [] if ledger.fault else _set_back(site, policy, statement or [])
     _show(result)
     if asked and not ledger.fault:
         from fedsynth_client.budget.receipts import load_or_create_key
@@ -66,7 +77,7 @@ def check(
             f"histories: {counts.persons:,} persons with {counts.events:,} events, {each}, at most "
             f"{counts.most:,}"
         )
-    for note in result.notes:
+    for note in (*result.notes, *authority_notes(site)):
         typer.echo(f"note: {note}")
     for problem in problems:
         typer.echo(f"problem: {problem}", err=True)
@@ -74,6 +85,18 @@ def check(
         raise FedsynthError(f"{site.data} is not fit to be served: {len(problems)} problems")
     typer.echo(f"{site.data}: fit to be served ({result.units} records or persons)")
     typer.echo(f"the encoded records have SHA-256 {result.digest} (private: for this site only)")
+
+
+def _set_back(site: "SiteConfig", policy: "Policy", statements: list[Path]) -> list[str]:
+    """A line for each statement whose receipt this ledger does not know."""
+    from fedsynth_client.backup import missing_charges
+
+    return [
+        f"ledger {site.ledger}: does not hold what this site's receipt in {path} says: it was set back, "
+        "and charges are missing. Stop the vault; RUNBOOK.md, The ledger does not open"
+        for path in statements
+        if missing_charges(path, site, policy)
+    ]
 
 
 @contextmanager

@@ -60,7 +60,7 @@ def join(
     )
     typer.echo(f"invitation of {read.superlink} to {read.site} for the study {read.study}")
     typer.echo(f"  signed with the key {fingerprint(key)}: compare it by telephone")
-    made = made_of(read, key, folder, told)
+    made = made_of(read, invitation.read_bytes(), key, folder, told)
     typer.echo(f"{'made' if made.new else 'kept'} {folder}; the plan is {made.plan_file}")
     typer.echo(f"bundle {made.bundle.digest}, no code in it")
     own = load_or_create_key(SiteConfig.load(made.config).key).public_key().public_bytes_raw().hex()

@@ -1,5 +1,6 @@
-"""The two files that bring a site into a study: the coordinator's invitation and the site's answer.
+"""Signed files that coordinator and site send each other: the invitation, the answer, the notice.
 
+The notice (`Notice`) tells the sites another authority; `key_change` has the one of a new receipt key.
 Each is JSON with its content, the public key of whoever wrote it, and a signature over both. The
 signature shows that nothing was changed since; who wrote it is known once two people have compared the
 key's fingerprint by telephone or in writing. The signed text begins with words of its own, so that the
@@ -27,11 +28,13 @@ SiteName = Annotated[str, Field(min_length=1, max_length=128)]
 StudyName = Annotated[str, Field(max_length=64, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
 
 
-class _Content(BaseModel):
+class Content(BaseModel):
+    """What a signed file holds; `kind` tells them apart."""
+
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
-class Invitation(_Content):
+class Invitation(Content):
     """What a site needs of the coordinator.
 
     Attributes:
@@ -62,7 +65,7 @@ class Invitation(_Content):
             raise InputError("invitation: its bundle is not base64; ask for it again") from None
 
 
-class Answer(_Content):
+class Answer(Content):
     """What the coordinator needs of a site; the receipt key is the one that signs the file.
 
     Attributes:
@@ -76,7 +79,20 @@ class Answer(_Content):
     node_key: str = Field(max_length=1000, pattern=r"^ecdsa-sha2-nistp384 [A-Za-z0-9+/=]+$")
 
 
-class _Signed(_Content):
+class Notice(Content):
+    """The coordinator's certificates are signed by another authority, now or soon.
+
+    Attributes:
+        written: when, in seconds since 1970; a site takes no notice older than its last.
+        authority: the certificates (PEM) of all authorities that a site is to trust from now on.
+    """
+
+    kind: Literal["fedsynth-notice-1"] = "fedsynth-notice-1"
+    written: Annotated[int, Field(ge=0, le=2**53)]
+    authority: str = Field(max_length=1 << 17)
+
+
+class _Signed(Content):
     content: str
     key: Hex
     signature: Annotated[str, Field(pattern=r"^[0-9a-f]{128}$")]
@@ -86,7 +102,7 @@ def _signed_text(content: str) -> bytes:
     return b"fedsynth signed file\0" + content.encode()
 
 
-def signed(content: Invitation | Answer, key: Ed25519PrivateKey) -> bytes:
+def signed(content: Content, key: Ed25519PrivateKey) -> bytes:
     """The bytes of a file with this content, signed with `key`."""
     text = content.model_dump_json()
     fields = {
@@ -103,7 +119,7 @@ def read_invitation(path: Path) -> tuple[Invitation, str]:
     Raises:
         InputError: no such file, not an invitation, or changed since it was signed.
     """
-    text, key = _opened(path, "invitation")
+    text, key = opened(path, "invitation")
     return validated(Invitation, text, f"invitation {path}"), key
 
 
@@ -113,11 +129,26 @@ def read_answer(path: Path) -> tuple[Answer, str]:
     Raises:
         InputError: no such file, not an answer, or changed since it was signed.
     """
-    text, key = _opened(path, "answer")
+    text, key = opened(path, "answer")
     return validated(Answer, text, f"answer {path}"), key
 
 
-def _opened(path: Path, what: str) -> tuple[str, str]:
+def read_notice(path: Path) -> tuple[Notice, str]:
+    """A notice and the coordinator's key (hex) that it was signed with.
+
+    Raises:
+        InputError: no such file, not a notice, or changed since it was signed.
+    """
+    text, key = opened(path, "notice")
+    return validated(Notice, text, f"notice {path}"), key
+
+
+def opened(path: Path, what: str) -> tuple[str, str]:
+    """The content of a signed file, whose signature fits, and the key (hex) that signed it.
+
+    Raises:
+        InputError: no such file, not a signed file, or changed since it was signed.
+    """
     try:
         data = read_limited(path, MOST_BYTES)
     except OSError as error:

@@ -6,8 +6,10 @@
 | `schema.json` | the public schema |
 | `measurements.json` | the noisy marginals to compare the generator with; may be absent |
 | `margins.parquet` | noisy shares of columns and pairs with error bars; may be absent |
+| `drift.json` | of a refresh, what changed since the earlier cohorts |
+| `lineage.json` | of a refresh, the plans and statements of the studies that it builds on |
 | `plan.json` | the plan that every site approved; sites approve its SHA-256 |
-| `privacy_statement.json` | what was promised and charged, and the SHA-256 of the first four files |
+| `privacy_statement.json` | what was promised and charged, and the SHA-256 of the first six files |
 | `MODEL_CARD.md` | the statement in words |
 
 `fedsynth verify` needs no other files. The digests in the statement reveal a file that was damaged
@@ -22,9 +24,10 @@ from pathlib import Path
 WEIGHTS, SCHEMA, PLAN = "generator.safetensors", "schema.json", "plan.json"
 STATEMENT, CARD = "privacy_statement.json", "MODEL_CARD.md"
 MEASUREMENTS = "measurements.json"
+DRIFT, LINEAGE = "drift.json", "lineage.json"
 DIGESTED = (WEIGHTS, SCHEMA)
 MARGINS = "margins.parquet"
-OPTIONAL = (MEASUREMENTS, MARGINS)
+OPTIONAL = (MEASUREMENTS, MARGINS, DRIFT, LINEAGE)
 REPORT = "report.html"
 GENERATOR = "generator"
 """The generator's folder within the folder of a release."""

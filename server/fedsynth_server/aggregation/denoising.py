@@ -8,7 +8,8 @@ without looking at data, remove most of the noise:
 * where sites differ, their one-way marginals show a part of every pair's dependence, and some
   sites say more about the rest than others (`pairs_by_site.py`);
 * what is left of a pair after subtracting that part and the product of its one-way marginals is
-  dependence within sites. Of two numbers, one law explains much of it where they rise together
+  dependence within sites. Of two numbers, one law explains much of it where they rise together,
+  and so does another of a column and itself at a later event where it seldom changes
   (`ordered_pairs.py`); this part is subtracted first and added again at the end;
 * for the rest, a column depends on all others through few directions of its codes, while the noise
   has full rank and a known size.
@@ -195,9 +196,9 @@ def denoise(
         a, b = pair.columns
         dependence, noise[a, b] = by_site.within(pair, one_way)
         pairs[a, b] = dependence / np.sqrt(noise[a, b])
-    law = expected_dependence(pairs, noise, one_way, orders or [None] * len(widths))
-    pairs = {pair: matrix - law[pair] for pair, matrix in pairs.items()}
     of = of or range(len(widths))
+    law = expected_dependence(pairs, noise, one_way, orders or [None] * len(widths), of)
+    pairs = {pair: matrix - law[pair] for pair, matrix in pairs.items()}
     spreads = [
         next(w for w, k in zip(widths, of, strict=True) if k == g) for g in range(max(of) + 1)
     ]

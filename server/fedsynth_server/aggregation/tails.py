@@ -8,10 +8,11 @@ than noise, the mass of the tail is kept, but its form is that of a generalised 
 
     share of the mass above u that is above u + x  =  (1 + ξ x / β) ** (-1 / ξ)
 
-cut at the schema's bound. u is a quantile further in, with `ABOVE` times the mass of the tail above
-it. (ξ, β) is not chosen: the form is the mean over a grid of both, weighted by the likelihood of the
-noisy sums of runs of cells above u and by a prior for ξ. A run without records, whose sum is zero up to
-its noise, thus says how far the tail does not reach. Post-processing: costs nothing.
+cut at the schema's bound. The tail is at most a twentieth of the mass, since a column may have any form
+further in. u is a quantile with `ABOVE` times the mass of the tail above it. (ξ, β) is not chosen: the
+form is the mean over a grid of both, weighted by the likelihood of the noisy sums of runs of cells above
+u and by a prior for ξ. A run without records, whose sum is zero up to its noise, thus says how far the
+tail does not reach. Post-processing: costs nothing.
 """
 
 import numpy as np
@@ -23,8 +24,9 @@ SIGNIFICANT = 3.0
 """A sum outwards counts as more than noise beyond so many standard deviations."""
 ABOVE = 4.0
 """How much more mass than the tail lies above the quantile from which the law starts."""
-MOST = 0.5
-"""Largest share of the whole mass that the law is fitted to, where the tail alone is not more."""
+LARGEST = 0.05
+"""Largest share of the mass that counts as a tail. Where noise hides more, a falling law would be no
+better than the cells."""
 RUNS = 24
 """Runs of cells whose sums say which law it is."""
 CENTRE, SPREAD = 0.2, 0.3
@@ -61,11 +63,12 @@ def _with_upper_tail(
     if counts[start] >= SIGNIFICANT * noise[-1]:  # a value of its own, and no part of the tail
         start += 1
     above = np.cumsum(mass[::-1])[::-1]
-    tail = above[start]
-    if tail <= 0:
+    small = np.flatnonzero(above <= LARGEST * above[0])
+    if not len(small) or above[max(start, small[0])] <= 0:
         return mass
-    fitted = max(tail, min(ABOVE * tail, MOST * above[0]))
-    origin = int(np.flatnonzero(above >= fitted)[-1])
+    start = max(start, int(small[0]))
+    tail = above[start]
+    origin = int(np.flatnonzero(above >= ABOVE * tail)[-1])
     laws = _laws(edges[origin:] - edges[origin])
     weights = _weights(laws, counts[origin:], above[origin], sigma, run)
     beyond = laws[..., start - origin :]

@@ -6,7 +6,9 @@ from typing import Annotated
 
 import typer
 
+from fedsynth_server.cli.backup import backup, restore
 from fedsynth_server.cli.options import AsJson
+from fedsynth_server.cli.rotating import app as rotate
 
 app = typer.Typer(
     name="coordinator",
@@ -15,6 +17,9 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+app.add_typer(rotate)
+app.command(epilog="Example:  fedsynth coordinator backup hub covid --out hub-monday.tar")(backup)
+app.command(epilog="Example:  fedsynth coordinator restore hub-monday.tar /srv/fedsynth")(restore)
 Folder = Annotated[Path, typer.Argument(metavar="FOLDER", help="The coordinator's folder.")]
 MADE = """\
 wrote {folder}: certificates for {host}, keys, the proxy's configuration
@@ -72,6 +77,7 @@ def start(
     from fedsynth_common.cli.logs import log_to_stderr
     from fedsynth_server.coordinator.folder import CoordinatorFolder
     from fedsynth_server.coordinator.processes import commands, environment, keep_running
+    from fedsynth_server.coordinator.rotation import certificate_notes
 
     log_to_stderr()
     chosen = CoordinatorFolder(folder)
@@ -80,7 +86,7 @@ def start(
     logging.getLogger("fedsynth.coordinator").info(
         "sites connect to %s:%d", settings.host, settings.port
     )
-    keep_running(started, environment(chosen))
+    keep_running(started, environment(chosen), lambda: certificate_notes(chosen))
 
 
 @app.command(epilog="Example:  fedsynth coordinator sites hub")
@@ -88,9 +94,13 @@ def sites(folder: Folder, as_json: AsJson = False) -> None:
     """List the sites whose couriers may connect, and whether they do."""
     from fedsynth_server.coordinator.entry import superlink_of
     from fedsynth_server.coordinator.folder import CoordinatorFolder
+    from fedsynth_server.coordinator.rotation import certificate_notes
     from fedsynth_server.superlink.control import SuperLink
 
-    with SuperLink(superlink_of(CoordinatorFolder(folder))) as link:
+    hub = CoordinatorFolder(folder)
+    for note in certificate_notes(hub):
+        typer.echo(f"note: {note}", err=True)
+    with SuperLink(superlink_of(hub)) as link:
         couriers = link.couriers()
     if as_json:
         typer.echo(json.dumps({one.name: one.status for one in couriers}))

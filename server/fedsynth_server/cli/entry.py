@@ -70,23 +70,35 @@ def hub_of(coordinator: Path | None) -> "CoordinatorFolder | None":
 def admit(
     folder: Folder,
     answers: Annotated[
-        list[Path], typer.Argument(metavar="ANSWER...", help="What the sites sent back.")
+        list[Path],
+        typer.Argument(metavar="ANSWER...", help="What the sites sent: answers, changes of keys."),
     ],
 ) -> None:
     """Register the couriers of sites that answered, and note their receipt keys in study.toml.
 
-    The command says a fingerprint for each site: compare it by telephone before the study runs.
+    The command says a fingerprint for each site: compare it by telephone before the study runs. A site
+    that has replaced its node key sends its answer again, and the old key is shut out. One that has
+    replaced its receipt key sends a .key-change file, signed by the old key.
     """
-    from fedsynth_common.protocol.signed_file import fingerprint, read_answer
+    from fedsynth_common.protocol.key_change import read_from_site
+    from fedsynth_common.protocol.signed_file import Answer, fingerprint
     from fedsynth_server.coordinator.entry import admit as let_in
+    from fedsynth_server.coordinator.entry import admit_key
     from fedsynth_server.study.folder import StudyFolder
 
     study = StudyFolder(folder)
     for file in answers:
-        answer, key = read_answer(file)
-        done = let_in(study, answer, key)
-        what = "admitted" if done.registered or done.noted else "was admitted before"
-        typer.echo(f"{done.site}: {what}; compare by telephone: {fingerprint(key)}")
+        answer, key = read_from_site(file)
+        if isinstance(answer, Answer):
+            done = let_in(study, answer, key)
+            what = "admitted" if done.registered or done.noted else "was admitted before"
+            what += ", in place of its earlier node key" if done.replaced else ""
+        else:
+            what = "its receipt key " + (
+                "is replaced" if admit_key(study, answer, key) else "was replaced before"
+            )
+            key = answer.new_key
+        typer.echo(f"{answer.site}: {what}; compare by telephone: {fingerprint(key)}")
     missing = [site for site in study.plan().sites if site not in study.receipt_keys()]
     if missing:
         typer.echo(f"still to answer: {', '.join(missing)}")

@@ -1,4 +1,4 @@
-"""Brings a site into a study: writes its invitation, and admits it when its answer comes back.
+"""Brings a site into a study: writes its invitation, admits it when its answer comes back.
 
 To admit a site is to register its courier's key under the site's name at the SuperLink, and to write its
 receipt key into study.toml, so that nobody else can enrol under the name.
@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.serialization import (
 
 from fedsynth_common.durable import write_durably
 from fedsynth_common.errors import InputError
+from fedsynth_common.protocol.key_change import KeyChange
 from fedsynth_common.protocol.signed_file import Answer, Invitation, fingerprint, signed
 from fedsynth_server.coordinator.folder import CoordinatorFolder
 from fedsynth_server.study.folder import StudyFolder, SuperLinkAddress
@@ -39,7 +40,7 @@ def invitation(study: StudyFolder, coordinator: CoordinatorFolder, site: str) ->
         study=plan.study,
         site=site,
         superlink=f"{settings.host}:{settings.port}",
-        authority=coordinator.ca.read_text("ascii"),
+        authority=coordinator.authorities(),
         plan=study.plan_file.read_text("utf-8"),
         bundle=base64.b64encode(bundle()).decode(),
     )
@@ -77,17 +78,22 @@ def remove(coordinator: CoordinatorFolder, site: str) -> int:
 
 @dataclass(frozen=True)
 class Admitted:
-    """What was done for a site: whether its courier's key, or its receipt key, was new here."""
+    """What was done for a site: whether its courier's key, or its receipt key, was new here.
+
+    `replaced` says how many earlier couriers of the site may connect no more.
+    """
 
     site: str
     registered: bool
     noted: bool
+    replaced: int = 0
 
 
 def admit(study: StudyFolder, answer: Answer, key: str) -> Admitted:
     """Register a site's courier and note its receipt key (hex), with which the answer was signed.
 
-    Repeating it changes nothing.
+    If the site's receipt key was known before, the courier's key replaces an earlier one, which may
+    connect no more. Repeating it changes nothing.
 
     Raises:
         InputError: the answer is for another plan or site, or study.toml names another key for it.
@@ -110,9 +116,50 @@ def admit(study: StudyFolder, answer: Answer, key: str) -> Admitted:
     public = _node_key(answer)
     with SuperLink(study.config().superlink) as link:
         registered = link.register(public, answer.site)
+        own = [one for one in link.couriers() if one.name == answer.site]
+        if public not in [one.key for one in own]:
+            raise InputError(
+                f"answer of {answer.site}: its node key was removed before and stays out; "
+                "the site makes a new one: fedsynth site rotate node-key"
+            )
+        earlier = [one for one in own if one.key != public] if named else []
+        for one in earlier:
+            link.unregister(one.node)
     if named is None:
-        _note_key(study, answer.site, key)
-    return Admitted(answer.site, registered, named is None)
+        note_key(study, answer.site, key)
+    return Admitted(answer.site, registered, named is None, len(earlier))
+
+
+def admit_key(study: StudyFolder, change: KeyChange, old: str) -> bool:
+    """Note the key that replaces a site's receipt key `old`; False if that was done before.
+
+    Raises:
+        InputError: study.toml names another key, or the study has begun with the old one.
+    """
+    what, plan = f"key change of {change.site}", study.plan()
+    if change.site not in plan.sites:
+        raise InputError(f"{what}: is not a site of {study.plan_file} ({', '.join(plan.sites)})")
+    named = study.receipt_keys().get(change.site, b"").hex()
+    if named == change.new_key:
+        return False
+    if plan.secure_sum:
+        raise InputError(
+            f"{what}: the plan of a secure sum names the old key, and the sites approved it; make a new "
+            "study with the new key"
+        )
+    if named != old:
+        raise InputError(
+            f"{what}: {study.config_file} does not name the key that it replaces ({fingerprint(old)}); "
+            "admit the site by its answer, or compare the keys with the site by telephone"
+        )
+    if study.begun():
+        raise InputError(
+            f"{what}: the study has begun with the old key, and its journal holds replies under it. If "
+            "it is finished there is nothing to do. If not, it goes on without the site where "
+            "study.toml has a quorum; else begin it again in a new folder"
+        )
+    note_key(study, change.site, change.new_key, old)
+    return True
 
 
 def _node_key(answer: Answer) -> bytes:
@@ -130,12 +177,12 @@ def _node_key(answer: Answer) -> bytes:
     return public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
 
 
-def _note_key(study: StudyFolder, site: str, key: str) -> None:
-    """Write the key under [receipt_keys]; the rest of the file, comments included, stays."""
+def note_key(study: StudyFolder, site: str, key: str, old: str = "") -> None:
+    """Write the key under [receipt_keys], for `old`; the rest of the file, comments included, stays."""
     text = study.config_file.read_text("utf-8")
     name = site if re.fullmatch(r"[A-Za-z0-9_-]+", site) else json.dumps(site, ensure_ascii=False)
     line = f'{name} = "{key}"'
-    proposed = re.compile(rf'^#? ?{re.escape(name)} = ""$', re.MULTILINE)
+    proposed = re.compile(rf'^#? ?{re.escape(name)} = "{old}"$', re.MULTILINE)
     if proposed.search(text):
         edited = proposed.sub(lambda _: line, text, count=1)
     else:

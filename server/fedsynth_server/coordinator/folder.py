@@ -4,7 +4,7 @@
 |---|---|
 | `coordinator.toml` | the address that sites connect to, and the ports on this computer |
 | `certs/` | `ca.crt` (goes to the sites with each invitation), `server.pem`, `server.key` |
-| `authority/ca.key` | signs the next server certificate; keep it elsewhere |
+| `authority/ca.key` | signs the next server certificate (`rotation`); keep it elsewhere |
 | `invitation.key` | signs invitations; sites compare its fingerprint by telephone |
 | `superexec.secret` | shared by the SuperLink and its SuperExec |
 | `state/` | the SuperLink's database: registered sites, runs |
@@ -59,10 +59,11 @@ class CoordinatorFolder:
         self.path = path.absolute()
         self.settings_file = self.path / "coordinator.toml"
         self.certificates, self.authority = self.path / "certs", self.path / "authority"
-        self.ca = self.certificates / "ca.crt"
+        self.ca, self.next_ca = self.certificates / "ca.crt", self.certificates / "next.crt"
         self.secret = self.path / "superexec.secret"
         self.invitation_key = self.path / "invitation.key"
         self.state = self.path / "state"
+        self.database = self.state / "superlink.db"
         self.proxy = self.path / "nginx.conf"
 
     @classmethod
@@ -86,7 +87,7 @@ class CoordinatorFolder:
             write_secret(made.invitation_key, Ed25519PrivateKey.generate().private_bytes_raw())
             fields = {name: json.dumps(value) for name, value in settings.model_dump().items()}
             made.settings_file.write_text(_TEXT.format(**fields), encoding="utf-8")
-            made._write_proxy(settings)
+            made.write_proxy(settings)
         except OSError as error:
             raise InputError(f"{path}: cannot be written ({error.strerror})") from None
         return made
@@ -98,6 +99,20 @@ class CoordinatorFolder:
             InputError: missing or unreadable, or naming every faulty field.
         """
         return read_settings(self.settings_file, CoordinatorSettings, str(self.settings_file))
+
+    def authorities(self) -> str:
+        """The certificates that sites are to trust: the authority's and, if made, the next one's.
+
+        Raises:
+            InputError: a file is missing or unreadable.
+        """
+        try:
+            places = [self.ca, *([self.next_ca] if self.next_ca.exists() else [])]
+            return "".join(place.read_text("ascii") for place in places)
+        except (OSError, ValueError):
+            raise InputError(
+                f"{self.ca}: cannot be read; put the authority's certificate back"
+            ) from None
 
     def signing_key(self) -> Ed25519PrivateKey:
         """The key that signs invitations.
@@ -113,7 +128,8 @@ class CoordinatorFolder:
                 "coordinator init"
             ) from None
 
-    def _write_proxy(self, settings: CoordinatorSettings) -> None:
+    def write_proxy(self, settings: CoordinatorSettings) -> None:
+        """Write the proxy's configuration, which holds the places of this folder."""
         run = self.path / "proxy"
         run.mkdir(mode=0o700)
         text = files("fedsynth_server.coordinator").joinpath("nginx.conf").read_text("utf-8")

@@ -6,6 +6,7 @@ started again after a pause. All three end with the command.
 """
 
 import logging
+import math
 import os
 import shutil
 import signal
@@ -13,7 +14,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from fedsynth_common.child_process import end, end_with_parent
@@ -23,6 +24,7 @@ from fedsynth_server.coordinator.folder import CoordinatorFolder
 
 _PASSED_ON = ("LANG", "TZ", "TMPDIR", "CUDA_VISIBLE_DEVICES", "OMP_NUM_THREADS")
 _FIRST_PAUSE, _LONGEST_PAUSE, _STEADY, _GRACE = 2.0, 60.0, 60.0, 20.0  # seconds
+_DAY = 86400.0  # seconds
 _log = logging.getLogger("fedsynth.coordinator")
 
 
@@ -41,7 +43,7 @@ def commands(folder: CoordinatorFolder, *, proxy: bool) -> dict[str, list[str]]:
         f"--ssl-certfile={certificates / 'server.pem'}",
         f"--ssl-keyfile={certificates / 'server.key'}",
         "--enable-supernode-auth",
-        f"--database={folder.state / 'superlink.db'}",
+        f"--database={folder.database}",
         "--host=127.0.0.1",
         f"--port={settings.superlink_port}",
         "--isolation=process",
@@ -80,14 +82,29 @@ def environment(folder: CoordinatorFolder) -> dict[str, str]:
     }
 
 
-def keep_running(started: Mapping[str, list[str]], surroundings: Mapping[str, str]) -> None:
-    """Run all processes until SIGTERM or SIGINT; one that ends is started again."""
+def keep_running(
+    started: Mapping[str, list[str]],
+    surroundings: Mapping[str, str],
+    notes: Callable[[], Iterable[str]] = tuple,
+) -> None:
+    """Run all processes until SIGTERM or SIGINT; one that ends is started again.
+
+    Args:
+        started: command lines by name.
+        surroundings: environment of all.
+        notes: what the log is to say at the start and once a day.
+    """
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     kept = [_Kept(name, command, surroundings) for name, command in started.items()]
+    told = -math.inf
     try:
         while not stop.wait(0.5):
+            if time.monotonic() - told >= _DAY:
+                told = time.monotonic()
+                for note in notes():
+                    _log.warning("%s", note)
             for process in kept:
                 process.look()
     finally:

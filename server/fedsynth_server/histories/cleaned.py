@@ -17,6 +17,7 @@ from fedsynth_server.aggregation.denoising import denoise
 from fedsynth_server.aggregation.histograms import Histograms
 from fedsynth_server.aggregation.marginal_queries import MarginalQueries, MarginalQuery
 from fedsynth_server.aggregation.marginals import MarginalEstimate, estimated_size
+from fedsynth_server.aggregation.ordered_pairs import Order
 from fedsynth_server.aggregation.pairs_by_site import PairsBySite, pairs_by_site
 from fedsynth_server.histories.blocks import Block, Place
 
@@ -73,6 +74,7 @@ def clean(
     counts: CountsBySite,
     histograms: Histograms,
     static: int,
+    orders: Sequence[Order],
 ) -> CleanBlocks:
     """The blocks as shares of persons, without most of their noise.
 
@@ -82,6 +84,7 @@ def clean(
         counts: noisy counts by site, a person counting as one.
         histograms: of the same sites.
         static: number of static columns.
+        orders: for each model column its codes in order, or None.
 
     Raises:
         FedsynthError: no site answered both for histograms and for blocks.
@@ -115,15 +118,15 @@ def clean(
         widths,
         _Families(by_site),
         [place.column for place in places],
+        [orders[place.column] for place in places],
     )
     everybody = sum(histograms.records * histograms.shares[site] for site in known)
-    found = cleaned.marginals[len(widths) :]
     return CleanBlocks(
         one_way=cleaned.marginals[:columns],
         blocks=blocks,
         estimates=[
             _of_persons(estimate, totals[block.family] / everybody)
-            for block, estimate in zip(blocks, found, strict=True)
+            for block, estimate in zip(blocks, cleaned.marginals[len(widths) :], strict=True)
         ],
         static=static,
         expected_loss=cleaned.expected_loss,

@@ -1,4 +1,4 @@
-"""A lock that gives a study's folder to one process at a time."""
+"""A lock that gives a folder to one process at a time."""
 
 import fcntl
 import os
@@ -12,12 +12,16 @@ from fedsynth_common.errors import FedsynthError
 class FolderLock:
     """Own a folder while the block runs. The kernel releases the lock when the process ends.
 
+    Attributes:
+        folder: what is owned; it need not exist yet.
+        path: the file that is locked.
+
     Raises:
         FedsynthError: on entering, when another process owns the folder.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, folder: Path, path: Path) -> None:
+        self._folder, self._path = folder, path
         self._descriptor = -1
 
     def __enter__(self) -> Self:
@@ -27,7 +31,7 @@ class FolderLock:
         except OSError:
             os.close(self._descriptor)
             raise FedsynthError(
-                f"{self._path.parent}: another run is at work in this folder; wait for it or stop it"
+                f"{self._folder}: another run is at work in this folder; wait for it or stop it"
             ) from None
         return self
 

@@ -55,11 +55,19 @@ class RunStatus:
 
 @dataclass(frozen=True, order=True)
 class Courier:
-    """A courier that may connect: its number, the site's name, and "online" or another status."""
+    """A courier that may connect.
+
+    Attributes:
+        node: its number at the SuperLink.
+        name: of the site, as it was registered.
+        status: "online" or another word.
+        key: its public key in PEM, as it was registered.
+    """
 
     node: int
     name: str
     status: str
+    key: bytes = b""
 
 
 class SuperLink:
@@ -141,7 +149,10 @@ class SuperLink:
             answer = self._client.ListNodes(ListNodesRequest())
         except httpx.HTTPError as error:
             raise self._refused(error) from None
-        found = [Courier(n.node_id, printable(n.name, 128), n.status) for n in answer.nodes_info]
+        found = [
+            Courier(n.node_id, printable(n.name, 128), n.status, n.public_key)
+            for n in answer.nodes_info
+        ]
         return sorted(one for one in found if one.status != "unregistered")
 
     def unregister(self, node: int) -> None:

@@ -7,7 +7,7 @@ import pytest
 from command import fedsynth
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from small_site import SCHEMA
+from small_invitations import begin, done, hub, join
 
 from fedsynth_client.budget.policy import Policy
 from fedsynth_client.settings.site_config import CourierConfig
@@ -23,45 +23,7 @@ from fedsynth_server.coordinator.entry import admit
 from fedsynth_server.coordinator.folder import CoordinatorFolder
 from fedsynth_server.study.folder import StudyFolder
 
-SITES = ("north", "south")
-
-
-def done(*arguments):
-    ended = fedsynth(*arguments)
-    assert ended.returncode == 0, ended.stderr + ended.stdout
-    return ended.stdout
-
-
-@pytest.fixture(scope="module")
-def hub(tmp_path_factory):
-    """A coordinator with a study of two sites, and a table that fits it."""
-    place = tmp_path_factory.mktemp("hub")
-    SCHEMA.save(place / "schema.json")
-    done("coordinator", "init", place / "hub", "--host", "fed.example.org", "--port", 444)
-    begin(place, "flu")
-    rows = [
-        f"{ward},{smoker},{outcome}"
-        for ward in "abc"
-        for smoker in ("true", "false")
-        for outcome in "wxyz"
-    ]
-    (place / "t.csv").write_text("\n".join(["ward,smoker,outcome", *(rows * 10)]))
-    return place
-
-
-def begin(place, name, *options):
-    sites = [word for site in SITES for word in ("--site", site)]
-    return done(
-        *("study", "init", place / name, "--schema", place / "schema.json", *sites, *options),
-        *("--records-per-site", 200, "--epsilon", 2, "--variant", "marginals"),
-        *("--coordinator", place / "hub"),
-    )
-
-
-def join(hub, folder, *options, study="flu", site="north"):
-    told = ("--data", hub / "t.csv", "--dataset", "people", "--max-epsilon", 5)
-    file = hub / study / "invitations" / f"{site}.invitation"
-    return fedsynth("site", "join", file, folder, *(options or told), "--yes")
+__all__ = ["hub"]
 
 
 def test_one_file_makes_a_site_with_an_approved_plan(hub, tmp_path):

@@ -19,7 +19,7 @@ from fedsynth_common.schema import (
 )
 from fedsynth_common.tables import read_table
 from fedsynth_release.decoding import decode
-from fedsynth_release.drafting.draft import draft_schema
+from fedsynth_release.drafting.draft import draft, draft_schema
 
 DATA = Path(__file__).parents[4] / "shared" / "data"
 TARGETS = {
@@ -88,6 +88,28 @@ def test_bounds_are_rounded_outwards():
     assert column == IntegerColumn(name="c", minimum=15, maximum=90)
     column = drafted(numbers(np.round(np.linspace(6.83, 7.77, 95), 2)))
     assert (column.minimum, column.maximum, column.decimals) == (6.8, 7.8, 2)
+
+
+def test_a_few_values_far_from_all_others_do_not_set_a_bound():
+    body = np.random.default_rng(0).normal(3.0, 0.9, 900).clip(0.5, 6).round(1)
+    column = drafted(numbers([*body, 29.0, 30.0]))
+    assert column.scale == "linear"
+    assert body.max() <= column.maximum <= 6
+    column = drafted(numbers([*body, -40.0]))
+    assert column.minimum >= 0
+    assert column.maximum <= 6
+    column = drafted(numbers([*body, *[29.0] * 5]))  # five records are no exception
+    assert column.maximum == 29.0
+    tail = np.random.default_rng(0).lognormal(3, 2, 900).round(1)  # long tails keep their end
+    assert drafted(numbers([*tail, 10 * tail.max()])).maximum >= 10 * tail.max()
+
+
+def test_what_is_set_to_a_bound_is_told_without_the_value():
+    frame = pd.DataFrame({"c": [*np.linspace(1, 5, 99).round(1), 29.3]})
+    told = [note for note in draft(frame, "t").notes if "far above" in note.text]
+    assert [note.column for note in told] == ["c"]
+    assert told[0].text.startswith("1 value lies far above 5")
+    assert "29" not in told[0].text
 
 
 def test_few_whole_numbers_keep_exact_bounds_or_are_codes():
@@ -198,7 +220,8 @@ def test_real_tables_draft_encode_and_decode(name):
     frame = read_table(path)
     schema = draft_schema(frame, name, target=TARGETS[name])
     encoded = encode(frame, schema)
-    assert all(counts.clamped == counts.unparsable == 0 for counts in encoded.repairs.values())
+    repairs = encoded.repairs.values()
+    assert all(counts.clamped < 5 and not counts.unparsable for counts in repairs)  # far values
     decoded = decode(encoded.codes, schema, np.random.default_rng(0))
     np.testing.assert_array_equal(encode(decoded, schema).codes, encoded.codes)
     assert schema.column(TARGETS[name]).kind == "categorical"

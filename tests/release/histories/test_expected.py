@@ -9,6 +9,7 @@ import torch
 from fedsynth_release.histories.expected import (
     Emitted,
     expected_marginals,
+    itself,
 )
 from fedsynth_release.histories.network import (
     Chains,
@@ -128,6 +129,22 @@ def test_an_event_and_a_later_one(paths, expected, lag: int) -> None:
         return share * sum((torch.outer(a, b) for a, b in pairs), zero)
 
     torch.testing.assert_close(expected.following[lag], total(paths, one))
+
+
+@pytest.mark.parametrize("lag", LAGS)
+def test_a_column_and_itself_at_a_later_event(paths, lag: int) -> None:
+    recursion = Recursion(a_network()(), SHAPE)
+    for number, block in enumerate(blocks_of(SHAPE.events)):
+        absent = SHAPE.absent_codes[number] >= 0
+
+        def one(path: Path, block: slice = block, absent: bool = absent) -> torch.Tensor:
+            events = path.events[1:] if absent else path.events
+            pairs = zip(events, events[lag:], strict=False)
+            size = block.stop - block.start
+            zero = torch.zeros(size, size, dtype=torch.float64)
+            return sum((torch.outer(a[block], b[block]) for a, b in pairs), zero)
+
+        torch.testing.assert_close(itself(recursion, number, lag), total(paths, one))
 
 
 def test_the_first_and_the_last_event(paths, expected) -> None:

@@ -79,3 +79,51 @@ def test_the_missing_code_and_columns_without_order_are_left_alone():
     assert law[:-1].any()
     assert not law[-1].any()
     assert not expected_dependence(pair, {(0, 1): 1e-6}, one_way, [ORDER, None])[0, 1].any()
+
+
+def staying(share, margin=EVEN):
+    return (1 - share) * np.outer(margin, margin) + share * np.diag(margin)
+
+
+def error_of_itself(truth, std, of, order=None, columns=4):
+    """The same where every two columns are one column at two events."""
+    marginals = measured(truth, std, np.random.default_rng(4), columns)
+    cleaned = denoise(marginals, (WIDTH,) * columns, None, of, [order] * columns).marginals
+    return np.mean([np.abs(pair.frequencies - truth).sum() / 2 for pair in cleaned[columns:]])
+
+
+@pytest.mark.parametrize("share", [0.5, 0.95])
+@pytest.mark.parametrize("order", [None, ORDER])
+def test_a_column_that_seldom_changes_comes_out_with_half_the_error(share, order):
+    truth, apart = staying(share), error_of_itself(staying(share), 0.004, (0, 1, 2, 3), None)
+    assert error_of_itself(truth, 0.004, (0, 0, 0, 0), order) < 0.5 * apart
+
+
+def test_who_stays_and_who_moves_a_little_are_told_apart():
+    """Two laws at once: half of the persons stay, the others move to what is near."""
+    truth = 0.5 * staying(1.0) + 0.5 * diagonal(0.8)
+    pair = {(0, 1): (truth - np.outer(EVEN, EVEN)) / 1e-3}
+    one_way = [MarginalEstimate(columns=(j,), frequencies=EVEN, variance=1e-6) for j in (0, 1)]
+    law = expected_dependence(pair, {(0, 1): 1e-6}, one_way, [ORDER, ORDER], (0, 0))[0, 1]
+    assert np.abs(law - pair[0, 1]).max() < 0.02 * pair[0, 1].max()
+    assert np.abs(law.sum(axis=0)).max() < 1e-9 * np.abs(law).sum()  # the margins stay
+
+
+def test_shares_of_the_laws_are_never_negative_and_at_most_one_together():
+    repelled = {(0, 1): -50 * (np.eye(WIDTH) - 1 / WIDTH)}
+    one_way = [MarginalEstimate(columns=(j,), frequencies=EVEN, variance=1e-6) for j in (0, 1)]
+    units, orders = {(0, 1): 1e-6}, [None, None]
+    assert not expected_dependence(repelled, units, one_way, orders, (0, 0))[0, 1].any()
+    too_strong = {(0, 1): 3 * (np.diag(EVEN) - np.outer(EVEN, EVEN)) / 1e-3}
+    law = expected_dependence(too_strong, units, one_way, orders, (0, 0))[0, 1]
+    assert law == pytest.approx(too_strong[0, 1] / 3)
+
+
+def test_noise_alone_shows_nobody_who_stays():
+    rng = np.random.default_rng(5)
+    noise = {(0, j): rng.normal(size=(WIDTH, WIDTH)) for j in range(1, 200)}
+    one_way = [MarginalEstimate(columns=(j,), frequencies=EVEN, variance=1e-6) for j in range(200)]
+    units = dict.fromkeys(noise, 1e-4)
+    for order in (None, ORDER):
+        found = expected_dependence(noise, units, one_way, [order] * 200, (0,) * 200)
+        assert not any(law.any() for law in found.values())

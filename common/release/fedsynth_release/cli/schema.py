@@ -18,6 +18,7 @@ from rich.table import Table
 from fedsynth_common.cli.options import DateOrder, DecimalText, DelimiterText, EncodingText, Force
 from fedsynth_common.errors import InputError
 from fedsynth_common.limits import MAX_REPAIRED
+from fedsynth_release.cli.schema_merge import merge
 from fedsynth_release.cli.schema_tools import chunks_private, read_private, tools
 
 if TYPE_CHECKING:
@@ -45,6 +46,9 @@ app = typer.Typer(
 )
 for command in tools:
     app.command(command.name, epilog=command.epilog)(command.run)
+app.command(
+    epilog="Example:  fedsynth schema merge north.json south.json --drop ward --out schema.json"
+)(merge)
 TableArgument = Annotated[
     Path, typer.Argument(metavar="TABLE", help="The records: .csv, .csv.gz or .parquet.")
 ]

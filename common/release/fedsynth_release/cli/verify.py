@@ -51,6 +51,14 @@ def verify(
             "for several sites.",
         ),
     ] = None,
+    key_change: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="FILE",
+            help="A file by which a site replaced its receipt key, so that --key may name a later key "
+            "than the one that signed. Repeat the option for several.",
+        ),
+    ] = None,
     release_id: Annotated[
         str | None,
         typer.Option(
@@ -76,12 +84,14 @@ def verify(
     again from the plan and the receipts. It needs no records.
     """
     # imported here so that --help does not load the accountant
+    from fedsynth_common.protocol.key_change import read_key_change
     from fedsynth_release.generator_files import generator_folder
     from fedsynth_release.verification.verify import verify as audit
 
     if release_id is not None and not _is_hex(release_id):
         raise InputError(f"--release-id {release_id}: expected 64 hexadecimal digits")
-    result = audit(generator_folder(generator), _keys(key or []), release_id)
+    changes = [read_key_change(path) for path in key_change or []]
+    result = audit(generator_folder(generator), _keys(key or []), release_id, changes)
     if as_json:
         typer.echo(json.dumps(_fields(result), ensure_ascii=False))
     else:

@@ -1,12 +1,16 @@
 """Drafts an integer or numeric column for numbers that were read: bounds, decimals, grid, scale, atoms.
 
 Bounds are rounded outwards, except where several records share the bound itself: days of a month end at
-31. Limits such as `<5` and `90+`, and values that many records share, become atoms of the column. So
-do all values where a few make up nearly all cells, such as the interest rates that a bank offers. The
-decimals are those that 95 % of the cells need, so one cell with more does not make ages into fractions.
+31. Fewer than five values that lie far from all others do not set a bound, because the column would
+then be cut into cells that hardly any record fills, and the public bound would point at them.
+
+Limits such as `<5` and `90+`, and values that many records share, become atoms of the column. So do all
+values where a few make up nearly all cells, such as the interest rates that a bank offers. The decimals
+are those that 95 % of the cells need, so one cell with more does not make ages into fractions.
 """
 
 import math
+from collections.abc import Collection
 from decimal import Decimal
 
 import numpy as np
@@ -43,7 +47,12 @@ def amount(
     notes = [*numbers.notes, *_notes(values, numbers, decimals)]
     notes += [_code_note(values.name, code / unit, counts[ticks == code].sum()) for code in apart]
     ticks, counts = ticks[inside], counts[inside]
-    low_tick, high_tick = _bounds(values, numbers, ticks, counts, unit, exact=not apart)
+    first, last = _extremes(values, numbers, ticks, unit, apart)
+    first, last = _without_far(ticks, counts, first, last)
+    notes += _far_notes(values.name, ticks, counts, (first, last), unit)
+    inside = (ticks >= first) & (ticks <= last)
+    ticks, counts = ticks[inside], counts[inside]
+    low_tick, high_tick = _bounds(ticks, counts, first, last)
     step, remainder = grid(ticks, counts) or (1, 0)
     low_tick, high_tick = on_grid(low_tick, high_tick, step, remainder)
     limits = _limits(values, numbers, decimals)
@@ -76,22 +85,64 @@ def _code_note(name: str, code: float, cells: float) -> Note:
     return Note(name, f"{text} and is kept as a value of its own; {advice}", "warning")
 
 
-def _bounds(
-    values: Values,
-    numbers: Numbers,
-    ticks: Int64Array,
-    counts: Float64Array,
-    unit: int,
-    exact: bool,
+def _extremes(
+    values: Values, numbers: Numbers, ticks: Int64Array, unit: int, codes: Collection[int]
 ) -> tuple[int, int]:
-    """The smallest and largest tick, rounded outwards unless several records share them."""
+    """The smallest and largest tick, of the whole table even where `ticks` are a sample's.
+
+    An end that one of the `codes` stands at is that of the sample.
+    """
     first, last = int(ticks.min()), int(ticks.max())
-    if (
-        exact and numbers.form is None and not np.isnan(values.extremes[0])
-    ):  # exact, also of a sample
+    if numbers.form is None and not np.isnan(values.extremes[0]):
         low, high = (number * unit for number in values.extremes)
         if max(abs(low), abs(high)) < MAX_NUMBER:
-            first, last = min(first, math.floor(low)), max(last, math.ceil(high))
+            low, high = math.floor(low), math.ceil(high)
+            first = first if low in codes else min(first, low)
+            last = last if high in codes else max(last, high)
+    return first, last
+
+
+def _without_far(ticks: Int64Array, counts: Float64Array, first: int, last: int) -> tuple[int, int]:
+    """The same without a few values that lie far from all others, unless the column has long tails.
+
+    Far is further from the fifth value than the fifth values of both ends are from each other. Long
+    tails are those of a column that has a logarithmic scale even without these values.
+    """
+    order = np.argsort(ticks)
+    cumulative = np.cumsum(counts[order])
+    if cumulative[-1] < 4 * SHARED_BOUND:
+        return first, last
+    above = cumulative[-1] - cumulative + counts[order]
+    low = int(ticks[order][np.searchsorted(cumulative, SHARED_BOUND)])
+    high = int(ticks[order][np.flatnonzero(above >= SHARED_BOUND)[-1]])
+    if high <= low or _scale(ticks, counts, low, high) == "log":
+        return first, last
+    width = high - low
+    near = ticks[(ticks >= low - width) & (ticks <= high + width)]
+    return (
+        first if first >= low - width else int(near.min()),
+        last if last <= high + width else int(near.max()),
+    )
+
+
+def _far_notes(
+    name: str, ticks: Int64Array, counts: Float64Array, bounds: tuple[int, int], unit: int
+) -> list[Note]:
+    """A warning for each end at which a few values are left outside of the bounds."""
+    notes = []
+    low, high = bounds
+    for beyond, side, bound in ((ticks < low, "below", low), (ticks > high, "above", high)):
+        if beyond.any():
+            few = round(float(counts[beyond].sum()))
+            lie = "1 value lies" if few == 1 else f"{few} values lie"
+            text = f"{lie} far {side} {bound / unit:g} and will be set to the bound"
+            advice = f"if they are right, declare a {'minimum' if side == 'below' else 'maximum'}"
+            notes.append(Note(name, f"{text}; {advice} that holds them", "warning"))
+    return notes
+
+
+def _bounds(ticks: Int64Array, counts: Float64Array, first: int, last: int) -> tuple[int, int]:
+    """The bounds rounded outwards, unless several records share them."""
     low_tick, high_tick = _outward(first, last)
     if counts[ticks == first].sum() >= SHARED_BOUND:
         low_tick = first

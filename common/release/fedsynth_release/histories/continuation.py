@@ -131,6 +131,7 @@ def continued(
     latents, regimes = sampler.chains.initial.shape
     index = (latents + latent[person]) * regimes + regime.ravel()
     values = sampler.events.columns(layout.events, index, rng)
+    _go_on_inside_codes(sampler, given, values, person, rng)
     static = _static_values(sampler, given, latent, rng)
     values[: len(static)] = [cells[person] for cells in static]
     if sampler.events.components:
@@ -174,6 +175,29 @@ def _latents_and_regimes(
             path.append(regime)
         found.append((latent, np.stack(path, axis=1)))
     return np.concatenate([z for z, _ in found]), np.concatenate([r for _, r in found])
+
+
+def _go_on_inside_codes(
+    sampler: HistorySampler,
+    given: GivenHistories,
+    values: list[Int64Array],
+    person: Int64Array,
+    rng: np.random.Generator,
+) -> None:
+    """Draw numbers inside their codes to go with the given ones, where all of a person are known."""
+    order = np.argsort(np.concatenate([given.person, person]), kind="stable")
+    whose = np.concatenate([given.person, person])[order]
+    stays = order < len(given.person)
+    for column in sampler.positions.columns:
+        place = column.place
+        known = np.ones(len(given.keys), dtype=bool)
+        known[given.person[~given.known[:, place]]] = False
+        rows = np.flatnonzero(known[whose])
+        both = [np.empty(0, dtype=np.int64)] * len(values)
+        both[place] = np.concatenate([given.values[place], values[place]])[order][rows]
+        sampler.positions.of_column(column).redraw(both, whose[rows], rng, stays[rows])
+        new = order[rows][~stays[rows]] - len(given.person)
+        values[place][new] = both[place][~stays[rows]]
 
 
 def _among_all(codes: Int64Array, widths: tuple[int, ...]) -> Int64Array:

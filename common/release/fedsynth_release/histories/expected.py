@@ -105,6 +105,24 @@ class Emitted:
         return both + self.then(moves, moves)
 
 
+def itself(recursion: Recursion, number: int, lag: int) -> torch.Tensor:
+    """One event column at an event and `lag` events later, among all such pairs of events (e, e).
+
+    Args:
+        recursion: of a network's chains.
+        number: of the column, among the event columns.
+        lag: the distance, below L.
+    """
+    shape = recursion.shape
+    block, code = blocks_of(shape.events)[number], shape.absent_codes[number]
+    each = torch.ones(1, shape.max_events).to(recursion.reached)
+    first, every = recursion.moved(recursion.still_to_come(each)[:, 0], lag)
+    emitted = recursion.chains.emissions[block]
+    moves = every - first if code >= 0 else every  # at the first event such a column is absent
+    onward = torch.stack([(row * emitted).sum(1) for row in moves.unbind(1)], dim=1)
+    return onward.flatten(1) @ emitted.flatten(1).t()
+
+
 def static_codes(recursion: Recursion) -> torch.Tensor:
     """P(code | z) of all static columns, (S, Z), the number of events among them."""
     shape, chains = recursion.shape, recursion.chains

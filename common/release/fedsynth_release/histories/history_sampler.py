@@ -6,6 +6,7 @@ is drawn like a record too, from the emissions of its latent and regime. Rules a
 generator's means: among static columns when the person is drawn, all others within each event while
 the static cells stay as they are.
 
+Values of numbers inside their codes are drawn together over a person's events (`event_positions`).
 At last the model columns become the user's (`restored`). Conditions on static columns are met as in
 other tables, conditions on events as `required_events` says.
 """
@@ -24,6 +25,8 @@ from fedsynth_common.schema import HistoryLayout, Schema, domain_of, history_sch
 from fedsynth_common.schema.rules import columns_of
 from fedsynth_release.decoding import Codebook
 from fedsynth_release.histories.chain_draws import ChainDraws
+from fedsynth_release.histories.event_conditions import DrawnEvents
+from fedsynth_release.histories.event_positions import EventPositions
 from fedsynth_release.histories.expected import Emitted, static_codes
 from fedsynth_release.histories.mixture import Mixture
 from fedsynth_release.histories.network import HistoryNetwork
@@ -34,6 +37,9 @@ from fedsynth_release.sampling.condition_sets import condition_sets
 from fedsynth_release.sampling.conditions import Condition
 from fedsynth_release.sampling.rule_repair import ROUNDS, keep_rules
 from fedsynth_release.sampling.sampler import Sampler, Where
+
+LEARNED = 1 << 14
+"""Persons from which the maps that keep each number's distribution inside its codes are learned."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,6 +56,7 @@ class HistorySampler:
         recursion: of the network's chains.
         schema: the user's.
         required: draws events under conditions on them, if there are any.
+        unconditioned: the same generator without conditions; None if there are none.
     """
 
     persons: Sampler
@@ -60,6 +67,7 @@ class HistorySampler:
     recursion: Recursion
     schema: Schema
     required: RequiredEvents | None = None
+    unconditioned: "HistorySampler | None" = None
 
     @classmethod
     def of(cls, network: HistoryNetwork, codebook: Codebook, schema: Schema) -> Self:
@@ -104,6 +112,19 @@ class HistorySampler:
         """Where things are among the model columns."""
         return layout_of(self.schema)
 
+    @cached_property
+    def positions(self) -> EventPositions:
+        """Draws numbers inside their codes together over a person's events."""
+        if self.unconditioned is not None:
+            return self.unconditioned.positions
+        drawn_together = {place for joint in self.events.joint for place in joint.places}
+        codebook = self.events.codebook
+        law = EventPositions.of(self.recursion, codebook, self.layout, drawn_together)
+        if not law.columns:
+            return law
+        values, person, _, _ = self._drawn(LEARNED, np.random.default_rng(0))
+        return law.learned(values, person)
+
     @property
     def tables(self) -> list[Float32Array]:
         """All cumulative probabilities, to be checked when they come from a file."""
@@ -118,7 +139,8 @@ class HistorySampler:
         """
         of_persons, of_events = separated(where, self.persons.schema, self.events.schema)
         if not of_events:
-            return replace(self, persons=self.persons.conditioned(self.mixture, of_persons))
+            persons = self.persons.conditioned(self.mixture, of_persons)
+            return replace(self, persons=persons, unconditioned=self)
         length = self.persons.schema.modelled[self.layout.length]
         lengths = [condition for condition in of_persons if condition.column == length.name]
         others = [condition for condition in of_persons if condition.column != length.name]
@@ -130,9 +152,8 @@ class HistorySampler:
             self._allowed_lengths(lengths),
         )
         persons = self.persons.conditioned(self.mixture, others)
-        return replace(
-            self, persons=persons.weighted(required.chains.probability), required=required
-        )
+        weighted = persons.weighted(required.chains.probability)
+        return replace(self, persons=weighted, required=required, unconditioned=self)
 
     def _allowed_lengths(self, conditions: list[Condition]) -> BoolArray:
         """Which numbers of events from 1 to L the conditions allow (L,)."""
@@ -171,6 +192,25 @@ class HistorySampler:
         self, rows: int, rng: np.random.Generator
     ) -> tuple[list[Int64Array], Int64Array, int]:
         """Values of the model columns, whose each event is, and how many persons there are."""
+        values, person, index, drawn = self._drawn(rows, rng)
+        self.positions.redraw(values, person, rng)
+        if self.required is not None and drawn is not None:
+            self.required.draw_into(values, drawn, index, rng)
+        fixed = np.zeros((len(person), len(values)), dtype=bool)
+        fixed[:, list(self.layout.static)] = True
+        if self.events.components:
+            keep_rules(self.events, values, index, rng, fixed)
+        if self.required is None:
+            return values, person, rows
+        meets = self.required.hold(values, person, rows)
+        kept = meets[person]
+        number = np.cumsum(meets) - 1
+        return [cells[kept] for cells in values], number[person[kept]], int(meets.sum())
+
+    def _drawn(
+        self, rows: int, rng: np.random.Generator
+    ) -> tuple[list[Int64Array], Int64Array, Int64Array, DrawnEvents | None]:
+        """Values before rules and conditions on events, whose each event is, and its emissions."""
         latent, static = self.persons.rows(rows, rng)
         drawn = None
         if self.required is None:
@@ -185,18 +225,7 @@ class HistorySampler:
         index[first] -= latents * regimes
         values = self.events.columns(self.layout.events, index, rng)
         values[: len(static)] = [cells[person] for cells in static]
-        if self.required is not None and drawn is not None:
-            self.required.draw_into(values, drawn, index, rng)
-        fixed = np.zeros((len(person), len(values)), dtype=bool)
-        fixed[:, : len(static)] = True
-        if self.events.components:
-            keep_rules(self.events, values, index, rng, fixed)
-        if self.required is None:
-            return values, person, rows
-        meets = self.required.hold(values, person, rows)
-        kept = meets[person]
-        number = np.cumsum(meets) - 1
-        return [cells[kept] for cells in values], number[person[kept]], int(meets.sum())
+        return values, person, index, drawn
 
 
 def _with(schema: Schema, changes: dict[str, object]) -> Schema:

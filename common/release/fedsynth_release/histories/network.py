@@ -31,6 +31,8 @@ from torch.nn import functional as F  # noqa: N812 - torch's own name for it
 from fedsynth_release.generator_network import MAX_PROBABILITIES, draw_weights
 
 MAX_EVENTS = 100
+LASTING = 2.0
+"""Logit with which a fit begins of staying in a regime, beside moving to another: what lasts, lasts."""
 Width = Annotated[int, Field(ge=1, le=65536)]
 Code = Annotated[int, Field(ge=0, le=65535)]
 
@@ -173,8 +175,8 @@ class HistoryNetwork(nn.Module):
         with torch.no_grad():
             bias, regimes = self._parts(self.head.bias), self.shape.regimes
             bias[0].copy_(torch.log(static.clamp(min=1e-5)))
-            for part in bias[1:3]:
-                part.zero_()
+            bias[1].zero_()
+            bias[2].copy_(LASTING * torch.eye(regimes).flatten())
             bias[3].copy_(torch.logit(hazards(lengths, least=1e-5, margin=1e-4)))
             bias[4].zero_()
             bias[5].copy_(torch.log(events.clamp(min=1e-5)).repeat_interleave(regimes))

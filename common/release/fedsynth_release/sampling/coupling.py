@@ -20,7 +20,7 @@ from fedsynth_common.array_types import (
 )
 from fedsynth_common.encoding.encoder import codes_of_ticks
 from fedsynth_common.schema import Schema, domains
-from fedsynth_common.schema.domain import MISSING
+from fedsynth_common.schema.domain import MISSING, FineDomain
 from fedsynth_common.schema.tick_set import TickSet
 from fedsynth_release.copula.code_order import ordered_codes
 from fedsynth_release.copula.correlations import correlations
@@ -31,8 +31,8 @@ from fedsynth_release.decoding.cell_order import CellOrder
 from fedsynth_release.decoding.decoder import ticks_of_cells
 from fedsynth_release.sampling.latents import codes_given, spread_latents
 
-LEAST = 0.15
-"""A smaller mean product of normal scores moves values by less than anybody would notice."""
+LEAST = 0.25
+"""Smaller mean products of normal scores are mostly noise; models learn less from rows that keep it."""
 LEARNED = 1 << 16
 """Records from which the maps that keep each column's distribution are learned."""
 
@@ -71,7 +71,12 @@ class Coupling:
     @cached_property
     def places(self) -> tuple[int, ...]:
         """Indices of the coupled columns among the modelled columns."""
-        wide = [j for j in range(len(self._domains)) if j not in self._apart and self._is_wide(j)]
+        book = self._codebook
+        wide = [
+            j
+            for j, domain in enumerate(self._domains)
+            if j not in self._apart and is_wide(domain, book.views[j], book.shapes[j])
+        ]
         if len(wide) < 2:
             return ()
         found = self._correlations(wide)
@@ -140,15 +145,6 @@ class Coupling:
         inside = ticks_of_cells(domain).inside(cells[present], values[present])
         known[rows[present]] = self._cells[j].position(cells[present], inside)
 
-    def _is_wide(self, j: int) -> bool:
-        """Whether one of a column's codes holds several values."""
-        domain, view = self._domains[j], self._codebook.views[j]
-        if not domain.ordered:
-            return False
-        held = self._codebook.shapes[j][domain.in_order] > 0
-        several = np.bincount(view[domain.in_order][held], minlength=1).max() > 1
-        return bool(several or ticks_of_cells(domain).count.max() > 1)
-
     @cached_property
     def _cells(self) -> dict[int, CellOrder]:
         book = self._codebook
@@ -178,7 +174,7 @@ class Coupling:
     @cached_property
     def _law(self) -> Positions:
         """The law of all of them; its maps are learned from records that are drawn without them."""
-        ranks = [_ranks(self._soft(j).mean(axis=0), self._order(j)) for j in self.places]
+        ranks = [ranks_of(self._soft(j).mean(axis=0), self._order(j)) for j in self.places]
         law = Positions(ranks, self._correlations(self.places))
         rng = np.random.default_rng(0)  # fixed: one generator has one law
         tables = [self._tables[j] for j in self.places]
@@ -192,7 +188,16 @@ class Coupling:
         return replace(law, evened=evened)
 
 
-def _ranks(shares: Float64Array, order: Int64Array) -> Float64Array:
+def is_wide(domain: FineDomain, view: UInt16Array, shape: Float64Array) -> bool:
+    """Whether one of the codes of a column of numbers holds several values."""
+    if not domain.ordered:
+        return False
+    held = shape[domain.in_order] > 0
+    several = np.bincount(view[domain.in_order][held], minlength=1).max() > 1
+    return bool(several or ticks_of_cells(domain).count.max() > 1)
+
+
+def ranks_of(shares: Float64Array, order: Int64Array) -> Float64Array:
     """Between which shares of the column each code lies, (2, codes); the missing one anywhere."""
     ranks = np.stack([np.zeros(len(shares)), np.ones(len(shares))])
     upto = np.cumsum(shares[order])
