@@ -796,8 +796,8 @@ MUTANTS = (
         "a stricter policy does not stop a running study",
         13,
         f"{VAULT}/service.py",
-        "        self._admit(plan)\n        return plan",
-        "        return plan",
+        "        self._admit(plan)\n        self._refuse_closed(plan)\n        return plan",
+        "        self._refuse_closed(plan)\n        return plan",
         (f"{C}vault/test_service.py::test_a_restart_under_a_stricter_policy_stops_the_study",),
     ),
     Mutant(
@@ -1032,8 +1032,8 @@ MUTANTS = (
         "a restored ledger answers a study whose charges it lost",
         14,
         f"{SITE}/vault/service.py",
-        "        self._admit(plan)\n        self._refuse_closed(plan)\n",
-        "        self._admit(plan)\n",
+        "        self._refuse_closed(plan)\n        return plan",
+        "        return plan",
         (f"{P}restore.py::test_a_restored_site_signs_no_second_set_of_a_secure_sum",),
     ),
     Mutant(
