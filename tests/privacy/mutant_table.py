@@ -873,6 +873,14 @@ MUTANTS = (
         "if values.size and np.abs(values).max() > limit:",
         ("tests/common/test_codec.py::test_floats_beyond_the_limit_are_refused",),
     ),
+    Mutant(
+        "a receipt tells how many entries the ledger has",
+        15,
+        f"{VAULT}/service.py",
+        "head=self._ledger.head()[1],",
+        "head=str(self._ledger.head()[0]) + self._ledger.head()[1],",
+        (f"{P}vault_replies.py::test_the_receipt_does_not_tell_of_other_studies",),
+    ),
     # 14: the ledger
     Mutant(
         "counts not charged",

@@ -194,7 +194,7 @@ class Vault:
             plan_digest=plan.digest,
             dataset=self._policy.dataset,
             events=self._ledger.events(plan.study),
-            head=self._ledger.head(),
+            head=self._ledger.head()[1],
             seeded=not self._randomness.private,
             sums=sums_of(plan, self._ledger),
         )
