@@ -43,7 +43,7 @@ class Plan(Shown):
 
     @property
     def variant(self) -> str:
-        """What the budget is spent on: `marginals`, `gan` or `both`."""
+        """What the budget is spent on: `marginals`, `gan`, `both` or `listen`."""
         from fedsynth_server.study.method import method_of
 
         return method_of(self.study)
@@ -67,8 +67,8 @@ class Plan(Shown):
         return Path(path)
 
     def _parts(self) -> list[Any]:
+        from fedsynth_server.study.costs import explain
         from fedsynth_server.study.method import simulation_lines
-        from fedsynth_server.study.planning import explain
 
         plan = self.study
         sites = f"{len(plan.sites)} site{'s' if len(plan.sites) > 1 else ''}"

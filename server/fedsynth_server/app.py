@@ -12,7 +12,10 @@ from flwr.serverapp import Grid, ServerApp
 
 from fedsynth_common.durable import write_durably
 from fedsynth_common.errors import FedsynthError, InputError
+from fedsynth_server.aggregation.carried import CARRIED
 from fedsynth_server.messages.journal import Journal
+from fedsynth_server.refresh.previous import earlier_of
+from fedsynth_server.refresh.study import CohortStudy
 from fedsynth_server.study.export import export
 from fedsynth_server.study.folder import StudyFolder
 from fedsynth_server.study.state import State, StateFile
@@ -67,9 +70,14 @@ def _run(folder: StudyFolder, grid: Grid, progress: StateFile) -> None:
     refuse_proxy(grid)
     plan, config = folder.plan(), folder.config()
     journal = Journal(folder.journal, plan, config.training.model_dump_json())
-    study = Study(plan, config.training, grid, progress, config.sites.timing(), journal)
+    earlier, lineage = earlier_of(folder.path)
+    timing = config.sites.timing()
+    if plan.cohort is None or plan.secure_sum is not None:
+        study = Study(plan, config.training, grid, progress, timing, journal)
+    else:
+        study = CohortStudy(plan, config.training, grid, progress, timing, journal, earlier)
     study.session.enrolment.named = folder.receipt_keys()
-    progress.follow(study.session)
+    progress.follow(study.session, study.recorder)
     if resumed := journal.exchanges:
         study.session.notes.append(f"resumed after {resumed} finished messages")
     outcome = study.run()
@@ -78,6 +86,9 @@ def _run(folder: StudyFolder, grid: Grid, progress: StateFile) -> None:
         outcome.notes.append(FIRST_SHOWN.format(sites=", ".join(unnamed)))
     partial = folder.path / ".generator.part"
     shutil.rmtree(partial, ignore_errors=True)
-    export(plan, outcome, partial, config.papers.contact, config.papers.expires)
+    papers = config.papers
+    export(plan, outcome, partial, papers.contact, papers.expires, lineage=lineage)
+    if outcome.carried is not None:
+        outcome.carried.save(folder.path / CARRIED)
     write_durably(folder.history, outcome.history(progress.spent()).to_json().encode())
     partial.replace(folder.generator)

@@ -17,6 +17,7 @@ from fedsynth_server.cli.options import (
     TRUST_HELP,
     VARIANT_HELP,
     DeviceName,
+    EveryName,
     SiteMarginals,
     TrustName,
     VariantName,
@@ -27,7 +28,8 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 EPILOG = (
     "Examples:\n\n"
     "fedsynth simulate adult.csv --sites 5 --epsilon 1 --target income --out out\n\n"
-    "fedsynth simulate heart.csv --site-column hospital --epsilon 3 --holdout 0.2 --out out"
+    "fedsynth simulate heart.csv --site-column hospital --epsilon 3 --holdout 0.2 --out out\n\n"
+    "fedsynth simulate visits.csv --stream admitted --every quarter --epsilon 0.5 --out out"
 )
 
 
@@ -146,6 +148,27 @@ def simulate(
             "refused, as `site check` does.",
         ),
     ] = MAX_REPAIRED,
+    stream: Annotated[
+        str | None,
+        typer.Option(
+            help="Rehearse a table that grows: cut it by this column (a date, or a categorical one) "
+            "into cohorts, and study one after the other, each with --epsilon."
+        ),
+    ] = None,
+    every: Annotated[
+        EveryName | None, typer.Option(help="With --stream, how long a cohort of dates is.")
+    ] = None,
+    cohorts: Annotated[
+        int | None,
+        typer.Option(
+            min=2,
+            help="The same with so many cohorts of equal size, cut by the order of the records.",
+        ),
+    ] = None,
+    half_life: Annotated[
+        float,
+        typer.Option(help="With cohorts, how many later what was measured counts half."),
+    ] = 8.0,
     variant: Annotated[VariantName, typer.Option(help=VARIANT_HELP)] = VariantName.AUTO,
     trust: Annotated[TrustName, typer.Option(help=TRUST_HELP)] = TrustName.LOCAL,
     colluders: Annotated[int | None, typer.Option(min=1, help=COLLUDERS_HELP)] = None,
@@ -196,6 +219,10 @@ def simulate(
     from fedsynth_simulations.unfinished import Clock, resumable
     from fedsynth_simulations.whole_run import run
 
+    if growing := (stream, cohorts, every) != (None, None, None):
+        from fedsynth_simulations.stream_run import refuse_options
+
+        refuse_options(stream, cohorts, every, holdout, resume, trust.value, backend.value)
     if not 0 <= holdout < 1:
         raise InputError(f"--holdout {holdout:g}: expected a share from 0 to below 1")
     if rows is not None and rows < 1:
@@ -205,7 +232,7 @@ def simulate(
         raise InputError("--quasi-identifier: is for the attacks on a hold-out; pass --holdout too")
     with ExitStack() as stack:
         unfinished = None
-        if seed is None and backend is BackendName.INPROCESS:
+        if seed is None and backend is BackendName.INPROCESS and not growing:
             division = [sites, partition, site_column, holdout, person_key]
             unfinished = stack.enter_context(
                 resumable(out, table, {"division": division}, resume, force)
@@ -222,7 +249,14 @@ def simulate(
             holdout=holdout,
             seed=unfinished.seed if unfinished else seed,
             reading=Reading(
-                delimiter, encoding, decimal, date_order, max_repaired, person_key, order
+                delimiter,
+                encoding,
+                decimal,
+                date_order,
+                max_repaired,
+                person_key,
+                order,
+                cohorts,
             ),
         )
         for name in quasi_identifier or ():
@@ -243,6 +277,12 @@ def simulate(
         )
         if quick:
             simulation = simulations.quick(simulation)
+        if growing:
+            from fedsynth_simulations.stream_run import Growth, run_stream
+
+            growth = Growth(stream, every.value if every else None, half_life)
+            run_stream(tables, simulation, growth, out, rows, file_format.value, as_json)
+            return
         reference = tuple(quasi_identifier or ())
         clock = unfinished or Clock()
         wanted = Wanted(

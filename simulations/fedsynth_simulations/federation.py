@@ -51,7 +51,8 @@ def make_vault(
     randomness = Randomness() if seed is None else SeededRandomness(seed)
     policy = _policy(site, plan)
     book = Ledger(ledger or ":memory:", policy.dataset, shared=ledger is not None)
-    records = load_records(frame, plan.table, randomness)
+    key_of_cohorts = book.cohort_key() if plan.table.cohorts else None
+    records = load_records(frame, plan.table, randomness, cohort_key=key_of_cohorts)
     return Vault(records, plan.table, policy, book, randomness, key or new_key())
 
 
@@ -71,6 +72,7 @@ def _policy(site: str, plan: Plan) -> Policy:
         max_epsilon_per_study=plan.epsilon,
         max_delta=plan.delta,
         max_epsilon_alone=max(plan.epsilon, epsilon(alone(plan.planned_events()), plan.delta)),
+        max_epsilon_per_cohort=plan.epsilon if plan.cohort else None,
         min_records=1,
         approved_plans=(plan.digest,),
         **training,

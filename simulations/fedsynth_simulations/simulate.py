@@ -36,7 +36,8 @@ class Simulation:
     records. `pooled` says that the sites, or which site a record is at, were taken from the records
     too. Either makes the result a rehearsal, which its statement says. With `trust` "secure-sum" the
     sites make one noise together; `colluders` is the plan's c, by default a fifth of the sites. With
-    `site_marginals` each also answers for its own one-way marginals.
+    `site_marginals` each also answers for its own one-way marginals. With a `cohort` the study is about
+    the records of that cohort alone.
     """
 
     epsilon: float = 1.0
@@ -52,6 +53,7 @@ class Simulation:
     trust: Trust = "local"
     colluders: int | None = None
     site_marginals: bool = False
+    cohort: str | None = None
 
     @property
     def caveats(self) -> tuple[str, ...]:
@@ -153,6 +155,7 @@ def plan_of_size(
         rounds=simulation.rounds,
         secure_sum=secure_sum,
         site_marginals=simulation.site_marginals,
+        cohort=simulation.cohort,
     )
 
 

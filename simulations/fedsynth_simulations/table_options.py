@@ -1,6 +1,6 @@
 """From the table on the command line of `fedsynth simulate` to the sites' tables and a schema."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from fedsynth_common.errors import InputError
@@ -10,11 +10,15 @@ from fedsynth_common.tables import read_table
 from fedsynth_release.cli.csv_dialect import dialect_of
 from fedsynth_release.drafting.wishes import Wishes, wishes_of
 from fedsynth_simulations.site_tables import Division, Tables, divided
+from fedsynth_simulations.stream import ORDER, numbered, with_numbers
 
 
 @dataclass(frozen=True)
 class Reading:
-    """How a table is written, and what somebody has said about it; None for what is left open."""
+    """How a table is written, and what somebody has said about it; None for what is left open.
+
+    With `cohorts` the table is cut into as many parts by the order of its rows.
+    """
 
     delimiter: str | None = None
     encoding: str | None = None
@@ -23,6 +27,7 @@ class Reading:
     max_repaired: float = MAX_REPAIRED
     person_key: str | None = None
     order: str | None = None
+    cohorts: int | None = None
 
 
 def tables_of(
@@ -56,6 +61,9 @@ def tables_of(
     reading = reading or Reading()
     frame = read_table(table, dialect_of(table, reading.delimiter, reading.encoding))
     declared = None if schema is None else Schema.load(schema)
+    if reading.cohorts is not None:
+        frame = numbered(frame, reading.cohorts)
+        declared = with_numbers(declared) if declared else None
     if declared is None and target is not None and target not in frame.columns:
         raise InputError(f"--target {target}: no such column in {table}")
     wishes = wishes_of(
@@ -70,4 +78,8 @@ def tables_of(
         sites=sites, partition=partition, site_column=site_column, holdout=holdout, seed=seed
     )
     name = table.name.split(".")[0] or "table"
-    return divided(frame, name, declared, division, wishes, reading.max_repaired)
+    tables = divided(frame, name, declared, division, wishes, reading.max_repaired)
+    if reading.cohorts is None:
+        return tables
+    notes = tuple(note for note in tables.notes if note.column != ORDER)
+    return replace(tables, schema=with_numbers(tables.schema), notes=notes)

@@ -26,7 +26,10 @@ FRAME = pd.DataFrame({"a": ["x", "y"] * 40, "b": range(80)})
         ),
         ({"seed": "x"}, "seed: expected a whole number from 0 on or None, got str"),
         ({"quick": 1}, "quick: expected True or False, got int"),
-        ({"variant": 3}, "variant: expected one of 'auto', 'both', 'marginals', 'gan', got int"),
+        (
+            {"variant": 3},
+            "variant: expected one of 'auto', 'both', 'listen', 'marginals', 'gan', got int",
+        ),
     ],
 )
 def test_a_wrong_type_gets_a_sentence(options, mention):

@@ -21,7 +21,7 @@ MEMBERS = {
     "analyst": ("common", "common/release"),
     "researcher": ("common", "common/release", "client", "server", "simulations"),
 }
-UNUSED = {"vault": {"flwr"}, "courier": {"opacus"}}
+UNUSED = {"vault": {"flwr", "starlette", "uvicorn", "anyio"}, "courier": {"opacus"}}
 HERE = {"python_version": "3.11", "python_full_version": "3.11.7", "sys_platform": "linux"}
 HERE |= {"platform_system": "Linux", "platform_machine": "x86_64", "extra": ""}
 HERE |= {"platform_python_implementation": "CPython", "implementation_name": "cpython"}

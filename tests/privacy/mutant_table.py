@@ -24,6 +24,7 @@ SIMULATIONS = "simulations/fedsynth_simulations"
 TABLES, ODD = "common/fedsynth_common/tables", "tests/client/records/sources/test_odd_cells.py"
 P, C, S = "tests/privacy/test_", "tests/client/", "tests/simulations/test_"
 
+E = "tests/privacy/test_either.py"
 QUICK = "test_the_quick_price_of_counts_is_that_of_dp_accounting_bit_for_bit"
 PEAK = f"{P}vault_memory.py::test_the_peak_of_a_request_is_the_same_for_any_number_of_records"
 
@@ -984,10 +985,10 @@ MUTANTS = (
         "studies composed by Rényi DP at the order that suits what was spent",
         16,
         f"{CORE}/renyi.py",
-        "spent = float(composed(events).rdp[ORDERS.index(order)])",
-        "order = composed(events).get_epsilon_and_optimal_order(delta)[1]\n"
+        "spent = float(divergences(events)[ORDERS.index(order)])",
+        "order = float(compute_epsilon(ORDERS, divergences(events), delta)[1])\n"
         "    budget = cap - conversion(order, delta)\n"
-        "    spent = float(composed(events).rdp[ORDERS.index(order)])",
+        "    spent = float(divergences(events)[ORDERS.index(order)])",
         (
             f"{P}gate_budget.py::test_the_order_of_the_filter_is_the_policys_and_not_the_one_that_suits"
             "_what_was_spent",
@@ -1040,15 +1041,15 @@ MUTANTS = (
         "a restored ledger answers a study whose charges it lost",
         14,
         f"{SITE}/vault/service.py",
-        "        self._refuse_closed(plan)\n        return plan",
-        "        return plan",
+        "        self._admit(plan)\n        self._refuse_closed(plan)\n        return plan",
+        "        self._admit(plan)\n        return plan",
         (f"{P}restore.py::test_a_restored_site_signs_no_second_set_of_a_secure_sum",),
     ),
     Mutant(
         "a restore does not charge what may have run since",
         14,
         f"{SITE}/budget/ledger.py",
-        "            self.charge(plan.study, number, NO_REQUEST, [event])",
+        "            self.charge(plan.study, number, NO_REQUEST, events)",
         "            pass",
         (f"{P}restore.py::test_a_restored_ledger_has_spent_no_less_and_answers_no_lost_step",),
     ),
@@ -2234,6 +2235,63 @@ MUTANTS = (
         "    if False:",
         (f"{P}cohorts.py::test_rows_of_persons_are_not_cut_into_cohorts",),
     ),
+    # 27: templates
+    Mutant(
+        "templates: a plan of other terms runs",
+        27,
+        f"{VAULT}/templates.py",
+        "if _fixed(plan_json) != _fixed(approved):",
+        "if False:",
+        (f"{P}templates.py::test_whatever_does_not_fit_asks",),
+    ),
+    Mutant(
+        "templates: a cohort is studied again",
+        27,
+        f"{VAULT}/templates.py",
+        "    return all(charge.study == plan.study for charge in touched)",
+        "    return True",
+        (f"{P}templates.py::test_each_later_cohort_runs_once_without_a_person",),
+    ),
+    Mutant(
+        "templates: a cohort after the last",
+        27,
+        f"{VAULT}/templates.py",
+        "asked.last <= cut.cohort(template.until).last",
+        "asked.last",
+        (f"{P}templates.py::test_whatever_does_not_fit_asks",),
+    ),
+    Mutant(
+        "templates: a cohort before the approved one",
+        27,
+        f"{VAULT}/templates.py",
+        "if not first.first <= asked.first",
+        "if not asked.first",
+        (f"{P}templates.py::test_whatever_does_not_fit_asks",),
+    ),
+    Mutant(
+        "templates: several cohorts at once",
+        27,
+        f"{VAULT}/templates.py",
+        ' or ".." in asked.name',
+        "",
+        (f"{P}templates.py::test_whatever_does_not_fit_asks",),
+    ),
+    Mutant(
+        "templates: a plan that only calls itself approved",
+        27,
+        f"{VAULT}/templates.py",
+        "if approved is None or hashlib.sha256(approved).hexdigest() != template.plan:",
+        "approved = approved or plan_json\n    if approved is None:",
+        (f"{P}templates.py::test_a_template_of_a_plan_that_never_came_here_allows_nothing",),
+    ),
+    Mutant(
+        "templates: one that was taken away goes on",
+        27,
+        f"{VAULT}/service.py",
+        "repeated = is_repeated(plan.to_json(), self._policy, self._ledger)",
+        "repeated = True",
+        (f"{P}templates.py::test_a_template_that_is_taken_away_stops_its_study",),
+    ),
     Mutant(
         "site marginals: the statement is silent about them",
         23,
@@ -2270,5 +2328,94 @@ MUTANTS = (
         "            sums=sums_of(plan, self._ledger),\n",
         "",
         (f"{P}secure_vault.py::test_the_receipt_says_how_many_sites_were_in_each_sum",),
+    ),
+    # 26: a choice that earlier answers decide
+    Mutant(
+        "choice: the smaller delta counts",
+        26,
+        f"{CORE}/either.py",
+        "height = np.maximum(height_a, height_b)",
+        "height = np.minimum(height_a, height_b)",
+        (f"{E}::test_at_every_epsilon_the_larger_delta_counts",),
+    ),
+    Mutant(
+        "choice: the slope of the cheaper branch",
+        26,
+        f"{CORE}/either.py",
+        "slope = np.where(above, slope_a, slope_b)[:-1]",
+        "slope = np.where(above, slope_b, slope_a)[:-1]",
+        (f"{E}::test_at_every_epsilon_the_larger_delta_counts",),
+    ),
+    Mutant(
+        "choice: priced as the branch of the larger mu",
+        26,
+        f"{CORE}/accounting.py",
+        "return larger(_trained(event.training, grid), _composed(event.counts, grid))",
+        "return _composed(max(event.training, event.counts, key=mu_of), grid)",
+        (f"{E}::test_who_chooses_by_an_earlier_answer_learns_no_more_than_is_charged",),
+    ),
+    Mutant(
+        "choice: the filter takes the smaller divergence",
+        26,
+        f"{CORE}/renyi.py",
+        "chosen = chosen + np.maximum(*parts)",
+        "chosen = chosen + np.minimum(*parts)",
+        (f"{E}::test_a_filter_takes_the_larger_divergence_of_every_order",),
+    ),
+    Mutant(
+        "choice: forgotten when events are joined",
+        26,
+        f"{CORE}/events.py",
+        "return (*result, *sorted(choices, key=repr))",
+        "return tuple(result)",
+        (f"{E}::test_choices_are_never_lost_or_joined",),
+    ),
+    Mutant(
+        "choice: only what ran is charged",
+        26,
+        f"{VAULT}/admission.py",
+        "return [replace(choice, counts=counts[0]) if counts else choice]",
+        "return list(events)",
+        (f"{E}::test_a_site_answers_one_branch_and_is_charged_for_both_once",),
+    ),
+    Mutant(
+        "choice: never charged",
+        26,
+        f"{VAULT}/admission.py",
+        "return [replace(choice, counts=counts[0]) if counts else choice]",
+        "return []",
+        (f"{E}::test_a_site_answers_one_branch_and_is_charged_for_both_once",),
+    ),
+    Mutant(
+        "choice: both branches are answered",
+        26,
+        f"{VAULT}/admission.py",
+        "    refuse_other_branch(plan, step, done - {step})\n",
+        "",
+        (f"{E}::test_a_site_answers_one_branch_and_is_charged_for_both_once",),
+    ),
+    Mutant(
+        "choice: the plan prices one branch",
+        26,
+        f"{PROTOCOL}/plan.py",
+        'runs.append(MessageRun(self.chosen_steps, "either", choice))',
+        'runs.append(MessageRun(self.chosen_steps, "either", choice.counts))',
+        (f"{E}::test_the_plan_prices_the_choice_and_not_one_branch",),
+    ),
+    Mutant(
+        "choice: papers of two choices",
+        26,
+        "common/release/fedsynth_release/statement/receipt_evidence.py",
+        "return len(found) > 1 or not alike or",
+        "return not alike or",
+        (f"{E}::test_a_receipt_of_more_than_the_choice_is_found",),
+    ),
+    Mutant(
+        "choice: a restore charges it for every step",
+        26,
+        f"{SITE}/budget/ledger.py",
+        "events = [] if run.paid(done) else [run.event]",
+        "events = [run.event]",
+        (f"{E}::test_a_restored_ledger_charges_the_choice_once",),
     ),
 )

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from fedsynth_release.statement.meaning import best_accuracy, best_rate, highest_posterior
+from fedsynth_common.promise.meaning import best_accuracy, best_rate, highest_posterior
 
 ROOT = Path(__file__).parents[2]
 DOCS = sorted((ROOT / "docs").glob("*.md"))

@@ -53,7 +53,7 @@ from fedsynth_common.schema import (
     When,
     domains,
 )
-from fedsynth_release.statement.privacy_statement import SiteCost
+from fedsynth_release.statement.costs import SiteCost
 from fedsynth_release.statement.receipt_evidence import evidence_of
 
 SCHEMA = Schema(

@@ -3,11 +3,12 @@
 import pytest
 from small_study import make_generator
 
+from fedsynth_common.promise.meaning import best_accuracy
+from fedsynth_common.promise.plain_words import group
 from fedsynth_release.report.first_page import attack_sentence, first_page, summary_lines
 from fedsynth_release.report.scores import Judgement
 from fedsynth_release.report.verdicts import Verdict
-from fedsynth_release.statement.meaning import best_accuracy
-from fedsynth_release.statement.plain_words import group, promise_of
+from fedsynth_release.statement.promised import promise_of
 
 
 @pytest.fixture(scope="module")

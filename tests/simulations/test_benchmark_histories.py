@@ -140,7 +140,8 @@ def test_persons_reach_par_with_their_events_in_order_and_come_back(rand, tmp_pa
 
     monkeypatch.setattr(par, "drive", repeat)
     monkeypatch.setattr(External, "check", lambda self, arguments: None)
-    made = par.synthesise_par(small.train, small.schema, 0, External(str(tmp_path)))
+    made = par.synthesise_par(small.train, small.schema, 0, External(str(tmp_path)), epochs=7)
+    assert seen["epochs"] == 7
     assert seen["static"].sum() == 11
     assert len(seen["static"]) == len(seen["ordered"]) == 18
     assert (np.diff(seen["codes"][:, 0]) >= 0).all()  # the events of a person together

@@ -11,8 +11,9 @@ from small_study import SCHEMA, SETTINGS, make_frames
 from fedsynth_common.errors import InputError
 from fedsynth_common.privacy.accounting import epsilon
 from fedsynth_common.privacy.secure_noise import alone, made_variance
+from fedsynth_common.promise.plain_words import figure
 from fedsynth_release.report.page import render
-from fedsynth_release.statement.plain_words import figure, promise_of
+from fedsynth_release.statement.promised import promise_of
 from fedsynth_release.verification.statement_findings import statement_findings
 from fedsynth_release.verification.verify import verify
 from fedsynth_server.study.planning import Rounds

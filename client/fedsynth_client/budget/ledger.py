@@ -197,9 +197,11 @@ class Ledger(LedgerFile):
         """
         self.accept(plan.study, plan.digest, plan.to_json())
         done = {charge.step for charge in self.charged() if charge.study == plan.study}
-        left = [(n, run.event) for run in plan.message_runs for n in run.numbers if n not in done]
-        for number, event in left:
-            self.charge(plan.study, number, NO_REQUEST, [event])
+        left = [(n, run) for run in plan.message_runs for n in run.numbers if n not in done]
+        for number, run in left:
+            events = [] if run.paid(done) else [run.event]
+            self.charge(plan.study, number, NO_REQUEST, events)
+            done.add(number)
         self.commit(plan.study, 0, CLOSED, b"")
         return len(left)
 

@@ -20,6 +20,18 @@ Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
+class Template(BaseModel):
+    """Allows that an approved plan of a cohort is repeated for later ones, each once.
+
+    `plan` is the digest of the approved plan, `until` the last cohort that may be studied.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    plan: Digest
+    until: str = Field(min_length=1, max_length=40)
+
+
 class Policy(BaseModel):
     """The limits of one site.
 
@@ -33,6 +45,7 @@ class Policy(BaseModel):
     held for each cohort by itself. Without it every study is charged to everybody.
     `approved_plans` lists the digests of the plans that a person at the site has read, or is "any"
     to accept every plan that stays within the limits.
+    `templates` lists approved plans that may be repeated for later cohorts without a person.
     If `site` is given, a plan must name it among its participants.
     """
 
@@ -50,6 +63,7 @@ class Policy(BaseModel):
     max_steps: int = Field(default=20_000, ge=1)
     min_records: int = Field(default=100, ge=1)
     approved_plans: tuple[Digest, ...] | Literal["any"]
+    templates: tuple[Template, ...] = Field(default=(), max_length=64)
 
     @model_validator(mode="after")
     def _study_within_cap(self) -> Self:

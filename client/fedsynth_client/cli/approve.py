@@ -26,12 +26,21 @@ def approve(
     ],
     config: ConfigPath,
     yes: Annotated[bool, typer.Option("--yes", help="Approve without asking.")] = False,
+    page: Annotated[
+        Path | None,
+        typer.Option(
+            help="Write a page to print and sign, for an ethics board, to this file (HTML), and "
+            "approve nothing."
+        ),
+    ] = None,
 ) -> None:
     """Show what a plan costs this site's people, and allow it after a confirmation.
 
     For example:
 
       fedsynth site approve plan.json --config dayton/site.toml
+
+      fedsynth site approve plan.json --config dayton/site.toml --page approval.html
     """
     from fedsynth_client.budget.policy import Policy
     from fedsynth_client.budget.receipts import load_or_create_key
@@ -49,6 +58,9 @@ def approve(
         raise FedsynthError(f"ledger {site.ledger}: {ledger.fault}")
     key = load_or_create_key(site.key).public_key().public_bytes_raw()
     reviewed = review(plan, policy, schema, ledger.charges, key, ledger.book.last_day)
+    if page is not None:
+        _write_page(page, plan, policy, reviewed)
+        return
     show_plan(plan, policy, reviewed)
     if reviewed.refusals:
         reasons = "; ".join(reviewed.refusals)
@@ -60,6 +72,23 @@ def approve(
         typer.confirm("Approve this plan?", abort=True)
     add_approval(site.policy, plan.digest)
     typer.echo(f"approved in {site.policy}; a vault that is running accepts the plan from now on")
+
+
+def _write_page(path: Path, plan: "Plan", policy: "Policy", reviewed: "Review") -> None:
+    """Write the page for a board; a file that exists is not replaced."""
+    from datetime import date
+
+    from fedsynth_client.plans.approval_page import approval_page
+    from fedsynth_common.durable import write_output
+    from fedsynth_common.errors import InputError
+
+    if path.exists():
+        raise InputError(f"--page {path}: exists, and is not replaced; choose another name")
+    text = approval_page(plan, policy, reviewed, date.today())
+    write_output(path, text, 0o600)
+    typer.echo(
+        f"wrote {path}: print it; nothing was approved. It says what other studies have cost"
+    )
 
 
 def show_plan(plan: "Plan", policy: "Policy", reviewed: "Review") -> None:

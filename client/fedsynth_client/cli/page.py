@@ -25,11 +25,23 @@ def page(
       fedsynth site page --config dayton/site.toml
     """
     from fedsynth_client.cli.status import facts_of
-    from fedsynth_client.steward_page import page_server, token_of
+    from fedsynth_client.steward_page import steward_view
+    from fedsynth_common.errors import InputError
+
+    try:
+        from fedsynth_common.local_page.server import LocalPage
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] not in {"uvicorn", "starlette", "anyio"}:
+            raise
+        raise InputError(
+            f"{error.name}, which Flower brings, is not installed, as in the image of the vault: use "
+            "fedsynth site status here, or the page where fedsynth-client is installed whole"
+        ) from None
+    from fedsynth_common.local_page.token import token_of
 
     token = token_of(config.absolute().parent / "page.token")
-    facts_of(config)  # a configuration that cannot be read is said now
-    server = page_server(lambda: facts_of(config), token, port)
-    typer.echo(f"page: http://127.0.0.1:{server.server_address[1]}/?token={token}")
+    title = f"fedsynth: {facts_of(config)['dataset']}"  # a faulty configuration is said now
+    shown = LocalPage(steward_view(title, lambda: facts_of(config)), token, port)
+    typer.echo(f"page: {shown.address}")
     with suppress(KeyboardInterrupt):
-        server.serve_forever()
+        shown.serve()

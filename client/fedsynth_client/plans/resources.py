@@ -22,8 +22,9 @@ Line = tuple[str, str]
 def resources(plan: Plan) -> list[Line]:
     """The lines, in the order in which the steps run."""
     lines = []
-    if plan.measure:
-        asked = f"{len(plan.measure)} requests, each for at most {MAX_CELLS:,} noisy counts"
+    measures = len(plan.measure) + (plan.listening is not None)
+    if measures:
+        asked = f"{measures} requests, each for at most {MAX_CELLS:,} noisy counts"
         lines.append(("counts", asked))
     if plan.discriminator:
         lines += _training(plan.discriminator, plan.table)
@@ -34,7 +35,7 @@ def resources(plan: Plan) -> list[Line]:
 
 def _kept(plan: Plan) -> str:
     """The size of the replies. The ledger keeps them, so that a repeated request computes nothing."""
-    size = 4 * MAX_CELLS * len(plan.measure)
+    size = 4 * MAX_CELLS * (len(plan.measure) + (plan.listening is not None))
     if training := plan.discriminator:
         width = sum(domain.width for domain in domains(plan.table))
         size += 12 * min(training.parameters(width), MAX_PARAMETERS) * training.messages

@@ -15,7 +15,8 @@ from fedsynth_client.vault.admission import reasons_against_cost, reasons_agains
 from fedsynth_common.errors import FedsynthError
 from fedsynth_common.privacy import PrivacyError
 from fedsynth_common.privacy.accounting import epsilon, share_of_cap
-from fedsynth_common.privacy.events import DpSgdEvent, Event
+from fedsynth_common.privacy.events import DpSgdEvent, EitherEvent, Event, GaussianEvent
+from fedsynth_common.privacy.gaussian_dp import mu_of
 from fedsynth_common.privacy.secure_noise import alone, shared
 from fedsynth_common.protocol.plan import Plan
 from fedsynth_common.schema import Schema
@@ -133,14 +134,23 @@ def _steps(plan: Plan) -> list[StepCost]:
         StepCost(
             step=run.label,
             what=_what(event, run.purpose),
-            noise_multiplier=run.event.noise_multiplier,
+            noise_multiplier=_least_noise(run.event),
             epsilon=epsilon([event], plan.delta),
         )
         for run, event in zip(plan.message_runs, plan.planned_events(), strict=True)
     ]
 
 
+def _least_noise(event: GaussianEvent | DpSgdEvent | EitherEvent) -> float:
+    if isinstance(event, EitherEvent):
+        return min(event.training.noise_multiplier, 1 / mu_of(event.counts))
+    return event.noise_multiplier
+
+
 def _what(event: Event, purpose: str) -> str:
+    if isinstance(event, EitherEvent):
+        steps = f"{event.training.steps} more DP-SGD steps"
+        return f"one of two: {steps}, or noisy counts of marginals once more"
     if isinstance(event, DpSgdEvent):
         return f"training: {event.steps} DP-SGD steps, sampling rate {event.sampling_rate:g}"
     return f"{purpose}: noisy counts"

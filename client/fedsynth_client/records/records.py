@@ -222,6 +222,7 @@ def load_records(
     schema: Schema,
     randomness: Randomness,
     scratch: Path | None = None,
+    cohort_key: bytes | None = None,
 ) -> Records:
     """Read, encode and bound the contribution of each person.
 
@@ -230,6 +231,7 @@ def load_records(
         schema: the public schema.
         randomness: chooses the rows kept of persons with too many.
         scratch: folder of the nameless file for codes that are too many for memory.
+        cohort_key: of the digests of cohorts; by default one that nobody knows.
 
     Raises:
         InputError: naming the file, column and what to do.
@@ -238,7 +240,7 @@ def load_records(
         source = FrameSource(source)
     elif isinstance(source, Path | str):
         source = open_source(Path(source))
-    builder = RecordsBuilder(schema, scratch)
+    builder = RecordsBuilder(schema, scratch, cohort_key=cohort_key)
     try:
         for chunk in source.chunks():
             builder.add(chunk)

@@ -19,6 +19,7 @@ charges, the step that is asked for, and the plan's remaining steps.
 """
 
 from collections.abc import Iterable, Iterator, Sequence, Set
+from dataclasses import replace
 
 from fedsynth_client.budget.charge_chain import Charge
 from fedsynth_client.budget.policy import Policy
@@ -27,13 +28,18 @@ from fedsynth_client.vault.caps import Reason, reasons_of_caps
 from fedsynth_client.vault.cohorts import reasons_against_cohort, today
 from fedsynth_common.errors import ErrorCode
 from fedsynth_common.privacy.accounting import epsilon
-from fedsynth_common.privacy.events import Event
+from fedsynth_common.privacy.events import CountsEvent, Event
 from fedsynth_common.protocol.plan import Plan, SecureSum
 from fedsynth_common.schema import Schema
 
 
 def admit_plan(
-    plan: Plan, policy: Policy, schema: Schema, receipt_key: bytes, last_day: str = ""
+    plan: Plan,
+    policy: Policy,
+    schema: Schema,
+    receipt_key: bytes,
+    last_day: str = "",
+    repeated: bool = False,
 ) -> None:
     """Refuse a plan for another table or site, without approval, or weaker than the policy.
 
@@ -43,11 +49,12 @@ def admit_plan(
         schema: of this site's table.
         receipt_key: public half of the key that this site signs with.
         last_day: the latest day on which a cohort was sealed here, if one was.
+        repeated: whether the plan repeats an approved one as the policy allows (`templates`).
 
     Raises:
         RefusalError: ERR_PLAN or ERR_POLICY, of the first of `reasons_against_terms`.
     """
-    _refuse(reasons_against_terms(plan, policy, schema, receipt_key, last_day))
+    _refuse(reasons_against_terms(plan, policy, schema, receipt_key, last_day, repeated))
 
 
 def admit_cost(plan: Plan, policy: Policy, charges: Sequence[Charge]) -> None:
@@ -70,6 +77,7 @@ def admit_step(
     """
     own = [charge for charge in charges if charge.study == plan.study]
     done = {step, *(charge.step for charge in own)}
+    refuse_other_branch(plan, step, done - {step})
     study = [*events, *(event for charge in own for event in charge.events)]
     study += _remaining(plan, done)
     if epsilon(study, plan.delta) > min(plan.epsilon, policy.study_limit):
@@ -78,8 +86,42 @@ def admit_step(
     _refuse(reasons_of_caps(plan, policy, charges, study))
 
 
+def refuse_other_branch(plan: Plan, step: int, answered: Set[int]) -> None:
+    """Refuse a step of one branch of the plan's choice once a step of the other was charged.
+
+    Raises:
+        RefusalError: ERR_PLAN.
+    """
+    chosen, otherwise = plan.chosen_steps, plan.chosen_steps.stop - 1
+    if step in chosen and any(
+        (n == otherwise) != (step == otherwise) for n in chosen if n in answered
+    ):
+        taken = "more training" if step == otherwise else "a second measurement"
+        words = f"its choice was made already: this site was charged for {taken}"
+        raise RefusedError(ErrorCode.PLAN, words)
+
+
+def events_at(plan: Plan, step: int, events: Sequence[Event], answered: Set[int]) -> list[Event]:
+    """What a step is charged that releases `events`, after the steps `answered` of its study.
+
+    The first step of a branch of the plan's choice is charged with the whole choice, since which branch
+    it is was decided by earlier answers (`privacy.either`). The other steps of it are paid then.
+    """
+    if (choice := plan.choice) is None or step not in plan.chosen_steps:
+        return list(events)
+    if any(number in answered for number in plan.chosen_steps):
+        return []
+    counts = [event for event in events if isinstance(event, CountsEvent)]
+    return [replace(choice, counts=counts[0]) if counts else choice]
+
+
 def reasons_against_terms(
-    plan: Plan, policy: Policy, schema: Schema, receipt_key: bytes, last_day: str = ""
+    plan: Plan,
+    policy: Policy,
+    schema: Schema,
+    receipt_key: bytes,
+    last_day: str = "",
+    repeated: bool = False,
 ) -> Iterator[Reason]:
     """The terms of the plan that the site's schema, policy, key or clock does not allow."""
     if plan.table != schema:
@@ -87,7 +129,7 @@ def reasons_against_terms(
     if policy.site is not None and policy.site not in plan.sites:
         words = f"it does not name this site ({policy.site}) among its participants"
         yield Reason(ErrorCode.PLAN, words)
-    if not policy.approves(plan.digest):
+    if not policy.approves(plan.digest) and not repeated:
         yield Reason(ErrorCode.PLAN, not_approved(plan.digest))
     if plan.delta > policy.max_delta:
         words = f"its delta {plan.delta:g} is above the policy's {policy.max_delta:g}"
@@ -152,7 +194,12 @@ def _refuse(reasons: Iterable[Reason]) -> None:
 
 
 def _remaining(plan: Plan, done: Set[int]) -> Iterator[Event]:
-    """The events of those messages of the plan whose step numbers are not in `done`."""
+    """The events of those messages of the plan whose step numbers are not in `done`.
+
+    Of a choice, nothing is left once one of its steps was charged.
+    """
     for run in plan.message_runs:
+        if run.paid(done):
+            continue
         if left := run.count - sum(number in run.numbers for number in done):
             yield run.event_of(left)

@@ -11,11 +11,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from fedsynth_client.budget.ledger import Ledger
 from fedsynth_client.budget.policy import Policy
 from fedsynth_client.refused import RefusedError
 from fedsynth_client.vault.admission import not_approved
 from fedsynth_client.vault.assignment import Assignment, within_bounds
 from fedsynth_client.vault.measure import Axis, Marginal, Measurement
+from fedsynth_client.vault.templates import is_repeated
 from fedsynth_common.array_types import UInt16Array
 from fedsynth_common.errors import ErrorCode, InputError, RefusalError
 from fedsynth_common.limits import (
@@ -39,10 +41,11 @@ from fedsynth_common.protocol.plan import DiscriminatorPlan, Plan
 from fedsynth_common.schema import Schema, domains, history_schema
 
 
-def plan_of(request: pb.EnrollRequest, policy: Policy) -> Plan:
+def plan_of(request: pb.EnrollRequest, policy: Policy, ledger: Ledger) -> Plan:
     """The plan of an enrolment.
 
-    A plan that nobody approved is not parsed, because checking its rules could take hours.
+    A plan that nobody approved, and that repeats no approved one, is not parsed, because checking its
+    rules could take hours.
 
     Raises:
         RefusalError: ERR_VERSION for another protocol, ERR_PLAN for anything but a valid plan that
@@ -52,8 +55,8 @@ def plan_of(request: pb.EnrollRequest, policy: Policy) -> Plan:
         theirs = f"the coordinator speaks protocol {request.protocol_version:d}"
         words = f"{theirs}, this vault protocol {PROTOCOL_VERSION}"
         raise RefusedError(ErrorCode.VERSION, words)
-    if not policy.approves(hashlib.sha256(request.plan_json).hexdigest()):
-        digest = hashlib.sha256(request.plan_json).hexdigest()
+    digest = hashlib.sha256(request.plan_json).hexdigest()
+    if not policy.approves(digest) and not is_repeated(request.plan_json, policy, ledger):
         raise RefusedError(ErrorCode.PLAN, not_approved(digest))
     try:
         return Plan.from_json(request.plan_json)
@@ -86,6 +89,8 @@ def measurement_of(request: pb.MeasureRequest, plan: Plan, schema: Schema) -> Me
         raise RefusalError(ErrorCode.PAYLOAD)
     if noise_multiplier(variances, moved) < step.noise_multiplier * (1 - 1e-9):
         raise RefusalError(ErrorCode.POLICY)
+    if step.step in plan.chosen_steps and len(set(variances)) > 1:  # a choice prices one mechanism
+        raise RefusalError(ErrorCode.PAYLOAD)
     return Measurement(views, marginals)
 
 

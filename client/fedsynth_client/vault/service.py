@@ -24,7 +24,7 @@ from fedsynth_client.budget.policy import PolicySource
 from fedsynth_client.budget.receipts import package_version, receipt_json
 from fedsynth_client.records.records import Records
 from fedsynth_client.refused import RefusedError
-from fedsynth_client.vault.admission import admit_cost, admit_plan, admit_step
+from fedsynth_client.vault.admission import admit_cost, admit_plan, admit_step, events_at
 from fedsynth_client.vault.callers import refusal
 from fedsynth_client.vault.checks import assignment_of, measurement_of, plan_of
 from fedsynth_client.vault.cohorts import seal_cohort, today
@@ -32,6 +32,7 @@ from fedsynth_client.vault.discriminate import discriminate, gradient_share
 from fedsynth_client.vault.measure import noisy_counts_of
 from fedsynth_client.vault.request_log import Handled, RequestLog, charged_words
 from fedsynth_client.vault.secure_sum import ANSWERS, SumParty, begin, masked, sums_of
+from fedsynth_client.vault.templates import is_repeated
 from fedsynth_common.array_types import Int64Array
 from fedsynth_common.errors import ErrorCode, InputError, RefusalError
 from fedsynth_common.limits import REQUEST_BYTES
@@ -122,7 +123,7 @@ class Vault:
         return self._guarded(method, kind, answered)
 
     def _enroll(self, request: pb.EnrollRequest) -> pb.EnrollReply:
-        plan = plan_of(request, self._policy)
+        plan = plan_of(request, self._policy, self._ledger)
         self._handled.of(plan)
         self._admit(plan)
         self._refuse_closed(plan)
@@ -227,7 +228,9 @@ class Vault:
 
     def _admit(self, plan: Plan) -> None:
         last_day = self._ledger.seals().last_day if plan.cohort else ""
-        admit_plan(plan, self._policy, self._schema, self._receipt_key, last_day)
+        repeated = is_repeated(plan.to_json(), self._policy, self._ledger)
+        terms = self._policy, self._schema, self._receipt_key
+        admit_plan(plan, *terms, last_day, repeated)
 
     def _served(self, plan: Plan) -> Records:
         """The records that a plan is about: all, or those of its cohort."""
@@ -248,6 +251,9 @@ class Vault:
         if stored is not None:
             self._handled.outcome = "answered again as before; nothing is charged"
             return kind.FromString(stored)
+        charges = self._ledger.charged()
+        answered = {charge.step for charge in charges if charge.study == plan.study}
+        events = events_at(plan, request.step, events, answered)
         seal_cohort(plan, self._records, self._ledger, today())
         self._ledger.charge(
             *key,

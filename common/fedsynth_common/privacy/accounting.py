@@ -19,6 +19,7 @@ composed that is not understood.
 | `CountsEvent` | discrete Gaussian at 0 and at `sensitivity`, `blocks` times | CKS (1) |
 | `GaussianEvent` | N(0, s²) and N(1, s²) | Balle and Wang (2) |
 | `DpSgdEvent` | N(0, s²) and (1 - q) N(0, s²) + q N(1, s²), `steps` times | Zhu et al. (3) |
+| `EitherEvent` | the pair whose δ(ε) is the larger of both parts' (`either`) | Zhu et al. (3) Prop. 8 |
 
 (1) 2020, arXiv:2004.00010v5; σ² is the variance that the sampler really uses, `exact_variance`.
 (2) 2018, arXiv:1805.06530. (3) 2022, arXiv:2106.08567, Theorem 11.
@@ -51,10 +52,12 @@ from dp_accounting.pld.privacy_loss_mechanism import DiscreteGaussianPrivacyLoss
 from scipy import fft
 
 from fedsynth_common.privacy import PrivacyError, renyi
+from fedsynth_common.privacy.either import larger
 from fedsynth_common.privacy.events import (
     MAX_MECHANISMS,
     CountsEvent,
     DpSgdEvent,
+    EitherEvent,
     Event,
     GaussianEvent,
     merged,
@@ -67,7 +70,7 @@ ROUNDING = 1e-4  # ε is rounded up to a multiple of this
 WIDTHS = tuple(d * 10.0**-k for k in range(4, 9) for d in (5, 2, 1))  # of the privacy loss grid
 _POINTS = 200_000
 _RENYI_POINTS = 10_000  # take about as long as the Rényi divergences of one event
-_TRAININGS = 2  # are kept: a study has one, but it is priced for two deltas
+_TRAININGS = 4  # are kept: a study has one or two parts of it, which are priced for two deltas
 LARGE = 100.0  # above this RDP is returned as it is: nobody needs its digits, and grids get long
 
 
@@ -120,9 +123,11 @@ def grid_points(events: Iterable[Event], delta: float) -> int:
         return points
     grid = _grid(charged, upper)
     for event in charged:
-        times, reach = _extent(event)
-        repeated = min(times * reach, reach + _reach(mu_of(event)))
-        points += math.ceil(2 * (reach + repeated) / grid)
+        parts = (event.training, event.counts) if isinstance(event, EitherEvent) else (event,)
+        for part in parts:
+            times, reach = _extent(part)
+            repeated = min(times * reach, reach + _reach(mu_of(part)))
+            points += math.ceil(2 * (reach + repeated) / grid)
     return points
 
 
@@ -184,6 +189,9 @@ def _extent(event: Event) -> tuple[int, float]:
         case DpSgdEvent():
             odds = math.expm1(_reach(1 / event.noise_multiplier))
             return event.steps, math.log1p(event.sampling_rate * odds)
+        case EitherEvent():
+            trained, counted = _extent(event.training), _extent(event.counts)
+            return max(trained[0], counted[0]), max(trained[1], counted[1])
 
 
 def _reach(mu: float) -> float:
@@ -205,6 +213,8 @@ def _composed(event: Event, grid: float) -> pld.PrivacyLossDistribution:
             return _sampled_gaussian(1.0, event.noise_multiplier, grid)
         case DpSgdEvent():
             return _trained(event, grid)
+        case EitherEvent():
+            return larger(_trained(event.training, grid), _composed(event.counts, grid))
 
 
 @lru_cache(maxsize=MAX_MECHANISMS)  # all of a study: the next step finds most of them here
@@ -249,4 +259,4 @@ def _sampled_gaussian(rate: float, multiplier: float, grid: float) -> pld.Privac
 
 
 def _epsilon_rdp(events: tuple[Event, ...], delta: float) -> float:
-    return max(0.0, float(renyi.composed(events).get_epsilon(delta)))
+    return max(0.0, renyi.epsilon_of(events, delta))

@@ -93,8 +93,31 @@ class DpSgdEvent:
         _whole("shares", self.shares, MAX_SHARES)
 
 
-Event = CountsEvent | GaussianEvent | DpSgdEvent
-_KINDS: dict[str, type[Event]] = {k.kind: k for k in (CountsEvent, GaussianEvent, DpSgdEvent)}
+@dataclass(frozen=True, kw_only=True)
+class EitherEvent:
+    """All of `training` or all of `counts`, whichever was chosen after earlier answers were seen.
+
+    It is charged once, when the choice is made, and covers both (`either`). A site makes all of its
+    own noise here.
+    """
+
+    kind: ClassVar[str] = "either"
+    training: DpSgdEvent
+    counts: CountsEvent | GaussianEvent
+
+    def __post_init__(self) -> None:
+        if type(self.training) is not DpSgdEvent:
+            raise PrivacyError("training: expected a dp-sgd event")
+        if type(self.counts) not in (CountsEvent, GaussianEvent):
+            raise PrivacyError("counts: expected a counts or gaussian event")
+        if self.training.shares > 1 or self.counts.shares > 1:
+            raise PrivacyError("shares: a choice between mechanisms is made of a site's own noise")
+
+
+Event = CountsEvent | GaussianEvent | DpSgdEvent | EitherEvent
+_KINDS: dict[str, type[Event]] = {
+    k.kind: k for k in (CountsEvent, GaussianEvent, DpSgdEvent, EitherEvent)
+}
 
 
 def _known(event: Event) -> Event:
@@ -109,7 +132,11 @@ def to_dict(event: Event) -> dict[str, Any]:
     >>> to_dict(CountsEvent(scale=40.0, sensitivity=1, blocks=120))
     {'kind': 'counts', 'scale': 40.0, 'sensitivity': 1, 'blocks': 120}
     """
-    values = {"kind": _known(event).kind, **asdict(event)}
+    _known(event)
+    if isinstance(event, EitherEvent):
+        parts = {"training": to_dict(event.training), "counts": to_dict(event.counts)}
+        return {"kind": event.kind, **parts}
+    values = {"kind": event.kind, **asdict(event)}
     if values.get("shares") == 1:
         del values["shares"]
     return values
@@ -127,7 +154,16 @@ def from_dict(values: Mapping[str, Any]) -> Event:
     expected = {"kind", *(f.name for f in fields(kind))}
     if expected - set(values) - {"shares"} or set(values) - expected:
         raise PrivacyError(f"{kind.kind} event: expected exactly the fields {sorted(expected)}")
-    return kind(**{name: value for name, value in values.items() if name != "kind"})
+    return kind(**{name: _read(value) for name, value in values.items() if name != "kind"})
+
+
+def _read(value: Any) -> Any:
+    """The value of a field; a part of an `EitherEvent` is an event, and never such a choice again."""
+    if isinstance(value, Mapping):
+        if value.get("kind") == EitherEvent.kind:
+            raise PrivacyError("either event: its parts are no choices themselves")
+        return from_dict(value)
+    return value
 
 
 def merged(events: Iterable[Event]) -> tuple[Event, ...]:
@@ -143,6 +179,7 @@ def merged(events: Iterable[Event]) -> tuple[Event, ...]:
     blocks: defaultdict[tuple[float, int, int], int] = defaultdict(int)
     steps: defaultdict[tuple[float, float, int], int] = defaultdict(int)
     precisions: defaultdict[int, list[float]] = defaultdict(list)
+    choices: list[EitherEvent] = []
     for event in events:
         _known(event)
         match event:
@@ -152,6 +189,8 @@ def merged(events: Iterable[Event]) -> tuple[Event, ...]:
                 steps[event.sampling_rate, event.noise_multiplier, event.shares] += event.steps
             case GaussianEvent():
                 precisions[event.shares].append(event.noise_multiplier**-2)
+            case EitherEvent():
+                choices.append(event)
     result: list[Event] = []
     for (scale, moved, shares), n in sorted(blocks.items()):
         result.append(CountsEvent(scale=scale, sensitivity=moved, blocks=n, shares=shares))
@@ -160,4 +199,4 @@ def merged(events: Iterable[Event]) -> tuple[Event, ...]:
     for (rate, multiplier, shares), n in sorted(steps.items()):
         event = DpSgdEvent(sampling_rate=rate, noise_multiplier=multiplier, steps=n, shares=shares)
         result.append(event)
-    return tuple(result)
+    return (*result, *sorted(choices, key=repr))

@@ -10,7 +10,13 @@ uses μ only to choose its grid.
 import math
 from collections.abc import Iterable
 
-from fedsynth_common.privacy.events import CountsEvent, DpSgdEvent, Event, GaussianEvent
+from fedsynth_common.privacy.events import (
+    CountsEvent,
+    DpSgdEvent,
+    EitherEvent,
+    Event,
+    GaussianEvent,
+)
 
 
 def mu_of(event: Event) -> float:
@@ -27,6 +33,8 @@ def mu_of(event: Event) -> float:
         case DpSgdEvent():
             spread = math.expm1(event.noise_multiplier**-2)
             return event.sampling_rate * math.sqrt(event.steps * spread)
+        case EitherEvent():
+            return max(mu_of(event.training), mu_of(event.counts))
 
 
 def total_mu(events: Iterable[Event]) -> float:

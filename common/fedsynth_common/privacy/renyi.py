@@ -19,9 +19,18 @@ import math
 from functools import lru_cache
 
 import dp_accounting
+import numpy as np
 from dp_accounting.rdp import RdpAccountant
+from dp_accounting.rdp.rdp_privacy_accountant import compute_epsilon
+from numpy.typing import NDArray
 
-from fedsynth_common.privacy.events import CountsEvent, DpSgdEvent, Event, GaussianEvent
+from fedsynth_common.privacy.events import (
+    CountsEvent,
+    DpSgdEvent,
+    EitherEvent,
+    Event,
+    GaussianEvent,
+)
 
 _ADD_OR_REMOVE = dp_accounting.NeighboringRelation.ADD_OR_REMOVE_ONE
 # Orders below 2 win only for ε above about 100, and their series do not always converge.
@@ -29,15 +38,17 @@ ORDERS: tuple[float, ...] = (*(x / 10 for x in range(20, 110)), *range(11, 64), 
 
 
 @lru_cache(maxsize=256)
-def composed(events: tuple[Event, ...]) -> RdpAccountant:
-    """Return an accountant that holds the Rényi divergence of the events at each of `ORDERS`.
+def divergences(events: tuple[Event, ...]) -> NDArray[np.float64]:
+    """Return the Rényi divergence of all events together at each of `ORDERS`. Do not change it.
 
     The discrete Gaussian enters through its bound α Δ² / (2σ²), that of the continuous one (CKS
-    Theorem 4). Orders at which dp-accounting's series does not converge are infinite: no filter
-    passes them. Do not compose anything onto the result: it is shared.
+    Theorem 4). A choice enters, at each order, with the larger divergence of the two: whichever is
+    chosen after earlier answers, it is bounded by that. Orders at which dp-accounting's series does not
+    converge are infinite: no filter passes them.
     """
     gaussian = dp_accounting.GaussianDpEvent
     accountant = RdpAccountant(ORDERS, _ADD_OR_REMOVE)
+    chosen = np.zeros(len(ORDERS))
     for event in events:
         match event:
             case CountsEvent():
@@ -48,8 +59,17 @@ def composed(events: tuple[Event, ...]) -> RdpAccountant:
                 single = gaussian(event.noise_multiplier)
                 step = dp_accounting.PoissonSampledDpEvent(event.sampling_rate, single)
                 times = event.steps
+            case EitherEvent():
+                parts = divergences((event.training,)), divergences((event.counts,))
+                chosen = chosen + np.maximum(*parts)
+                continue
         accountant.compose(step, times)
-    return accountant
+    return np.asarray(accountant.rdp) + chosen
+
+
+def epsilon_of(events: tuple[Event, ...], delta: float) -> float:
+    """Return ε at `delta` that follows from the divergences, at the order that suits it best."""
+    return float(compute_epsilon(ORDERS, divergences(events), delta)[0])
 
 
 def conversion(order: float, delta: float) -> float:
@@ -72,5 +92,5 @@ def share_of_budget(events: tuple[Event, ...], cap: float, delta: float) -> floa
         return 0.0
     order = filter_order(cap, delta)
     budget = cap - conversion(order, delta)
-    spent = float(composed(events).rdp[ORDERS.index(order)])
+    spent = float(divergences(events)[ORDERS.index(order)])
     return spent / budget if budget > 0 else math.inf

@@ -40,6 +40,7 @@ from fedsynth_common.privacy.events import (
     LEAST_SHARE,
     CountsEvent,
     DpSgdEvent,
+    EitherEvent,
     Event,
     GaussianEvent,
 )
@@ -105,6 +106,8 @@ def _alone(event: Event) -> Event:
         case GaussianEvent() | DpSgdEvent():
             own = event.noise_multiplier / math.sqrt(event.shares)
             return replace(event, noise_multiplier=own, shares=1)
+        case EitherEvent():  # a site's own noise already
+            return event
 
 
 def at_sites(events: Iterable[Event], sites: int) -> tuple[Event, ...]:
@@ -143,3 +146,5 @@ def _at_sites(event: Event, sites: int) -> Event:
             )
         case DpSgdEvent():
             return replace(event, steps=event.steps * sites)
+        case EitherEvent():
+            raise PrivacyError("a secure sum has no choice between mechanisms")

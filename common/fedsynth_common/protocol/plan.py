@@ -14,14 +14,15 @@ plan in seconds.
 
 import hashlib
 import json
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
 from fedsynth_common.errors import InputError
 from fedsynth_common.limits import MAX_MEASURES, MAX_PLAN_BYTES
-from fedsynth_common.privacy.events import DpSgdEvent, Event, GaussianEvent
+from fedsynth_common.privacy.events import EitherEvent, Event, GaussianEvent
+from fedsynth_common.protocol.message_run import MessageRun
 from fedsynth_common.protocol.plan_parts import (
     ADAM_BETAS,
     LEAST_NOISE,
@@ -30,6 +31,7 @@ from fedsynth_common.protocol.plan_parts import (
     MAX_SITES,
     DiscriminatorPlan,
     Frozen,
+    Listening,
     MeasureStep,
     Purpose,
     Records,
@@ -49,6 +51,7 @@ __all__ = [
     "MAX_KEYED",
     "MAX_SITES",
     "DiscriminatorPlan",
+    "Listening",
     "MeasureStep",
     "MessageRun",
     "Plan",
@@ -59,38 +62,6 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True)
-class MessageRun:
-    """Messages of a plan that are alike and follow each other: one measurement, or all training.
-
-    Attributes:
-        numbers: the step numbers of the messages.
-        purpose: what they are for.
-        event: what each of them costs a site.
-    """
-
-    numbers: range
-    purpose: Purpose | Literal["discriminator"]
-    event: GaussianEvent | DpSgdEvent
-
-    @property
-    def count(self) -> int:
-        """How many messages there are."""
-        return len(self.numbers)
-
-    @property
-    def label(self) -> str:
-        """The step numbers for a person: the first and, if there are more, the last."""
-        first, last = self.numbers[0], self.numbers[-1]
-        return str(first) if first == last else f"{first}-{last}"
-
-    def event_of(self, messages: int) -> Event:
-        """What this many of the messages cost a site together, as one event."""
-        if isinstance(self.event, DpSgdEvent):
-            return replace(self.event, steps=self.event.steps * messages)
-        return self.event
-
-
 class Plan(Frozen):
     """A study as a site approves it.
 
@@ -99,13 +70,14 @@ class Plan(Frozen):
     each vault recomputes it and refuses a plan that costs more.
 
     With `trust` "local" every site adds all noise to what it sends. With "secure-sum" the sites make
-    one noise together, and `secure_sum` says which sites these are. Such a plan has format 3.
+    one noise together, and `secure_sum` says which sites these are. Such a plan has format 3. One with
+    `listening` leaves a choice open, and has format 4.
 
     With a `cohort` each site serves the records of that cohort alone (`Schema.cohorts`), and charges
     that cohort alone.
     """
 
-    format_version: Literal[2, 3] = 2
+    format_version: Literal[2, 3, 4] = 2
     study: str = Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
     table: Schema
     sites: tuple[SiteName, ...] = Field(min_length=1, max_length=MAX_SITES)
@@ -116,6 +88,7 @@ class Plan(Frozen):
     secure_sum: SecureSum | None = None
     measure: tuple[MeasureStep, ...] = Field(max_length=MAX_MEASURES)
     discriminator: DiscriminatorPlan | None = None
+    listening: Listening | None = None
     cohort: Annotated[str, Field(min_length=1, max_length=MAX_COHORT)] | None = None
 
     @model_validator(mode="after")
@@ -144,12 +117,31 @@ class Plan(Frozen):
         return self
 
     @model_validator(mode="after")
+    def _choice_is_open(self) -> Self:
+        if (listening := self.listening) is None:
+            return self
+        training, otherwise = self.discriminator, listening.otherwise
+        if self.secure_sum is not None:
+            raise ValueError("listening: goes with local noise only; leave it out of a secure sum")
+        if training is None or listening.messages >= training.messages:
+            raise ValueError("listening.messages: expected fewer than the discriminator's")
+        if otherwise.step != training.steps.stop:
+            raise ValueError("listening.otherwise.step: follows the last message of training")
+        pairs = [measure for measure in self.measure if measure.purpose == "marginals"]
+        if not pairs or otherwise.purpose != "marginals":
+            raise ValueError(
+                "listening.otherwise: measures marginals once more, and so needs a first"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _sum_is_secure(self) -> Self:
         summed = self.secure_sum
         if (self.trust == "secure-sum") != (summed is not None):
             raise ValueError('secure_sum: goes with trust "secure-sum", and only with it')
-        if self.format_version != (2 if summed is None else 3):
-            raise ValueError("format_version: is 3 for a secure sum, else 2")
+        usual = 2 if self.listening is None else 4
+        if self.format_version != (usual if summed is None else 3):
+            raise ValueError("format_version: is 3 for a secure sum, 4 with listening, else 2")
         if summed is None:
             if any(measure.by_site for measure in self.measure):
                 raise ValueError('measure: "site marginals" go with a secure sum only')
@@ -215,8 +207,32 @@ class Plan(Frozen):
         ]
         if training := self.discriminator:
             event = training.message_event(self.noise_shares)
-            runs.append(MessageRun(training.steps, "discriminator", event))
+            heard = training.messages if self.listening is None else self.listening.messages
+            runs.append(MessageRun(training.steps[:heard], "discriminator", event))
+            if (choice := self.choice) is not None:
+                runs.append(MessageRun(self.chosen_steps, "either", choice))
         return tuple(runs)
+
+    @property
+    def chosen_steps(self) -> range:
+        """The steps of which a site answers one branch: training's later ones, then `otherwise`."""
+        if self.listening is None or self.discriminator is None:
+            return range(0)
+        steps = self.discriminator.steps
+        return range(steps.start + self.listening.messages, steps.stop + 1)
+
+    @property
+    def choice(self) -> EitherEvent | None:
+        """What the plan's choice costs a site, whichever branch it takes; None without one."""
+        if self.listening is None or self.discriminator is None:
+            return None
+        training = self.discriminator.message_event()
+        later = self.discriminator.messages - self.listening.messages
+        z = self.listening.otherwise.noise_multiplier
+        return EitherEvent(
+            training=replace(training, steps=training.steps * later),
+            counts=GaussianEvent(noise_multiplier=z),
+        )
 
     def planned_events(self) -> tuple[Event, ...]:
         """The events that one site is charged if every step of the plan runs."""
@@ -224,16 +240,21 @@ class Plan(Frozen):
 
     def measure_step(self, step: int) -> MeasureStep | None:
         """The measure step with this number, if the plan has one."""
-        return next((m for m in self.measure if m.step == step), None)
+        measures = (
+            self.measure if self.listening is None else (*self.measure, self.listening.otherwise)
+        )
+        return next((m for m in measures if m.step == step), None)
 
     def to_json(self) -> bytes:
         """Canonical JSON: the bytes that are sent, hashed and approved.
 
-        A plan without a secure sum does not name it: its bytes are those of format 2. Nor does one
-        without a cohort.
+        A plan does not name what it is without: a secure sum, listening, a cohort. Without all of them
+        its bytes are those of format 2.
         """
-        unused = {name for name in ("secure_sum", "cohort") if getattr(self, name) is None}
-        fields = self.model_dump(mode="json", exclude=unused)
+        without = {
+            name for name in ("secure_sum", "listening", "cohort") if getattr(self, name) is None
+        }
+        fields = self.model_dump(mode="json", exclude=without)
         return json.dumps(fields, sort_keys=True, separators=(",", ":")).encode()
 
     @property

@@ -1,4 +1,4 @@
-"""The parts of a study's plan: its measure steps, its training, and who sums securely with whom.
+"""The parts of a study's plan: its measure steps, its training, its choice, and who sums securely.
 
 `plan` puts them together and says which of them go with each other.
 """
@@ -108,6 +108,18 @@ class DiscriminatorPlan(Frozen):
             steps=self.steps_per_message,
             shares=shares,
         )
+
+
+class Listening(Frozen):
+    """After the first `messages` of training the coordinator decides once what becomes of the rest.
+
+    Either the remaining messages of training follow, or `otherwise`: a second measurement of pairs of
+    columns, which is combined with the first. A site answers one of the two and refuses the other, and
+    both together cost what the dearer one does (`privacy.either`).
+    """
+
+    messages: int = Field(ge=1, le=10_000)
+    otherwise: MeasureStep
 
 
 MAX_KEYED = 10_000

@@ -96,6 +96,28 @@ def build_codebook(
     return Codebook(tuple(view for view, _ in parts), tuple(shape for _, shape in parts))
 
 
+def codebook_of_views(
+    columns: Sequence[FineDomain],
+    views: Sequence[UInt16Array],
+    histograms: Sequence[Float64Array],
+    sigmas: Sequence[float],
+    runs: int | None = None,
+) -> Codebook:
+    """The codebook of given views: where the mass lies inside each code. Arguments as above."""
+    shapes = []
+    for domain, view, histogram, sigma in zip(columns, views, histograms, sigmas, strict=True):
+        shape = np.ones(domain.width)
+        if int(view.max()) + 1 < domain.width:
+            counts = _checked(domain, histogram, sigma)
+            if domain.ordered:
+                run = domain.leaves / runs if runs and domain.leaves > 2 * runs else 1.0
+                shape = _shape(_mass(domain, counts, sigma, run), view.astype(np.int64))
+            else:
+                shape = _shape(tree_mass(counts, sigma), view.astype(np.int64))
+        shapes.append(shape)
+    return Codebook(tuple(views), tuple(shapes))
+
+
 def _checked(domain: FineDomain, histogram: Float64Array, sigma: float) -> Float64Array:
     counts = np.asarray(histogram, dtype=np.float64)
     if counts.shape != (domain.width,) or not np.isfinite(counts).all():

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fedsynth_common.array_types import Float64Array
+from fedsynth_common.array_types import Float64Array, UInt16Array
 from fedsynth_common.schema import FineDomain, Schema
 from fedsynth_release.decoding import Codebook
 from fedsynth_release.histogram_noise import COARSE
-from fedsynth_server.aggregation.binning import BIN_NOISE, build_codebook
+from fedsynth_server.aggregation.binning import BIN_NOISE, build_codebook, codebook_of_views
 from fedsynth_server.aggregation.marginal_queries import MarginalQueries, coarse_view, summed
 from fedsynth_server.aggregation.marginals import MarginalEstimate, SizeEstimate, estimated_size
 
@@ -61,6 +61,7 @@ def read_histograms(
     sizes: Mapping[str, SizeEstimate],
     pair_variance: int = 0,
     bin_noise: float = BIN_NOISE,
+    views: Sequence[UInt16Array] | None = None,
 ) -> Histograms:
     """Everything that follows from the sites' histograms.
 
@@ -73,18 +74,23 @@ def read_histograms(
         pair_variance: variance of each site's noise in a cell of the pairs that will be measured
             later; 0 if none will be.
         bin_noise: largest noise of a bin of numbers with few bins (`build_codebook`).
+        views: the codes, where an earlier study has chosen them; the shapes are computed anew.
     """
     pooled = summed(counts.values())
     variance = float(queries.variance * len(counts))
     fine = _fine_counts(domains, queries, pooled)
-    codebook = build_codebook(
-        schema,
-        fine,
-        [variance**0.5] * len(domains),
-        runs=COARSE,
-        pairs=(pair_variance * len(counts)) ** 0.5,
-        bin_noise=bin_noise,
-    )
+    sigmas = [variance**0.5] * len(domains)
+    if views is not None:
+        codebook = codebook_of_views(domains, views, fine, sigmas, COARSE)
+    else:
+        codebook = build_codebook(
+            schema,
+            fine,
+            sigmas,
+            runs=COARSE,
+            pairs=(pair_variance * len(counts)) ** 0.5,
+            bin_noise=bin_noise,
+        )
     records = max(1.0, estimated_size(queries.whole(pooled), variance).records)
     one_way = _one_way(codebook, fine, records, variance)
     return Histograms(codebook, records, _shares(sizes), one_way, variance**0.5 / records)

@@ -18,7 +18,7 @@ from fedsynth_common.protocol import vault_pb2 as pb
 from fedsynth_common.protocol.codec import pack_views, unpack_counts
 from fedsynth_common.protocol.counting import Over
 from fedsynth_common.protocol.plan import MeasureStep, Plan
-from fedsynth_common.schema import FineDomain
+from fedsynth_common.schema import FineDomain, Schema
 from fedsynth_release.decoding import Codebook
 from fedsynth_release.histogram_noise import COARSE
 from fedsynth_server.aggregation.marginals import MarginalEstimate
@@ -198,3 +198,8 @@ def marginal_queries(
         for columns in column_sets
     )
     return MarginalQueries(tuple(codebook.views), queries, variance_for(len(queries), step, rows))
+
+
+def pair_queries(codebook: Codebook, step: MeasureStep, table: Schema) -> MarginalQueries:
+    """The marginals of all pairs of columns in the study's codes."""
+    return marginal_queries(codebook, all_pairs(len(codebook.widths)), step, table.rows_per_person)

@@ -5,7 +5,9 @@ import typer
 from fedsynth_server.cli.bundle import bundle
 from fedsynth_server.cli.entry import admit, invite
 from fedsynth_server.cli.export import export
+from fedsynth_server.cli.looking import page, status
 from fedsynth_server.cli.planning import explain, init, plan
+from fedsynth_server.cli.refresh import drift, refresh
 from fedsynth_server.cli.running import resume, run, stop
 from fedsynth_server.cli.watching import watch
 
@@ -28,9 +30,13 @@ for _command, _example in (
     (bundle, "fedsynth study bundle --out handout"),
     (run, "fedsynth study run covid --detach"),
     (watch, "fedsynth study watch covid"),
+    (status, "fedsynth study status covid --json"),
+    (page, "fedsynth study page covid"),
     (resume, "fedsynth study resume covid"),
     (stop, "fedsynth study stop covid"),
     (export, "fedsynth study export covid --out covid-release --rows 50000"),
+    (refresh, "fedsynth study refresh covid-2026Q4 --cohort 2027Q1 --epsilon 0.5"),
+    (drift, "fedsynth study drift covid-2027Q1"),
     (
         plan,
         "fedsynth study plan --schema schema.json --site north --site south "

@@ -12,6 +12,7 @@ class VariantName(StrEnum):
 
     AUTO = "auto"
     BOTH = "both"
+    LISTEN = "listen"
     MARGINALS = "marginals"
     GAN = "gan"
 
@@ -51,8 +52,9 @@ Epsilon = Annotated[
 ]
 Delta = Annotated[float, typer.Option("--delta", help="The δ of the privacy guarantee.")]
 VARIANT_HELP = (
-    "Spend the budget on marginals, on discriminators (gan) or on both; auto: on both where there "
-    "are enough records for this ε that discriminators are worth it, else on marginals."
+    "Spend the budget on marginals, on discriminators (gan) or on both. listen: on both, but if the "
+    "first messages of the discriminators say no more than noise, on a second measurement of marginals "
+    "in place of the rest. auto: on marginals."
 )
 Variant = Annotated[VariantName, typer.Option("--variant", help=VARIANT_HELP)]
 
@@ -86,6 +88,24 @@ ReceiptKeys = Annotated[
         "--receipt-key",
         help="With secure-sum: SITE=HEX, as `fedsynth site key` prints it at the site. Repeat the "
         "option for every site.",
+    ),
+]
+
+
+class EveryName(StrEnum):
+    """How long a cohort of dates is."""
+
+    MONTH = "month"
+    QUARTER = "quarter"
+    YEAR = "year"
+
+
+Cohort = Annotated[
+    str | None,
+    typer.Option(
+        "--cohort",
+        help="Measure and charge the records of this cohort alone, such as 2026Q4, or ..2026Q4 for all "
+        "up to it. The schema must declare cohorts (docs/COHORTS.md).",
     ),
 ]
 Force = Annotated[bool, typer.Option("--force", help="Replace what exists.")]

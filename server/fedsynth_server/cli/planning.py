@@ -15,6 +15,7 @@ from fedsynth_common.errors import InputError
 from fedsynth_common.limits import MAX_PLAN_BYTES, read_limited
 from fedsynth_server.cli.options import (
     AsJson,
+    Cohort,
     Colluders,
     Delta,
     Drafted,
@@ -57,6 +58,7 @@ class Budget(NamedTuple):
     delta: float
     variant: VariantName
     site_marginals: bool
+    cohort: str | None
 
 
 def init(
@@ -70,6 +72,7 @@ def init(
     trust: Trust = TrustName.LOCAL,
     colluders: Colluders = None,
     site_marginals: SiteMarginals = False,
+    cohort: Cohort = None,
     receipt_key: ReceiptKeys = None,
     study: Annotated[
         str | None, typer.Option(help="Name of the study. By default the name of the folder.")
@@ -116,7 +119,7 @@ def init(
     name = study or target.path.name
     table = _table(schema, drafted)
     secure_sum = _secure_sum(trust, site, receipt_key, colluders)
-    budget = Budget(records_per_site, epsilon, delta, variant, site_marginals)
+    budget = Budget(records_per_site, epsilon, delta, variant, site_marginals, cohort)
     made = _make(name, table, site, budget, secure_sum)
     folder.mkdir(parents=True, exist_ok=True)
     target.plan_file.write_bytes(made.to_json())
@@ -145,6 +148,7 @@ def plan(
     trust: Trust = TrustName.LOCAL,
     colluders: Colluders = None,
     site_marginals: SiteMarginals = False,
+    cohort: Cohort = None,
     receipt_key: ReceiptKeys = None,
     study: Annotated[str, typer.Option(help="Name of the study.")] = "study",
     drafted: Drafted = False,
@@ -155,7 +159,7 @@ def plan(
         raise InputError(f"{out}: exists; choose another name or pass --force")
     table = _table(schema, drafted)
     secure_sum = _secure_sum(trust, site, receipt_key, colluders)
-    budget = Budget(records_per_site, epsilon, delta, variant, site_marginals)
+    budget = Budget(records_per_site, epsilon, delta, variant, site_marginals, cohort)
     made = _make(study, table, site, budget, secure_sum)
     out.write_bytes(made.to_json() + b"\n")
     typer.echo(f"{out}: digest {made.digest}")
@@ -169,10 +173,10 @@ def explain(
 ) -> None:
     """Show what each step of a plan costs the records of one site: mechanism, noise, ε and share."""
     from fedsynth_common.protocol.plan import Plan
+    from fedsynth_server.study.costs import Cost
+    from fedsynth_server.study.costs import explain as explained
     from fedsynth_server.study.folder import StudyFolder
     from fedsynth_server.study.method import duration_of, method_of
-    from fedsynth_server.study.planning import Cost
-    from fedsynth_server.study.planning import explain as explained
     from fedsynth_server.training.settings import TrainingSettings
 
     if plan_file.is_dir():
@@ -268,6 +272,7 @@ def _make(
         variant=budget.variant.value,
         secure_sum=secure_sum,
         site_marginals=budget.site_marginals,
+        cohort=budget.cohort,
     )
 
 

@@ -1,8 +1,7 @@
 """`fedsynth study watch`: how far a study is, until it ends.
 
-It reads `state.json`, which the ServerApp writes, and asks the SuperLink about the run. Without the
-second, a ServerApp that died would seem to be at work without end. If the SuperLink does not answer,
-that is not a failure of the study, which may go on without this computer.
+If the SuperLink does not answer, that is not a failure of the study, which may go on without this
+computer. `study_facts.py` says where the state comes from.
 """
 
 import json
@@ -26,8 +25,6 @@ if TYPE_CHECKING:
     from fedsynth_server.superlink.control import SuperLink
 
 PAUSE = 1.0
-LAST_WORDS = 5.0
-"""Seconds after the end of a run in which its ServerApp may still write its last state."""
 
 
 def watch(
@@ -71,46 +68,15 @@ def follow(
 
 def _states(study: "StudyFolder", link: "SuperLink") -> Iterator["State"]:
     """The state about once a second; the last one has an outcome."""
-    from fedsynth_server.superlink.control import RunStatus, UnreachableError
+    from fedsynth_server.coordinator.study_facts import StudyWatch
 
-    plan, run = study.plan(), study.run_id() or 0
-    over_since: float | None = None
+    watched = StudyWatch(study, link)
     while True:
-        try:
-            status = link.status(run)
-        except UnreachableError:
-            status = RunStatus("unreachable")
-        state = _state_of(study, run) or _new_state(plan.study, plan.digest, plan.epsilon, run)
-        state.stage = state.stage if state.process else f"SuperLink: {status}"
-        if state.outcome == "running" and status.over:
-            over_since = over_since or time.monotonic()
-            if time.monotonic() - over_since >= LAST_WORDS:
-                state.outcome = "failed"
-                state.error = _last_words(status.outcome, status.details)
+        state = watched.state()
         yield state
         if state.outcome != "running":
             return
         time.sleep(PAUSE)
-
-
-def _state_of(study: "StudyFolder", run: int) -> "State | None":
-    """The state of this run; that of an earlier one does not count."""
-    from fedsynth_server.study.state import State
-
-    state = State.read(study.state_file)
-    return state if state is not None and state.run == str(run) else None
-
-
-def _new_state(study: str, plan: str, epsilon: float, run: int) -> "State":
-    from fedsynth_server.study.state import State
-
-    return State(study, plan, epsilon_planned=epsilon, run=str(run))
-
-
-def _last_words(outcome: str, details: str) -> str:
-    if outcome == "stopped":
-        return "stopped; continue with: fedsynth study resume"
-    return f"the ServerApp ended without a word ({outcome}: {details or 'no details'})"
 
 
 class _Lines(AbstractContextManager[None]):
@@ -132,7 +98,7 @@ class _Lines(AbstractContextManager[None]):
             return
         self._last = line
         if self._as_json:
-            typer.echo(json.dumps(asdict(state)))
+            typer.echo(_as_json(state))
             return
         for note in state.notes[self._notes :]:
             typer.echo(f"  note: {note}")
@@ -146,7 +112,7 @@ class _Lines(AbstractContextManager[None]):
             return
         known, self._waiting = self._waiting, reasons
         if self._as_json:
-            typer.echo(json.dumps(asdict(state)))
+            typer.echo(_as_json(state))
             return
         for reason, (site, why) in zip(reasons, state.waiting.items(), strict=True):
             if reason not in known:
@@ -184,6 +150,11 @@ class _Screen(AbstractContextManager[None]):
         for note in state.notes[-8:]:
             table.add_row("note", note)
         self._live.update(table)
+
+
+def _as_json(state: "State") -> str:
+    """The state in a line; its curves, hundreds of numbers, are in state.json and on the page."""
+    return json.dumps({name: value for name, value in asdict(state).items() if name != "curves"})
 
 
 def _line(state: "State") -> str:

@@ -65,6 +65,10 @@ class NoJournal:
         """The receipt key that the site showed first, which is `key` if it is new."""
         return key
 
+    def decided(self, heard: bool) -> bool:
+        """What was decided after listening, which is `heard` the first time."""
+        return heard
+
 
 class Journal(NoJournal):
     """The journal of one plan in a folder.
@@ -124,6 +128,10 @@ class Journal(NoJournal):
     def receipt_key(self, site: str, key: bytes) -> bytes:
         """The receipt key that the site showed first, which is `key` if it is new."""
         return self._entry(f"{self._plan.sites.index(site):03d}.key", {"site": site}, key)
+
+    def decided(self, heard: bool) -> bool:
+        """What was decided after listening: sites were charged for it, so rounding may not change it."""
+        return self._entry("heard", {}, b"yes" if heard else b"no") == b"yes"
 
     def _reply_name(self, method: str, step: int, site: str) -> str:
         return f"{_name(method, step)}.{self._plan.sites.index(site):03d}.reply"

@@ -106,7 +106,7 @@ class SecureSums:
 
     def measure_sites(self, queries: MarginalQueries, index: int) -> dict[str, list[Float64Array]]:
         """What each site answers for itself, with all of its noise; up to c sites may be missing."""
-        return self._session.measure(queries, index, self.terms.least)
+        return self._session.measure(queries, self._plan.measure[index], self.terms.least)
 
     def leave_out(self, site: str, why: str) -> None:
         """See `Session.leave_out`."""

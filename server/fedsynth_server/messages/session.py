@@ -17,7 +17,7 @@ from fedsynth_common.array_types import Float64Array
 from fedsynth_common.errors import FedsynthError
 from fedsynth_common.privacy.accounting import epsilon
 from fedsynth_common.protocol import vault_pb2 as pb
-from fedsynth_common.protocol.plan import Plan
+from fedsynth_common.protocol.plan import MeasureStep, Plan
 from fedsynth_server.aggregation.marginal_queries import MarginalQueries
 from fedsynth_server.messages.enrolment import Enrolment
 from fedsynth_server.messages.exchange import Answers, Exchange, T, Timing, answered, require_quorum
@@ -95,6 +95,16 @@ class Session:
         """Send no more requests to a site, so that it is charged no more, and note why."""
         self.left_out[site] = why
         self.notes.append(f"{site} left out from here on: {why}")
+
+    def heard(self, now: bool, loudness: float) -> bool:
+        """What was decided after listening: `now` unless an earlier run of the study decided already."""
+        heard = self.journal.decided(now)
+        told = "more" if heard else "no more"
+        follows = "training goes on" if heard else "pairs of columns are measured again"
+        self.notes.append(
+            f"listening: the discriminators say {told} than noise ({loudness:.2f} of it); {follows}"
+        )
+        return heard
 
     def enroll(self) -> None:
         """Learn which node is which site.
@@ -238,13 +248,12 @@ class Session:
         ).run(needed, self._reliable)
 
     def measure(
-        self, queries: MarginalQueries, index: int, least: int | None = None
+        self, queries: MarginalQueries, step: MeasureStep, least: int | None = None
     ) -> dict[str, list[Float64Array]]:
         """Each site's noisy counts, an array per query; a reply of another length is a failed site.
 
         `least` as in `ask`.
         """
-        step = self.plan.measure[index]
 
         def counts(reply: bytes) -> list[Float64Array]:
             return queries.read(answered(pb.MeasureReply, reply).counts)

@@ -15,7 +15,8 @@ from fedsynth_common.protocol import vault_pb2 as pb
 from fedsynth_common.protocol.plan import Plan
 from fedsynth_common.protocol.receipt import Receipt
 from fedsynth_release.generator import Generator
-from fedsynth_release.generator_files import CARD, MEASUREMENTS, PLAN
+from fedsynth_release.generator_files import CARD, DRIFT, LINEAGE, MEASUREMENTS, PLAN
+from fedsynth_release.lineage import Lineage, with_cohorts
 from fedsynth_release.measurements import Measurements
 from fedsynth_release.statement import PrivacyStatement, SiteCost
 from fedsynth_release.statement.mechanisms import mechanisms_of
@@ -54,6 +55,7 @@ def privacy_statement(
     contact: str = "",
     expires: str = "",
     caveats: Sequence[str] = (),
+    lineage: Lineage | None = None,
 ) -> PrivacyStatement:
     """The statement of a finished study; contact and expiry as the coordinator words them.
 
@@ -64,7 +66,7 @@ def privacy_statement(
         for site in plan.sites
     ]
     drafted = plan.table.origin == "drafted from data"
-    return PrivacyStatement.of(
+    statement = PrivacyStatement.of(
         study=plan.study,
         plan_digest=plan.digest,
         rows_per_person=plan.table.rows_per_person if plan.table.person_key else None,
@@ -74,9 +76,11 @@ def privacy_statement(
         seeded=any(seeded for _, seeded in costs),
         mechanisms=mechanisms_of(plan),
         secure_sum=plan.secure_sum,
+        cohort=plan.cohort,
         contact=contact,
         expires=expires,
     )
+    return with_cohorts(statement, plan, lineage)
 
 
 def export(
@@ -86,21 +90,34 @@ def export(
     contact: str = "",
     expires: str = "",
     caveats: Sequence[str] = (),
+    lineage: Lineage | None = None,
 ) -> Generator:
     """Write `folder` (created if needed): weights, schema, plan, measurements, statement, card.
+
+    Of a refresh, `lineage` is what it builds on; it is written too, and what changed.
 
     Returns:
         The generator as it was written.
     """
-    statement = privacy_statement(plan, result, contact, expires, caveats)
+    statement = privacy_statement(plan, result, contact, expires, caveats, lineage)
     generator = Generator(result.network, result.codebook, plan.table, statement)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / PLAN).write_bytes(plan.to_json())  # these bytes have the digest that sites approved
     _write_measurements(generator, result, folder / MEASUREMENTS)
+    _write_or_remove(folder / DRIFT, result.drift.to_json() if result.drift else None)
+    _write_or_remove(folder / LINEAGE, lineage.to_json() if lineage else None)
     generator.save(folder)
     card = model_card(plan.table, generator.statement, result.notes, result.records)
     (folder / CARD).write_text(card, encoding="utf-8")
     return generator
+
+
+def _write_or_remove(path: Path, text: str | None) -> None:
+    """Write a file that not every study has, or remove that of an earlier export."""
+    if text is None:
+        path.unlink(missing_ok=True)
+    else:
+        path.write_text(text, encoding="utf-8")
 
 
 def _write_measurements(generator: Generator, result: StudyResult, path: Path) -> None:

@@ -8,6 +8,8 @@
 | `state.json` | how far the study is | the ServerApp |
 | `journal/` | the checkpoint | the ServerApp |
 | `generator/` | the result | the ServerApp |
+| `carried.safetensors` | of a study of a cohort: noisy counts for the next one | the ServerApp |
+| `previous/` | of a refresh: what it takes from the study before | `study refresh` |
 | `history.json` | training curves, how long it took, what went wrong: for the report | the ServerApp |
 """
 

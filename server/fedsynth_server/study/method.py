@@ -2,12 +2,14 @@
 
 from fedsynth_common.protocol.plan import Plan
 from fedsynth_server.histories.history_duration import estimated_of_histories
-from fedsynth_server.study.planning import Variant, chosen
+from fedsynth_server.study.planning import Variant
 from fedsynth_server.training.duration import Duration, estimated, spoken
 from fedsynth_server.training.settings import TrainingSettings
 
 NAMES: dict[Variant, str] = {
     "both": "marginals of all pairs of columns, and discriminators",
+    "listen": "marginals of all pairs of columns, and discriminators where the first of them say more "
+    "than noise, else the same marginals again",
     "marginals": "marginals of all pairs of columns",
     "gan": "discriminators, and marginals of single columns",
 }
@@ -20,6 +22,8 @@ def method_of(plan: Plan) -> Variant:
     pairs = any(step.purpose == "marginals" for step in plan.measure)
     if plan.discriminator is None:
         return "marginals"
+    if plan.listening is not None:
+        return "listen"
     return "both" if pairs else "gan"
 
 
@@ -32,14 +36,10 @@ def reason(plan: Plan) -> str:
             "auto takes marginals in a secure sum: discriminators take many messages, and only tables "
             "with more than pairs of columns in them gain (--variant both)"
         )
-    sites, records = len(plan.sites), plan.records_per_site
-    auto = chosen("auto", sites=sites, records_per_site=records, epsilon=plan.epsilon)
-    who = f"{sites} site{'s' if sites > 1 else ''} of about {records:,} records at ε = {plan.epsilon:g}"
-    if auto == "both":
-        return (
-            f"auto takes both for {who}: discriminators are worth their share of the budget there"
-        )
-    return f"auto takes marginals for {who}: discriminators need more records or a larger ε"
+    return (
+        "auto takes marginals: discriminators gain on tables with more than pairs of columns in them "
+        "(--variant listen; fedsynth benchmark probe says it of a public table)"
+    )
 
 
 def duration_of(plan: Plan, settings: TrainingSettings) -> Duration:

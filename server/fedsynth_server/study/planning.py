@@ -8,6 +8,7 @@ accountant (PLD over the planned events) says ε. Everything here is a function 
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -15,34 +16,38 @@ from pydantic import BaseModel, ConfigDict, Field
 from fedsynth_common.errors import InputError
 from fedsynth_common.privacy import PrivacyError
 from fedsynth_common.privacy.accounting import epsilon as epsilon_of
-from fedsynth_common.privacy.events import DpSgdEvent, Event, GaussianEvent
-from fedsynth_common.privacy.gaussian_dp import mu_of, total_mu
-from fedsynth_common.protocol.plan import DiscriminatorPlan, MeasureStep, Plan, SecureSum
+from fedsynth_common.privacy.events import DpSgdEvent, EitherEvent, Event, GaussianEvent
+from fedsynth_common.protocol.plan import (
+    DiscriminatorPlan,
+    Listening,
+    MeasureStep,
+    Plan,
+    SecureSum,
+)
 from fedsynth_common.schema import Schema, history_schema
 from fedsynth_server.histories.blocks import person_weight
 from fedsynth_server.study.calibration import calibrate, dpsgd_noise_multiplier
 
-Variant = Literal["both", "marginals", "gan"]
-"""Marginals and discriminators, marginals alone, or discriminators with one-way margins alone."""
+Variant = Literal["both", "listen", "marginals", "gan"]
+"""Marginals and discriminators, the same but for a choice, marginals alone, or discriminators with
+one-way margins alone. With "listen" the first messages of the discriminators decide: if no column says
+more than noise, what is left of the budget goes to a second measurement of pairs."""
 Choice = Variant | Literal["auto"]
-"""`auto` is `both` where discriminators are worth their share, else `marginals`: see `chosen`."""
+"""`auto` is `marginals`: on every real table without much beyond pairs, discriminators add nothing or
+less, at every ε and for 4 to 8 times the seconds (simulations/RESULTS.md, Beyond pairs)."""
 
 SHARES: dict[Variant, dict[str, float]] = {
     "both": {"histograms": 0.10, "marginals": 0.80, "discriminator": 0.10},
+    "listen": {"histograms": 0.10, "marginals": 0.80, "discriminator": 0.10},
     "marginals": {"histograms": 0.10, "marginals": 0.90},
     "gan": {"histograms": 0.15, "discriminator": 0.85},
 }
+LISTENED = 4
+"""One of so many of the discriminators' messages is for listening."""
 SITE_MARGINALS = 0.15
 """Share of μ² that each site's own one-way marginals get in a secure sum, where they are asked for."""
 HISTORIES = {"histograms": 0.20, "marginals": 0.80}
 """Of persons with events: codes are narrower where histograms are noisier (simulations/RESULTS.md)."""
-WORTHWHILE = 45_000
-"""Records x ε / sqrt(sites) from which the discriminators' share of the budget harms pairs little.
-
-Every site adds its own noise, so the mean of K sites has 1 / sqrt(K) of one site's over K times the
-records. Adult has 22,000 at ε = 1 and 5 sites: there the share makes pairs worse by a twentieth, at
-ε = 3 (67,000) by a fiftieth (simulations/RESULTS.md).
-"""
 
 
 class Rounds(BaseModel):
@@ -65,20 +70,6 @@ number and the learning rate decide how far the discriminators get from where th
 """
 
 
-def chosen(choice: Choice, *, sites: int, records_per_site: int, epsilon: float) -> Variant:
-    """The variant that `auto` stands for; a function of public facts.
-
-    >>> chosen("auto", sites=5, records_per_site=10_000, epsilon=1.0)
-    'marginals'
-    >>> chosen("auto", sites=5, records_per_site=10_000, epsilon=3.0)
-    'both'
-    """
-    if choice != "auto":
-        return choice
-    signal = math.sqrt(sites) * records_per_site * epsilon
-    return "both" if signal >= WORTHWHILE else "marginals"
-
-
 def make_plan(
     *,
     study: str,
@@ -91,27 +82,24 @@ def make_plan(
     rounds: Rounds | None = None,
     secure_sum: SecureSum | None = None,
     site_marginals: bool = False,
+    cohort: str | None = None,
 ) -> Plan:
     """A plan whose composed ε at `delta` is between 0.992 and 0.995 of `epsilon`.
 
     With `secure_sum` (`roster.make_secure_sum`) the sites make one noise together, and ε is that against
     the coordinator and all readers. With `site_marginals` each site also answers for its own one-way
-    marginals, to which it adds all of the noise itself.
+    marginals, to which it adds all of the noise itself. With `cohort` it is about the records of that
+    cohort alone.
 
     Raises:
-        InputError: for an ε or δ outside (0.01..100) and (1e-12..0.1), an ε without a plan, or site
-            marginals without a secure sum or without pairs.
+        InputError: for an ε or δ outside (0.01..100) and (1e-12..0.1), an ε without a plan, site
+            marginals without a secure sum or without pairs, or a cohort that the schema does not have.
     """
-    if not 0.01 <= epsilon <= 100:
-        raise InputError(f"--epsilon {epsilon:g}: expected a number from 0.01 to 100")
-    if not 1e-12 <= delta <= 0.1:
-        raise InputError(f"--delta {delta:g}: expected a number from 1e-12 to 0.1")
+    _refuse_unusable(table, epsilon, delta, cohort)
     rounds = _rounds(rounds, secure_sum)
     if table.histories is not None:
         variant = _of_histories(variant)
-    if secure_sum and variant == "auto":
-        variant = "marginals"
-    variant = chosen(variant, sites=len(sites), records_per_site=records_per_site, epsilon=epsilon)
+    variant = "marginals" if variant == "auto" else variant
     by_purpose = SHARES[variant] if table.histories is None else HISTORIES
     if site_marginals:
         _refuse_site_marginals(secure_sum, table, variant)
@@ -122,9 +110,10 @@ def make_plan(
     shares = [(name, share) for name, share in by_purpose.items() if name != "discriminator"]
     _refuse_huge_noise(epsilon, table)
     gan_share = by_purpose.get("discriminator", 0.0)
-    measures, sigma = _noise_multipliers(shares, gan_share, rounds, epsilon, delta)
+    listened = _listened(rounds, secure_sum) if variant == "listen" else None
+    measures, sigma, again = _noise_multipliers(shares, gan_share, rounds, listened, epsilon, delta)
     return Plan(
-        format_version=3 if secure_sum else 2,
+        format_version=3 if secure_sum else 2 if listened is None else 4,
         trust="secure-sum" if secure_sum else "local",
         secure_sum=secure_sum,
         study=study,
@@ -133,12 +122,48 @@ def make_plan(
         records_per_site=records_per_site,
         epsilon=epsilon,
         delta=delta,
-        measure=tuple(
-            MeasureStep(step=i + 1, purpose=purpose, noise_multiplier=z)  # type: ignore[arg-type]
-            for i, ((purpose, _), z) in enumerate(zip(shares, measures, strict=True))
-        ),
+        measure=_measures(shares, measures),
         discriminator=_discriminator(len(shares) + 1, rounds, sigma, records_per_site),
+        listening=_listening(len(shares) + 1 + rounds.messages, listened, again),
+        cohort=cohort,
     )
+
+
+def _refuse_unusable(table: Schema, epsilon: float, delta: float, cohort: str | None) -> None:
+    if cohort is not None:
+        table.cohort(cohort)
+    if not 0.01 <= epsilon <= 100:
+        raise InputError(f"--epsilon {epsilon:g}: expected a number from 0.01 to 100")
+    if not 1e-12 <= delta <= 0.1:
+        raise InputError(f"--delta {delta:g}: expected a number from 1e-12 to 0.1")
+
+
+def _measures(
+    shares: Sequence[tuple[str, float]], noise: Sequence[float]
+) -> tuple[MeasureStep, ...]:
+    return tuple(
+        MeasureStep(step=i, purpose=purpose, noise_multiplier=z)  # type: ignore[arg-type]
+        for i, ((purpose, _), z) in enumerate(zip(shares, noise, strict=True), 1)
+    )
+
+
+def _listened(rounds: Rounds, secure_sum: SecureSum | None) -> int:
+    """How many of the discriminators' messages are for listening."""
+    if secure_sum is not None:
+        raise InputError(
+            "--variant listen: goes with local noise only; take marginals or both with --trust "
+            "secure-sum"
+        )
+    if rounds.messages < 2:
+        raise InputError("--variant listen: takes at least two messages of the discriminators")
+    return max(1, rounds.messages // LISTENED)
+
+
+def _listening(step: int, listened: int | None, again: float) -> Listening | None:
+    if listened is None:
+        return None
+    second = MeasureStep(step=step, purpose="marginals", noise_multiplier=again)
+    return Listening(messages=listened, otherwise=second)
 
 
 def _rounds(rounds: Rounds | None, secure_sum: SecureSum | None) -> Rounds:
@@ -152,31 +177,40 @@ def _noise_multipliers(
     shares: Sequence[tuple[str, float]],
     gan_share: float,
     rounds: Rounds,
+    listened: int | None,
     epsilon: float,
     delta: float,
-) -> tuple[list[float], float]:
-    """The least noise multipliers under ε: of each measurement, and of training (0 without it).
+) -> tuple[list[float], float, float]:
+    """The least noise multipliers under ε: of each measurement, of training and of a second measurement.
+
+    Those of training and of a second measurement are 0 without it.
 
     Raises:
         InputError: there is no such noise.
     """
+    steps, later = rounds.messages * rounds.steps_per_message, 0
+    if listened is not None:
+        later = (rounds.messages - listened) * rounds.steps_per_message
 
-    def multipliers(factor: float) -> tuple[list[float], float]:
+    def multipliers(factor: float) -> tuple[list[float], float, float]:
         measures = [factor / math.sqrt(share) for _, share in shares]
-        steps = rounds.messages * rounds.steps_per_message
         if not gan_share:
-            return measures, 0.0
+            return measures, 0.0, 0.0
         mu = math.sqrt(gan_share) / factor
-        return measures, dpsgd_noise_multiplier(mu, rounds.sampling_rate, steps)
+        again = 1 / (mu * math.sqrt(later / steps)) if later else 0.0
+        return measures, dpsgd_noise_multiplier(mu, rounds.sampling_rate, steps), again
 
     def events(factor: float) -> list[Event]:
-        measures, sigma = multipliers(factor)
+        measures, sigma, again = multipliers(factor)
         planned: list[Event] = [GaussianEvent(noise_multiplier=z) for z in measures]
         if gan_share:
-            steps = rounds.messages * rounds.steps_per_message
-            planned.append(
-                DpSgdEvent(sampling_rate=rounds.sampling_rate, noise_multiplier=sigma, steps=steps)
+            trained = DpSgdEvent(
+                sampling_rate=rounds.sampling_rate, noise_multiplier=sigma, steps=steps - later
             )
+            planned.append(trained)
+        if later:
+            counts = GaussianEvent(noise_multiplier=again)
+            planned.append(EitherEvent(training=replace(trained, steps=later), counts=counts))
         return planned
 
     try:
@@ -240,47 +274,3 @@ def _discriminator(
         learning_rate=rounds.learning_rate,
         expected_batch=max(1, round(rounds.sampling_rate * records_per_site)),
     )
-
-
-class Cost(BaseModel):
-    """One line of a plan's budget table."""
-
-    step: str
-    mechanism: str
-    noise: str
-    epsilon_alone: float
-    share: float
-
-
-def explain(plan: Plan) -> list[Cost]:
-    """The budget of a plan step by step: mechanism, noise, its ε alone, its share of μ²."""
-    events = plan.planned_events()
-    whole = total_mu(events) ** 2
-    return [
-        Cost(
-            step=f"{run.label} {run.purpose}",
-            mechanism=_MECHANISM[type(event)],
-            noise=_noise(event),
-            epsilon_alone=epsilon_of([event], plan.delta),
-            share=mu_of(event) ** 2 / whole,
-        )
-        for run, event in zip(plan.message_runs, events, strict=True)
-    ]
-
-
-_MECHANISM: dict[type[Event], str] = {
-    GaussianEvent: "discrete Gaussian on counts",
-    DpSgdEvent: "DP-SGD (Poisson, flat clipping)",
-}
-
-
-def _noise(event: Event) -> str:
-    """The noise multiplier and, of DP-SGD, the sampling rate q and the number of steps T."""
-    match event:
-        case GaussianEvent():
-            return f"noise multiplier {event.noise_multiplier:.3f}"
-        case DpSgdEvent():
-            training = f"q={event.sampling_rate:g}, T={event.steps}"
-            return f"noise multiplier {event.noise_multiplier:.3f}, {training}"
-        case _:
-            raise TypeError(f"a plan has no {type(event).__name__}")

@@ -5,8 +5,10 @@ from dataclasses import dataclass, field
 
 from fedsynth_common.protocol import vault_pb2 as pb
 from fedsynth_release.decoding import Codebook
+from fedsynth_release.drift import Drift
 from fedsynth_release.generator_weights import Network
 from fedsynth_release.report import Curve, StudyHistory
+from fedsynth_server.aggregation.carried import Carried
 from fedsynth_server.aggregation.marginals import MarginalEstimate
 
 
@@ -26,6 +28,8 @@ class StudyResult:
         measured: the cleaned marginals that the generator was fitted to.
         cell_error: standard deviation of the noise on the share of records of one fine cell.
         curves: how the training went.
+        carried: of a study of a cohort, the counts that the next one builds on.
+        drift: what changed since the earlier cohorts, if there were any.
     """
 
     network: Network
@@ -39,6 +43,8 @@ class StudyResult:
     measured: list[MarginalEstimate] = field(default_factory=list)
     cell_error: float = 0.0
     curves: tuple[Curve, ...] = ()
+    carried: Carried | None = None
+    drift: Drift | None = None
 
     def history(self, seconds: Mapping[str, float] | None = None) -> StudyHistory:
         """What a report may draw of it; seconds by phase where somebody has taken the time."""

@@ -11,11 +11,12 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from fedsynth_common.durable import write_durably
 from fedsynth_server.messages.session import Session
 from fedsynth_server.progress import StudyProgress
+from fedsynth_server.training.curves import Recorder
 
 Outcome = Literal["running", "finished", "failed"]
 PAUSE = 1.0
@@ -36,6 +37,7 @@ class State:
         seconds: how long each stage has taken, over all runs of the study.
         notes: sites that failed to answer, were left out or scaled down, and when.
         error: one line, if it failed.
+        curves: the training so far, as in `history.json`.
     """
 
     study: str
@@ -54,6 +56,7 @@ class State:
     run: str = ""
     process: int = 0
     updated: str = ""
+    curves: list[dict[str, Any]] = field(default_factory=list)
 
     @classmethod
     def read(cls, path: Path) -> "State | None":
@@ -84,15 +87,16 @@ class StateFile(StudyProgress):
         super().__init__()
         self._path, self.state = path, state
         self._session: Session | None = None
+        self._recorder: Recorder | None = None
         self._written = 0.0
         self._moved = time.monotonic()
         before = State.read(path)
         self.seconds = dict(before.seconds) if before and before.plan == state.plan else {}
         self._epsilon = lru_cache(maxsize=None)(self._epsilon_of)
 
-    def follow(self, session: Session) -> None:
-        """Take sites, notes and cost from this session."""
-        self._session = session
+    def follow(self, session: Session, recorder: Recorder | None = None) -> None:
+        """Take sites, notes and cost from this session, and the curves from this recorder."""
+        self._session, self._recorder = session, recorder
 
     def update(self, phase: str, done: int, total: int, note: str = "") -> None:
         """Show that `done` of `total` steps of a phase are through."""
@@ -139,6 +143,8 @@ class StateFile(StudyProgress):
             if not session.step:  # who is being waited for
                 state.notes += [f"{node}: {why}" for node, why in session.enrolment.refused.items()]
             state.epsilon_spent = self._epsilon(session.step)
+        if self._recorder is not None:
+            state.curves = [curve.model_dump(mode="json") for curve in self._recorder.curves()]
         state.seconds = self.spent()
         state.process, state.updated = os.getpid(), datetime.now(UTC).isoformat(timespec="seconds")
         write_durably(self._path, json.dumps(asdict(state), indent=1).encode())

@@ -13,7 +13,7 @@ from flwr.serverapp import Grid
 
 from fedsynth_common.array_types import Float64Array
 from fedsynth_common.errors import FedsynthError
-from fedsynth_common.protocol.plan import Plan
+from fedsynth_common.protocol.plan import MeasureStep, Plan
 from fedsynth_common.schema import domains, history_schema, layout_of
 from fedsynth_release.copula.code_order import orders_of
 from fedsynth_release.generator_network import GeneratorNetwork
@@ -25,12 +25,13 @@ from fedsynth_server.aggregation.marginal_queries import (
     MarginalQueries,
     all_pairs,
     histogram_queries,
-    marginal_queries,
+    pair_queries,
     variance_for,
 )
 from fedsynth_server.aggregation.marginals import MarginalEstimate, SizeEstimate, estimated_size
 from fedsynth_server.aggregation.pairs_by_site import BySite, pooled_and_by_site, single_site
 from fedsynth_server.aggregation.plausibility import inconsistent, oversized
+from fedsynth_server.aggregation.second_measurement import CountsBySite, combined
 from fedsynth_server.histories.blocks import BIN_NOISE as HISTORIES_BIN_NOISE
 from fedsynth_server.histories.blocks import (
     block_queries,
@@ -61,9 +62,6 @@ from fedsynth_server.training.marginal_loss import MarginalLoss
 from fedsynth_server.training.rounds import adversarial_rounds, in_rounds
 from fedsynth_server.training.settings import TrainingSettings
 
-CountsBySite = Mapping[str, Sequence[Float64Array]]
-"""Noisy counts of each site, an array per marginal."""
-
 
 class Study:
     """One run of a plan over a Flower grid."""
@@ -83,6 +81,7 @@ class Study:
         self.domains = domains(self.schema)
         self.recorder = Recorder()
         self._sizes: dict[str, SizeEstimate] = {}
+        self._first: tuple[MarginalQueries, CountsBySite] | None = None
         self._sums = SecureSums(self.session)
         self._summed = SummedMeasurements(plan, self.domains, self._sums)
 
@@ -97,14 +96,9 @@ class Study:
         histograms = self.measure_histograms()
         if self.plan.table.histories is not None:
             return self._histories(histograms)
-        codebook, widths = histograms.codebook, histograms.codebook.widths
-        marginals, by_site = self.measure_marginals(histograms)
-        cleaned = denoise(marginals, widths, by_site, orders=orders_of(self.domains, codebook))
-        one_way = cleaned.marginals[: len(widths)]
-        marginal_loss = MarginalLoss(
-            cleaned.marginals, widths, self.settings.target_loss_for(cleaned.expected_loss)
-        )
-        network = new_generator(one_way, widths, self.settings)
+        measured, marginal_loss = self._cleaned(self.measure_marginals(histograms), histograms)
+        widths = histograms.codebook.widths
+        network = self._start(measured[: len(widths)], widths)
         before = fit(
             network,
             marginal_loss,
@@ -115,15 +109,31 @@ class Study:
         )
         watched = self.settings, self.progress, self.recorder
         sums = self._sums if self.plan.secure_sum else None
-        network = adversarial_rounds(
+        trained = adversarial_rounds(
             self.session, network, marginal_loss, histograms, *watched, sums
         )
+        if trained is None:  # nothing was heard
+            measured, marginal_loss = self._cleaned(self.measure_again(histograms), histograms)
+        network = network if trained is None else trained
         if self.plan.discriminator is not None and marginal_loss.has_pairs:
             self._refit(network, marginal_loss)
         with torch.no_grad():
             losses = before, float(marginal_loss.loss(network.soft_rows()))
-        calibrate(network, one_way)
-        return self._result(network, histograms, losses, cleaned.marginals)
+        calibrate(network, measured[: len(widths)])
+        return self._result(network, histograms, losses, measured)
+
+    def _cleaned(
+        self, measured: tuple[list[MarginalEstimate], BySite], histograms: Histograms
+    ) -> tuple[list[MarginalEstimate], MarginalLoss]:
+        """The marginals without most of their noise, and the loss of a generator on them."""
+        codebook = histograms.codebook
+        orders = orders_of(self.domains, codebook)
+        cleaned = denoise(measured[0], codebook.widths, measured[1], orders=orders)
+        target = self.settings.target_loss_for(cleaned.expected_loss)
+        return cleaned.marginals, MarginalLoss(cleaned.marginals, codebook.widths, target)
+
+    def _start(self, first: list[MarginalEstimate], widths: tuple[int, ...]) -> GeneratorNetwork:
+        return new_generator(first, widths, self.settings)
 
     def _result(
         self,
@@ -161,10 +171,10 @@ class Study:
         blocks = blocks_of(layout, varied, lags_for(plan.epsilon))
         queries = block_queries(blocks, codebook, layout, plan.measure[1])
         if plan.secure_sum:
-            with self._phase(1):
+            with self._phase(self.plan.measure[1]):
                 queries, counts, histograms = self._summed.blocks(queries, histograms)
         else:
-            counts = self._plausible(queries, self._measure(queries, 1), self._sizes)
+            counts = self._plausible(queries, self._measure(queries, plan.measure[1]), self._sizes)
         orders = orders_of(self.domains, codebook)
         cleaned = clean(blocks, queries, counts, histograms, len(layout.static), orders)
         network = new_history_generator(cleaned, codebook, plan.table, settings)
@@ -201,13 +211,11 @@ class Study:
         queries = self._histogram_queries()
         bin_noise = BIN_NOISE if self.plan.table.histories is None else HISTORIES_BIN_NOISE
         if self.plan.secure_sum:
-            with self._phase(0):
+            with self._phase(self.plan.measure[0]):
                 return self._summed.histograms(queries, self._pair_variance(), bin_noise)
-        counts = self._measure(queries, 0)
+        counts = self._measure(queries, self.plan.measure[0])
         variance = float(queries.variance)
-        sizes = {
-            site: estimated_size(queries.whole(tables), variance) for site, tables in counts.items()
-        }
+        sizes = {s: estimated_size(queries.whole(own), variance) for s, own in counts.items()}
         counts = self._plausible(queries, counts, sizes)
         for site, why in oversized(sizes, self.plan.records_per_site).items():
             if counts.pop(site, None) is not None:
@@ -215,15 +223,11 @@ class Study:
         if not counts:
             raise FedsynthError("measure: no site sent counts that can be true")
         self._sizes = {site: sizes[site] for site in counts}
-        return read_histograms(
-            self.schema,
-            self.domains,
-            queries,
-            counts,
-            self._sizes,
-            self._pair_variance(),
-            bin_noise,
-        )
+        return self._read(queries, counts, bin_noise)
+
+    def _read(self, queries: MarginalQueries, counts: CountsBySite, noise: float) -> Histograms:
+        pairs, facts = self._pair_variance(), (self.schema, self.domains)
+        return read_histograms(*facts, queries, counts, self._sizes, pairs, noise)
 
     def _pair_variance(self) -> int:
         """Variance that the plan asks for in a cell of the pairs that it measures; 0 without."""
@@ -241,21 +245,30 @@ class Study:
         """
         if not self._pair_variance():
             return histograms.one_way, single_site([], histograms.codebook.widths)
-        queries = marginal_queries(
-            histograms.codebook,
-            all_pairs(len(self.domains)),
-            self.plan.measure[1],
-            self.plan.table.rows_per_person,
-        )
+        queries = pair_queries(histograms.codebook, self.plan.measure[1], self.plan.table)
         if self.plan.secure_sum:
-            with self._phase(1):
+            with self._phase(self.plan.measure[1]):
                 summed_up = self._summed.marginals(queries, histograms)
             if not self.plan.measure[-1].by_site:
                 return summed_up
-            with self._phase(2):
+            with self._phase(self.plan.measure[2]):
                 return self._summed.beside_sites(summed_up[0], histograms)
-        counts = self._plausible(queries, self._measure(queries, 1), self._sizes)
+        counts = self._plausible(queries, self._measure(queries, self.plan.measure[1]), self._sizes)
+        self._first = queries, counts
+        return self._pooled(queries, counts, histograms)
+
+    def _pooled(
+        self, queries: MarginalQueries, counts: CountsBySite, histograms: Histograms
+    ) -> tuple[list[MarginalEstimate], BySite]:
         return pooled_and_by_site(queries, counts, histograms)
+
+    def measure_again(self, histograms: Histograms) -> tuple[list[MarginalEstimate], BySite]:
+        """All pairs of columns once more, combined with the first measurement of them."""
+        if (listening := self.plan.listening) is None or self._first is None:
+            raise ValueError("plan: has no second measurement")
+        queries = pair_queries(histograms.codebook, listening.otherwise, self.plan.table)
+        answers = self._plausible(queries, self._measure(queries, listening.otherwise), self._sizes)
+        return pooled_and_by_site(*combined(self._first, (queries, answers)), histograms)
 
     def _plausible(
         self, queries: MarginalQueries, counts: CountsBySite, sizes: Mapping[str, SizeEstimate]
@@ -272,15 +285,16 @@ class Study:
                 kept[site] = tables
         return kept
 
-    def _measure(self, queries: MarginalQueries, index: int) -> CountsBySite:
-        with self._phase(index):
-            return self.session.measure(queries, index)
+    def _measure(self, queries: MarginalQueries, step: MeasureStep) -> CountsBySite:
+        with self._phase(step):
+            return self.session.measure(queries, step)
 
     @contextmanager
-    def _phase(self, index: int) -> Iterator[None]:
+    def _phase(self, step: MeasureStep) -> Iterator[None]:
         """Show that a measurement is under way, and then what was spent."""
-        phase = f"measure {self.plan.measure[index].purpose}"
+        phase = f"measure {step.purpose}"
         self.progress.update(phase, 0, 1)
         yield
-        step = self.plan.measure[index].step
-        self.progress.update(phase, 1, 1, self.session.spent(step) if self.progress.shown else "")
+        self.progress.update(
+            phase, 1, 1, self.session.spent(step.step) if self.progress.shown else ""
+        )

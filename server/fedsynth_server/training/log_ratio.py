@@ -91,13 +91,18 @@ class LogRatio:
             null: what the sites' training would have made of the generator's rows (`null_training.py`).
             rows: codes of the generator's rows (columns, n), over which the means are taken.
         """
+        squares, noise = self.squares(null, rows)
+        self.signal_share = (1.0 - noise / squares.clamp(min=1e-12)).clamp(min=0.0)
+
+    def squares(self, null: Discriminator, rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """The mean squares of r and of what r would be from noise alone, by column (columns,) each."""
         null = copy.deepcopy(null).to(rows.device)
         generator = self._chosen(self.generator_predictor, rows)
-        squares, noise = (
+        found = [
             (self._chosen(of, rows) - generator).square().mean(1)
             for of in (self.record_predictor, null)
-        )
-        self.signal_share = (1.0 - noise / squares.clamp(min=1e-12)).clamp(min=0.0)
+        ]
+        return found[0], found[1]
 
     def _chosen(self, of: Discriminator, rows: torch.Tensor) -> torch.Tensor:
         return PredictorPass(of, rows, self.widths).chosen()

@@ -1,6 +1,7 @@
 """The adversarial rounds: discriminators out, discriminators back, generator steps in between."""
 
 import copy
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -23,6 +24,7 @@ from fedsynth_server.training.curves import (
     Losses,
     Recorder,
 )
+from fedsynth_server.training.listening import HEARD, loudness
 from fedsynth_server.training.log_ratio import LogRatio
 from fedsynth_server.training.marginal_loss import MarginalLoss
 from fedsynth_server.training.null_training import NullTraining
@@ -49,27 +51,35 @@ def adversarial_rounds(
     progress: StudyProgress,
     recorder: Recorder,
     sums: SecureSums | None = None,
-) -> GeneratorNetwork:
+) -> GeneratorNetwork | None:
     """Train the generator against the sites' discriminators; returns its moving average.
 
     A plan without a discriminator returns the generator as it is. In a secure sum, `sums` asks for the
     sums of gradients; then a round of generator steps follows on several messages.
+
+    If the plan listens first, its first messages pass without a step of the generator. None: they said
+    no more than noise, so that the generator is as it was and the second measurement is due.
     """
-    plan = session.plan.discriminator
-    if plan is None:
+    if (plan := session.plan.discriminator) is None:
         return network
     rng, widths = np.random.default_rng(settings.seed + 2), network.shape.widths
     source = torch.Generator().manual_seed(settings.seed + 3)
     device = network.latent.device
-    rows = by_column(_rows(network, rng), device)
-    log_ratio = LogRatio(widths, plan.hidden, rows, source, settings.predictor_steps)
+    codes, steps = _rows(network, rng), settings.predictor_steps
+    log_ratio = LogRatio(widths, plan.hidden, by_column(codes, device), source, steps)
     start = copy.deepcopy(log_ratio.record_predictor).cpu()
     training = _training(session, sums, log_ratio.record_predictor, histograms)
     null_training = NullTraining(start, *training.imagined, widths, source)
     weight = adversarial_weight(settings, marginal_loss)
     adversary = Adversary(network, marginal_loss.excess, weight, settings)
     progress.update("adversarial rounds", 0, plan.messages)
-    for done, messages in enumerate(in_rounds(plan, sums is not None)):
+    rounds = in_rounds(plan, sums is not None)
+    heard = session.plan.listening.messages if session.plan.listening else 0
+    parts = training, null_training, log_ratio
+    if heard and not _heard(session, progress, rounds[:heard], *parts, codes):
+        training.end()
+        return None
+    for done, messages in enumerate(rounds[heard:]):
         for step in messages:
             number = step - plan.first_step + 1
             progress.doing(f"message {number}: sites train their discriminators")
@@ -85,12 +95,30 @@ def adversarial_rounds(
         _note_verdict(recorder, done + 1, log_ratio.logits(rows[:, :JUDGED]))
         losses = adversary.round(log_ratio, lambda i, n: progress.doing(f"generator step {i}/{n}"))
         _note_losses(recorder, done * len(losses), losses, marginal_loss)
-        note = session.spent(messages[-1]) if progress.shown else ""
-        progress.update(
-            "adversarial rounds", messages[-1] + 1 - plan.first_step, plan.messages, note
-        )
+        note, sent = session.spent(messages[-1]) if progress.shown else "", messages[-1] + 1
+        progress.update("adversarial rounds", sent - plan.first_step, plan.messages, note)
     training.end()
     return adversary.release()
+
+
+def _heard(
+    session: Session,
+    progress: StudyProgress,
+    rounds: Sequence[range],
+    training: SiteTraining,
+    null_training: NullTraining,
+    log_ratio: LogRatio,
+    codes: UInt16Array,
+) -> bool:
+    """Whether the first messages say more than noise; `codes` are rows of the generator."""
+    for done, messages in enumerate(rounds, 1):
+        progress.doing(f"message {done}: listening")
+        training.message(messages[0])
+        null_training.message(codes)
+    load_flat(log_ratio.record_predictor, training.weights)
+    rows = by_column(codes[:JUDGED], log_ratio.signal_share.device)
+    said = loudness(log_ratio, null_training.network, rows)
+    return session.heard(said >= HEARD, said)
 
 
 def adversarial_weight(settings: TrainingSettings, marginal_loss: MarginalLoss) -> float:

@@ -10,8 +10,11 @@ from fedsynth_common.errors import InputError
 from fedsynth_simulations.benchmarks.cell_results import ROWS, Results
 from fedsynth_simulations.benchmarks.cli_first_sight import first_sight
 from fedsynth_simulations.benchmarks.cli_lights import lights
+from fedsynth_simulations.benchmarks.cli_probe import probe
+from fedsynth_simulations.benchmarks.cli_published import published
 from fedsynth_simulations.benchmarks.cli_shadow import shadow
 from fedsynth_simulations.benchmarks.cli_speed import secure_sum, speed
+from fedsynth_simulations.benchmarks.cli_stream import stream
 from fedsynth_simulations.benchmarks.histories.cli import histories
 from fedsynth_simulations.benchmarks.options import DataFolder, ExternalLimit, OutFile, Quick
 
@@ -21,7 +24,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-for command in (first_sight, lights, shadow, speed, secure_sum, histories):
+_STUDIES = first_sight, lights, probe, published, shadow, speed, stream, secure_sum, histories
+for command in _STUDIES:
     app.command(command.__name__.replace("_", "-"))(command)
 MIN_EPSILON, MAX_EPSILON = 0.01, 100.0
 ResultsFile = Annotated[
@@ -47,9 +51,8 @@ def run(
         list[str],
         typer.Argument(
             metavar="TABLE...",
-            help="A table with a name (adult, support2, diabetes130, heart_disease, "
-            "credit_default_taiwan, oulad_clean), exclusive_ors (which the program builds), or a table "
-            "file.",
+            help="A table with a name (simulations/README.md lists them), exclusive_ors (which the "
+            "program builds), or a table file.",
         ),
     ],
     data: DataFolder = None,

@@ -30,7 +30,7 @@ def lights(
         list[str] | None,
         typer.Argument(
             metavar="[TABLE]...",
-            help="Tables with a name, table files, or demo. By default the six named tables and demo.",
+            help="Tables with a name, table files, or demo. By default the named tables and demo.",
         ),
     ] = None,
     data: DataFolder = None,

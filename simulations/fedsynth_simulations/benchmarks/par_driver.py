@@ -17,7 +17,6 @@ import numpy as np
 import numpy.typing as npt
 
 pd: Any = importlib.import_module("pandas")
-EPOCHS = 40
 
 
 def par(arrays: dict[str, npt.NDArray[Any]]) -> npt.NDArray[np.int64]:
@@ -33,7 +32,9 @@ def par(arrays: dict[str, npt.NDArray[Any]]) -> npt.NDArray[np.int64]:
         numbers = np.where(column < 0, np.nan, column).astype(float)
         frame[f"c{j}"] = numbers if ordered[j] else column.astype(str)
     context = [f"c{j}" for j in np.flatnonzero(static)]
-    model = importlib.import_module("deepecho").PARModel(epochs=EPOCHS, cuda=False, verbose=False)
+    model = importlib.import_module("deepecho").PARModel(
+        epochs=int(arrays["epochs"]), cuda=False, verbose=False
+    )
     model.fit(
         pd.DataFrame(frame), entity_columns=["person"], context_columns=context, data_types=kinds
     )

@@ -19,11 +19,11 @@ from typing import cast
 
 import numpy as np
 
+from fedsynth_common.promise.meaning import best_accuracy
 from fedsynth_release.evaluation.attack_results import AttackedTable
 from fedsynth_release.evaluation.intervals import exact_difference
 from fedsynth_release.evaluation.references import leaky_table
 from fedsynth_release.evaluation.result_parts import Estimate
-from fedsynth_release.statement.meaning import best_accuracy
 from fedsynth_simulations.benchmarks.shadow_games import Wanted, game_of, studies_of
 from fedsynth_simulations.benchmarks.tables import BenchmarkTable
 from fedsynth_simulations.shadow_pairs import Factory, play

@@ -136,5 +136,6 @@ STUDIES: dict[str, Maker] = {
     "site-marginals": _site_marginals,
     "gan": _federated("gan"),
     "both": _federated("both"),
+    "listen": _federated("listen"),
     "control": _federated("both", control=True),
 }

@@ -135,7 +135,7 @@ def sum_cost(number: int) -> SumCost:
     plain, secure = _Meter(local, grid), _Meter(summed, in_process(frames, summed, None, keys))
     sums = SecureSums(secure.session)
     for index in range(len(local.measure)):
-        plain.session.measure(_question(local, codebook, index), index)
+        plain.session.measure(_question(local, codebook, index), local.measure[index])
         sums.measure(_question(summed, codebook, index), index)
     steps = tuple(
         StepCost(s.step, *plain.of_step(s.step), *secure.of_step(s.step)) for s in local.measure

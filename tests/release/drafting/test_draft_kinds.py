@@ -355,3 +355,11 @@ def test_a_code_for_missing_is_proposed_and_does_not_widen_the_bounds(code, apar
         assert (column.minimum, column.maximum) == (18, 92)
         values = drawn["c"].astype(int)
         assert values.isin([*range(18, 93), int(code)]).all()
+
+
+def test_a_code_in_a_sample_does_not_hide_the_other_bound():
+    many = np.random.default_rng(0).permutation(np.linspace(20, 80, 40_000).round(4))
+    texts = [str(value) for value in many]
+    _, column, _ = made([*texts, *["9999"] * 400, "14.0001", "15"])
+    assert column.atoms == (9999.0,)  # it is among the values that are kept
+    assert (column.minimum, column.maximum) == (10.0, 80.0)

@@ -9,7 +9,8 @@ from fedsynth_common.errors import InputError
 from fedsynth_common.privacy.accounting import epsilon as epsilon_of
 from fedsynth_common.protocol.plan import Plan
 from fedsynth_common.schema import CategoricalColumn, Schema
-from fedsynth_server.study.planning import SHARES, chosen, explain, make_plan
+from fedsynth_server.study.costs import explain
+from fedsynth_server.study.planning import SHARES, make_plan
 
 
 def plan_of(**changes):
@@ -100,31 +101,11 @@ def test_wide_tables_stay_in_budget():
     assert epsilon_of(plan.planned_events(), plan.delta) <= 1.0
 
 
-@pytest.mark.parametrize(
-    ("choice", "sites", "records", "epsilon", "expected"),
-    [
-        ("auto", 4, 230, 10.0, "marginals"),
-        ("auto", 5, 10_000, 1.0, "marginals"),
-        ("auto", 5, 10_000, 3.0, "both"),
-        ("auto", 20, 10_000, 1.1, "both"),
-        ("both", 4, 230, 1.0, "both"),
-        ("gan", 1, 10, 0.1, "gan"),
-        ("marginals", 5, 10_000, 10.0, "marginals"),
-    ],
-)
-def test_auto_asks_whether_discriminators_are_worth_their_share(
-    choice, sites, records, epsilon, expected
-):
-    facts = {"sites": sites, "records_per_site": records, "epsilon": epsilon}
-    assert chosen(choice, **facts) == expected
-
-
-def test_the_usual_plan_is_chosen_from_public_facts():
-    sites = [f"site{i}" for i in range(5)]
-    plans = [
-        plan_of(variant="auto", epsilon=e, sites=sites, records_per_site=10_000) for e in (1, 3)
-    ]
-    assert [plan.discriminator is not None for plan in plans] == [False, True]
+@pytest.mark.parametrize("epsilon", [1.0, 10.0])
+def test_auto_trains_no_discriminators(epsilon):
+    plan = plan_of(variant="auto", epsilon=epsilon, records_per_site=1_000_000)
+    assert plan == plan_of(variant="marginals", epsilon=epsilon, records_per_site=1_000_000)
+    assert plan.discriminator is None
 
 
 def test_the_explanation_adds_up():

@@ -10,6 +10,7 @@ are those that 95 % of the cells need, so one cell with more does not make ages 
 """
 
 import math
+from collections.abc import Collection
 from decimal import Decimal
 
 import numpy as np
@@ -46,7 +47,7 @@ def amount(
     notes = [*numbers.notes, *_notes(values, numbers, decimals)]
     notes += [_code_note(values.name, code / unit, counts[ticks == code].sum()) for code in apart]
     ticks, counts = ticks[inside], counts[inside]
-    first, last = _extremes(values, numbers, ticks, unit, exact=not apart)
+    first, last = _extremes(values, numbers, ticks, unit, apart)
     first, last = _without_far(ticks, counts, first, last)
     notes += _far_notes(values.name, ticks, counts, (first, last), unit)
     inside = (ticks >= first) & (ticks <= last)
@@ -85,14 +86,19 @@ def _code_note(name: str, code: float, cells: float) -> Note:
 
 
 def _extremes(
-    values: Values, numbers: Numbers, ticks: Int64Array, unit: int, exact: bool
+    values: Values, numbers: Numbers, ticks: Int64Array, unit: int, codes: Collection[int]
 ) -> tuple[int, int]:
-    """The smallest and largest tick, of the whole table even where `ticks` are a sample's."""
+    """The smallest and largest tick, of the whole table even where `ticks` are a sample's.
+
+    An end that one of the `codes` stands at is that of the sample.
+    """
     first, last = int(ticks.min()), int(ticks.max())
-    if exact and numbers.form is None and not np.isnan(values.extremes[0]):
+    if numbers.form is None and not np.isnan(values.extremes[0]):
         low, high = (number * unit for number in values.extremes)
         if max(abs(low), abs(high)) < MAX_NUMBER:
-            first, last = min(first, math.floor(low)), max(last, math.ceil(high))
+            low, high = math.floor(low), math.ceil(high)
+            first = first if low in codes else min(first, low)
+            last = last if high in codes else max(last, high)
     return first, last
 
 

@@ -12,8 +12,8 @@ from markupsafe import Markup
 
 from fedsynth_common.privacy.accounting import epsilon
 from fedsynth_common.privacy.gaussian_dp import mu_of, total_mu
+from fedsynth_common.promise import meaning, plain_words
 from fedsynth_release.report import plots
-from fedsynth_release.statement import meaning, plain_words
 from fedsynth_release.statement.mechanisms import Mechanism
 from fedsynth_release.statement.privacy_statement import PrivacyStatement
 

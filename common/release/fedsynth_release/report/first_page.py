@@ -1,6 +1,6 @@
 """The first page of a report: for a board, in plain words, without a Greek letter or a formula.
 
-Nothing is judged here. The promise comes from `statement.plain_words`, and the findings are the
+Nothing is judged here. The promise comes from `promise.plain_words`, and the findings are the
 verdicts of `verdicts.py` in words that need no statistics. The terminal prints `summary_lines`, so it
 says what the page says.
 """
@@ -9,12 +9,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 
+from fedsynth_common.promise.plain_words import Promise
 from fedsynth_release.evaluation.results import Evaluation
 from fedsynth_release.measurements import Measurements
 from fedsynth_release.report.scores import ORDER, Light, light_of
 from fedsynth_release.report.verdicts import Verdict, counts, overall
-from fedsynth_release.statement.plain_words import Promise, promise_of
 from fedsynth_release.statement.privacy_statement import PrivacyStatement
+from fedsynth_release.statement.promised import promise_of
 
 LISTED = 5
 """Most columns among the best findings, and among the worst."""

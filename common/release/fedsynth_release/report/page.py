@@ -20,9 +20,10 @@ from markupsafe import Markup
 
 from fedsynth_common.durable import write_output
 from fedsynth_common.errors import InputError
+from fedsynth_release.drift import Drift
 from fedsynth_release.evaluation.results import Evaluation
 from fedsynth_release.generator import Generator
-from fedsynth_release.generator_files import MEASUREMENTS
+from fedsynth_release.generator_files import DRIFT, MEASUREMENTS
 from fedsynth_release.measurements import Measurements
 from fedsynth_release.report import histories, judgements, measured_judgements, scores, sections
 from fedsynth_release.report.budget import bounds, budget_plot, budget_rows
@@ -43,6 +44,7 @@ class _Sources:
     evaluation: Evaluation | None
     measured: Measurements | None
     history: StudyHistory | None
+    drift: Drift | None
 
 
 def write_report(
@@ -99,7 +101,8 @@ def _sources(folder: Path, evaluation: Evaluation | None, history: StudyHistory 
         raise InputError(
             f"{path}: its columns are not those of the generator; use the file of the same study"
         )
-    return _Sources(generator, evaluation, measured, history)
+    drift = Drift.load(folder / DRIFT) if (folder / DRIFT).is_file() else None
+    return _Sources(generator, evaluation, measured, history, drift)
 
 
 def _page(facts: dict[str, Any]) -> str:
@@ -128,7 +131,7 @@ def _facts(sources: _Sources, written_on: date | None) -> dict[str, Any]:
     over_time = evaluation.histories if evaluation else None
     attacks = sections.attack_views(evaluation.attacks) if evaluation else []
     budget = budget_rows(statement)
-    return {
+    return _training(sources) | {
         "study": statement.study,
         "table": generator.schema.name,
         "statement": statement,
@@ -163,13 +166,20 @@ def _facts(sources: _Sources, written_on: date | None) -> dict[str, Any]:
         "copies": evaluation.copies if evaluation else (),
         "budget": budget,
         "budget_plot": budget_plot(budget),
-        "panels": panels(sources.history.curves) if sources.history else [],
-        "history": sources.history,
         "bounds": bounds(statement),
         "symbols": {"good": "●", "fair": "▲", "poor": "■", "unknown": "○"},
         "thresholds": judgements,
         "scale": scores,
         "tails": measured_judgements.TAILS,
+    }
+
+
+def _training(sources: _Sources) -> dict[str, Any]:
+    """What only the coordinator knows: how it trained, and what changed between cohorts."""
+    return {
+        "panels": panels(sources.history.curves) if sources.history else [],
+        "history": sources.history,
+        "drift": sources.drift,
     }
 
 

@@ -12,10 +12,16 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, model_serializer
 
 from fedsynth_common.privacy import PrivacyError
-from fedsynth_common.privacy.events import CountsEvent, DpSgdEvent, GaussianEvent, from_dict
+from fedsynth_common.privacy.events import (
+    CountsEvent,
+    DpSgdEvent,
+    EitherEvent,
+    GaussianEvent,
+    from_dict,
+)
 from fedsynth_common.privacy.secure_noise import alone
 from fedsynth_common.protocol.plan import DiscriminatorPlan, MessageRun, Plan
 
@@ -26,6 +32,10 @@ SUMMED_TRAINING = (
     "several sites together on the sums of their gradients"
 )
 TRAINING = "DP-SGD with Poisson sampling, flat clipping per privacy unit and Gaussian noise"
+EITHER = (
+    f"one of two, chosen after what was seen before: more {TRAINING}, or {COUNTS} once more; the cost "
+    "covers both"
+)
 
 
 class Mechanism(BaseModel):
@@ -38,13 +48,15 @@ class Mechanism(BaseModel):
         expected_batch: the public number L that sums of gradients are divided by.
         sgd_steps: the number of DP-SGD steps of all these steps together.
         shares: of how many sites the noise is made; with 1 each site makes all of its own.
+        otherwise: of a choice, the noise multiplier of the counts that may take the place of the
+            training, whose constants the other fields hold; None, and not written, for other steps.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     first_step: int
     last_step: int
-    purpose: Literal["histograms", "marginals", "site marginals", "discriminator"]
+    purpose: Literal["histograms", "marginals", "site marginals", "discriminator", "either"]
     mechanism: str
     noise_multiplier: float
     sampling_rate: float | None = None
@@ -52,18 +64,30 @@ class Mechanism(BaseModel):
     expected_batch: int | None = None
     sgd_steps: int | None = None
     shares: int = 1
+    otherwise: float | None = None
+
+    @model_serializer(mode="wrap")
+    def _written(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        fields: dict[str, Any] = write(self)
+        if self.otherwise is None:
+            del fields["otherwise"]
+        return fields
 
     @property
-    def event(self) -> GaussianEvent | DpSgdEvent:
+    def event(self) -> GaussianEvent | DpSgdEvent | EitherEvent:
         """The privacy event of the step at a site, computed from the constants above."""
         if self.sampling_rate is None or self.sgd_steps is None:
             return GaussianEvent(noise_multiplier=self.noise_multiplier, shares=self.shares)
-        return DpSgdEvent(
+        training = DpSgdEvent(
             sampling_rate=self.sampling_rate,
             noise_multiplier=self.noise_multiplier,
             steps=self.sgd_steps,
             shares=self.shares,
         )
+        if self.otherwise is None:
+            return training
+        counts = GaussianEvent(noise_multiplier=self.otherwise)
+        return EitherEvent(training=training, counts=counts)
 
 
 def mechanisms_of(plan: Plan) -> tuple[Mechanism, ...]:
@@ -73,25 +97,26 @@ def mechanisms_of(plan: Plan) -> tuple[Mechanism, ...]:
 
 def _mechanism(run: MessageRun, training: DiscriminatorPlan | None) -> Mechanism:
     steps = {"first_step": run.numbers[0], "last_step": run.numbers[-1]}
-    noise, shares = run.event.noise_multiplier, run.event.shares
-    if training is None or run.purpose != "discriminator":
-        return Mechanism(
-            **steps,
-            purpose=run.purpose,
-            mechanism=COUNTS if shares == 1 else SUMMED,
-            noise_multiplier=noise,
-            shares=shares,
-        )
+    event = run.event_of(run.count)
+    if isinstance(event, CountsEvent | GaussianEvent) or training is None:
+        noise, shares = getattr(event, "noise_multiplier", 0.0), getattr(event, "shares", 1)
+        words = COUNTS if shares == 1 else SUMMED
+        fields = {"purpose": run.purpose, "noise_multiplier": noise, "shares": shares}
+        return Mechanism(**steps, **fields, mechanism=words)
+    counts = event.counts if isinstance(event, EitherEvent) else None
+    trained = event.training if isinstance(event, EitherEvent) else event
+    alone = TRAINING if trained.shares == 1 else SUMMED_TRAINING
     return Mechanism(
         **steps,
         purpose=run.purpose,
-        mechanism=TRAINING if shares == 1 else SUMMED_TRAINING,
-        noise_multiplier=noise,
-        sampling_rate=training.sampling_rate,
+        mechanism=alone if counts is None else EITHER,
+        noise_multiplier=trained.noise_multiplier,
+        sampling_rate=trained.sampling_rate,
         clipping_norm=training.clipping_norm,
         expected_batch=training.expected_batch,
-        sgd_steps=training.messages * training.steps_per_message,
-        shares=shares,
+        sgd_steps=trained.steps,
+        shares=trained.shares,
+        otherwise=getattr(counts, "noise_multiplier", None),
     )
 
 

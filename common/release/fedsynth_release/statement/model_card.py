@@ -11,8 +11,8 @@ from functools import cache
 import jinja2
 
 from fedsynth_common.schema import Schema
-from fedsynth_release.statement.plain_words import promise_of
 from fedsynth_release.statement.privacy_statement import PrivacyStatement
+from fedsynth_release.statement.promised import promise_of
 
 NOTES = "\n## What happened\n\n"
 

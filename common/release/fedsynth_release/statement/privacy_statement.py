@@ -20,38 +20,27 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import (
+    Field,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+)
 
 from fedsynth_common.limits import MAX_STATEMENT_BYTES
 from fedsynth_common.privacy import PrivacyError
-from fedsynth_common.privacy.accounting import ROUNDING, epsilon, epsilon_rdp
-from fedsynth_common.privacy.events import MAX_MECHANISMS, Event, from_dict, merged, to_dict
-from fedsynth_common.privacy.secure_noise import alone, at_sites, shared
+from fedsynth_common.privacy.accounting import ROUNDING, epsilon
+from fedsynth_common.privacy.events import from_dict, merged
+from fedsynth_common.privacy.secure_noise import at_sites
 from fedsynth_common.protocol.plan import MAX_SITES, SecureSum
-from fedsynth_common.protocol.receipt import SummedStep
 from fedsynth_common.validated import read_model
 from fedsynth_release.statement import promises
+from fedsynth_release.statement.costs import CohortCost, SiteCost, StatementPart
 from fedsynth_release.statement.mechanisms import Mechanism, limits_of, smallest_group
 
 SOFTWARE = ("fedsynth-common", "fedsynth-server", "dp-accounting", "flwr", "numpy", "torch")
 
 
-def within_a_plan(charged: tuple[Event, ...]) -> tuple[Event, ...]:
-    """The merged events as they are, if a plan allows as many; a receipt may hold any number.
-
-    Raises:
-        PrivacyError: they are more.
-    """
-    if len(charged) > MAX_MECHANISMS:
-        raise PrivacyError(f"more than {MAX_MECHANISMS} different mechanisms")
-    return charged
-
-
-class _Statement(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Accountant(_Statement):
+class Accountant(StatementPart):
     """How ε was computed, and by which other method it was checked."""
 
     name: str = "dp-accounting with privacy loss distributions (connect the dots, an upper bound)"
@@ -64,58 +53,7 @@ class Accountant(_Statement):
     )
 
 
-class SiteCost(_Statement):
-    """What the records of one site were charged.
-
-    `epsilon_if_all_others_work_together` is that of the site's own share of the noise; null where the
-    site makes all of its noise by itself, so that `epsilon` holds against everybody.
-    `receipt` is the signed receipt in hexadecimal. `dataset`, `ledger_entries`, `ledger_head`,
-    `package_version` and `sums` repeat fields of the receipt so that people can read them. Only older
-    receipts tell `ledger_entries`, which spoke of other studies; it is 0 in all others.
-    """
-
-    site: str
-    epsilon: float
-    epsilon_rdp_upper_bound: float
-    epsilon_if_all_others_work_together: float | None = None
-    delta: float
-    events: tuple[dict[str, Any], ...]
-    dataset: str = ""
-    ledger_entries: int = 0
-    ledger_head: str = ""
-    package_version: str = ""
-    sums: tuple[SummedStep, ...] = ()
-    receipt: str = ""
-    signature: str = ""
-    receipt_key: str = ""
-    status: Literal["complete", "lost"] = "complete"
-
-    @classmethod
-    def from_events(
-        cls, site: str, events: Sequence[dict[str, Any]], delta: float, **more: Any
-    ) -> "SiteCost":
-        """Compute the cost of a site from the events that it was charged.
-
-        Raises:
-            PrivacyError: the events cannot be composed, or they are of more different kinds than a
-                plan allows. Each kind takes the accountant seconds, and a receipt may contain
-                anything that a site signs.
-        """
-        charged = within_a_plan(merged(from_dict(event) for event in events))
-        return cls(
-            site=site,
-            epsilon=epsilon(charged, delta),
-            epsilon_rdp_upper_bound=epsilon_rdp(charged, delta),
-            epsilon_if_all_others_work_together=(
-                epsilon(alone(charged), delta) if shared(charged) else None
-            ),
-            delta=delta,
-            events=tuple(to_dict(event) for event in charged),
-            **more,
-        )
-
-
-class PrivacyStatement(_Statement):
+class PrivacyStatement(StatementPart):
     """The statement of one study."""
 
     spec_version: Literal[2] = 2
@@ -153,6 +91,13 @@ class PrivacyStatement(_Statement):
     not_promised: tuple[str, ...] = promises.NOT_PROMISED
     smallest_visible_group: int | None = None
     limits: tuple[str, ...]
+    cohorts: tuple[CohortCost, ...] = Field(
+        default=(), description="of a growing table: the studies that the generator was made from"
+    )
+    epsilon_of_any_record: float | None = Field(
+        default=None,
+        description="the most that these studies together charged any record at one site",
+    )
     software: dict[str, str] = Field(
         default={}, description="versions of the coordinator's packages, by name"
     )
@@ -161,6 +106,15 @@ class PrivacyStatement(_Statement):
     artefacts: dict[str, str] = Field(
         default={}, description="SHA-256 of the other files of the generator, by name"
     )
+
+    @model_serializer(mode="wrap")
+    def _without_cohorts(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Statements of tables that are not cut into cohorts stay as they were."""
+        fields: dict[str, Any] = handler(self)
+        if not self.cohorts:
+            fields.pop("cohorts", None)
+            fields.pop("epsilon_of_any_record", None)
+        return fields
 
     @classmethod
     def of(
@@ -175,6 +129,7 @@ class PrivacyStatement(_Statement):
         seeded: bool,
         mechanisms: Sequence[Mechanism] = (),
         secure_sum: SecureSum | None = None,
+        cohort: str | None = None,
         contact: str = "",
         expires: str = "",
     ) -> "PrivacyStatement":
@@ -187,9 +142,7 @@ class PrivacyStatement(_Statement):
         """
         caveats = [promises.SEEDED, *caveats] if seeded else caveats
         costs = [site.epsilon for site in sites]
-        everywhere = round(sum(costs), 4), min(1.0, delta * len(sites))
-        if secure_sum:
-            everywhere = _at_every_site(sites, delta), delta
+        everywhere = _everywhere(sites, delta, secure_sum)
         lone = max((s.epsilon_if_all_others_work_together or s.epsilon for s in sites), default=0.0)
         trust = promises.trust_of(secure_sum, len(sites), {m.purpose for m in mechanisms})
         group = smallest_group((site.events for site in sites), rows_per_person or 1)
@@ -198,7 +151,7 @@ class PrivacyStatement(_Statement):
             plan_digest=plan_digest,
             private=promises.is_private(caveats),
             caveats=tuple(caveats),
-            unit=_unit(rows_per_person),
+            unit=_unit(rows_per_person, cohort),
             rows_per_person=rows_per_person,
             trust=trust.trust,
             sites=tuple(sites),
@@ -251,6 +204,15 @@ class PrivacyStatement(_Statement):
         )
 
 
+def _everywhere(
+    sites: Sequence[SiteCost], delta: float, secure_sum: SecureSum | None
+) -> tuple[float, float]:
+    """ε and δ of a person who is at every site."""
+    if secure_sum:
+        return _at_every_site(sites, delta), delta
+    return round(sum(site.epsilon for site in sites), 4), min(1.0, delta * len(sites))
+
+
 def _at_every_site(sites: Sequence[SiteCost], delta: float) -> float:
     """The ε of a person whose records are at all sites of a secure sum, against outsiders.
 
@@ -263,7 +225,9 @@ def _at_every_site(sites: Sequence[SiteCost], delta: float) -> float:
         return math.inf
 
 
-def _unit(rows_per_person: int | None) -> str:
+def _unit(rows_per_person: int | None, cohort: str | None) -> str:
+    if cohort is not None:
+        return f"one record of the cohort {cohort}"
     if rows_per_person is None:
         return "one record"
     return f"one person, at most {rows_per_person} records"

@@ -23,13 +23,19 @@ from pydantic import ValidationError
 
 from fedsynth_common.limits import printable
 from fedsynth_common.privacy import PrivacyError
-from fedsynth_common.privacy.events import DpSgdEvent, Event, from_dict, merged
+from fedsynth_common.privacy.events import (
+    DpSgdEvent,
+    EitherEvent,
+    Event,
+    from_dict,
+    merged,
+)
 from fedsynth_common.privacy.gaussian_dp import total_mu
 from fedsynth_common.privacy.secure_noise import alone
 from fedsynth_common.protocol.plan import Plan
 from fedsynth_common.protocol.receipt import Receipt
 from fedsynth_common.validated import dotted, faults_of
-from fedsynth_release.statement.privacy_statement import SiteCost
+from fedsynth_release.statement.costs import SiteCost
 
 PROVEN = (
     *("receipt", "signature", "receipt_key"),
@@ -164,9 +170,15 @@ def beyond(events: Iterable[Event], plan: Plan) -> bool:
 
     Counts are compared by their squared μ of Gaussian differential privacy. DP-SGD is compared by
     its number of steps, and only at exactly the planned sampling rate and noise multiplier. In a secure
-    sum neither the noise of all shares nor a site's own share may be less than planned.
+    sum neither the noise of all shares nor a site's own share may be less than planned. A choice between
+    two mechanisms is compared part by part.
     """
     planned, spent = merged(plan.planned_events()), merged(events)
+    if _dearer_choices(spent, plan.choice):
+        return True
+    planned, spent = (
+        tuple(e for e in side if not isinstance(e, EitherEvent)) for side in (planned, spent)
+    )
     allowed = {e: e.steps for e in planned if isinstance(e, DpSgdEvent)}
     limits = {replace(e, steps=1): steps for e, steps in allowed.items()}
     training = [e for e in spent if isinstance(e, DpSgdEvent)]
@@ -174,6 +186,15 @@ def beyond(events: Iterable[Event], plan: Plan) -> bool:
         return True
     counted = [[e for e in side if not isinstance(e, DpSgdEvent)] for side in (planned, spent)]
     return _more(*counted) or _more(*map(alone, counted))
+
+
+def _dearer_choices(spent: Iterable[Event], planned: EitherEvent | None) -> bool:
+    """Whether there are more choices than the plan's one, or one of other training or dearer counts."""
+    found = [event for event in spent if isinstance(event, EitherEvent)]
+    if not found or planned is None:
+        return bool(found)
+    alike = found[0].training == planned.training
+    return len(found) > 1 or not alike or _more([planned.counts], [found[0].counts])
 
 
 def _more(planned: Sequence[Event], spent: Sequence[Event]) -> bool:

@@ -16,8 +16,9 @@ from fedsynth_common.privacy import PrivacyError
 from fedsynth_common.privacy.accounting import ROUNDING
 from fedsynth_common.protocol.plan import Plan
 from fedsynth_release.generator_files import PLAN, STATEMENT
+from fedsynth_release.statement.costs import SiteCost
 from fedsynth_release.statement.mechanisms import earlier_limits_of
-from fedsynth_release.statement.privacy_statement import PrivacyStatement, SiteCost
+from fedsynth_release.statement.privacy_statement import PrivacyStatement
 from fedsynth_release.statement.promises import is_private
 from fedsynth_release.statement.receipt_evidence import Evidence
 from fedsynth_release.verification.verdict import Finding
@@ -32,7 +33,7 @@ FIGURES = (
 )
 FACTS = (
     *("study", "plan_digest", "unit", "rows_per_person", "randomness", "mechanisms"),
-    *("smallest_visible_group", "limits"),
+    *("smallest_visible_group", "limits", "cohorts", "epsilon_of_any_record"),
 )
 WORDS = (
     *("definition", "adjacency", "trust", "overlap", "charged", "not_charged", "unprotected"),

@@ -17,11 +17,13 @@ replace all of it by another consistent folder; the auditor finds this by compar
 with the publisher's. The `release_id` covers plan, schema, weights and measurements, and through
 the plan also the most that any site can have been charged.
 
+A refresh is checked with all studies that it builds on (`lineage_findings`).
+
 `statement_findings` compares the statement, `file_findings` compares the other files, and `verdict`
 puts the result into words.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from fedsynth_common.errors import InputError
@@ -34,18 +36,25 @@ from fedsynth_common.protocol.key_change import KeyChange, earlier_keys
 from fedsynth_common.protocol.plan import Plan
 from fedsynth_common.schema import Schema
 from fedsynth_release.generator_files import DIGESTED, PLAN, SCHEMA, STATEMENT
+from fedsynth_release.lineage import Lineage
+from fedsynth_release.statement.costs import SiteCost, within_a_plan
 from fedsynth_release.statement.mechanisms import mechanisms_of
-from fedsynth_release.statement.privacy_statement import PrivacyStatement, SiteCost, within_a_plan
+from fedsynth_release.statement.privacy_statement import PrivacyStatement
 from fedsynth_release.statement.promises import DRAFTED
 from fedsynth_release.statement.receipt_evidence import Evidence, evidence_of
 from fedsynth_release.verification.file_findings import file_findings, plan_findings
+from fedsynth_release.verification.lineage_findings import (
+    expected_cohorts,
+    lineage_findings,
+    read_lineage,
+)
 from fedsynth_release.verification.statement_findings import (
     release_findings,
     site_findings,
     site_list_findings,
     statement_findings,
 )
-from fedsynth_release.verification.verdict import SiteVerification, Verification
+from fedsynth_release.verification.verdict import Finding, SiteVerification, Verification
 
 MAX_ACCOUNTED = 25_000_000
 """Points of privacy loss (`grid_points`) that are computed, over all sites with different events.
@@ -82,21 +91,36 @@ def verify(
         if site not in {cost.site for cost in statement.sites}:
             raise InputError(f"--key {site}: the statement lists no such site")
     known = {site: earlier_keys(site, key, changes) for site, key in keys.items()}
-    evidence = [evidence_of(cost, plan, known.get(cost.site, ())) for cost in statement.sites]
-    rebuilt = _all_rebuilt(statement.sites, evidence, plan)
-    lines = list(zip(statement.sites, evidence, rebuilt, strict=True))
-    findings = [*plan_findings(folder, plan)]
-    for line in lines:
-        findings += site_findings(*line)
-    findings += site_list_findings(statement, plan)
+    lineage = read_lineage(folder)
     drafted = "drafted from data" in (plan.table.origin, schema.origin)
-    findings += statement_findings(statement, _expected(plan, lines, drafted))
+
+    def check(
+        stated: PrivacyStatement, approved: Plan, before: Lineage | None
+    ) -> Iterator[Finding]:
+        lines = _lines(stated, approved, known)
+        for line in lines:
+            yield from site_findings(*line)
+        yield from site_list_findings(stated, approved)
+        again = _expected(approved, lines, drafted)
+        yield from statement_findings(stated, expected_cohorts(again, approved, before))
+
+    lines = _lines(statement, plan, known)
+    findings = [*plan_findings(folder, plan), *check(statement, plan, lineage)]
+    findings += lineage_findings(folder, plan, lineage, check)
     findings += release_findings(statement, release_id)
     findings += file_findings(folder, statement, plan, schema)
     sites = tuple(_site_verification(*line, keys) for line in lines)
     return Verification(
         statement=statement, sites=sites, findings=tuple(findings), release_id_known=release_id
     )
+
+
+def _lines(
+    statement: PrivacyStatement, plan: Plan, known: Mapping[str, Collection[str]]
+) -> list[Line]:
+    evidence = [evidence_of(cost, plan, known.get(cost.site, ())) for cost in statement.sites]
+    rebuilt = _all_rebuilt(statement.sites, evidence, plan)
+    return list(zip(statement.sites, evidence, rebuilt, strict=True))
 
 
 def _read(folder: Path) -> tuple[PrivacyStatement, Plan, Schema]:
@@ -157,6 +181,7 @@ def _expected(plan: Plan, lines: Sequence[Line], drafted: bool) -> PrivacyStatem
         seeded=any(evidence.seeded for _, evidence, _ in lines),
         mechanisms=mechanisms_of(plan),
         secure_sum=plan.secure_sum,
+        cohort=plan.cohort,
     )
 
 

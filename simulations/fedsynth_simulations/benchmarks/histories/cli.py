@@ -43,6 +43,9 @@ def histories(
         typer.Option(help="The environment of par, which `external-env --networks` builds."),
     ] = Path(".benchmark-env"),
     external_limit: ExternalLimit = 7200.0,
+    par_epochs: Annotated[
+        int, typer.Option(min=1, help="Passes of PAR over the table; fewer are faster and poorer.")
+    ] = 40,
     quick: Quick = False,
 ) -> None:
     """Measure synthetic persons with histories: what follows what, and who predicts the next event.
@@ -61,6 +64,6 @@ def histories(
     loaded = load(table, data)
     finished = results.HistoryResults.read(out)
     cells = results.cells_of(table, chosen, sorted(set(epsilon or [1.0, 3.0])), delta, seeds)
-    options = Options(quick, External(str(external_env), external_limit))
+    options = Options(quick, External(str(external_env), external_limit), par_epochs)
     results.compute(loaded, cells, finished, options, lambda line: typer.echo(line, err=True))
     console().print(results.shown(table, cells, finished))

@@ -17,7 +17,7 @@ from fedsynth_release.evaluation.histories.scorecard import HistoryJudge
 from fedsynth_release.evaluation.targets import Target
 from fedsynth_release.evaluation.utility import tstr
 from fedsynth_simulations.benchmarks.external import External
-from fedsynth_simulations.benchmarks.histories.par import synthesise_par
+from fedsynth_simulations.benchmarks.histories.par import EPOCHS, synthesise_par
 from fedsynth_simulations.benchmarks.histories.tables import HistoryTable
 from fedsynth_simulations.simulate import Simulation, simulate
 
@@ -73,6 +73,7 @@ class Options:
 
     quick: bool = False
     external: External = field(default_factory=External)
+    par_epochs: int = EPOCHS
 
 
 Made = tuple[pd.DataFrame | None, Figures]
@@ -121,8 +122,10 @@ def _secure(cell: HistoryCell, table: HistoryTable, options: Options) -> Made:
 
 def _par(cell: HistoryCell, table: HistoryTable, options: Options) -> Made:
     start = time.monotonic()
-    frame = synthesise_par(table.train, table.schema, cell.seed, options.external)
-    return frame, {"seconds": time.monotonic() - start}
+    frame = synthesise_par(
+        table.train, table.schema, cell.seed, options.external, options.par_epochs
+    )
+    return frame, {"seconds": time.monotonic() - start, "epochs": float(options.par_epochs)}
 
 
 Maker = Callable[[HistoryCell, HistoryTable, Options], Made]

@@ -9,9 +9,12 @@ from fedsynth_release.decoding import decode
 from fedsynth_simulations.benchmarks.external import External, drive
 from fedsynth_simulations.benchmarks.external_networks import cells_of, places
 
+EPOCHS = 40
+"""Passes over the table; the authors' default is 128."""
+
 
 def synthesise_par(
-    train: pd.DataFrame, schema: Schema, seed: int, external: External
+    train: pd.DataFrame, schema: Schema, seed: int, external: External, epochs: int = EPOCHS
 ) -> pd.DataFrame:
     """As many persons as `train` has, in the user's columns.
 
@@ -35,6 +38,7 @@ def synthesise_par(
         "ordered": np.array([domain.ordered for domain in columns]),
         "static": np.array([column.name not in of_event for column in flat.columns]),
         "seed": np.array(seed),
+        "epochs": np.array(epochs),
     }
     made, _ = drive("par_driver.py", "par", arrays, environment)
     frame = decode(cells_of(made[:, 1:], columns), flat, np.random.default_rng(seed))

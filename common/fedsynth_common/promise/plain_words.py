@@ -1,6 +1,6 @@
-"""What a release promises, in words for people who decide: the one source of report, card and terminal.
+"""What a plan or a release promises, in words for people who decide: the one source of all documents.
 
-The privacy statement is exact and full of terms. Here it becomes a light and a few sentences that a
+A privacy statement is exact and full of terms. Here it becomes a light and a few sentences that a
 member of an ethics board can read aloud. Whatever shows a promise to people takes it from here, so that
 no page can promise more than another. A void promise is void everywhere: then there is no figure.
 
@@ -19,8 +19,7 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
-from fedsynth_release.statement.meaning import best_accuracy
-from fedsynth_release.statement.privacy_statement import PrivacyStatement
+from fedsynth_common.promise.meaning import best_accuracy
 
 WEAK, VERY_WEAK = 3.0, 10.0
 """ε above which a promise is fair, and above which it is poor."""
@@ -34,6 +33,26 @@ LEARN = (
     "was published. Guessing whether {whose} used, they are right in at most {right} of all cases. "
     "A coin is right in 50 %."
 )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Terms:
+    """What is promised, in figures.
+
+    Attributes:
+        epsilon, delta: of somebody who is at one site only.
+        rows_per_person: the most records of a person that are used; None if the unit is a record.
+        sites: how many take part.
+        everywhere: ε of somebody who is at every site.
+        alone: ε if all other sites work together against one; None where no noise is shared.
+    """
+
+    epsilon: float
+    delta: float
+    rows_per_person: int | None
+    sites: int
+    everywhere: float
+    alone: float | None = None
 
 
 @dataclass(frozen=True)
@@ -62,11 +81,9 @@ class Promise:
         return tuple(text for text in (self.protected, self.attacker, *self.warnings) if text)
 
 
-def promise_of(statement: PrivacyStatement, records: float | None = None) -> Promise:
-    """The promise of a statement; `records` is the number of all sites' records, if it is known."""
-    if not statement.private:
-        return _void(statement)
-    epsilon, delta = statement.epsilon_if_people_are_at_one_site_only, statement.delta
+def promise_of(terms: Terms, records: float | None = None) -> Promise:
+    """The promise of these terms; `records` is the number of all sites' records, if it is known."""
+    epsilon, delta = terms.epsilon, terms.delta
     fails = delta > 1.0 / (records or LEAST_RECORDS)
     light: Literal["good", "fair", "poor"] = "good"
     if fails or epsilon > VERY_WEAK:
@@ -76,41 +93,26 @@ def promise_of(statement: PrivacyStatement, records: float | None = None) -> Pro
     strength = {"good": "strong" if epsilon <= 1 else "clear"}.get(light, "weak")
     if light == "poor":
         strength = "very weak"
-    unit = "every single record" if statement.rows_per_person is None else "every person"
+    unit = "every single record" if terms.rows_per_person is None else "every person"
     return Promise(
         light=light,
         holds=True,
         headline=f"A {strength} privacy promise for {unit}",
-        protected=_protected(statement),
-        attacker=_attacker(statement),
-        warnings=(*_overlap(statement), *_failing(statement, fails, records)),
+        protected=_protected(terms),
+        attacker=_attacker(terms),
+        warnings=(*_overlap(terms), *_failing(terms, fails, records)),
     )
 
 
-def _void(statement: PrivacyStatement) -> Promise:
-    reasons = "; ".join(caveat.removeprefix("not private: ") for caveat in statement.caveats)
-    return Promise(
-        light="poor",
-        holds=False,
-        headline="No privacy promise",
-        protected=f"The privacy promise is void. The reason is: {reasons}.",
-        attacker="",
-        warnings=(
-            "Handle the generator and the synthetic records with the same care as the real records. "
-            "No figure about privacy in these documents protects anybody.",
-        ),
-    )
-
-
-def _protected(statement: PrivacyStatement) -> str:
-    loss = statement.epsilon_if_people_are_at_one_site_only
-    if statement.rows_per_person is None:
+def _protected(terms: Terms) -> str:
+    loss = terms.epsilon
+    if terms.rows_per_person is None:
         return (
             "The promise is about one record, and not about a person with all records. The privacy loss "
             f"(epsilon) is {figure(loss)} for one record. A person who has {ROWS} records has {ROWS} "
             f"times as much: {figure(ROWS * loss)}."
         )
-    rows = statement.rows_per_person
+    rows = terms.rows_per_person
     records = "the one record" if rows == 1 else f"all records, of which at most {rows} are used,"
     return (
         f"The promise is about a person with {records} at one site. "
@@ -118,9 +120,9 @@ def _protected(statement: PrivacyStatement) -> str:
     )
 
 
-def _attacker(statement: PrivacyStatement) -> str:
-    epsilon, delta = statement.epsilon_if_people_are_at_one_site_only, statement.delta
-    if statement.rows_per_person is not None:
+def _attacker(terms: Terms) -> str:
+    epsilon, delta = terms.epsilon, terms.delta
+    if terms.rows_per_person is not None:
         right = per_cent(best_accuracy(epsilon, delta))
         whose = "that person's records were"
         return LEARN.format(who="a person", whose=whose, right=right)
@@ -130,27 +132,27 @@ def _attacker(statement: PrivacyStatement) -> str:
     return f"{sentence} About a person with {ROWS} records they are right in at most {several}."
 
 
-def _overlap(statement: PrivacyStatement) -> list[str]:
+def _overlap(terms: Terms) -> list[str]:
     found = []
-    if len(statement.sites) > 1:
-        everywhere = figure(statement.epsilon_if_people_may_be_at_every_site)
-        unit = "record" if statement.rows_per_person is None else "person"
+    if terms.sites > 1:
+        everywhere = figure(terms.everywhere)
+        unit = "record" if terms.rows_per_person is None else "person"
         found.append(
-            f"A {unit} that is in the tables of all {len(statement.sites)} sites has a privacy loss of "
+            f"A {unit} that is in the tables of all {terms.sites} sites has a privacy loss of "
             f"{everywhere}."
         )
-    alone = statement.epsilon_if_all_others_work_together
+    alone = terms.alone
     if alone is not None:
         found.append(
             "If all other sites work together against one site, the privacy loss there is "
             f"{figure(alone)}."
         )
-    if statement.epsilon_if_people_are_at_one_site_only > VERY_WEAK:
+    if terms.epsilon > VERY_WEAK:
         found.append(
             "With such a privacy loss the promise excludes hardly anything that an attacker could "
             "learn. It must not be the only reason for publishing."
         )
-    elif statement.epsilon_if_people_are_at_one_site_only > WEAK:
+    elif terms.epsilon > WEAK:
         found.append(
             "With such a privacy loss the promise is weak: an attacker who has a suspicion may become "
             "almost certain."
@@ -158,10 +160,10 @@ def _overlap(statement: PrivacyStatement) -> list[str]:
     return found
 
 
-def _failing(statement: PrivacyStatement, fails: bool, records: float | None) -> list[str]:
+def _failing(terms: Terms, fails: bool, records: float | None) -> list[str]:
     if not fails:
         return []
-    delta = f"{statement.delta:g}"
+    delta = f"{terms.delta:g}"
     than = f"1 in {records:,.0f}, the number of records" if records else f"1 in {LEAST_RECORDS:,}"
     return [
         f"The promise may fail altogether with a probability (delta) of {delta}. This is more than "

@@ -1,0 +1,45 @@
+"""Combines two measurements of the same marginals, each site's by the variances of their noise.
+
+Noise of the two is independent, so the least variance is that of the mean weighted by the inverse of
+the variances (Gauss-Markov theorem). A site that answered one of the two keeps that answer. Its noise is
+then larger than that of the others; the variance of the queries is the mean over the sites, which is
+right for the sum over them.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from fedsynth_common.array_types import Float64Array
+from fedsynth_server.aggregation.marginal_queries import MarginalQueries
+
+CountsBySite = Mapping[str, Sequence[Float64Array]]
+"""Noisy counts of each site, an array per marginal."""
+
+
+def combined(
+    first: tuple[MarginalQueries, CountsBySite], second: tuple[MarginalQueries, CountsBySite]
+) -> tuple[MarginalQueries, dict[str, Sequence[Float64Array]]]:
+    """The marginals with the noise that both measurements leave together.
+
+    Args:
+        first: what was asked and what each site answered.
+        second: the same marginals once more, with noise of their own.
+    """
+    asked, counts, variances = first[0], dict(first[1]), dict.fromkeys(first[1], 0.0)
+    sites = [*first[1], *(site for site in second[1] if site not in first[1])]
+    for site in sites:
+        answers = [
+            (queries.variance, answered[site])
+            for queries, answered in (first, second)
+            if site in answered
+        ]
+        variances[site] = 1 / sum(1 / variance for variance, _ in answers)
+        weights = [variances[site] / variance for variance, _ in answers]
+        counts[site] = [
+            np.tensordot(weights, np.array(parts), axes=1)
+            for parts in zip(*(tables for _, tables in answers), strict=True)
+        ]
+    mean = sum(variances.values()) / len(variances)
+    return replace(asked, variance=max(1, round(mean))), counts

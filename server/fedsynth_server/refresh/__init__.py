@@ -1,0 +1,1 @@
+"""Studies of cohorts that build on the release of earlier ones, and what changed between them."""

@@ -1,0 +1,194 @@
+"""Finds what changed between a cohort and the earlier ones, from noisy counts of both.
+
+A difference of frequencies has two sources besides a change: the noise, whose variance s is known and
+equal in all cells, and the choice of the records, which gives frequencies p the covariance
+a (diag(p) - p pᵀ) with a = 1/n_old + 1/n_new. Both are in the statistics, which are compared with a
+chi-square law.
+
+* *A column.* Q = sum d² / (s + a p). Its law is that of k - 1 squared standard normals and of one that
+  is smaller, so the chi-square law of k degrees of freedom is an upper bound.
+* *A pair.* What is compared is the dependence D = P - p_a p_bᵀ, so that a column that changed by itself
+  does not make all of its pairs change. For independent columns the choice of records gives D the
+  covariance a (S_a (x) S_b), S = diag(p) - p pᵀ. In the eigenbases of S_a and S_b the cells of D are
+  therefore uncorrelated, with variances s + a l_i m_j, and the sum of their squares over these has k
+  degrees of freedom. Columns that depend on each other strongly have a larger covariance in some
+  directions: the part of D that is known before is therefore added to it, as an upper bound.
+
+Over all tests of a refresh the share of refreshes with any false entry is kept below `LEVEL` by Holm's
+procedure (Holm 1979), which needs no independence.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from scipy.stats import chi2
+
+from fedsynth_common.array_types import BoolArray, Float64Array
+from fedsynth_common.schema import Schema
+from fedsynth_release.decoding import Codebook
+from fedsynth_release.drift import ColumnDrift, Drift, Moved, PairDrift
+from fedsynth_server.aggregation.marginals import MarginalEstimate, one_way_marginals
+from fedsynth_server.refresh.code_names import code_names
+
+LEVEL = 0.01
+MOST_MOVED = 3
+
+
+class Side:
+    """Pooled noisy marginals of one side: the earlier cohorts, or the newest.
+
+    Attributes:
+        first: one-way marginals by column, from everything that was measured.
+        pairs: by columns.
+        chosen: variance that the choice of records gives a frequency p, divided by p (1 - p).
+    """
+
+    def __init__(
+        self, marginals: Sequence[MarginalEstimate], widths: Sequence[int], chosen: float
+    ) -> None:
+        self.first = one_way_marginals(marginals, widths)
+        self.pairs = {(m.columns[0], m.columns[1]): m for m in marginals if len(m.columns) == 2}
+        self.chosen = chosen
+
+    def dependence(self, a: int, b: int) -> Float64Array:
+        """What a pair differs by from independent columns."""
+        alone = np.outer(self.first[a].frequencies, self.first[b].frequencies)
+        difference: Float64Array = self.pairs[a, b].frequencies - alone
+        return difference
+
+
+def find_drift(
+    old: Side, new: Side, schema: Schema, codebook: Codebook, cohorts: Sequence[str]
+) -> Drift:
+    """What changed from `old` to `new`; `cohorts` names those of both, the newest last.
+
+    The column that cuts the table is different in every cohort, and is left out.
+    """
+    names = [column.name for column in schema.modelled]
+    tested = [
+        c for c, name in enumerate(names) if not schema.cohorts or name != schema.cohorts.column
+    ]
+    shared = [average(was, now) for was, now in zip(old.first, new.first, strict=True)]
+    singles = [_column(old.first[c], new.first[c], shared[c], old, new) for c in tested]
+    keys = [key for key in sorted(set(old.pairs) & set(new.pairs)) if set(key) <= set(tested)]
+    doubles = [_pair(key, shared, old, new) for key in keys]
+    found = holm([p for p, _ in (*singles, *doubles)], LEVEL)
+    rejected = dict(zip(tested, found[: len(tested)].tolist(), strict=True))
+    columns = tuple(
+        ColumnDrift(
+            column=names[c],
+            p_value=p,
+            changed=rejected[c],
+            size=distance,
+            moved=_moved(old.first[c], new.first[c], schema, codebook, c) if rejected[c] else (),
+        )
+        for c, (p, distance) in zip(tested, singles, strict=True)
+    )
+    pairs = tuple(
+        PairDrift(
+            columns=(names[a], names[b]),
+            p_value=p,
+            size=distance,
+            beside_columns=rejected[a] or rejected[b],
+        )
+        for (a, b), (p, distance), changed in zip(keys, doubles, found[len(tested) :], strict=True)
+        if changed
+    )
+    return Drift(
+        cohort=cohorts[-1],
+        earlier=tuple(cohorts[:-1]),
+        level=LEVEL,
+        tests=len(found),
+        columns=columns,
+        pairs=pairs,
+    )
+
+
+def holm(p_values: Sequence[float], level: float) -> BoolArray:
+    """Which hypotheses Holm's procedure rejects, with at most `level` for any false rejection.
+
+    >>> holm([0.001, 0.04, 0.02], 0.05).tolist()
+    [True, True, True]
+    >>> holm([0.001, 0.04, 0.03], 0.05).tolist()
+    [True, False, False]
+    """
+    p = np.asarray(p_values)
+    order = np.argsort(p, kind="stable")
+    passed = p[order] <= level / np.arange(len(p), 0, -1)
+    rejected = np.zeros(len(p), dtype=bool)
+    rejected[order[: int(np.cumprod(passed).sum())]] = True
+    return rejected
+
+
+def average(old: MarginalEstimate, new: MarginalEstimate) -> Float64Array:
+    """Frequencies of both sides together, weighted by their noise, at least 0, with sum 1."""
+    weights = np.array([1 / old.variance, 1 / new.variance])
+    both = (weights[0] * old.frequencies + weights[1] * new.frequencies) / weights.sum()
+    cut = np.maximum(both, 0.0)
+    return np.asarray(cut / cut.sum()) if cut.sum() > 0 else np.full(cut.shape, 1 / cut.size)
+
+
+def _column(
+    old: MarginalEstimate, new: MarginalEstimate, p: Float64Array, before: Side, now: Side
+) -> tuple[float, float]:
+    """p-value and size of the change of a column."""
+    noise, chosen = old.variance + new.variance, before.chosen + now.chosen
+    variance = noise + chosen * p
+    difference = new.frequencies - old.frequencies
+    statistic = float((difference**2 / variance).sum())
+    return float(chi2.sf(statistic, p.size)), _distance(difference, variance)
+
+
+def _pair(
+    key: tuple[int, int], shared: Sequence[Float64Array], old: Side, new: Side
+) -> tuple[float, float]:
+    """p-value and size of the change of a pair's dependence."""
+    a, b = key
+    sides = old.pairs[key], new.pairs[key]
+    before, now = (side.dependence(a, b) for side in (old, new))
+    difference = now - before
+    noise, chosen = sides[0].variance + sides[1].variance, old.chosen + new.chosen
+    (left, basis), (right, other) = (
+        np.linalg.eigh(np.diag(p) - np.outer(p, p)) for p in map(shared.__getitem__, key)
+    )
+    known = np.abs(basis.T @ average_dependence(before, now, *sides) @ other)
+    variance = noise + chosen * (np.maximum(np.outer(left, right), 0.0) + known)
+    turned = basis.T @ difference @ other
+    statistic = float((turned**2 / variance).sum())
+    return float(chi2.sf(statistic, difference.size)), _distance(difference, variance)
+
+
+def average_dependence(
+    old: Float64Array, new: Float64Array, before: MarginalEstimate, now: MarginalEstimate
+) -> Float64Array:
+    """The dependence of both sides, weighted by their noise, less what noise alone would show."""
+    weights = np.array([1 / before.variance, 1 / now.variance])
+    both = (weights[0] * old + weights[1] * new) / weights.sum()
+    noise = (1 / weights.sum()) ** 0.5
+    kept: Float64Array = np.sign(both) * np.maximum(np.abs(both) - 2 * noise, 0.0)
+    return kept
+
+
+def _distance(difference: Float64Array, variance: Float64Array) -> float:
+    """Total variation distance, of which what noise explains is taken off in squares."""
+    squared = float((difference**2).sum())
+    if squared == 0.0:
+        return 0.0
+    kept = float(np.sqrt(max(0.0, 1.0 - float(variance.sum()) / squared)))
+    return round(min(1.0, kept * 0.5 * float(np.abs(difference).sum())), 4)
+
+
+def _moved(
+    old: MarginalEstimate, new: MarginalEstimate, schema: Schema, codebook: Codebook, column: int
+) -> tuple[Moved, ...]:
+    """The values whose shares moved most."""
+    names = code_names(schema.modelled[column], codebook.views[column])
+    order = np.argsort(-np.abs(new.frequencies - old.frequencies), kind="stable")
+    return tuple(
+        Moved(
+            value=names[code],
+            before=round(float(old.frequencies[code]), 4),
+            now=round(float(new.frequencies[code]), 4),
+        )
+        for code in order[:MOST_MOVED]
+    )
