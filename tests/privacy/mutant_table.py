@@ -768,7 +768,7 @@ MUTANTS = (
         "plans are read without approval",
         13,
         f"{VAULT}/checks.py",
-        "if not policy.approves(hashlib.sha256(request.plan_json).hexdigest()):",
+        "if not policy.approves(digest) and not is_repeated(request.plan_json, policy, ledger):",
         "if False:",
         (f"{C}vault/test_checks.py::test_a_plan_that_nobody_approved_is_not_even_read",),
     ),
@@ -776,7 +776,7 @@ MUTANTS = (
         "an approval taken back is not noticed",
         13,
         f"{VAULT}/admission.py",
-        "if not policy.approves(plan.digest):",
+        "if not policy.approves(plan.digest) and not repeated:",
         "if False:",
         (
             f"{C}vault/test_checks.py::test_an_approval_taken_back_stops_a_study_that_is_enrolled_already",
