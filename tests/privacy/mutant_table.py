@@ -1038,6 +1038,14 @@ MUTANTS = (
         (f"{C}budget/test_ledger.py::test_an_older_copy_blocks",),
     ),
     Mutant(
+        "a template goes on after its ledger was restored",
+        14,
+        f"{VAULT}/templates.py",
+        "if ledger.is_closed(model.study):",
+        "if False:",
+        (f"{P}templates.py::test_a_template_is_not_repeated_once_its_ledger_was_restored",),
+    ),
+    Mutant(
         "a restored ledger answers a study whose charges it lost",
         14,
         f"{SITE}/vault/service.py",
