@@ -73,6 +73,7 @@ ROWS = {
     "summed-control": Dependence(),
     "gan": Dependence(),
     "both": Dependence(),
+    "listen": Dependence(),
     "control": Dependence(),
     "mst": Dependence(federated=False, trained=False),
     "aim": Dependence(federated=False, trained=False),

@@ -14,6 +14,7 @@
 | summed-gan, summed-both, summed-control | the next three rows with a secure sum | ε |
 | gan | federated; the budget is spent on discriminators (and one-way histograms) only | ε |
 | both | federated; the budget is spent on marginals and discriminators | ε |
+| listen | `both`, but if nothing is heard, pairs are measured again instead | ε |
 | control | `both` with adversarial weight 0: same steps and budget, discriminators not used | ε |
 | mst, aim | central, on graphical models, in an environment of their own | ε |
 | argn-dp | central, TabularARGN with DP-SGD, in another environment | ε |
