@@ -20,7 +20,7 @@ BENCH  ?= adult
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test test-slow e2e certs check privacy closure bench docs dist lock sbom proto clean
+.PHONY: help setup demo test test-slow e2e certs check privacy closure bench docs dist offline lock sbom proto clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -73,6 +73,11 @@ docs: $(STAMP) ## the documentation as a site, in out/site; a broken link is an 
 
 dist: sbom $(STAMP) ## wheels and sdists of all distributions, locks and bills of materials, in out/dist
 	$(BIN)/python distribution/make_dist.py
+
+ROLE ?= site
+KEY  ?= release.key
+offline: sbom $(STAMP) ## one signed archive to install ROLE=site|coordinator|analyst without a network; KEY=release.key
+	$(BIN)/python distribution/make_offline.py $(ROLE) --key $(KEY) $(ARGS)
 
 lock: $(STAMP) ## write the lock files in locks/ again: after a change of constraints.txt or a pyproject.toml
 	$(BIN)/python locks/renew.py

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pyarrow as pa
 
 from fedsynth.conditions import Where, conditions
 from fedsynth.display import facts_html, facts_text
@@ -21,7 +22,8 @@ from fedsynth.result_folder import SavedResult, files_of, read_settings, write_f
 from fedsynth.schemas import Schema
 from fedsynth_common.errors import InputError
 from fedsynth_release.generator import Generator
-from fedsynth_release.generator_files import MEASUREMENTS, generator_folder
+from fedsynth_release.generator_files import MARGINS, MEASUREMENTS, generator_folder
+from fedsynth_release.margins import read_margins
 from fedsynth_release.measurements import Measurements
 from fedsynth_release.report import StudyHistory
 from fedsynth_release.report.history import HISTORY
@@ -96,6 +98,19 @@ class Result:
             return None
         measured = Measurements.model_validate_json(self._files[MEASUREMENTS])
         return max(1, round(measured.records))
+
+    @in_python()
+    def margins(self) -> pd.DataFrame:
+        """The noisy shares of all columns and measured pairs, with standard errors, one row a cell.
+
+        They were published with the generator and cost no further privacy.
+
+        Raises:
+            InputError: the generator was exported without them.
+        """
+        if MARGINS not in self._files:
+            raise InputError(f"margins: this generator has no {MARGINS}; ask for a newer release")
+        return read_margins(pa.BufferReader(self._files[MARGINS]), MARGINS)
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """The options that `fit` ran with, by name."""

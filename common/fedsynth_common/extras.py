@@ -13,6 +13,7 @@ EXTRAS = {
     "server": "the studies of a coordinator, and its computer",
     "sql": "records in a database of a site",
     "serve": "a release as a service over HTTP",
+    "analyses": "declared analyses on real and on synthetic rows",
     "notebook": "moving progress bars in a notebook",
     "all": "all of these",
 }

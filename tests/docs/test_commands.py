@@ -65,7 +65,8 @@ def options(command):
 @each_page
 def test_commands_exist_with_their_options(page):
     for words in shown(page.read_text(encoding="utf-8")):
-        command = COMMANDS.get(tuple(words[:1])) or COMMANDS.get(tuple(words[:2]))
+        found = (COMMANDS.get(tuple(words[:length])) for length in (1, 2, 3))
+        command = next((one for one in found if one is not None), None)
         if command is None:  # a group, or a list of its commands
             group = {path[1] for path in COMMANDS if len(path) == 2 and path[0] == words[0]}
             assert group, words

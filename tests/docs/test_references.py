@@ -56,7 +56,10 @@ def test_site_commands_exist_with_their_options(document):
     text = document.read_text().replace("\\\n", " ")
     for name, rest in re.findall(r"fedsynth site (\w+)([^\n`|;]*)", text):
         assert name in commands, name
-        known = {option for parameter in commands[name].params for option in parameter.opts}
+        command = commands[name]
+        if below := getattr(command, "commands", None):  # a group, as `site rotate`
+            command = below[rest.split()[0]]
+        known = {option for parameter in command.params for option in parameter.opts}
         for option in re.findall(r"(?<!\S)--[a-z-]+", rest.split("#")[0]):
             assert option in known, f"{name} {option}"
 

@@ -23,7 +23,11 @@ HOWTO = sorted((ROOT / "docs/howto").glob("*.md"))
 LEFT_BEHIND = {
     "analyst": ["persons.csv", "women.parquet"],
     "auditor": ["verdict.json", "fedsynth.fab"],
-    "coordinator": ["rehearsal/report.html", "study/plan.json"],
+    "coordinator": [
+        "rehearsal/report.html",
+        "study/plan.json",
+        "study/invitations/dayton.invitation",
+    ],
     "data_steward": ["dayton/site.toml", "dayton/ledger.db", "dayton/courier/flower"],
     "researcher": ["out/year/evaluation.json", "out/skewed/report.html", "year.json"],
     "conditions": ["poor.csv", "few.csv", "even.csv", "stays.csv", "completed.csv", "next.csv"],

@@ -198,7 +198,6 @@ def test_a_copied_site_is_told_by_its_receipts(tmp_path):
         assert site.vault.measure(site.measure_request(step)).status == "OK"
         heads.append(json.loads(site.vault.receipt(site.receipt_request()).receipt_json)["ledger"])
         site.ledger.close()
-    assert heads[0]["seq"] == heads[1]["seq"]
     assert heads[0]["head"] != heads[1]["head"]
 
 

@@ -768,7 +768,7 @@ MUTANTS = (
         "plans are read without approval",
         13,
         f"{VAULT}/checks.py",
-        "if not policy.approves(hashlib.sha256(request.plan_json).hexdigest()):",
+        "if not policy.approves(digest) and not is_repeated(request.plan_json, policy, ledger):",
         "if False:",
         (f"{C}vault/test_checks.py::test_a_plan_that_nobody_approved_is_not_even_read",),
     ),
@@ -776,7 +776,7 @@ MUTANTS = (
         "an approval taken back is not noticed",
         13,
         f"{VAULT}/admission.py",
-        "if not policy.approves(plan.digest):",
+        "if not policy.approves(plan.digest) and not repeated:",
         "if False:",
         (
             f"{C}vault/test_checks.py::test_an_approval_taken_back_stops_a_study_that_is_enrolled_already",
@@ -873,6 +873,14 @@ MUTANTS = (
         "if not np.isfinite(values).all() or (values.size and np.abs(values).max() > limit):",
         "if values.size and np.abs(values).max() > limit:",
         ("tests/common/test_codec.py::test_floats_beyond_the_limit_are_refused",),
+    ),
+    Mutant(
+        "a receipt tells how many entries the ledger has",
+        15,
+        f"{VAULT}/service.py",
+        "head=self._ledger.head()[1],",
+        "head=str(self._ledger.head()[0]) + self._ledger.head()[1],",
+        (f"{P}vault_replies.py::test_the_receipt_does_not_tell_of_other_studies",),
     ),
     # 14: the ledger
     Mutant(
@@ -1028,6 +1036,14 @@ MUTANTS = (
         "if links.get(seq) != link:",
         "if False:",
         (f"{C}budget/test_ledger.py::test_an_older_copy_blocks",),
+    ),
+    Mutant(
+        "a template goes on after its ledger was restored",
+        14,
+        f"{VAULT}/templates.py",
+        "if ledger.is_closed(model.study):",
+        "if False:",
+        (f"{P}templates.py::test_a_template_is_not_repeated_once_its_ledger_was_restored",),
     ),
     Mutant(
         "a restored ledger answers a study whose charges it lost",

@@ -70,6 +70,18 @@ def test_studies_of_different_cohorts_do_not_add_up():
     assert spent.spent == pytest.approx(ONE, abs=1e-2)
 
 
+def test_what_a_range_was_charged_is_shown_where_a_single_cohort_is_within_it():
+    site = CohortSite()
+    assert site.run(plan_of("wide", "2026Q1..2026Q3")) == "OK"
+    assert site.run(plan_of("part", "2026Q2", noise=30.0)) == "OK"
+    cohorts = spending(site.ledger.charged(), site.policy).cohorts
+    assert {name: each.studies for name, each in cohorts.items()} == {
+        "all others": (),
+        "2026Q1..2026Q3": ("wide",),
+        "2026Q2": ("wide", "part"),
+    }
+
+
 def test_two_studies_of_one_cohort_add_up():
     site = CohortSite()
     assert site.run(plan_of("first", "2026Q1")) == "OK"

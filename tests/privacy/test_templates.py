@@ -88,3 +88,10 @@ def test_a_template_that_is_taken_away_stops_its_study():
     without = CohortSite(made.frame, ledger=made.ledger, approved_plans=(FIRST.digest,))
     assert CohortSite.measure(without.served(running.plan)).status == "ERR_PLAN"
     assert CohortSite.measure(running).status == "OK"
+
+
+def test_a_template_is_not_repeated_once_its_ledger_was_restored():
+    """The ledger may have forgotten which cohorts were served since its backup."""
+    made = site()
+    made.ledger.close_study(FIRST)
+    assert made.run(plan_of("second", "2026Q2")) == "ERR_PLAN"

@@ -1,10 +1,11 @@
 """Nothing but DP results leaves: replies have one form, failures are codes, data is touched last."""
 
+import json
 import logging
 
 import numpy as np
 import pytest
-from small_site import Site, make_policy, make_records, run, watched_site
+from small_site import Site, make_plan, make_policy, make_records, run, watched_site
 
 from fedsynth_client.records.records import Records
 from fedsynth_common.errors import ErrorCode
@@ -89,3 +90,20 @@ def test_the_receipt_does_not_depend_on_the_records():
         run(site, "measure")
         bodies.append(site.vault.receipt(site.receipt_request()).receipt_json)
     assert bodies[0] == bodies[1]
+
+
+def test_the_receipt_does_not_tell_of_other_studies():
+    """Whether a site took part in other studies, and in how many steps, is not in what it signs."""
+    alone, busy = Site(), Site()
+    other = Site(plan=make_plan(study="other"), ledger=busy.ledger).enrolled()
+    for method in ("measure", "discriminate"):
+        assert run(other, method).status == "OK"
+    said = []
+    for site in (alone, busy):
+        assert run(site.enrolled(), "measure").status == "OK"
+        receipt = json.loads(run(site, "receipt").receipt_json)
+        head = receipt["ledger"].pop("head")
+        assert head == site.ledger.head()[1]
+        said.append(receipt)
+    assert said[0] == said[1]
+    assert said[0]["ledger"] == {}

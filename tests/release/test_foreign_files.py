@@ -91,7 +91,7 @@ RECEIPT = receipt_json(
     plan_digest=PLAN.digest,
     dataset="people",
     events=[CountsEvent(scale=40.0, sensitivity=4, blocks=10), *PLAN.planned_events()[2:]],
-    head=(3, "0" * 64),
+    head="0" * 64,
     seeded=False,
 )
 

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
+from certificates import certificate
 from command import fedsynth
 from small_study import make_generator
 
@@ -37,20 +38,20 @@ def generator(release):
 
 
 @contextlib.contextmanager
-def serving(release, *options):
-    """(address, process) of `fedsynth serve` as a user starts it."""
+def serving(release, *options, verify=None):
+    """(address, process) of `fedsynth serve` as a user starts it; by HTTPS if there is `verify`."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     script = Path(sys.executable).with_name("fedsynth")
     process = subprocess.Popen(
         [script, "serve", release, "--port", str(port), *options], stdout=subprocess.DEVNULL
     )
-    address = f"http://127.0.0.1:{port}"
+    address = f"{'https' if verify else 'http'}://127.0.0.1:{port}"
     try:
         until = time.monotonic() + 120
         while True:
             try:
-                httpx.get(f"{address}/health", timeout=5, trust_env=False)
+                httpx.get(f"{address}/health", timeout=5, trust_env=False, verify=verify or True)
                 break
             except httpx.HTTPError:
                 assert process.poll() is None
@@ -173,6 +174,36 @@ def test_a_folder_that_is_no_release_and_a_port_that_is_taken_are_one_line(tmp_p
         ended = fedsynth("serve", release, "--port", other.getsockname()[1])
     assert ended.returncode == 2
     assert "cannot listen there" in ended.stderr
+
+
+def test_https_with_a_certificate_gives_the_same_rows(release, generator, tmp_path):
+    public = certificate(tmp_path)
+    private = public.with_suffix(".key")
+    private.chmod(0o600)
+    options = ("--certificate", public, "--key", private)
+    with serving(release, *options, verify=str(public)) as (address, _):
+        assert address.startswith("https:")
+        asked = {"rows": 20, "seed": 3, "format": "csv"}
+        answer = httpx.get(f"{address}/rows", params=asked, verify=str(public), trust_env=False)
+        assert answer.content == as_csv(generator.sample(20, 3))
+        plain = address.replace("https", "http")
+        with pytest.raises(httpx.HTTPError):
+            httpx.get(f"{plain}/rows", trust_env=False)
+
+
+def test_a_certificate_that_cannot_be_used_is_named(release, tmp_path):
+    one, other = certificate(tmp_path / "one"), certificate(tmp_path / "other")
+    key = other.with_suffix(".key")
+    for options, said in (
+        (("--certificate", one), "give both"),
+        (("--certificate", tmp_path / "no", "--key", key), "no such file"),
+        (("--certificate", one, "--key", key), "others may read it"),
+        (("--certificate", one, "--key", key), "belong together"),
+    ):
+        key.chmod(0o600 if said == "belong together" else 0o644)
+        ended = fedsynth("serve", release, *options)
+        assert (ended.returncode, said in ended.stderr) == (2, True), ended.stderr
+        assert len(ended.stderr.splitlines()) == 1
 
 
 # --- many clients -------------------------------------------------------------------------------

@@ -459,7 +459,7 @@ def resigned(folder, site, key=None, body=None, **changes):
         "plan_digest": old["plan_digest"],
         "dataset": old["dataset"],
         "events": [from_dict(event) for event in old["events"]],
-        "head": (old["ledger"]["seq"], old["ledger"]["head"]),
+        "head": old["ledger"]["head"],
         "seeded": old["seeded"],
     }
     body = receipt_json(**(fields | changes)) if body is None else body

@@ -58,7 +58,8 @@ def places(
         starts[cohort.first] = starts.get(cohort.first) or cohort.name
     for month in sorted(starts):
         if low <= month <= high:
-            yield Place(cut.column, month=month), starts[month]
+            covering = (c.name for c in known if not c.label and c.first <= month <= c.last)
+            yield Place(cut.column, month=month), starts[month] or next(covering, "")
 
 
 def accounts(

@@ -14,11 +14,9 @@ seal it anew (`fedsynth site cohorts --accept`). The chain keeps both seals.
 
 import json
 import sqlite3
-from contextlib import closing
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
-from fedsynth_common.errors import ErrorCode, InputError, RefusalError
+from fedsynth_common.errors import ErrorCode, RefusalError
 from fedsynth_common.schema import Cohort
 
 SEAL, STEP = "cohort", 0
@@ -94,21 +92,6 @@ def seals_in(database: sqlite3.Connection) -> tuple[Seal, ...]:
     )
     seals = {study: Seal.from_bytes(bytes.fromhex(content)) for study, content in rows}
     return tuple(seals.values())
-
-
-def read_book(path: Path) -> SealBook:
-    """The seals of a ledger, read without changing it; empty if there is no ledger yet.
-
-    Raises:
-        InputError: the ledger cannot be read.
-    """
-    if not path.exists():
-        return SealBook()
-    try:
-        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as database:
-            return book_in(database)
-    except (sqlite3.Error, RefusalError):
-        raise InputError(f"ledger {path}: not a ledger, or not readable by this user") from None
 
 
 def book_in(database: sqlite3.Connection) -> SealBook:

@@ -29,7 +29,7 @@ def receipt_json(
     plan_digest: str,
     dataset: str,
     events: Sequence[Event],
-    head: tuple[int, str],
+    head: str,
     seeded: bool,
     sums: Sequence[SummedStep] = (),
 ) -> bytes:
@@ -39,7 +39,7 @@ def receipt_json(
         plan_digest=plan_digest,
         dataset=dataset,
         events=tuple(to_dict(event) for event in events),
-        ledger=LedgerHead(seq=head[0], head=head[1]),
+        ledger=LedgerHead(head=head),
         package_version=package_version(),
         seeded=seeded,
         sums=tuple(sums),

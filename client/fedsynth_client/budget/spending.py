@@ -201,9 +201,7 @@ def spending(charges: Sequence[Charge], policy: Policy) -> Spending:
     events: defaultdict[str, list[Event]] = defaultdict(list)
     for charge in charges:
         events[charge.study] += charge.events
-    accounts = {
-        name or OTHERS: account_of(place, charges) for place, name in all_places(charges)
-    } or {OTHERS: tuple(charges)}
+    accounts = _accounts(charges)
     totals = {name: _total(account, policy) for name, account in accounts.items()}
     fullest = max(totals, key=lambda name: totals[name].share)
     worst, several = accounts[fullest], len({charge.study for charge in accounts[fullest]}) > 1
@@ -215,6 +213,16 @@ def spending(charges: Sequence[Charge], policy: Policy) -> Spending:
         alone=Total.alone(_events(worst), policy, several=several),
         cohorts=_by_cohort(accounts, policy) if len(accounts) > 1 else {},
     )
+
+
+def _accounts(charges: Sequence[Charge]) -> dict[str, tuple[Charge, ...]]:
+    """By cohort, the charges of those of its records that were charged by most studies."""
+    found: dict[str, tuple[Charge, ...]] = {}
+    for place, name in all_places(charges):
+        account = account_of(place, charges)
+        if len(account) >= len(found.get(name or OTHERS, ())):
+            found[name or OTHERS] = account
+    return found or {OTHERS: tuple(charges)}
 
 
 def _by_cohort(

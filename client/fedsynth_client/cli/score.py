@@ -23,11 +23,12 @@ from fedsynth_common.cli.options import AsJson, Force, Quick, ResultFile
 from fedsynth_common.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from fedsynth_client.settings.site_config import SiteConfig
     from fedsynth_common.schema import Schema
     from fedsynth_release.evaluation import Evaluation
+    from fedsynth_release.evaluation.analyses.declared import Analysis
 
 WARNING = (
     "For this site only: computed from its records without noise, not differentially private. "
@@ -52,6 +53,10 @@ def score(
             help="Records of people who were not in the study. With them, the table is also attacked."
         ),
     ] = None,
+    analysis: Annotated[
+        Path | None,
+        typer.Option(help="A file of analyses (TOML), to say which conclusions hold at this site."),
+    ] = None,
     out: ResultFile = None,
     quick: Quick = False,
     as_json: AsJson = False,
@@ -62,6 +67,8 @@ def score(
     For example:
 
       fedsynth site score synthetic.csv --config dayton/site.toml --out score.json
+
+      fedsynth site score synthetic.csv --config dayton/site.toml --analysis model.toml
     """
     from fedsynth_client.budget.policy import Policy
     from fedsynth_client.settings.site_config import SiteConfig
@@ -69,6 +76,7 @@ def score(
 
     try:
         from fedsynth_release.cli.evaluate import check_out, write_private
+        from fedsynth_release.evaluation.analyses.declared import read_analyses
         from fedsynth_release.evaluation.summary import show
         from fedsynth_release.progress import stages
     except ModuleNotFoundError as error:
@@ -78,8 +86,11 @@ def score(
     check_out(out, force)
     site = SiteConfig.load(config)
     schema = Schema.load(site.table_schema)
+    declared = () if analysis is None else read_analyses(analysis, schema)
+    tables = synthetic, control
     with stages() as say:
-        result = _score(site, schema, Policy.load(site.policy).site, synthetic, control, quick, say)
+        name = Policy.load(site.policy).site
+        result = _score(site, schema, name, tables, declared, quick, say)
     if out is not None:
         write_private(result, out)
     if as_json:
@@ -95,8 +106,8 @@ def _score(
     site: "SiteConfig",
     schema: "Schema",
     name: str | None,
-    synthetic: Path,
-    control: Path | None,
+    tables: tuple[Path, Path | None],
+    declared: "Sequence[Analysis]",
     quick: bool,
     say: "Callable[[str], None]",
 ) -> "Evaluation":
@@ -107,19 +118,23 @@ def _score(
     from fedsynth_client.records.site_column import with_site_name
     from fedsynth_common.tables import read_table
     from fedsynth_release.evaluation import evaluate_table
+    from fedsynth_release.evaluation.analyses.run import run_analyses
     from fedsynth_release.evaluation.split import split_for
 
+    synthetic, control = tables
     say("reading the records")
     scored = read_table(synthetic)
     own = pd.concat(list(site_source(site).chunks()), ignore_index=True)
     own = with_site_name(own, schema, name)
     other = None if control is None else with_site_name(read_records(control), schema, name)
     with without_values("scoring"):
+        found = run_analyses(declared, own, scored, schema, say) if declared else ()
         if other is None:
             own, other = split_for(own, 0.5, np.random.default_rng(0), schema)
         result = evaluate_table(
             own, other, scored, schema, quick=quick, attacks=control is not None, say=say
         )
+    result = result.model_copy(update={"analyses": found})
     notes = (*result.notes, DIFFERENT)
     if control is not None:
         return result.model_copy(update={"notes": notes})

@@ -34,7 +34,7 @@ from fedsynth_client.vault.request_log import Handled, RequestLog, charged_words
 from fedsynth_client.vault.secure_sum import ANSWERS, SumParty, begin, masked, sums_of
 from fedsynth_client.vault.templates import is_repeated
 from fedsynth_common.array_types import Int64Array
-from fedsynth_common.errors import ErrorCode, RefusalError
+from fedsynth_common.errors import ErrorCode, InputError, RefusalError
 from fedsynth_common.limits import REQUEST_BYTES
 from fedsynth_common.privacy import PrivacyError
 from fedsynth_common.privacy.events import Event
@@ -195,7 +195,7 @@ class Vault:
             plan_digest=plan.digest,
             dataset=self._policy.dataset,
             events=self._ledger.events(plan.study),
-            head=self._ledger.head(),
+            head=self._ledger.head()[1],
             seeded=not self._randomness.private,
             sums=sums_of(plan, self._ledger),
         )
@@ -208,7 +208,13 @@ class Vault:
             raise RefusedError(ErrorCode.PLAN, "it is of a plan that was not accepted here")
         if hashlib.sha256(accepted).digest() != digest:  # damage must not weaken an approved plan
             raise RefusalError(ErrorCode.LEDGER)
-        plan = Plan.from_json(accepted)
+        try:
+            plan = Plan.from_json(accepted)
+        except InputError:
+            words = (
+                "an older version of fedsynth accepted its plan; finish the study with that version"
+            )
+            raise RefusedError(ErrorCode.VERSION, words) from None
         self._handled.of(plan)
         self._admit(plan)
         self._refuse_closed(plan)

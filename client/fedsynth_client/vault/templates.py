@@ -41,6 +41,8 @@ def _fits(plan_json: bytes, template: Template, ledger: Ledger) -> bool:
         if _fixed(plan_json) != _fixed(approved):
             return False
         plan, model = Plan.from_json(plan_json), Plan.from_json(approved)
+        if ledger.is_closed(model.study):  # a restored ledger may have forgotten a repetition
+            return False
         return plan.to_json() == plan_json and _cohort_is_free(
             plan, model, template, ledger.charged()
         )

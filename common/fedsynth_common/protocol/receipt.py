@@ -2,7 +2,8 @@
 
 A receipt lists the privacy events of a study as the site's ledger holds them. It also names the
 ledger's head, so that a later claim of fewer charges can be refuted. It says nothing about the
-records. The vault signs the exact bytes of the canonical JSON (sorted keys, no white space) with
+records, and nothing about the site's other studies: how many entries the ledger has would tell of them.
+The vault signs the exact bytes of the canonical JSON (sorted keys, no white space) with
 Ed25519.
 """
 
@@ -22,9 +23,12 @@ class _Frozen(BaseModel):
 
 
 class LedgerHead(_Frozen):
-    """The head of a site's ledger when it signed: entries so far and the hash of the last."""
+    """The hash of the last entry of a site's ledger when it signed.
 
-    seq: Annotated[int, Field(ge=0, le=2**62)]
+    `seq` is the number of entries, in receipts of format 1 alone.
+    """
+
+    seq: Annotated[int, Field(ge=0, le=2**62)] | None = None
     head: Name
 
 
@@ -43,7 +47,7 @@ class SummedStep(_Frozen):
 
 
 class Receipt(_Frozen):
-    """The fields of a receipt, format 1.
+    """The fields of a receipt, format 2. Format 1 also told how many entries the ledger had.
 
     Attributes:
         events: what was charged (`privacy.events.to_dict`).
@@ -51,7 +55,7 @@ class Receipt(_Frozen):
         seeded: noise or sampling came from a seed, so that the events protect nobody.
     """
 
-    format_version: Literal[1] = 1
+    format_version: Literal[1, 2] = 2
     study: Name
     plan_digest: Name
     dataset: Name
@@ -64,6 +68,8 @@ class Receipt(_Frozen):
     def to_json(self) -> bytes:
         """Canonical JSON: the bytes that are signed."""
         fields = self.model_dump(mode="json", exclude=None if self.sums else {"sums"})
+        if self.ledger.seq is None:
+            del fields["ledger"]["seq"]
         return json.dumps(fields, sort_keys=True, separators=(",", ":")).encode()
 
     @classmethod
@@ -83,7 +89,7 @@ class Receipt(_Frozen):
         """What a site's line in the privacy statement repeats in the clear."""
         return {
             "dataset": self.dataset,
-            "ledger_entries": self.ledger.seq,
+            "ledger_entries": self.ledger.seq or 0,
             "ledger_head": self.ledger.head,
             "package_version": self.package_version,
             "sums": self.sums,

@@ -5,10 +5,11 @@
 | `generator.safetensors` | weights and codebook |
 | `schema.json` | the public schema |
 | `measurements.json` | the noisy marginals to compare the generator with; may be absent |
+| `margins.parquet` | noisy shares of columns and pairs with error bars; may be absent |
 | `drift.json` | of a refresh, what changed since the earlier cohorts |
 | `lineage.json` | of a refresh, the plans and statements of the studies that it builds on |
 | `plan.json` | the plan that every site approved; sites approve its SHA-256 |
-| `privacy_statement.json` | what was promised and charged, and the SHA-256 of the first five files |
+| `privacy_statement.json` | what was promised and charged, and the SHA-256 of the first six files |
 | `MODEL_CARD.md` | the statement in words |
 
 `fedsynth verify` needs no other files. The digests in the statement reveal a file that was damaged
@@ -25,7 +26,8 @@ STATEMENT, CARD = "privacy_statement.json", "MODEL_CARD.md"
 MEASUREMENTS = "measurements.json"
 DRIFT, LINEAGE = "drift.json", "lineage.json"
 DIGESTED = (WEIGHTS, SCHEMA)
-OPTIONAL = (MEASUREMENTS, DRIFT, LINEAGE)
+MARGINS = "margins.parquet"
+OPTIONAL = (MEASUREMENTS, MARGINS, DRIFT, LINEAGE)
 REPORT = "report.html"
 GENERATOR = "generator"
 """The generator's folder within the folder of a release."""

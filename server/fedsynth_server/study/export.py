@@ -15,8 +15,16 @@ from fedsynth_common.protocol import vault_pb2 as pb
 from fedsynth_common.protocol.plan import Plan
 from fedsynth_common.protocol.receipt import Receipt
 from fedsynth_release.generator import Generator
-from fedsynth_release.generator_files import CARD, DRIFT, LINEAGE, MEASUREMENTS, PLAN
+from fedsynth_release.generator_files import (
+    CARD,
+    DRIFT,
+    LINEAGE,
+    MARGINS,
+    MEASUREMENTS,
+    PLAN,
+)
 from fedsynth_release.lineage import Lineage, with_cohorts
+from fedsynth_release.margins import margins_of, write_margins
 from fedsynth_release.measurements import Measurements
 from fedsynth_release.statement import PrivacyStatement, SiteCost
 from fedsynth_release.statement.mechanisms import mechanisms_of
@@ -92,7 +100,7 @@ def export(
     caveats: Sequence[str] = (),
     lineage: Lineage | None = None,
 ) -> Generator:
-    """Write `folder` (created if needed): weights, schema, plan, measurements, statement, card.
+    """Write `folder` (created if needed): the files that `generator_files` lists.
 
     Of a refresh, `lineage` is what it builds on; it is written too, and what changed.
 
@@ -103,7 +111,7 @@ def export(
     generator = Generator(result.network, result.codebook, plan.table, statement)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / PLAN).write_bytes(plan.to_json())  # these bytes have the digest that sites approved
-    _write_measurements(generator, result, folder / MEASUREMENTS)
+    _write_measurements(generator, result, folder)
     _write_or_remove(folder / DRIFT, result.drift.to_json() if result.drift else None)
     _write_or_remove(folder / LINEAGE, lineage.to_json() if lineage else None)
     generator.save(folder)
@@ -120,9 +128,10 @@ def _write_or_remove(path: Path, text: str | None) -> None:
         path.write_text(text, encoding="utf-8")
 
 
-def _write_measurements(generator: Generator, result: StudyResult, path: Path) -> None:
+def _write_measurements(generator: Generator, result: StudyResult, folder: Path) -> None:
     """What the generator was compared with, or nothing if it has no measurements."""
-    path.unlink(missing_ok=True)  # of an earlier export
+    for name in (MEASUREMENTS, MARGINS):
+        (folder / name).unlink(missing_ok=True)  # of an earlier export
     if not result.measured:
         return
     with torch.no_grad():
@@ -131,4 +140,5 @@ def _write_measurements(generator: Generator, result: StudyResult, path: Path) -
     measurements = Measurements.of(
         schema, result.records, result.measured, soft, result.codebook, result.cell_error
     )
-    path.write_text(measurements.to_json(), encoding="utf-8")
+    (folder / MEASUREMENTS).write_text(measurements.to_json(), encoding="utf-8")
+    write_margins(margins_of(schema, result.codebook, result.measured), folder / MARGINS)

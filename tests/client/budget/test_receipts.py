@@ -15,7 +15,7 @@ def receipt():
         plan_digest="d",
         dataset="people",
         events=[GaussianEvent(noise_multiplier=2.0)],
-        head=(1, "h"),
+        head="h",
         seeded=False,
     )
 
@@ -26,8 +26,18 @@ def test_a_signed_receipt_verifies_and_reads_back():
     assert signed.to_json() == body
     fields = signed.model_dump(mode="json")
     assert fields["events"] == [{"kind": "gaussian", "noise_multiplier": 2.0}]
-    assert fields["ledger"] == {"seq": 1, "head": "h"}
+    assert json.loads(body)["ledger"] == {"head": "h"}
     assert fields["seeded"] is False
+
+
+def test_a_receipt_of_an_older_version_still_verifies():
+    """Format 1 told the number of entries."""
+    fields = json.loads(receipt()) | {"format_version": 1, "ledger": {"seq": 28, "head": "h"}}
+    body = json.dumps(fields, sort_keys=True, separators=(",", ":")).encode()
+    key = new_key()
+    signed = Receipt.opened(body, key.sign(body), key.public_key().public_bytes_raw())
+    assert signed.to_json() == body
+    assert signed.facts["ledger_entries"] == 28
 
 
 def test_the_bytes_are_canonical_json():

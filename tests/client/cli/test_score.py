@@ -64,6 +64,19 @@ def test_people_who_were_not_in_the_study_add_attacks(site):
     assert [attack.on("synthetic") is None for attack in found.attacks] == [False] * 5
 
 
+def test_conclusions_are_told_from_all_records_of_the_site(site):
+    pytest.importorskip("statsmodels", reason="the extra `analyses` is not installed")
+    (site / "model.toml").write_text(
+        "[[analyses]]\nname = 'smokers'\nkind = 'proportions'\noutcome = 'smoker'\nby = 'ward'"
+    )
+    done = score(site, "--analysis", site / "model.toml", "--out", site / "score.json")
+    assert (done.returncode, done.stderr) == (0, "")
+    (found,) = Evaluation.load(site / "score.json").analyses
+    assert (found.rows_real, found.rows_synthetic) == (120, 120)
+    assert [one.term for one in found.conclusions] == ["ward = a", "ward = b", "ward = c"]
+    assert stat.S_IMODE((site / "score.json").stat().st_mode) == 0o600
+
+
 def test_faults_quote_no_cell(site):
     (site / "t.csv").write_text("\n".join([*rows(0), f"{CANARY},a,b,c"]))
     done = score(site)

@@ -150,26 +150,111 @@ def test_after_all_is_stopped_and_started_all_serve_again(hub, sites, study):
     all_serve(sites)
 
 
-def test_a_node_key_is_replaced_between_studies(place, study, sites, type_at):
-    """The courier is shut out and says so; with a new key and a new answer it is let in again."""
+def connected(site):
+    until = time.monotonic() + 120
+    while not site.status()["running"]["connected"]:
+        assert time.monotonic() < until, site.courier.text[-2000:]
+        time.sleep(0.5)
+
+
+def said_by(courier, words, since):
+    until = time.monotonic() + 120
+    while words not in courier.text[since:]:
+        assert time.monotonic() < until, courier.text[since:]
+        time.sleep(0.5)
+
+
+def test_a_node_key_is_replaced_and_the_old_one_is_shut_out(place, study, sites, type_at):
+    """The courier says that its new key is unknown; with its new answer it is let in again."""
     site = sites[0]
+    site.type("rotate", "node-key", "--config", site.config)
+    site.lock()
     site.courier.stop()
-    type_at("coordinator", "remove", "hub", site.name)
-    assert site.name not in json.loads(type_at("coordinator", "sites", "hub", "--json"))
     before = len(site.courier.text)
     site.courier.start(wait=0)
-    until = time.monotonic() + 120
-    while "ask the coordinator to register" not in site.courier.text[before:]:
-        assert time.monotonic() < until, site.courier.text[before:]
-        time.sleep(0.5)
+    said_by(site.courier, "ask the coordinator to register", before)
     site.courier.stop()
-    (site.outside / "node.key").rename(site.outside / "node.key.old")
-    site.type("join", study / f"invitations/{site.name}.invitation", site.files, "--yes")
-    site.lock()
-    assert f"{site.name}: admitted" in type_at("study", "admit", "rand", site.files / "rand.answer")
+    said = type_at("study", "admit", "rand", site.files / "rand.answer")
+    assert f"{site.name}: admitted, in place of its earlier node key" in said
     site.start_courier()
     found = json.loads(type_at("coordinator", "sites", "hub", "--json"))
     assert found == dict.fromkeys(HOSPITALS, "online")
+
+
+def test_a_node_key_that_was_removed_stays_out(study, sites, type_at):
+    site = sites[0]
+    site.courier.stop()
+    type_at("coordinator", "remove", "hub", site.name)
+    command = [str(BIN / "fedsynth"), "study", "admit", "rand", str(site.files / "rand.answer")]
+    home = study.parent
+    ended = subprocess.run(
+        command, env=environment(home), cwd=home, capture_output=True, text=True, timeout=120
+    )
+    assert (ended.returncode, "site rotate node-key" in ended.stderr) == (2, True)
+    site.type("rotate", "node-key", "--config", site.config)
+    site.lock()
+    type_at("study", "admit", "rand", site.files / "rand.answer")
+    site.start_courier()
+
+
+def test_certificates_are_replaced_and_the_sites_connect_again(place, hub, sites, type_at):
+    """The server's without the sites; the authority's with a notice, which one site missed."""
+    type_at("coordinator", "rotate", "server", "hub")
+    hub.stop()
+    hub.start()
+    for site in sites:
+        connected(site)
+    type_at("coordinator", "rotate", "authority", "hub")
+    notice = place / "hub/authority.notice"
+    took, missed = sites
+    took.type("rotate", "authority", notice, "--config", took.config)
+    took.lock()
+    took.courier.stop()
+    took.start_courier()
+    hub.stop()
+    type_at("coordinator", "rotate", "authority", "hub", "--finish")
+    before = len(missed.courier.text)
+    hub.start()
+    connected(took)
+    said_by(missed.courier, "is not signed by the authority in", before)
+    missed.courier.stop()
+    for site in sites:
+        site.type("rotate", "authority", notice, "--config", site.config)
+        site.lock()
+    missed.start_courier()
+    connected(missed)
+
+
+def test_a_release_of_a_replaced_receipt_key_is_verified(place, sites, type_at):
+    site = sites[0]
+    ended = site.type("rotate", "receipt-key", "--config", site.config, check=False)
+    assert (ended.returncode, "stop it first" in ended.stderr) == (1, True)
+    site.vault.stop()
+    site.type("rotate", "receipt-key", "--config", site.config)
+    new = json.loads(site.type("key", "--config", site.config, "--json").stdout)["receipt_key"]
+    (change,) = site.files.glob("*.key-change")
+    known = f"{site.name}={new}"
+    said = type_at("verify", "release", "--key", known, "--key-change", change)
+    assert "signed, key known" in said
+    statement = place / "release/generator/privacy_statement.json"
+    site.type("check", "--config", site.config, "--statement", statement)
+    site.lock()
+    site.vault.start()
+
+
+def test_a_site_that_is_restored_from_before_the_study_has_spent_no_less(place, sites, type_at):
+    """The backup of today knows all; one that is set back is charged what may have run."""
+    site = sites[1]
+    spent = site.status()["spent"]
+    site.type("backup", "--config", site.config, "--out", place / "site.tar")
+    for process in site.processes[::-1]:
+        process.stop()
+    for folder in (site.files, site.outside):
+        folder.rename(folder.with_name(f"lost-{folder.name}"))
+    site.type("restore", place / "site.tar", site.files, "--yes")
+    site.lock()
+    assert site.status()["spent"] >= spent > 0
+    all_serve([site])
 
 
 REPOSITORY = Path(__file__).parents[3]

@@ -93,7 +93,7 @@ def test_the_statement_lists_the_chain_and_verify_follows_it(chain):
     assert statement.epsilon_of_any_record <= 2
     assert verify(chain[-1].generator).findings == ()
     shown = fedsynth("verify", chain[-1].generator)
-    assert "consistent" in shown.stdout
+    assert "it builds on 2 earlier studies, whose papers are consistent too" in shown.stdout
     card = (chain[-1].generator / "MODEL_CARD.md").read_text()
     assert "Cohort 2025Q1 was charged" in card
 

@@ -31,7 +31,7 @@ def receipt(plan, key=KEY, body=None, **changes):
         "plan_digest": plan.digest,
         "dataset": "people",
         "events": [EVENT],
-        "head": (1, "0" * 64),
+        "head": "0" * 64,
         "seeded": False,
     }
     body = receipt_json(**(fields | changes)) if body is None else body

@@ -25,12 +25,20 @@ from fedsynth_release.progress import stages
 if TYPE_CHECKING:
     from fedsynth_release.evaluation.results import Evaluation
 
+AnalysisPath = Annotated[
+    Path | None,
+    typer.Option(
+        help="A file of analyses (TOML), which are run on real and on synthetic rows, to say which "
+        "conclusions hold (docs/METRICS.md)."
+    ),
+]
+
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 EPILOG = (
     "Example:\n\n"
     "fedsynth evaluate --real train.csv --holdout test.csv --synthetic synthetic.csv "
-    "--schema schema.json --out evaluation.json"
+    "--schema schema.json --out evaluation.json --analysis model.toml"
 )
 
 
@@ -71,6 +79,7 @@ def evaluate(
     seed: Annotated[
         int, typer.Option(min=0, help="Seed for drawing subsets, reference tables and attacks.")
     ] = 0,
+    analysis: AnalysisPath = None,
     force: Force = False,
 ) -> None:
     """Measure how close a synthetic table is to real records, how useful, and what it reveals.
@@ -85,9 +94,12 @@ def evaluate(
     from fedsynth_common.tables import read_table
     from fedsynth_release.cli.csv_dialect import dialect_of
     from fedsynth_release.evaluation import evaluate_table
+    from fedsynth_release.evaluation.analyses.declared import read_analyses
+    from fedsynth_release.evaluation.analyses.run import run_analyses
     from fedsynth_release.evaluation.summary import show
 
     public = Schema.load(schema)
+    declared = None if analysis is None else read_analyses(analysis, public)
     train, test, published = (
         read_table(path, dialect_of(path, delimiter if path != synthetic else None, encoding))
         for path in (real, holdout, synthetic)
@@ -106,6 +118,9 @@ def evaluate(
             delta=None if epsilon is None else delta,
             say=say,
         )
+        if declared:
+            found = run_analyses(declared, train, published, public, say)
+            result = result.model_copy(update={"analyses": found})
     if out is not None:
         write_private(result, out)
     if as_json:

@@ -19,6 +19,7 @@ from typing import Literal, Self
 from fedsynth_common.limits import MAX_STATEMENT_BYTES
 from fedsynth_common.validated import read_model, validated
 from fedsynth_release.evaluation.amounts import ComparedAmounts
+from fedsynth_release.evaluation.analysis_results import AnalysisResult
 from fedsynth_release.evaluation.attack_results import Attack, CopyRow
 from fedsynth_release.evaluation.history_results import HistoryFidelity
 from fedsynth_release.evaluation.number_errors import NumberErrors
@@ -204,8 +205,9 @@ class Utility(Part):
 class Evaluation(Part):
     """Everything that was measured about one synthetic table.
 
-    `attacks` is () if none were run, and `histories` is None unless persons have histories. Then a
-    row of `fidelity` is about a person or an event, and `utility` is about the next event.
+    `attacks` is () if none were run, `analyses` if none were declared, and `histories` is None
+    unless persons have histories. Then a row of `fidelity` is about a person or an event, and
+    `utility` is about the next event.
     """
 
     format_version: Literal[1] = 1
@@ -220,6 +222,7 @@ class Evaluation(Part):
     histories: HistoryFidelity | None = None
     attacks: tuple[Attack, ...] = ()
     copies: tuple[CopyRow, ...] = ()
+    analyses: tuple[AnalysisResult, ...] = ()
     notes: tuple[str, ...] = ()
 
     def to_json(self) -> str:

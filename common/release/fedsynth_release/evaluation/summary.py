@@ -6,6 +6,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from fedsynth_release.evaluation.analysis_results import AnalysisResult
 from fedsynth_release.evaluation.attack_results import Attack, CopyRow
 from fedsynth_release.evaluation.history_results import HistoryFidelity
 from fedsynth_release.evaluation.result_parts import Estimate
@@ -58,6 +59,10 @@ def show(evaluation: Evaluation, console: Console) -> None:
     if evaluation.histories is not None:
         console.print(_histories(evaluation.histories))
     console.print(_utility(evaluation.utility, evaluation.histories is not None))
+    for found in evaluation.analyses:
+        console.print(_analysis(found))
+        told = f"{found.name}: {found.summary}"
+        console.print(told, markup=False, highlight=False, soft_wrap=True)
     if evaluation.attacks:
         console.print(_attacks(evaluation.attacks))
         console.print(_copies(evaluation.copies))
@@ -150,6 +155,28 @@ def _utility(utility: Utility, histories: bool) -> Table:
         label = f"{mean.metric}, {mean.learner}"
         table.add_row(label, *(f"{value:.3f}" for value in values), str(mean.targets))
     return table
+
+
+def _analysis(found: AnalysisResult) -> Table:
+    """Each conclusion on two lines, real above synthetic, so that it fits a narrow terminal."""
+    heads = ("term", "rows", "estimate", "95 % interval", "overlap", "verdict")
+    table = _table(f"analysis: {escape(found.name)}, {escape(found.what)}", *heads)
+    table.columns[1].justify = "left"
+    table.columns[-1].justify = "left"
+    table.columns[3].no_wrap = True
+    for one in found.conclusions:
+        overlap = "-" if one.overlap is None else f"{one.overlap:.2f}"
+        cells = [_interval(estimate) for estimate in (one.real, one.synthetic)]
+        table.add_row(escape(one.term), "real", *cells[0], overlap, one.verdict)
+        table.add_row("", "synthetic", *cells[1], "", "")
+        table.add_section()
+    return table
+
+
+def _interval(estimate: Estimate | None) -> tuple[str, str]:
+    if estimate is None:
+        return "-", "-"
+    return _number(estimate.value), f"[{_number(estimate.low)}, {_number(estimate.high)}]"
 
 
 def _attacks(attacks: tuple[Attack, ...]) -> Table:

@@ -13,9 +13,10 @@ from itertools import pairwise
 import numpy as np
 from markupsafe import Markup
 
-from fedsynth_common.array_types import Float64Array, Int64Array, UInt16Array
-from fedsynth_common.schema import FineDomain, ModelledColumn, NumericColumn, domain_of
-from fedsynth_common.schema.temporal import NUMPY_UNIT, DateColumn, DatetimeColumn
+from fedsynth_common.array_types import Float64Array, UInt16Array
+from fedsynth_common.schema import ModelledColumn, domain_of
+from fedsynth_common.schema.temporal import DateColumn, DatetimeColumn
+from fedsynth_release.code_labels import code_labels, number_text, value_text
 from fedsynth_release.evaluation.amounts import ComparedAmounts
 from fedsynth_release.evaluation.results import ColumnFidelity, Evaluation
 from fedsynth_release.generator import Generator
@@ -90,50 +91,6 @@ def column_views(
     return views
 
 
-def code_labels(column: ModelledColumn, view: UInt16Array) -> list[str]:
-    """A short text for every code of a column.
-
-    >>> from fedsynth_common.schema import IntegerColumn
-    >>> column = IntegerColumn(name="age", minimum=0, maximum=3, nullable=True)
-    >>> code_labels(column, np.array([0, 0, 0, 1, 2], dtype=np.uint16))
-    ['0 – 2', '3', 'missing']
-    """
-    domain = domain_of(column)
-    cells = [np.flatnonzero(view == code) for code in range(int(view.max()) + 1)]
-    return [_label(column, domain, cells_of_code) for cells_of_code in cells]
-
-
-def _label(column: ModelledColumn, domain: FineDomain, cells: Int64Array) -> str:
-    first, last = int(cells[0]), int(cells[-1])
-    if len(cells) == 1 and first == domain.missing:
-        return "missing"
-    if not domain.ordered:
-        labels = [domain.labels[cell] for cell in cells if cell < len(domain.labels)]
-        return labels[0] if len(labels) == 1 else f"{len(labels)} rare values"
-    if len(cells) == 1 and first < domain.atoms:
-        return value_text(column, int(domain.atom_ticks[first]))
-    low = int(domain.ticks[max(0, first - domain.atoms)])
-    high = int(domain.ticks[min(last - domain.atoms, domain.leaves - 1) + 1]) - 1
-    ends = value_text(column, low), value_text(column, high)
-    label = ends[0] if low == high else " – ".join(ends)
-    # frequent values inside the range can have codes of their own, which are not part of this one
-    return label if last - first + 1 == len(cells) else f"rest of {label}"
-
-
-def value_text(column: ModelledColumn, tick: int) -> str:
-    """A tick of an ordered column as a text for people: a number, a date or a time."""
-    if isinstance(column, DateColumn | DatetimeColumn):
-        return str(np.datetime64(tick, NUMPY_UNIT[column.granularity])).replace("T", " ")
-    if isinstance(column, NumericColumn) and column.decimals:
-        return _number_text(tick / 10**column.decimals)
-    return str(tick)
-
-
-def _number_text(value: float) -> str:
-    """A number with about four digits, and without an exponent if it is below a million."""
-    return f"{value:.0f}" if 1000 <= abs(value) < 1e6 else f"{value:.4g}"
-
-
 def _beside_real(column: ModelledColumn, fidelity: ColumnFidelity) -> Overlay:
     """The bars of a column in the real and in the synthetic records."""
     histogram = fidelity.histogram
@@ -157,7 +114,7 @@ def _beside_real(column: ModelledColumn, fidelity: ColumnFidelity) -> Overlay:
 
 def _edge_text(column: ModelledColumn, edge: float) -> str:
     dated = isinstance(column, DateColumn | DatetimeColumn)
-    return value_text(column, round(edge)) if dated else _number_text(edge)
+    return value_text(column, round(edge)) if dated else number_text(edge)
 
 
 def _beside_measured(

@@ -35,7 +35,8 @@ class SiteCost(StatementPart):
     `epsilon_if_all_others_work_together` is that of the site's own share of the noise; null where the
     site makes all of its noise by itself, so that `epsilon` holds against everybody.
     `receipt` is the signed receipt in hexadecimal. `dataset`, `ledger_entries`, `ledger_head`,
-    `package_version` and `sums` repeat fields of the receipt so that people can read them.
+    `package_version` and `sums` repeat fields of the receipt so that people can read them. Only older
+    receipts tell `ledger_entries`, which spoke of other studies; it is 0 in all others.
     """
 
     site: str

@@ -17,6 +17,7 @@ from fedsynth_common.schema import Schema, history_schema
 from fedsynth_release.generator_files import (
     CARD,
     DIGESTED,
+    MARGINS,
     MEASUREMENTS,
     OPTIONAL,
     PLAN,
@@ -24,6 +25,7 @@ from fedsynth_release.generator_files import (
     STATEMENT,
     sha256_of,
 )
+from fedsynth_release.margins import read_margins
 from fedsynth_release.measurements import Measurements
 from fedsynth_release.statement.model_card import NOTES, model_card
 from fedsynth_release.statement.privacy_statement import PrivacyStatement
@@ -52,6 +54,8 @@ def file_findings(
     yield from _digest_findings(folder, statement)
     if (folder / MEASUREMENTS).is_file() and (fault := _measurement_fault(folder, schema)):
         yield Finding(file=MEASUREMENTS, field="columns", problem=fault)
+    if (folder / MARGINS).is_file() and (fault := _margins_fault(folder, schema)):
+        yield Finding(file=MARGINS, field="columns", problem=fault)
     if schema != plan.table:
         yield Finding(file=SCHEMA, field="columns", problem=f"not the table of {PLAN}")
     written = read_limited(folder / STATEMENT, MAX_STATEMENT_BYTES)
@@ -86,6 +90,16 @@ def _measurement_fault(folder: Path, schema: Schema) -> str:
         if named == [c.name for c in history_schema(schema).modelled]
         else f"not the columns of {SCHEMA}"
     )
+
+
+def _margins_fault(folder: Path, schema: Schema) -> str:
+    try:
+        margins = read_margins(folder / MARGINS)
+    except InputError:
+        return "cannot be read as margins"
+    named = set(margins["column_1"].dropna()) | set(margins["column_2"].dropna())
+    known = {column.name for column in history_schema(schema).modelled}
+    return "" if named == known else f"not the columns of {SCHEMA}"
 
 
 def _card_fault(path: Path, card: str) -> str:

@@ -133,6 +133,11 @@ class Verification:
         figure = f"{cost} per {unit} at one site"
         if (alone := stated.epsilon_if_all_others_work_together) is not None:
             figure += f", and ε = {alone:.4f} if all other sites work together against one"
+        if len(stated.cohorts) > 1:
+            figure += (
+                f"; it builds on {len(stated.cohorts) - 1} earlier studies, whose papers are consistent "
+                f"too, and any record at one site has ε = {stated.epsilon_of_any_record:.4f} over all"
+            )
         if not stated.private:
             figure = f"{_joined(stated.caveats)}; without that {figure}"
         return f"consistent: {figure}"
