@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from sklearn.metrics import roc_auc_score
 
 from fedsynth_common.errors import InputError
 from fedsynth_common.schema import (
@@ -37,6 +38,7 @@ from fedsynth_release.evaluation import (
 )
 from fedsynth_release.evaluation.fidelity import column_sets
 from fedsynth_release.evaluation.number_errors import NumberErrors
+from fedsynth_release.evaluation.utility import boosted_scores
 from fedsynth_release.table_writer import write_table
 
 ADULT = Path(__file__).parents[2].parent / "shared" / "data" / "adult.csv.gz"
@@ -408,3 +410,21 @@ def test_figures_on_adult_are_those_of_the_literature():
     levels = Discretiser.fit(schema, train)
     independent = levels.transform(shuffled_columns(train, 1))
     assert tvd(levels.transform(train), independent) == pytest.approx(0.075, abs=0.005)
+
+
+def made_of_rare_classes(seed):
+    """Cells and classes, two of which are rare and well hidden."""
+    rng = np.random.default_rng(seed)
+    cells = rng.integers(0, 8, (8000, 4)).astype(float)
+    chance, total = rng.random(len(cells)), cells.sum(axis=1).astype(int)
+    classes = (cells[:, 0] > 3).astype(int) + (cells[:, 1] > 5)
+    classes = np.where((total % 7 == 0) & (cells[:, 3] == 0) & (chance < 0.2), 3, classes)
+    return cells, np.where((total % 5 == 0) & (cells[:, 2] == 0) & (chance > 0.8), 4, classes)
+
+
+def test_boosting_does_not_diverge_on_rare_classes():
+    cells, classes = made_of_rare_classes(0)
+    other, truth = made_of_rare_classes(1)
+    chances, known = boosted_scores(cells, classes, other, np.zeros(4, dtype=bool))
+    scores = [roc_auc_score(truth == known[k], chances[:, k]) for k in range(len(known))]
+    assert np.mean(scores) > 0.95
