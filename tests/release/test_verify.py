@@ -302,9 +302,15 @@ WHOLE = [
     (put("artefacts", WEIGHTS, "0" * 64), {f"{WEIGHTS} SHA-256"}),
     (
         put("artefacts", {"schema.json": "0"}),
-        {f"artefacts[{WEIGHTS}]", "artefacts[measurements.json]", "schema.json SHA-256"},
+        {
+            f"artefacts[{WEIGHTS}]",
+            "artefacts[measurements.json]",
+            "artefacts[margins.parquet]",
+            "schema.json SHA-256",
+        },
     ),
     (put("artefacts", "measurements.json", "0" * 64), {"measurements.json SHA-256"}),
+    (put("artefacts", "margins.parquet", "0" * 64), {"margins.parquet SHA-256"}),
     (put("artefacts", "../../etc/passwd", "0"), {"artefacts[../../etc/passwd]"}),
 ]
 
