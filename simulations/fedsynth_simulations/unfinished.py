@@ -9,11 +9,13 @@ open to its owner alone, holds no record, and is removed when the result is whol
 
 import hashlib
 import json
+import os
 import secrets
 import shutil
+import tempfile
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -160,14 +162,10 @@ def resumable(
 
 @contextmanager
 def _alone(out: Path) -> Iterator[None]:
-    """Be the only run that writes this result."""
-    lock = out.with_name(f".{out.name}.lock")
-    with ExitStack() as stack:
-        try:
-            lock.parent.mkdir(parents=True, exist_ok=True)
-            stack.enter_context(FolderLock(out, lock))
-        except OSError as error:
-            raise InputError(f"{out}: cannot be written ({error.strerror})") from None
+    """Be the only run of this user that writes this result; a refused run leaves no folder behind."""
+    place = hashlib.sha256(os.fsencode(out.absolute())).hexdigest()[:16]
+    lock = Path(tempfile.gettempdir()) / f"fedsynth-{os.getuid()}-{place}.lock"
+    with FolderLock(out, lock):
         try:
             yield
         finally:
