@@ -73,7 +73,7 @@ def test_a_result_is_complete_and_json_is_all_there_is_on_standard_output(table)
     assert (evaluation.sizes.train, evaluation.sizes.holdout) == (240, 60)
     assert evaluation.settings.epsilon == pytest.approx(summary["epsilon"])
     assert [attack.on("synthetic") is None for attack in evaluation.attacks] == [False] * 5
-    assert 200 < len(pd.read_csv("out/synthetic.csv")) < 280
+    assert 160 < len(pd.read_csv("out/synthetic.csv")) < 320  # a noisy number of records
     Generator.load("out/generator")
 
 
