@@ -19,6 +19,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 
 import versions
@@ -73,18 +74,34 @@ def build(place: Path, out: Path) -> None:
         sys.exit(f"{place.name} cannot be built:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
 
 
+def build_all(members: Iterable[str], scratch: Path) -> Path:
+    """Build distributions in folders of their own below `scratch`; returns where they are."""
+    for member in members:
+        name = member.replace("/", "-") if member != "." else "fedsynth"
+        stage(ROOT / member, scratch / name)
+        build(scratch / name, scratch / "built")
+    return scratch / "built"
+
+
+def digest(path: Path) -> str:
+    """SHA-256 of a file, in hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def sums(folder: Path) -> str:
+    """The hash of every file of a folder, a line each, for `sha256sum --check`."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return "".join(f"{digest(path)}  {path.relative_to(folder).as_posix()}\n" for path in files)
+
+
 def collect(out: Path) -> None:
     """Put the locks and the bills of materials beside the distributions, and hash every file."""
     shutil.copytree(ROOT / "locks", out / "locks", ignore=shutil.ignore_patterns("*.py", "__*"))
     bills = ROOT / "out/sbom"
     if bills.is_dir():
         shutil.copytree(bills, out / "sbom")
-    files = sorted(path for path in out.rglob("*") if path.is_file())
-    lines = [
-        f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.relative_to(out)}\n"
-        for path in files
-    ]
-    (out / "SHA256SUMS").write_text("".join(lines), encoding="utf-8")
+    (out / "SHA256SUMS").write_text(sums(out), encoding="utf-8")
 
 
 def main() -> None:
@@ -98,13 +115,10 @@ def main() -> None:
         sys.exit(f"{out}: holds something else; name a new or empty folder with --out")
     shutil.rmtree(out, ignore_errors=True)
     with tempfile.TemporaryDirectory() as scratch:
-        for member in versions.MEMBERS:
-            name = member.replace("/", "-") if member != "." else "fedsynth"
-            stage(ROOT / member, Path(scratch) / name)
-            build(Path(scratch) / name, Path(scratch) / "built")
+        built = build_all(versions.MEMBERS, Path(scratch))
         for kind, pattern in (("wheels", "*.whl"), ("sdists", "*.tar.gz")):
             (out / kind).mkdir(parents=True)
-            for path in sorted((Path(scratch) / "built").glob(pattern)):
+            for path in sorted(built.glob(pattern)):
                 shutil.copy(path, out / kind)
                 print(f"{kind}/{path.name}")
     collect(out)

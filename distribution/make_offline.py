@@ -15,7 +15,6 @@ in them comes from. Whoever installs compares the fingerprint of publisher.pub b
 """
 
 import argparse
-import hashlib
 import shutil
 import subprocess
 import sys
@@ -84,11 +83,7 @@ def fetch(role: Role, torch: str, wheels: Path) -> None:
 def build_own(role: Role, wheels: Path) -> None:
     """Build the wheels of our own members."""
     with tempfile.TemporaryDirectory() as scratch:
-        for member in role.members:
-            place = Path(scratch) / (member.replace("/", "-") if member != "." else "fedsynth")
-            make_dist.stage(ROOT / member, place)
-            make_dist.build(place, Path(scratch) / "built")
-        for wheel in (Path(scratch) / "built").glob("*.whl"):
+        for wheel in make_dist.build_all(role.members, Path(scratch)).glob("*.whl"):
             shutil.copy(wheel, wheels)
 
 
@@ -97,14 +92,10 @@ def requirements(wheels: Path) -> str:
     lines = ["# Written by distribution/make_offline.py: these files and no others.\n"]
     for wheel in sorted(wheels.glob("*.whl")):
         name, version, _, _ = parse_wheel_filename(wheel.name)
-        lines.append(f"{canonicalize_name(name)}=={version} --hash=sha256:{digest(wheel)}\n")
+        lines.append(
+            f"{canonicalize_name(name)}=={version} --hash=sha256:{make_dist.digest(wheel)}\n"
+        )
     return "".join(lines)
-
-
-def digest(path: Path) -> str:
-    """SHA-256 of a file, in hex."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def complete(role: Role, folder: Path) -> None:
@@ -130,8 +121,7 @@ def sign(folder: Path, key: Ed25519PrivateKey) -> None:
     """Hash every file, and sign the list."""
     public = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
     (folder / "publisher.pub").write_bytes(public)
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
-    text = "".join(f"{digest(path)}  {path.relative_to(folder).as_posix()}\n" for path in files)
+    text = make_dist.sums(folder)
     (folder / "SHA256SUMS").write_text(text, encoding="utf-8")
     (folder / "SHA256SUMS.sig").write_bytes(key.sign(text.encode()))
 
@@ -187,7 +177,9 @@ def main() -> None:
         complete(role, folder)
         sign(folder, key)
         archive(folder, out)
-        print(f"{out}\nfingerprint of the publisher's key: {digest(folder / 'publisher.pub')}")
+        print(
+            f"{out}\nfingerprint of the publisher's key: {make_dist.digest(folder / 'publisher.pub')}"
+        )
 
 
 if __name__ == "__main__":

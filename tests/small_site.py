@@ -1,9 +1,11 @@
 """A small site with a real vault, as tests of the client and of its privacy claims use it."""
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+from command import fedsynth
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from fedsynth_client.budget.ledger import Ledger
@@ -177,3 +179,14 @@ def watched_site(error=None, **changes):
 
 def run(site, method, **changes):
     return getattr(site.vault, method)(getattr(site, f"{method}_request")(**changes))
+
+
+def new_site(folder: Path, rows: list[str]) -> Path:
+    """A folder as `site init` leaves it, with a table, a schema and a plan that fits."""
+    (folder / "t.csv").write_text("\n".join(["ward,smoker,outcome", *rows]))
+    SCHEMA.save(folder / "schema.json")
+    (folder / "plan.json").write_bytes(make_plan().to_json())
+    options = [f"--data={folder}/t.csv", f"--schema={folder}/schema.json", "--dataset=people"]
+    made = fedsynth("site", "init", folder / "s", *options, "--site=north", "--max-epsilon=10")
+    assert made.returncode == 0, made.stderr
+    return folder

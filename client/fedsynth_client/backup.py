@@ -37,6 +37,7 @@ from fedsynth_common.protocol.key_change import earlier_keys, read_key_change
 from fedsynth_common.protocol.plan import Plan
 from fedsynth_common.protocol.receipt import Receipt
 from fedsynth_common.protocol.signed_file import read_invitation
+from fedsynth_common.sqlite_files import copy_database, reading
 
 KIND = "fedsynth-site-backup-1"
 _PAPERS = (
@@ -92,12 +93,7 @@ def _copied(ledger: Path) -> Iterator[Path]:
     with tempfile.TemporaryDirectory(dir=ledger.parent) as scratch:
         copy = Path(scratch) / "ledger"
         if ledger.exists():
-            uri = f"{ledger.absolute().as_uri()}?mode=ro"
-            with (
-                closing(sqlite3.connect(uri, uri=True)) as source,
-                closing(sqlite3.connect(copy)) as target,
-            ):
-                source.backup(target)
+            copy_database(ledger, copy)
         yield copy
 
 
@@ -198,7 +194,7 @@ def _accepted(ledger: Path) -> list[Plan]:
     """The plans of all studies that a ledger knows."""
     if not ledger.exists():
         return []
-    with closing(sqlite3.connect(f"{ledger.absolute().as_uri()}?mode=ro", uri=True)) as database:
+    with reading(ledger) as database:
         rows = database.execute("SELECT plan_json FROM studies").fetchall()
     return [Plan.from_json(bytes(text)) for (text,) in rows]
 
@@ -268,8 +264,6 @@ def missing_charges(statement: Path, site: SiteConfig, policy: Policy) -> bool:
             f"statement {statement}: expected a privacy_statement.json with one receipt that this "
             "site's key signed"
         ) from None
-    with closing(
-        sqlite3.connect(f"{site.ledger.absolute().as_uri()}?mode=ro", uri=True)
-    ) as database:
+    with reading(site.ledger) as database:
         links = verified_links(database, genesis(policy.dataset))
     return receipt.ledger.head not in links.values()

@@ -22,6 +22,7 @@ from fedsynth_server.cli.options import (
     TrustName,
     VariantName,
 )
+from fedsynth_server.refresh import HALF_LIFE
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -168,7 +169,7 @@ def simulate(
     half_life: Annotated[
         float,
         typer.Option(help="With cohorts, how many later what was measured counts half."),
-    ] = 8.0,
+    ] = HALF_LIFE,
     variant: Annotated[VariantName, typer.Option(help=VARIANT_HELP)] = VariantName.AUTO,
     trust: Annotated[TrustName, typer.Option(help=TRUST_HELP)] = TrustName.LOCAL,
     colluders: Annotated[int | None, typer.Option(min=1, help=COLLUDERS_HELP)] = None,

@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from fedsynth_client.records.cohort_rows import places_of
+from fedsynth_common.array_types import Int64Array
 from fedsynth_common.errors import InputError
 from fedsynth_common.protocol.plan import Plan
 from fedsynth_common.schema import CategoricalColumn, Cohorts, IdColumn, Schema
@@ -23,7 +24,8 @@ from fedsynth_release.generator import Generator
 from fedsynth_release.lineage import lineage_after
 from fedsynth_server.aggregation.carried import CARRIED, Carried
 from fedsynth_server.progress import StudyProgress
-from fedsynth_server.refresh.study import HALF_LIFE, CohortStudy, Earlier
+from fedsynth_server.refresh import HALF_LIFE
+from fedsynth_server.refresh.study import CohortStudy, Earlier
 from fedsynth_server.study.export import export
 from fedsynth_server.study.result import StudyResult
 from fedsynth_simulations.federation import SigningKeys, in_process, new_keys
@@ -76,29 +78,33 @@ def cut_by_column(schema: Schema, column: str, every: Every | None) -> Schema:
         raise InputError(f"{column}: {fault}") from None
 
 
-def cut_by_order(frame: pd.DataFrame, schema: Schema, cohorts: int) -> tuple[pd.DataFrame, Schema]:
-    """The table with a column that numbers its cohorts by the order of the rows, and its schema.
-
-    Cohort k gets the name of the year k, such as 0003; the column is not modelled.
-    """
-    return numbered(frame, cohorts), with_numbers(schema)
-
-
 def numbered(frame: pd.DataFrame, cohorts: int) -> pd.DataFrame:
-    """The table with a column that numbers its cohorts by the order of the rows.
+    """The table with a column that numbers cohorts of equal size by the order of the rows.
 
     Raises:
         InputError: too few rows for so many cohorts.
     """
     if not 2 <= cohorts <= min(999, len(frame) // 2):
         raise InputError(f"--cohorts {cohorts}: expected from 2 to half as many as there are rows")
-    number = np.arange(len(frame)) * cohorts // len(frame) + 1
+    return with_cohorts_of(frame, equal_cohorts(len(frame), cohorts))
+
+
+def equal_cohorts(rows: int, cohorts: int) -> Int64Array:
+    """The number of each row's cohort, from 1; the rows are cut in their order (rows,)."""
+    return np.asarray(np.arange(rows) * cohorts // rows + 1)
+
+
+def with_cohorts_of(frame: pd.DataFrame, number: Int64Array) -> pd.DataFrame:
+    """The table with a column that says which cohort each row is in.
+
+    Cohort k gets the name of the year k, such as 0003.
+    """
     days = pd.Series([f"{k:04d}-01-01" for k in number], index=frame.index, dtype="str")
     return frame.assign(**{ORDER: days})
 
 
 def with_numbers(schema: Schema) -> Schema:
-    """The schema of a table with such a column.
+    """The schema of a table with such a column, which is not modelled.
 
     Raises:
         InputError: the table cannot be cut.

@@ -10,7 +10,7 @@ from fedsynth_common.errors import InputError
 from fedsynth_release.generator import Generator
 from fedsynth_release.verification.verify import verify
 from fedsynth_simulations.simulate import Simulation, quick
-from fedsynth_simulations.stream import cut_by_order, stream
+from fedsynth_simulations.stream import numbered, stream, with_numbers
 
 FAST = quick(Simulation(epsilon=1.0, variant="marginals", seed=1))
 
@@ -156,7 +156,8 @@ def test_a_cohort_without_records_at_a_site_is_named(tmp_path):
 
 def test_cohorts_by_order_have_equal_sizes():
     frame = growing(1, sites=("north",), rows=10)["north"]
-    marked, schema = cut_by_order(frame, SCHEMA.model_copy(update={"cohorts": None}), 3)
+    marked = numbered(frame, 3)
+    schema = with_numbers(SCHEMA.model_copy(update={"cohorts": None}))
     assert (
         marked[schema.cohorts.column].str[:4].tolist() == ["0001"] * 4 + ["0002"] * 3 + ["0003"] * 3
     )

@@ -6,7 +6,6 @@ The functions of this file read a ledger or compute a hash. Only `ledger.Ledger`
 import hashlib
 import json
 import sqlite3
-from contextlib import closing
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,6 +16,7 @@ from fedsynth_common.privacy import PrivacyError
 from fedsynth_common.privacy.events import Event, from_dict
 from fedsynth_common.protocol.plan import Plan
 from fedsynth_common.schema import Cohort
+from fedsynth_common.sqlite_files import reading
 
 Head = tuple[int, str]
 
@@ -125,7 +125,7 @@ def read_charges(path: Path) -> list[Charge]:
         InputError: if there is no readable ledger at `path`.
     """
     try:
-        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as database:
+        with reading(path) as database:
             return charges_in(database)
     except sqlite3.Error:
         raise InputError(f"ledger {path}: missing, or not a ledger that can be read") from None

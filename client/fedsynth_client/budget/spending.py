@@ -9,7 +9,7 @@ import math
 import sqlite3
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from contextlib import closing, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -31,6 +31,7 @@ from fedsynth_common.privacy.events import Event
 from fedsynth_common.privacy.renyi import filter_order
 from fedsynth_common.privacy.secure_noise import alone, shared
 from fedsynth_common.protocol.plan import Plan
+from fedsynth_common.sqlite_files import reading
 
 DELETED = "missing although its witness exists: it was moved or deleted; put the latest one back"
 DAMAGED = "damaged, changed by hand, or of another data set than the policy's"
@@ -72,7 +73,7 @@ def read_ledger(path: Path, dataset: str, witness: Path | None = None) -> Ledger
         return LedgerState(head=(0, genesis(dataset)), started=False)
     try:
         seen = seal.read()
-        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as database:
+        with reading(path) as database:
             return _verified(database, seal, seen, dataset)
     except sqlite3.Error:
         return LedgerState(fault=UNREADABLE)

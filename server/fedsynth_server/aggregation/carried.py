@@ -26,11 +26,10 @@ from safetensors.numpy import load, save
 from fedsynth_common.array_types import Float64Array
 from fedsynth_common.durable import write_durably
 from fedsynth_common.errors import InputError
+from fedsynth_server.aggregation.marginal_queries import CountsBySite
 
 CARRIED = "carried.safetensors"
 FORMAT = "fedsynth-carried-1"
-Tables = Mapping[str, Sequence[Float64Array]]
-"""By site, noisy counts of each query."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +45,7 @@ class Counts:
     variance: Mapping[str, float]
 
     @classmethod
-    def of(cls, tables: Tables, variance: float) -> "Counts":
+    def of(cls, tables: CountsBySite, variance: float) -> "Counts":
         """From what the sites sent."""
         flat = {s: np.concatenate([part.ravel() for part in own]) for s, own in tables.items()}
         return cls(flat, dict.fromkeys(flat, variance))

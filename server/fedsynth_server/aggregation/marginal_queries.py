@@ -7,7 +7,7 @@ with m marginals, at most k rows of a person and the step's noise multiplier z i
 
 import itertools
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,6 +23,8 @@ from fedsynth_release.decoding import Codebook
 from fedsynth_release.histogram_noise import COARSE
 from fedsynth_server.aggregation.marginals import MarginalEstimate
 
+CountsBySite = Mapping[str, Sequence[Float64Array]]
+"""Noisy counts of each site, an array per marginal."""
 NOWHERE = (0, 0, 0)
 """For each axis of a marginal that is not about two events of a person."""
 

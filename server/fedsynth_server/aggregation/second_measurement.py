@@ -6,16 +6,13 @@ then larger than that of the others; the variance of the queries is the mean ove
 right for the sum over them.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from fedsynth_common.array_types import Float64Array
-from fedsynth_server.aggregation.marginal_queries import MarginalQueries
-
-CountsBySite = Mapping[str, Sequence[Float64Array]]
-"""Noisy counts of each site, an array per marginal."""
+from fedsynth_server.aggregation.marginal_queries import CountsBySite, MarginalQueries
 
 
 def combined(

@@ -8,6 +8,7 @@ import typer
 
 from fedsynth_common.errors import InputError
 from fedsynth_server.cli.options import AsJson
+from fedsynth_server.refresh import HALF_LIFE
 
 if TYPE_CHECKING:
     from fedsynth_common.protocol.plan import Plan
@@ -40,7 +41,7 @@ def refresh(
             help="Cohorts after which what was measured counts half. A small number follows changes "
             "faster and has more noise."
         ),
-    ] = 8.0,
+    ] = HALF_LIFE,
     folder: Annotated[
         Path | None, typer.Option(help="The folder to make. By default PREVIOUS-COHORT, beside it.")
     ] = None,

@@ -4,15 +4,14 @@ A coordinator that is set back costs no budget: the sites charge themselves, giv
 request that they know, and refuse another one for the same step.
 """
 
-import sqlite3
 import tempfile
 from collections.abc import Sequence
-from contextlib import closing
 from pathlib import Path
 
 from fedsynth_common.archive import Manifest, pack, unpack
 from fedsynth_common.durable import write_durably
 from fedsynth_common.errors import InputError
+from fedsynth_common.sqlite_files import copy_database
 from fedsynth_server.coordinator.folder import CoordinatorFolder
 from fedsynth_server.study.folder import StudyFolder
 
@@ -40,7 +39,8 @@ def back_up(folder: CoordinatorFolder, studies: Sequence[StudyFolder], out: Path
         skipped = (f"{HUB}/state/", f"{HUB}/proxy/", f"{HUB}/{Path(scratch).name}/")
         files |= {name: path for name, path in hub.items() if not name.startswith(skipped)}
         if folder.database.exists():
-            files[DATABASE] = _copy(folder.database, Path(scratch) / DATABASE)
+            files[DATABASE] = Path(scratch) / DATABASE
+            copy_database(folder.database, files[DATABASE])
         facts = {"hub": str(folder.path), "name": folder.path.name}
         return pack(out, KIND, facts, files)
 
@@ -52,14 +52,6 @@ def _below(folder: Path, name: str) -> dict[str, Path]:
         for path in sorted(folder.rglob("*"))
         if path.is_file() and not path.is_symlink() and not path.name.endswith((".lock", ".part"))
     }
-
-
-def _copy(database: Path, copy: Path) -> Path:
-    """A consistent copy of a database that may be in use."""
-    uri = f"{database.absolute().as_uri()}?mode=ro"
-    with closing(sqlite3.connect(uri, uri=True)) as source, closing(sqlite3.connect(copy)) as made:
-        source.backup(made)
-    return copy
 
 
 def restore(backup: Path, into: Path) -> tuple[Manifest, CoordinatorFolder, list[Path]]:

@@ -15,13 +15,15 @@ from fedsynth_common.errors import FedsynthError
 from fedsynth_common.protocol.counting import Over
 from fedsynth_server.aggregation.denoising import denoise
 from fedsynth_server.aggregation.histograms import Histograms
-from fedsynth_server.aggregation.marginal_queries import MarginalQueries, MarginalQuery
+from fedsynth_server.aggregation.marginal_queries import (
+    CountsBySite,
+    MarginalQueries,
+    MarginalQuery,
+)
 from fedsynth_server.aggregation.marginals import MarginalEstimate, estimated_size
 from fedsynth_server.aggregation.ordered_pairs import Order
 from fedsynth_server.aggregation.pairs_by_site import PairsBySite, pairs_by_site
 from fedsynth_server.histories.blocks import Block, Place
-
-CountsBySite = Mapping[str, Sequence[Float64Array]]
 
 
 @dataclass(frozen=True)

@@ -25,10 +25,10 @@ from scipy.stats import chi2
 
 from fedsynth_common.array_types import BoolArray, Float64Array
 from fedsynth_common.schema import Schema
+from fedsynth_release.code_labels import code_labels
 from fedsynth_release.decoding import Codebook
 from fedsynth_release.drift import ColumnDrift, Drift, Moved, PairDrift
 from fedsynth_server.aggregation.marginals import MarginalEstimate, one_way_marginals
-from fedsynth_server.refresh.code_names import code_names
 
 LEVEL = 0.01
 MOST_MOVED = 3
@@ -122,8 +122,7 @@ def holm(p_values: Sequence[float], level: float) -> BoolArray:
 
 def average(old: MarginalEstimate, new: MarginalEstimate) -> Float64Array:
     """Frequencies of both sides together, weighted by their noise, at least 0, with sum 1."""
-    weights = np.array([1 / old.variance, 1 / new.variance])
-    both = (weights[0] * old.frequencies + weights[1] * new.frequencies) / weights.sum()
+    both, _ = _weighted(old.frequencies, new.frequencies, old, new)
     cut = np.maximum(both, 0.0)
     return np.asarray(cut / cut.sum()) if cut.sum() > 0 else np.full(cut.shape, 1 / cut.size)
 
@@ -162,11 +161,19 @@ def average_dependence(
     old: Float64Array, new: Float64Array, before: MarginalEstimate, now: MarginalEstimate
 ) -> Float64Array:
     """The dependence of both sides, weighted by their noise, less what noise alone would show."""
-    weights = np.array([1 / before.variance, 1 / now.variance])
-    both = (weights[0] * old + weights[1] * new) / weights.sum()
-    noise = (1 / weights.sum()) ** 0.5
+    both, variance = _weighted(old, new, before, now)
+    noise = variance**0.5
     kept: Float64Array = np.sign(both) * np.maximum(np.abs(both) - 2 * noise, 0.0)
     return kept
+
+
+def _weighted(
+    old: Float64Array, new: Float64Array, before: MarginalEstimate, now: MarginalEstimate
+) -> tuple[Float64Array, float]:
+    """The mean of both sides, weighted by the noise of their estimates, and its variance."""
+    weights = np.array([1 / before.variance, 1 / now.variance])
+    mean: Float64Array = (weights[0] * old + weights[1] * new) / weights.sum()
+    return mean, float(1 / weights.sum())
 
 
 def _distance(difference: Float64Array, variance: Float64Array) -> float:
@@ -182,7 +189,7 @@ def _moved(
     old: MarginalEstimate, new: MarginalEstimate, schema: Schema, codebook: Codebook, column: int
 ) -> tuple[Moved, ...]:
     """The values whose shares moved most."""
-    names = code_names(schema.modelled[column], codebook.views[column])
+    names = code_labels(schema.modelled[column], codebook.views[column])
     order = np.argsort(-np.abs(new.frequencies - old.frequencies), kind="stable")
     return tuple(
         Moved(

@@ -7,13 +7,11 @@ starts as the earlier one ended; and it says what changed. All this is post-proc
 """
 
 import copy
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from flwr.serverapp import Grid
 
-from fedsynth_common.array_types import Float64Array
 from fedsynth_common.errors import InputError
 from fedsynth_common.protocol.plan import Plan
 from fedsynth_release.decoding import Codebook
@@ -21,19 +19,21 @@ from fedsynth_release.generator import Generator
 from fedsynth_release.generator_network import GeneratorNetwork
 from fedsynth_server.aggregation.carried import Carried, Counts
 from fedsynth_server.aggregation.histograms import Histograms, read_histograms
-from fedsynth_server.aggregation.marginal_queries import MarginalQueries, pair_queries
+from fedsynth_server.aggregation.marginal_queries import (
+    CountsBySite,
+    MarginalQueries,
+    pair_queries,
+)
 from fedsynth_server.aggregation.marginals import MarginalEstimate, estimated_size
 from fedsynth_server.aggregation.pairs_by_site import BySite, pooled_and_by_site
 from fedsynth_server.messages.exchange import Timing
 from fedsynth_server.messages.journal import NoJournal
 from fedsynth_server.progress import StudyProgress
+from fedsynth_server.refresh import HALF_LIFE
 from fedsynth_server.refresh.drift import Side, find_drift
 from fedsynth_server.study.result import StudyResult
 from fedsynth_server.study.study import Study
 from fedsynth_server.training.settings import TrainingSettings
-
-HALF_LIFE = 8.0
-"""Cohorts after which what was measured counts half, unless it is declared otherwise."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ class CohortStudy(Study):
     def _read(
         self,
         queries: MarginalQueries,
-        counts: Mapping[str, Sequence[Float64Array]],
+        counts: CountsBySite,
         noise: float,
     ) -> Histograms:
         measured = Counts.of(counts, float(queries.variance))
@@ -103,7 +103,7 @@ class CohortStudy(Study):
     def _pooled(
         self,
         queries: MarginalQueries,
-        counts: Mapping[str, Sequence[Float64Array]],
+        counts: CountsBySite,
         histograms: Histograms,
     ) -> tuple[list[MarginalEstimate], BySite]:
         assert self._own is not None  # noqa: S101 - histograms come before pairs

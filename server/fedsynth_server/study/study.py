@@ -22,6 +22,7 @@ from fedsynth_server.aggregation.binning import BIN_NOISE
 from fedsynth_server.aggregation.denoising import denoise
 from fedsynth_server.aggregation.histograms import Histograms, read_histograms
 from fedsynth_server.aggregation.marginal_queries import (
+    CountsBySite,
     MarginalQueries,
     all_pairs,
     histogram_queries,
@@ -31,7 +32,7 @@ from fedsynth_server.aggregation.marginal_queries import (
 from fedsynth_server.aggregation.marginals import MarginalEstimate, SizeEstimate, estimated_size
 from fedsynth_server.aggregation.pairs_by_site import BySite, pooled_and_by_site, single_site
 from fedsynth_server.aggregation.plausibility import inconsistent, oversized
-from fedsynth_server.aggregation.second_measurement import CountsBySite, combined
+from fedsynth_server.aggregation.second_measurement import combined
 from fedsynth_server.histories.blocks import BIN_NOISE as HISTORIES_BIN_NOISE
 from fedsynth_server.histories.blocks import (
     block_queries,
@@ -107,11 +108,9 @@ class Study:
             lambda i, n: self.progress.update("fit generator", i, n),
             lambda i, loss: self.recorder.add(FIT, i, loss),
         )
-        watched = self.settings, self.progress, self.recorder
         sums = self._sums if self.plan.secure_sum else None
-        trained = adversarial_rounds(
-            self.session, network, marginal_loss, histograms, *watched, sums
-        )
+        watched = self.settings, self.progress, self.recorder, sums
+        trained = adversarial_rounds(self.session, network, marginal_loss, histograms, *watched)
         if trained is None:  # nothing was heard
             measured, marginal_loss = self._cleaned(self.measure_again(histograms), histograms)
         network = network if trained is None else trained

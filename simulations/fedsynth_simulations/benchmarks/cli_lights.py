@@ -11,7 +11,14 @@ import typer
 
 from fedsynth_common.errors import FedsynthError
 from fedsynth_server.cli.options import VariantName
-from fedsynth_simulations.benchmarks.options import DataFolder, Quick
+from fedsynth_simulations.benchmarks.options import (
+    DataFolder,
+    JsonLines,
+    Quick,
+    Seeds,
+    Sites,
+    StudyVariant,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,17 +45,11 @@ def lights(
         list[float] | None,
         typer.Option(help="The privacy budget ε; repeatable. Default: 1, 3 and 10."),
     ] = None,
-    seed: Annotated[
-        list[int] | None, typer.Option(min=0, help="The seed; repeatable. Default: 0.")
-    ] = None,
-    sites: Annotated[int, typer.Option(min=1, help="Number of simulated sites.")] = 5,
-    variant: Annotated[
-        VariantName, typer.Option(help="The variant of the studies.")
-    ] = VariantName.MARGINALS,
+    seed: Seeds = None,
+    sites: Sites = 5,
+    variant: StudyVariant = VariantName.MARGINALS,
     quick: Quick = False,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print one JSON object per line.")
-    ] = False,
+    as_json: JsonLines = False,
 ) -> None:
     """Compare the lights of a report without real records with those of a report with a hold-out.
 

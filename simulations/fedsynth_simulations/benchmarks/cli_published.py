@@ -9,7 +9,7 @@ import typer
 
 from fedsynth_common.errors import InputError
 from fedsynth_server.cli.options import TRUST_HELP, TrustName, VariantName
-from fedsynth_simulations.benchmarks.options import DATA, DataFolder, Quick
+from fedsynth_simulations.benchmarks.options import DATA, DataFolder, Quick, StudyVariant
 
 
 class Benchmark(StrEnum):
@@ -36,9 +36,7 @@ def published(
         typer.Option(min=1, help="Sites; repeatable. Default: 1 and 5, or 5, 10 and 25 for Adult."),
     ] = None,
     seeds: Annotated[int, typer.Option(min=1, help="Number of seeds for each row.")] = 1,
-    variant: Annotated[
-        VariantName, typer.Option(help="The variant of the studies.")
-    ] = VariantName.MARGINALS,
+    variant: StudyVariant = VariantName.MARGINALS,
     trust: Annotated[TrustName, typer.Option(help=TRUST_HELP)] = TrustName.LOCAL,
     quick: Quick = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, a line a row.")] = False,

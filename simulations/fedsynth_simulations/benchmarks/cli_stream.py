@@ -6,7 +6,14 @@ from typing import Annotated
 import typer
 
 from fedsynth_server.cli.options import VariantName
-from fedsynth_simulations.benchmarks.options import DataFolder, Quick
+from fedsynth_simulations.benchmarks.options import (
+    DataFolder,
+    JsonLines,
+    Quick,
+    Seeds,
+    Sites,
+    StudyVariant,
+)
 
 
 def stream(
@@ -24,17 +31,11 @@ def stream(
     half_life: Annotated[
         float, typer.Option(help="Cohorts after which what was measured counts half.")
     ] = 8.0,
-    seed: Annotated[
-        list[int] | None, typer.Option(min=0, help="The seed; repeatable. Default: 0.")
-    ] = None,
-    sites: Annotated[int, typer.Option(min=1, help="Number of simulated sites.")] = 5,
-    variant: Annotated[
-        VariantName, typer.Option(help="The variant of the studies.")
-    ] = VariantName.MARGINALS,
+    seed: Seeds = None,
+    sites: Sites = 5,
+    variant: StudyVariant = VariantName.MARGINALS,
     quick: Quick = False,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print one JSON object per line.")
-    ] = False,
+    as_json: JsonLines = False,
 ) -> None:
     """Compare refreshes of a growing table with one study of all of it and of its newest part.
 

@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from fedsynth_server.cli.options import VariantName
+
 DATA = "FEDSYNTH_DATA"
 """Environment variable: the folder of the named tables."""
 
@@ -18,6 +20,13 @@ OutFile = Annotated[
 Quick = Annotated[
     bool, typer.Option("--quick", help="Train for few steps only, to test the set-up.")
 ]
+Sites = Annotated[int, typer.Option(min=1, help="Number of simulated sites.")]
+Seeds = Annotated[
+    list[int] | None,
+    typer.Option("--seed", min=0, help="The seed; repeatable. Default: 0."),
+]
+StudyVariant = Annotated[VariantName, typer.Option(help="The variant of the studies.")]
+JsonLines = Annotated[bool, typer.Option("--json", help="Print one JSON object per line.")]
 ExternalLimit = Annotated[
     float, typer.Option(min=1, help="A published method is stopped after this many seconds.")
 ]

@@ -25,12 +25,19 @@ from fedsynth_common.schema import Schema
 from fedsynth_common.tables import as_number, read_table
 from fedsynth_release.drafting.draft import draft_schema
 from fedsynth_release.evaluation import evaluate
+from fedsynth_server.refresh import HALF_LIFE
 from fedsynth_server.study.planning import Choice
 from fedsynth_simulations.benchmarks.tables import Source
 from fedsynth_simulations.holdout import split_table
 from fedsynth_simulations.partition import partition
 from fedsynth_simulations.simulate import Simulation, quick, simulate
-from fedsynth_simulations.stream import ORDER, cut_by_order, stream
+from fedsynth_simulations.stream import (
+    ORDER,
+    equal_cohorts,
+    stream,
+    with_cohorts_of,
+    with_numbers,
+)
 
 
 @dataclass(frozen=True)
@@ -43,7 +50,7 @@ class Wanted:
     epsilon: float = 0.5
     pooled_epsilon: float = 2.0
     sites: int = 5
-    half_life: float = 8.0
+    half_life: float = HALF_LIFE
     variant: Choice = "marginals"
     seed: int = 0
     quick: bool = False
@@ -107,11 +114,10 @@ def _table(wanted: Wanted) -> _Table:
     earlier = frame.iloc[: len(frame) - size]
     rows = pd.concat([earlier, newest], ignore_index=True)
     plain = draft_schema(rows, "table", wanted.source.target)
-    marked, cut = cut_by_order(rows, plain, wanted.cohorts)
-    marked.loc[len(earlier) :, ORDER] = f"{wanted.cohorts:04d}-01-01"
-    number = np.arange(len(earlier)) * (wanted.cohorts - 1) // len(earlier) + 1
-    marked.loc[: len(earlier) - 1, ORDER] = [f"{k:04d}-01-01" for k in number]
-    return _Table(marked, cut, plain, newest, test)
+    number = np.concatenate(
+        [equal_cohorts(len(earlier), wanted.cohorts - 1), np.full(len(newest), wanted.cohorts)]
+    )
+    return _Table(with_cohorts_of(rows, number), with_numbers(plain), plain, newest, test)
 
 
 def _simulation(wanted: Wanted, epsilon: float) -> Simulation:

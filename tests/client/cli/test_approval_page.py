@@ -8,7 +8,7 @@ from datetime import date
 
 import pytest
 from command import fedsynth
-from small_site import SCHEMA, make_plan
+from small_site import SCHEMA, make_plan, new_site
 
 from fedsynth_client.budget.policy import Policy
 from fedsynth_client.plans.approval_page import approval_page, terms_of
@@ -89,13 +89,7 @@ def test_what_the_coordinator_wrote_is_no_markup():
 
 @pytest.fixture
 def site(tmp_path):
-    (tmp_path / "t.csv").write_text("ward,smoker,outcome\n" + "a,true,w\n" * 1200)
-    SCHEMA.save(tmp_path / "schema.json")
-    (tmp_path / "plan.json").write_bytes(make_plan().to_json())
-    options = [f"--data={tmp_path}/t.csv", f"--schema={tmp_path}/schema.json", "--dataset=people"]
-    made = fedsynth("site", "init", tmp_path / "s", *options, "--site=north", "--max-epsilon=10")
-    assert made.returncode == 0, made.stderr
-    return tmp_path
+    return new_site(tmp_path, ["a,true,w"] * 1200)
 
 
 def test_the_command_writes_it_once_and_approves_nothing(site):

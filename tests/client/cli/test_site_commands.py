@@ -14,7 +14,7 @@ import time
 import grpc
 import pytest
 from command import fedsynth
-from small_site import SCHEMA, make_plan
+from small_site import SCHEMA, make_plan, new_site
 
 from fedsynth_client.budget.ledger import Ledger
 from fedsynth_client.budget.policy import Policy
@@ -37,14 +37,7 @@ EVENT = GaussianEvent(noise_multiplier=4.0)
 
 @pytest.fixture
 def site(tmp_path):
-    """A folder as `init` leaves it, with a table, a schema and a plan that fits."""
-    (tmp_path / "t.csv").write_text("\n".join(["ward,smoker,outcome", *ROWS]))
-    SCHEMA.save(tmp_path / "schema.json")
-    (tmp_path / "plan.json").write_bytes(make_plan().to_json())
-    options = [f"--data={tmp_path}/t.csv", f"--schema={tmp_path}/schema.json", "--dataset=people"]
-    made = fedsynth("site", "init", tmp_path / "s", *options, "--site=north", "--max-epsilon=10")
-    assert made.returncode == 0, made.stderr
-    return tmp_path
+    return new_site(tmp_path, ROWS)
 
 
 def run(site, command, *arguments):

@@ -12,15 +12,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from fedsynth_common.array_types import Float64Array, Int64Array
+from fedsynth_common.array_types import BoolArray, Float64Array, Int64Array
 from fedsynth_common.schema import BooleanColumn, ModelledColumn, Schema
 from fedsynth_release.evaluation.analyses.declared import Analysis, Cox, Means, Proportions
 from fedsynth_release.evaluation.discretise import cell_column, level_codes, named_levels, numbers
 
 FEWEST = 10
 """The fewest rows of a level in each table."""
-
-BoolArray = np.ndarray[tuple[int], np.dtype[np.bool_]]
 
 
 @dataclass(frozen=True)
@@ -79,10 +77,11 @@ def design_of(
     analysis: Analysis, real: pd.DataFrame, synthetic: pd.DataFrame, schema: Schema
 ) -> Design:
     """The rows of both tables. Groups of means and shares have a column for every level."""
-    grouped = isinstance(analysis, Means | Proportions)
-    names = analysis.terms if not isinstance(analysis, Means | Proportions) else ()
-    if isinstance(analysis, Means | Proportions) and analysis.by is not None:
-        names = (analysis.by,)
+    names: tuple[str, ...]
+    if grouped := isinstance(analysis, Means | Proportions):
+        names = () if analysis.by is None else (analysis.by,)
+    else:
+        names = analysis.terms
     columns = [_modelled(schema, name) for name in names]
     tables = [_rows(analysis, frame, columns, schema) for frame in (real, synthetic)]
     tables, kept, left_out = _without_rare(tables, columns)
