@@ -38,6 +38,7 @@ retry = 0.3
 patience = {patience}
 [training]
 fit_steps = 60
+network_steps = 60
 latents = 256
 predictor_steps = 60
 adversarial_steps = 2

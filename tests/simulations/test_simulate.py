@@ -61,7 +61,7 @@ def test_a_result_holds_what_was_written(tmp_path):
 def test_quick_changes_effort_and_nothing_about_privacy():
     full = Simulation(epsilon=2.0, delta=1e-6, variant="gan", seed=4)
     small = quick(full)
-    assert small.settings.steps_for(1.0) < full.settings.steps_for(1.0)
+    assert small.settings.fit_steps < full.settings.fit_steps
     assert replace(small, rounds=full.rounds, settings=full.settings) == full
 
 

@@ -31,10 +31,9 @@ from fedsynth_release.generator_files import (
     digests_of,
     sha256_of,
 )
-from fedsynth_release.generator_network import GeneratorNetwork
+from fedsynth_release.generator_mixture import FlatNetwork
 from fedsynth_release.generator_weights import (
-    FORMAT,
-    HISTORIES,
+    FORMATS,
     Network,
     codebook_of,
     damaged,
@@ -128,9 +127,9 @@ class Generator:
         return self.network
 
     @property
-    def _flat(self) -> GeneratorNetwork:
+    def _flat(self) -> FlatNetwork:
         """The network of a generator of records without histories."""
-        if not isinstance(self.network, GeneratorNetwork):
+        if isinstance(self.network, HistoryNetwork):
             fault = (
                 "it cannot complete rows; continue given histories instead (sample --given, --next)"
             )
@@ -205,8 +204,9 @@ class Generator:
             tensors[name] = torch.from_numpy(stored.copy())
         # one entry only: safetensors writes several entries in random order, but equal studies must
         # give equal files
-        kind = HISTORIES if isinstance(self.network, HistoryNetwork) else FORMAT
-        header = {"format": kind, "shape": self.network.shape.model_dump()}
+        shape = self.network.shape
+        kind = next(name for name, of in FORMATS.items() if isinstance(shape, of))
+        header = {"format": kind, "shape": shape.model_dump()}
         save_file(tensors, folder / WEIGHTS, metadata={"fedsynth": json.dumps(header)})
         self.schema.save(folder / SCHEMA)
         self.statement = self.statement.sealed(digests_of(folder))

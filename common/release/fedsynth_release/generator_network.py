@@ -1,12 +1,13 @@
-"""The generator: a latent z -> one softmax per column, a mixture of product distributions.
+"""The generator in the adversarial rounds: a latent z -> one softmax per column, by a small MLP.
 
-z is drawn uniformly from `latents` learned vectors; a small MLP decodes it. Given z the columns are
+z is drawn uniformly from `latents` learned vectors; the MLP decodes it. Given z the columns are
 independent, all dependence between columns runs through z. Because z has finitely many values,
 expected marginals are exact averages over all of them, with no sampling error in the training
 signal (a fixed z set as in GEM: Liu, Vietri & Wu 2021; learned vectors as in GLO: Bojanowski et al.
-2018). In measurements on Adult this fits noisy marginals twice as closely, in half the time, as a
-wider network fed with fresh Gaussian noise. A record is drawn by sampling every column from its
-softmax, never by the argmax, which loses the rare values.
+2018). What a discriminator says about the row of one latent changes the weights that all latents
+share, and that is how a few thousand rows teach the whole generator. Measured marginals alone are
+fitted better without the MLP (`generator_mixture.py`), and every finished generator has that form;
+generators of format 1 are read as networks.
 """
 
 from collections.abc import Sequence
@@ -22,6 +23,15 @@ MAX_PROBABILITIES = 1 << 26
 """Largest table of probabilities, latents x codes: 256 MiB in single precision."""
 
 
+def check_size(latents: int, widths: Sequence[int]) -> None:
+    """Refuse a table of probabilities that is too large with a `ValueError`."""
+    if latents * sum(widths) > MAX_PROBABILITIES:
+        raise ValueError(
+            f"{latents} latents x {sum(widths)} codes: expected at most "
+            f"{MAX_PROBABILITIES}; use fewer latents, or fewer bins"
+        )
+
+
 class GeneratorShape(BaseModel):
     """Architecture, stored with the weights. `widths` are the codes of each column."""
 
@@ -34,11 +44,7 @@ class GeneratorShape(BaseModel):
 
     @model_validator(mode="after")
     def _fits_in_memory(self) -> Self:
-        if self.latents * sum(self.widths) > MAX_PROBABILITIES:
-            raise ValueError(
-                f"{self.latents} latents x {sum(self.widths)} codes: expected at most "
-                f"{MAX_PROBABILITIES}; use fewer latents, or fewer bins"
-            )
+        check_size(self.latents, self.widths)
         return self
 
     def parameter_shapes(self) -> dict[str, tuple[int, ...]]:

@@ -11,12 +11,18 @@ from safetensors import SafetensorError, safe_open
 from fedsynth_common.errors import InputError
 from fedsynth_common.schema import Schema, domains
 from fedsynth_release.decoding import Codebook
+from fedsynth_release.generator_mixture import FlatNetwork, GeneratorMixture, MixtureShape
 from fedsynth_release.generator_network import GeneratorNetwork, GeneratorShape
 from fedsynth_release.histories.network import HistoryNetwork, HistoryShape
 
-FORMAT, HISTORIES = "fedsynth-generator-1", "fedsynth-histories-2"
-Network = GeneratorNetwork | HistoryNetwork
-Shape = GeneratorShape | HistoryShape
+FORMAT, NETWORKS, HISTORIES = "fedsynth-generator-2", "fedsynth-generator-1", "fedsynth-histories-2"
+Shape = MixtureShape | GeneratorShape | HistoryShape
+FORMATS: dict[str, type[Shape]] = {
+    FORMAT: MixtureShape,
+    NETWORKS: GeneratorShape,
+    HISTORIES: HistoryShape,
+}
+Network = FlatNetwork | HistoryNetwork
 MAX_BYTES = 1 << 30
 
 
@@ -33,8 +39,7 @@ def read_weights(path: Path) -> tuple[dict[str, torch.Tensor], Shape]:
         with safe_open(path, framework="pt") as file:
             header = json.loads((file.metadata() or {})["fedsynth"])
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no iterator
-        shapes: dict[str, type[Shape]] = {FORMAT: GeneratorShape, HISTORIES: HistoryShape}
-        shape = shapes[header["format"]].model_validate(header["shape"])
+        shape = FORMATS[header["format"]].model_validate(header["shape"])
     except (SafetensorError, OSError, ValueError, KeyError, RuntimeError, TypeError):
         raise damaged(path) from None
     return tensors, shape
@@ -51,13 +56,21 @@ def network_of(tensors: dict[str, torch.Tensor], shape: Shape) -> Network:
         raise ValueError("the weights are not those of the header's architecture")
     if not all(tensor.is_floating_point() for tensor in weights.values()):
         raise ValueError("weights must be floating-point numbers")
-    network: Network = (
-        HistoryNetwork(shape) if isinstance(shape, HistoryShape) else GeneratorNetwork(shape)
-    )
+    network = _empty(shape)
     network.load_state_dict(weights)
     if not all(bool(torch.isfinite(parameter).all()) for parameter in network.parameters()):
         raise ValueError("a weight is not finite")
     return network
+
+
+def _empty(shape: Shape) -> Network:
+    match shape:
+        case MixtureShape():
+            return GeneratorMixture(shape)
+        case GeneratorShape():
+            return GeneratorNetwork(shape)
+        case HistoryShape():
+            return HistoryNetwork(shape)
 
 
 def codebook_of(tensors: dict[str, torch.Tensor], schema: Schema) -> Codebook:

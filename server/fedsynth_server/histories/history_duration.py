@@ -40,7 +40,7 @@ def estimated_of_histories(plan: Plan, settings: TrainingSettings) -> Duration:
 
 def likely_history_steps(plan: Plan, settings: TrainingSettings) -> int:
     """Steps after which a fit is likely to reach its target loss."""
-    most = history_steps(settings, plan.epsilon)
+    most = history_steps(settings)
     return min(most, USUAL_STEPS) if settings.enough_of_histories else most
 
 

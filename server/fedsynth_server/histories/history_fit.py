@@ -18,9 +18,9 @@ LEAST, MARGIN = 1e-6, 1e-5
 ROUNDS = 20
 
 
-def history_steps(settings: TrainingSettings, epsilon: float) -> int:
+def history_steps(settings: TrainingSettings) -> int:
     """Steps of a fit of histories, at most."""
-    return min(settings.steps_for(epsilon), HISTORY_STEPS)
+    return min(settings.fit_steps, HISTORY_STEPS)
 
 
 def new_history_generator(
@@ -79,7 +79,7 @@ def fit_histories(
 def calibrate_histories(network: HistoryNetwork, loss: HistoryLoss, lengths: Float64Array) -> None:
     """Shift biases until lengths and one-way marginals are the measured ones.
 
-    Each round adds log(target / current) per code, as for the flat generator (`training.fit`), and
+    Each round adds log(target / current) per code, as for the flat generator (`mixture_fit`), and
     to each number of events the difference of the log odds to stop there.
     """
     network.cpu()

@@ -16,7 +16,8 @@ from fedsynth_common.errors import InputError
 from fedsynth_common.protocol.plan import Plan
 from fedsynth_release.decoding import Codebook
 from fedsynth_release.generator import Generator
-from fedsynth_release.generator_network import GeneratorNetwork
+from fedsynth_release.generator_mixture import GeneratorMixture
+from fedsynth_release.histories.network import HistoryNetwork
 from fedsynth_server.aggregation.carried import Carried, Counts
 from fedsynth_server.aggregation.histograms import Histograms, read_histograms
 from fedsynth_server.aggregation.marginal_queries import (
@@ -126,13 +127,14 @@ class CohortStudy(Study):
         queries = replace(queries, variance=max(1, round(counts.mean_variance)))
         return pooled_and_by_site(queries, tables, histograms)
 
-    def _start(self, first: list[MarginalEstimate], widths: tuple[int, ...]) -> GeneratorNetwork:
+    def _start(self, first: list[MarginalEstimate], widths: tuple[int, ...]) -> GeneratorMixture:
         """The generator of the earlier study, where its codes are those of this one."""
         if self._earlier is None:
             return super()._start(first, widths)
         network = self._earlier.generator.network
-        assert isinstance(network, GeneratorNetwork)  # noqa: S101 - a cohort has no histories
-        return copy.deepcopy(network).to(self.settings.device)
+        assert not isinstance(network, HistoryNetwork)  # noqa: S101 - a cohort has no histories
+        earlier = network if isinstance(network, GeneratorMixture) else GeneratorMixture.of(network)
+        return copy.deepcopy(earlier).to(self.settings.device)
 
     def _side(self, carried: Carried) -> Side:
         """The pooled marginals of some cohorts, as the test for drift takes them."""

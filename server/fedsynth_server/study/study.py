@@ -1,7 +1,7 @@
 """A study from enrolment to the finished generator: the coordinator's side of the protocol.
 
-Data flows one way: enrol -> histograms -> codebook -> marginals -> fit -> adversarial rounds ->
-refit -> calibration -> receipts. Every number that comes in is already differentially private; the rest
+Data flows one way: enrol -> histograms -> codebook -> marginals -> adversarial rounds, if planned ->
+fit -> calibration -> receipts. Every number that comes in is already differentially private; the rest
 is post-processing and deterministic given the replies and the training settings' seed.
 """
 
@@ -16,7 +16,7 @@ from fedsynth_common.errors import FedsynthError
 from fedsynth_common.protocol.plan import MeasureStep, Plan
 from fedsynth_common.schema import domains, history_schema, layout_of
 from fedsynth_release.copula.code_order import orders_of
-from fedsynth_release.generator_network import GeneratorNetwork
+from fedsynth_release.generator_mixture import GeneratorMixture
 from fedsynth_release.generator_weights import Network
 from fedsynth_server.aggregation.binning import BIN_NOISE
 from fedsynth_server.aggregation.denoising import denoise
@@ -55,12 +55,12 @@ from fedsynth_server.messages.journal import NoJournal
 from fedsynth_server.messages.secure_session import SecureSums
 from fedsynth_server.messages.session import Session
 from fedsynth_server.progress import StudyProgress
+from fedsynth_server.study.flat_training import FlatTraining
 from fedsynth_server.study.result import StudyResult
 from fedsynth_server.study.summed import SummedMeasurements
-from fedsynth_server.training.curves import FIT, REFIT, Recorder
-from fedsynth_server.training.fit import calibrate, fit, new_generator
+from fedsynth_server.training.curves import FIT, Recorder
 from fedsynth_server.training.marginal_loss import MarginalLoss
-from fedsynth_server.training.rounds import adversarial_rounds, in_rounds
+from fedsynth_server.training.mixture_fit import calibrate, new_mixture
 from fedsynth_server.training.settings import TrainingSettings
 
 
@@ -99,27 +99,18 @@ class Study:
             return self._histories(histograms)
         measured, marginal_loss = self._cleaned(self.measure_marginals(histograms), histograms)
         widths = histograms.codebook.widths
-        network = self._start(measured[: len(widths)], widths)
-        before = fit(
-            network,
-            marginal_loss,
-            self.settings.steps_for(self.plan.epsilon),
-            self.settings.learning_rate,
-            lambda i, n: self.progress.update("fit generator", i, n),
-            lambda i, loss: self.recorder.add(FIT, i, loss),
-        )
         sums = self._sums if self.plan.secure_sum else None
-        watched = self.settings, self.progress, self.recorder, sums
-        trained = adversarial_rounds(self.session, network, marginal_loss, histograms, *watched)
-        if trained is None:  # nothing was heard
-            measured, marginal_loss = self._cleaned(self.measure_again(histograms), histograms)
-        network = network if trained is None else trained
-        if self.plan.discriminator is not None and marginal_loss.has_pairs:
-            self._refit(network, marginal_loss)
-        with torch.no_grad():
-            losses = before, float(marginal_loss.loss(network.soft_rows()))
-        calibrate(network, measured[: len(widths)])
-        return self._result(network, histograms, losses, measured)
+        training = FlatTraining(self.session, self.settings, self.progress, self.recorder, sums)
+        mixture = None
+        if self.plan.discriminator is not None:
+            mixture = training.rounds(measured[: len(widths)], marginal_loss, histograms)
+            if mixture is None:  # nothing was heard
+                again = self.measure_again(histograms)
+                measured, marginal_loss = self._cleaned(again, histograms)
+        mixture = mixture or self._start(measured[: len(widths)], widths)
+        losses = training.fit(mixture, marginal_loss)
+        calibrate(mixture, measured[: len(widths)])
+        return self._result(mixture, histograms, losses, measured)
 
     def _cleaned(
         self, measured: tuple[list[MarginalEstimate], BySite], histograms: Histograms
@@ -131,8 +122,8 @@ class Study:
         target = self.settings.target_loss_for(cleaned.expected_loss)
         return cleaned.marginals, MarginalLoss(cleaned.marginals, codebook.widths, target)
 
-    def _start(self, first: list[MarginalEstimate], widths: tuple[int, ...]) -> GeneratorNetwork:
-        return new_generator(first, widths, self.settings)
+    def _start(self, first: list[MarginalEstimate], widths: tuple[int, ...]) -> GeneratorMixture:
+        return new_mixture(first, widths, self.settings)
 
     def _result(
         self,
@@ -182,7 +173,7 @@ class Study:
         last = fit_histories(
             network,
             loss,
-            history_steps(settings, plan.epsilon),
+            history_steps(settings),
             settings.learning_rate,
             lambda i, n: self.progress.update("fit generator", i, n),
             lambda i, value: self.recorder.add(FIT, i, value),
@@ -190,20 +181,6 @@ class Study:
         calibrate_histories(network, loss, measured_lengths(cleaned, codebook, plan.table))
         measured = [*cleaned.one_way, *cleaned.independent_given_z()]
         return self._result(network, histograms, (last, last), measured)
-
-    def _refit(self, network: GeneratorNetwork, marginal_loss: MarginalLoss) -> None:
-        """Fit to the marginals again, which the rounds changed; the rest stays as it was learned."""
-        training, summed = self.plan.discriminator, self.plan.secure_sum is not None
-        rounds = in_rounds(training, summed) if training else []
-        start = len(rounds) * self.settings.adversarial_steps
-        fit(
-            network,
-            marginal_loss,
-            self.settings.refit_steps_for(self.plan.epsilon),
-            self.settings.refit_learning_rate,
-            lambda i, n: self.progress.update("refit generator", i, n),
-            lambda i, loss: self.recorder.add(REFIT, start + i, loss),
-        )
 
     def measure_histograms(self) -> Histograms:
         """Step one: the fine histograms of every column."""

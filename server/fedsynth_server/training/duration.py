@@ -4,11 +4,8 @@ The probe runs one step of each kind that a training repeats (a fit step, an adv
 the generator's predictor, a DP-SGD step of null training), at the size that the plan's schema makes
 likely, and multiplies by how often the plan repeats it. Nothing in it reads a record.
 
-For two tables (credit at ε = 1, Adult at ε = 10, one seed each) the probe, timed by the processor's
-clock, said 1.06 and 1.23 times the processor time that `both` took before the steps had closed-form
-gradients, and for credit 1.34 times since. It cannot be exact: the number of codes is decided by noisy
-histograms that do not exist yet, and a fit ends early where noise explains the rest. Other work on the
-computer is not in it: beside it these studies took 1.8 and 2.1 times as long by the clock.
+It cannot be exact: the number of codes is decided by noisy histograms that do not exist yet, and a fit
+ends early where noise explains the rest. Other work on the computer is not in it.
 """
 
 import math
@@ -67,8 +64,9 @@ def estimated(plan: Plan, settings: TrainingSettings) -> Duration:
     d = plan.discriminator
     if d is None:
         return Duration(steps * probe.fit_step(), 0.0, counting)
+    fitting = settings.network_steps * probe.network_step()
     if len(plan.measure) > 1:
-        steps += settings.refit_steps_for(plan.epsilon)
+        fitting += steps * probe.fit_step()
     adversarial, predictor, private = probe.round_steps(d)
     taken = d.messages * d.steps_per_message * private
     summed, sites = plan.secure_sum is not None, len(plan.sites)
@@ -76,22 +74,22 @@ def estimated(plan: Plan, settings: TrainingSettings) -> Duration:
     followed = (settings.predictor_steps + STEPS * turns) * predictor
     rounds = turns * settings.adversarial_steps * adversarial + followed
     rounds += taken * (sites if summed else min(sites, SIMULATED))
-    return Duration(steps * probe.fit_step(), rounds, counting + SITE * taken)
+    return Duration(fitting, rounds, counting + SITE * taken)
 
 
 def fit_steps(plan: Plan, settings: TrainingSettings) -> int:
     """Steps after which a fit to pairs is likely to reach its target loss; all steps without pairs.
 
     The number follows from the records over the noise in a pair's cell. How it does was measured on
-    adult, support2 and heart_disease.
+    five tables at ε = 1, 3 and 10: between half and twice the number.
     """
-    most, columns = settings.steps_for(plan.epsilon), len(plan.table.modelled)
+    most, columns = settings.fit_steps, len(plan.table.modelled)
     if len(plan.measure) == 1 or columns == 1 or not settings.enough:
         return most
     together = math.sqrt(len(plan.sites) * plan.noise_shares)
     signal = together * plan.records_per_site * plan.epsilon
     clear = signal / math.sqrt(columns * (columns - 1) / 2)
-    return min(most, round(20 * math.sqrt(clear)) + 1)
+    return min(most, 1 + round(3 * math.pow(clear, 0.62)))
 
 
 def likely_widths(plan: Plan) -> list[int]:

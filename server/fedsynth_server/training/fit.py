@@ -1,4 +1,4 @@
-"""Fits the generator to measured marginals: the warm start of a study, free of privacy cost.
+"""Fits a network to measured marginals: the warm start of adversarial rounds, free of privacy cost.
 
 Full-batch Adam over all latents with a cosine schedule. Deterministic given the settings' seed, the
 marginals and the library versions.
@@ -49,10 +49,8 @@ def fit(
 ) -> float:
     """Train in place on the marginal loss alone, at most to its target; returns the final loss.
 
-    The measured marginals differ from the true ones by noise, and a generator that is fitted to them
-    exactly learns this noise. The fit therefore ends at the target loss. The discrepancy principle
-    (Engl, Hanke & Neubauer 1996, "Regularization of inverse problems", section 4.3) ends an iteration
-    where its residual is what the noise explains.
+    The finished generator is fitted more closely after the rounds (`mixture_fit.py`, which says why a
+    fit ends at its target).
     """
     return descend(
         generator.parameters(),
@@ -98,20 +96,3 @@ def descend(
     if record is not None:
         record(done, last)
     return last
-
-
-def calibrate(
-    generator: GeneratorNetwork, first: Sequence[MarginalEstimate], rounds: int = 20
-) -> None:
-    """Shift the head's bias until the generator's one-way marginals are the measured ones.
-
-    Each round adds log(target / current) per code: iterative proportional fitting on the bias. A code
-    whose measured frequency is zero keeps a floor of 1e-6.
-    """
-    target = torch.from_numpy(np.concatenate([m.frequencies for m in first])).float()
-    target = target.clamp(min=1e-6)
-    generator.cpu()  # where the finished generator is kept, whatever it was trained on
-    with torch.no_grad():
-        for _ in range(rounds):
-            current = generator.soft_rows().mean(0).clamp(min=1e-6)
-            generator.head.bias.add_(torch.log(target / current).clamp(-1.0, 1.0))

@@ -85,7 +85,7 @@ class MarginalLoss:
         Returns:
             The excess, and its gradient (D, B); none below the target.
         """
-        residual = self._residual(soft)
+        residual = self.residual(soft)
         above = residual.loss - self.target_loss
         if above <= 0:
             return 0.0, None
@@ -93,10 +93,10 @@ class MarginalLoss:
 
     def loss(self, soft: torch.Tensor) -> torch.Tensor:
         """Scalar loss of soft rows (B, D); differentiable."""
-        loss: torch.Tensor = _Loss.apply(soft, self._residual)  # type: ignore[no-untyped-call]
+        loss: torch.Tensor = _Loss.apply(soft, self.residual)  # type: ignore[no-untyped-call]
         return loss
 
-    def _residual(self, soft: torch.Tensor) -> "_Residual":
+    def residual(self, soft: torch.Tensor) -> "Residual":
         """What is left of soft rows by code (D, B), weighted by the precision of the marginals."""
         self._follow(soft.device)
         first = soft.mean(1) - self.first_target
@@ -107,7 +107,7 @@ class MarginalLoss:
             left = self._pairs - self.pair_target
             pairs = self.pair_weight * left
             total = total + (pairs * left).sum()
-        return _Residual(float(total) / self.cells, weighted, pairs, self.cells)
+        return Residual(float(total) / self.cells, weighted, pairs, self.cells)
 
     def _products(self, soft: torch.Tensor) -> None:
         """The upper half of soft softᵀ / B, in bands; below them, where no weight is, stays what was."""
@@ -129,7 +129,7 @@ class MarginalLoss:
 
 
 @dataclass(frozen=True)
-class _Residual:
+class Residual:
     """The loss, and what its gradient is made of: residual times precision (D,) and (D, D) or None."""
 
     loss: float
@@ -150,11 +150,11 @@ class _Residual:
 
 
 class _Loss(torch.autograd.Function):
-    """The loss of soft rows (B, D), with the gradient of `_Residual`."""
+    """The loss of soft rows (B, D), with the gradient of `Residual`."""
 
     @staticmethod
     def forward(
-        ctx: Any, soft: torch.Tensor, of: Callable[[torch.Tensor], _Residual]
+        ctx: Any, soft: torch.Tensor, of: Callable[[torch.Tensor], Residual]
     ) -> torch.Tensor:
         ctx.residual = of(soft.t())
         ctx.save_for_backward(soft)

@@ -10,11 +10,13 @@ import torch
 
 from fedsynth_common.array_types import UInt16Array
 from fedsynth_common.protocol.plan import DiscriminatorPlan
+from fedsynth_release.generator_network import GeneratorNetwork
 from fedsynth_server.aggregation.marginals import MarginalEstimate
 from fedsynth_server.training.adversary import Adversary
 from fedsynth_server.training.fit import fit, new_generator
 from fedsynth_server.training.log_ratio import BATCH, LogRatio
 from fedsynth_server.training.marginal_loss import MarginalLoss
+from fedsynth_server.training.mixture_fit import fit_mixture, new_mixture
 from fedsynth_server.training.null_training import NullTraining
 from fedsynth_server.training.predictor_pass import by_column
 from fedsynth_server.training.settings import TrainingSettings
@@ -47,22 +49,26 @@ class Probe:
             if paired
         ]
         self._loss = MarginalLoss([*first, *pairs], widths)
-        self._network = new_generator(first, widths, self._settings)
+        self._first = first
 
     @property
     def latents(self) -> int:
         """Of the probed generator."""
         return int(self._settings.latents)
 
-    def fit_once(self) -> None:
+    def fit_once(self) -> Callable[[], object]:
         """A fit of one step."""
-        fit(self._network, self._loss, 1, 1e-3)
+        mixture = new_mixture(self._first, self._widths, self._settings)
+        return lambda: fit_mixture(mixture, self._loss, 1)
 
     def adversarial_once(self, hidden: Sequence[int] = (64,)) -> Callable[[], object]:
         """One step against a new log ratio."""
         log_ratio = self._log_ratio(hidden, torch.Generator().manual_seed(0))[0]
-        adversary = Adversary(self._network, self._loss.excess, 1.0, self._settings)
+        adversary = Adversary(self._network(), self._loss.excess, 1.0, self._settings)
         return lambda: adversary.round(log_ratio)
+
+    def _network(self) -> GeneratorNetwork:
+        return new_generator(self._first, self._widths, self._settings)
 
     def _log_ratio(
         self, hidden: Sequence[int], source: torch.Generator
@@ -75,8 +81,13 @@ class Probe:
 
     def fit_step(self) -> float:
         """Seconds of a step of the fit."""
-        # `fit` ends with another pass of the generator and of the loss, without a gradient
-        return _seconds(self.fit_once) * PART * 0.75
+        # a fit ends with another pass of the loss, without a gradient
+        return _seconds(self.fit_once()) * PART * 0.75
+
+    def network_step(self) -> float:
+        """Seconds of a step of the network's fit before the rounds, which ends in the same way."""
+        network = self._network()
+        return _seconds(lambda: fit(network, self._loss, 1, 1e-3)) * PART * 0.75
 
     def round_steps(self, plan: DiscriminatorPlan) -> tuple[float, float, float]:
         """Seconds of a generator's step, of a step of its predictor and of a site's DP-SGD step."""

@@ -27,7 +27,10 @@ class TrainingSettings(BaseModel):
     latents: int = Field(default=2048, ge=16)
     latent_size: int = Field(default=64, ge=1)
     hidden: int = Field(default=128, ge=1)
-    fit_steps: int | None = Field(default=None, ge=1, description="default: by ε, see steps_for")
+    fit_steps: int = Field(default=1000, ge=1, description="of the generator, at most")
+    network_steps: int = Field(
+        default=600, ge=1, description="of the network before the rounds, at most"
+    )
     enough: float = Field(default=0.4, ge=0, description="see target_loss_for; 0: take all steps")
     enough_of_histories: float = Field(
         default=1.0, ge=0, description="the same for histories at ε = 1"
@@ -43,8 +46,6 @@ class TrainingSettings(BaseModel):
         default=1.0, ge=0, description="factor of λ; 0 is the control"
     )
     ema: float = Field(default=0.95, ge=0, lt=1)
-    refit_steps: int | None = Field(default=None, ge=0, description="default: a third of the fit")
-    refit_learning_rate: float = Field(default=3e-3, gt=0)
 
     @field_validator("device")
     @classmethod
@@ -67,22 +68,6 @@ class TrainingSettings(BaseModel):
                 "torch sees no CUDA device here; leave it out, or install a build of torch for it"
             )
             raise InputError(f"--device {device}: {fault}") from None
-
-    def steps_for(self, epsilon: float) -> int:
-        """Steps of the fit: 1,000 at ε <= 1 up to 3,000 at ε >= 3, where noise no longer limits it.
-
-        >>> TrainingSettings().steps_for(0.5), TrainingSettings().steps_for(10)
-        (1000, 3000)
-        """
-        return self.fit_steps or round(1000 * min(max(epsilon, 1.0), 3.0))
-
-    def refit_steps_for(self, epsilon: float) -> int:
-        """Steps of the fit to the marginals after the rounds: a third of the first fit.
-
-        >>> TrainingSettings().refit_steps_for(10)
-        1000
-        """
-        return self.steps_for(epsilon) // 3 if self.refit_steps is None else self.refit_steps
 
     def target_loss_for(self, expected_loss: float, *, histories_at: float | None = None) -> float:
         """Loss at which a fit ends; measured on six tables (simulations/RESULTS.md).
@@ -108,7 +93,7 @@ class TrainingSettings(BaseModel):
         return self.model_copy(
             update={
                 "fit_steps": 60,
-                "refit_steps": 10,
+                "network_steps": 60,
                 "latents": 256,
                 "predictor_steps": 60,
                 "adversarial_steps": 2,

@@ -23,7 +23,7 @@ from fedsynth_simulations.simulate import Simulation, quick, simulation_plan
 MIN_RECORDS = 50
 Training = Literal["short", "full", "quick"]
 SHORT = TrainingSettings(
-    latents=1024, fit_steps=150, adversarial_steps=3, adversarial_batch=512, refit_steps=50
+    latents=1024, fit_steps=150, network_steps=150, adversarial_steps=3, adversarial_batch=512
 )
 SHORT_ROUNDS = Rounds(messages=4, steps_per_message=6, sampling_rate=0.4)
 """Large batches, so that a discriminator can learn something from so few records."""

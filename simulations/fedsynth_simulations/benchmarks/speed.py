@@ -68,9 +68,10 @@ def training(columns: int, repeats: int) -> Iterator[Timing]:
     def least() -> object:
         return soft.t() @ soft
 
-    yield beside("fit step", probe.fit_once, product, least, repeats, size)
+    fit_step = probe.fit_once()
+    yield beside("fit step", fit_step, product, least, repeats, size)
     step = probe.adversarial_once()
-    yield beside("adversarial step", step, "fit step", probe.fit_once, repeats, size)
+    yield beside("adversarial step", step, "fit step", fit_step, repeats, size)
 
 
 def _process(command: list[str]) -> Step:

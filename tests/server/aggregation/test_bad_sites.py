@@ -112,7 +112,7 @@ def error(kind, variant, seed):
     """Mean total variation of all pairs from the honest sites' records (ages in tens)."""
     frames = {site: make_frame(2000, seed) for seed, site in enumerate(SITES)}
     plan = plan_of(variant, messages=12, epsilon=5.0)
-    settings = TrainingSettings(fit_steps=300, latents=512, adversarial_batch=512)
+    settings = TrainingSettings(network_steps=300, latents=512, adversarial_batch=512)
     study = study_with(LIES[kind], plan, settings, frames, seed)
     outcome = study.run()
     generator = Generator(outcome.network, outcome.codebook, SCHEMA, make_statement())

@@ -35,6 +35,7 @@ patience = 0
 [training]
 seed = {seed}
 fit_steps = 60
+network_steps = 60
 latents = 256
 predictor_steps = 60
 adversarial_steps = 2

@@ -20,7 +20,6 @@ QUICK = """
 [training]
 fit_steps = 60
 latents = 256
-refit_steps = 10
 """
 FRAMES = growing(3, rows=1500)
 SITES = ["--site", "north", "--site", "south"]

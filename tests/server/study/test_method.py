@@ -71,7 +71,7 @@ def test_a_fit_to_noisier_pairs_is_shorter_and_none_is_longer_than_allowed():
     ]
     assert steps == sorted(steps)
     assert steps[0] < steps[1]
-    assert steps[2] == settings.steps_for(plan.epsilon)
+    assert steps[2] == settings.fit_steps
 
 
 def test_every_modelled_column_has_codes():

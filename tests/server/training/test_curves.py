@@ -75,16 +75,16 @@ def test_every_curve_is_finite_and_no_step_comes_twice(study):
 
 
 def test_the_curves_span_the_whole_training(study):
-    variant, outcome, plan = study
+    variant, outcome, _ = study
     spans = {c.name: (c.steps[0], c.steps[-1]) for c in outcome.curves}
     first, last = spans["fit"]
-    assert first == 0 < last <= SETTINGS.steps_for(plan.epsilon)
+    assert first == 0 < last <= max(SETTINGS.fit_steps, SETTINGS.network_steps)
     if variant != "marginals":
         assert spans["rounds"] == spans["adversarial loss"] == (0, STEPS - 1)
         assert spans[OUTPUT.name] == spans[ACCURACY.name] == (1, ROUNDS.messages)
     if variant == "both":
         assert spans["refit"][0] == STEPS
-        assert spans["refit"][1] <= STEPS + SETTINGS.refit_steps
+        assert spans["refit"][1] <= STEPS + SETTINGS.fit_steps
 
 
 def test_the_ends_are_the_losses_of_the_outcome(study):

@@ -1,16 +1,16 @@
-"""The warm start learns what was measured, the same way each time."""
+"""The warm start of the rounds learns what was measured, the same way each time."""
 
 import numpy as np
 import pytest
 import torch
 
 from fedsynth_server.aggregation.marginals import MarginalEstimate
-from fedsynth_server.training.fit import calibrate, fit, new_generator
+from fedsynth_server.training.fit import fit, new_generator
 from fedsynth_server.training.marginal_loss import MarginalLoss
 from fedsynth_server.training.settings import TrainingSettings
 
 WIDTHS = (2, 3)
-SETTINGS = TrainingSettings(latents=64, latent_size=8, hidden=16, fit_steps=300)
+SETTINGS = TrainingSettings(latents=64, latent_size=8, hidden=16, network_steps=300)
 PAIR = np.array([[0.4, 0.05, 0.05], [0.05, 0.05, 0.4]])
 
 
@@ -28,7 +28,7 @@ def pair_of(network):
 def fitted(settings=SETTINGS):
     network = new_generator(measured()[:2], WIDTHS, settings)
     return network, fit(
-        network, MarginalLoss(measured(), WIDTHS), settings.steps_for(1.0), settings.learning_rate
+        network, MarginalLoss(measured(), WIDTHS), settings.network_steps, settings.learning_rate
     )
 
 
@@ -62,38 +62,16 @@ def test_the_same_seed_gives_the_same_weights():
 
 def test_ticks_count_the_steps():
     seen = []
-    short = SETTINGS.model_copy(update={"fit_steps": 4})
+    short = SETTINGS.model_copy(update={"network_steps": 4})
     network = new_generator(measured()[:2], WIDTHS, short)
     fit(
         network,
         MarginalLoss(measured(), WIDTHS),
-        short.steps_for(1.0),
+        short.network_steps,
         short.learning_rate,
         lambda done, total: seen.append((done, total)),
     )
     assert seen == [(1, 4), (2, 4), (3, 4), (4, 4)]
-
-
-def test_calibration_brings_the_margins_back():
-    network, _ = fitted()
-    with torch.no_grad():
-        network.head.bias += torch.tensor([1.0, -1.0, 0.5, 0.0, -2.0])
-    calibrate(network, measured()[:2])
-    assert pair_of(network).sum(1) == pytest.approx(PAIR.sum(1), abs=0.005)
-    assert pair_of(network).sum(0) == pytest.approx(PAIR.sum(0), abs=0.005)
-
-
-def test_a_code_that_was_never_seen_stays_rare_and_finite():
-    first = [
-        MarginalEstimate(columns=(0,), frequencies=np.array([1.0, 0.0]), variance=1e-4),
-        MarginalEstimate(columns=(1,), frequencies=np.array([0.5, 0.5, 0.0]), variance=1e-4),
-    ]
-    network = new_generator(first, WIDTHS, SETTINGS)
-    calibrate(network, first)
-    mean = network.soft_rows().mean(0).detach()
-    assert torch.isfinite(mean).all()
-    assert mean[1] < 1e-3
-    assert mean[4] < 1e-3
 
 
 def test_a_fit_ends_at_its_goal():

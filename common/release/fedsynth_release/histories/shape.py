@@ -2,6 +2,7 @@
 
 from fedsynth_common.schema import Schema, domain_of, layout_of
 from fedsynth_release.decoding import Codebook
+from fedsynth_release.generator_mixture import MixtureShape
 from fedsynth_release.generator_network import GeneratorShape
 from fedsynth_release.histories.network import HistoryShape
 
@@ -32,10 +33,12 @@ def shape_of(schema: Schema, codebook: Codebook, **sizes: int) -> HistoryShape:
     )
 
 
-def fits(shape: GeneratorShape | HistoryShape, schema: Schema, codebook: Codebook) -> bool:
+def fits(
+    shape: MixtureShape | GeneratorShape | HistoryShape, schema: Schema, codebook: Codebook
+) -> bool:
     """Whether a network of this shape speaks the codes of the schema and the codebook."""
     if schema.histories is None:
-        return isinstance(shape, GeneratorShape)
+        return not isinstance(shape, HistoryShape)
     if not isinstance(shape, HistoryShape):
         return False
     sizes = {n: getattr(shape, n) for n in ("latents", "regimes", "latent_size", "hidden")}

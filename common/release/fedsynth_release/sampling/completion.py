@@ -41,7 +41,7 @@ from fedsynth_common.schema import (
 from fedsynth_common.schema.rule_compiler import compile_rules
 from fedsynth_common.tables import as_number, as_text, factorise
 from fedsynth_release.decoding.values import text_of
-from fedsynth_release.generator_network import GeneratorNetwork
+from fedsynth_release.generator_mixture import FlatNetwork
 from fedsynth_release.sampling.combinations import JointColumns, cells_of_values
 from fedsynth_release.sampling.conditions import listed_names
 from fedsynth_release.sampling.coupling import Given
@@ -54,7 +54,7 @@ BATCH = 1 << 22
 
 
 def complete_rows(
-    sampler: Sampler, network: GeneratorNetwork, frame: pd.DataFrame, rng: np.random.Generator
+    sampler: Sampler, network: FlatNetwork, frame: pd.DataFrame, rng: np.random.Generator
 ) -> pd.DataFrame:
     """The given rows with all modelled columns; columns of ids that are given stay too.
 
@@ -114,7 +114,7 @@ def _check_rules(schema: Schema, given: list[Int64Array], fixed: BoolArray) -> N
 
 def _drawn(
     sampler: Sampler,
-    network: GeneratorNetwork,
+    network: FlatNetwork,
     given: list[Int64Array],
     fixed: BoolArray,
     rng: np.random.Generator,
@@ -198,7 +198,7 @@ def _joint_logs(matches: list[Matching], start: int, stop: int) -> Float64Array 
     return total
 
 
-def log_probabilities(network: GeneratorNetwork) -> list[Float64Array]:
+def log_probabilities(network: FlatNetwork) -> list[Float64Array]:
     """For each column log P(code | latent), (width + 1, latents).
 
     The last row is 0 and stands for the code -1, a cell that is not given.

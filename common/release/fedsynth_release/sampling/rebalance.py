@@ -21,7 +21,7 @@ import pandas as pd
 from fedsynth_common.array_types import Float64Array, Int64Array
 from fedsynth_common.errors import InputError
 from fedsynth_common.schema import BooleanColumn, CategoricalColumn, Schema, domain_of
-from fedsynth_release.generator_network import GeneratorNetwork
+from fedsynth_release.generator_mixture import FlatNetwork
 from fedsynth_release.sampling.conditions import Condition
 from fedsynth_release.sampling.sampler import Sampler, Where
 
@@ -65,7 +65,7 @@ class Rebalance:
         _check_sum(text, shares, [label for label in labels if label not in shares])
         return cls(name, shares)
 
-    def drawer(self, sampler: Sampler, network: GeneratorNetwork, where: Where) -> Draw:
+    def drawer(self, sampler: Sampler, network: FlatNetwork, where: Where) -> Draw:
         """A function that draws a given number of records.
 
         Raises:
