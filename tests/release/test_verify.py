@@ -619,7 +619,7 @@ def test_other_weights_are_found_here_and_when_loading(folder):
     with safe_open(folder / WEIGHTS, framework="pt") as file:
         metadata = file.metadata()
     tensors = load_file(folder / WEIGHTS)
-    tensors["network.head.bias"] += 0.25  # a sound generator, but another one
+    tensors["network.logits"][0] += 0.25  # a sound generator, but another one
     save_file(tensors, folder / WEIGHTS, metadata=metadata)
     assert found(folder) == {f"{WEIGHTS} SHA-256"}
     with pytest.raises(InputError, match=rf"{WEIGHTS}: its SHA-256 is not the one in {STATEMENT}"):

@@ -7,11 +7,13 @@ from command import fedsynth
 from small_log_ratio import log_ratio_of_second_code
 
 from fedsynth_common.errors import InputError
+from fedsynth_release.generator_mixture import GeneratorMixture
 from fedsynth_server.aggregation.marginals import MarginalEstimate
 from fedsynth_server.training.adversary import Adversary
-from fedsynth_server.training.fit import calibrate, fit, new_generator
+from fedsynth_server.training.fit import fit, new_generator
 from fedsynth_server.training.log_ratio import LogRatio
 from fedsynth_server.training.marginal_loss import MarginalLoss
+from fedsynth_server.training.mixture_fit import calibrate, fit_mixture
 from fedsynth_server.training.settings import TrainingSettings
 
 WIDTHS = (2, 3)
@@ -39,10 +41,12 @@ def trained(device):
     adversary.round(log_ratio)
     released = adversary.release()
     assert released.latent.device == network.latent.device
-    calibrate(released, FIRST)
-    assert released.latent.device.type == "cpu"
-    with torch.no_grad():
-        soft = released.soft_rows()
+    mixture = GeneratorMixture.of(released)
+    assert mixture.logits.device == network.latent.device
+    fit_mixture(mixture, loss, 50)
+    calibrate(mixture, FIRST)
+    assert mixture.logits.device.type == "cpu"
+    soft = mixture.soft_rows()
     return (soft.T @ soft / len(soft)).numpy(), place
 
 
