@@ -29,7 +29,7 @@ class TrainingSettings(BaseModel):
     hidden: int = Field(default=128, ge=1)
     fit_steps: int = Field(default=1000, ge=1, description="of the generator, at most")
     network_steps: int = Field(
-        default=600, ge=1, description="of the network before the rounds, at most"
+        default=400, ge=1, description="of the network before the rounds, at most"
     )
     enough: float = Field(default=0.4, ge=0, description="see target_loss_for; 0: take all steps")
     enough_of_histories: float = Field(
