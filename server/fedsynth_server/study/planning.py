@@ -42,8 +42,6 @@ SHARES: dict[Variant, dict[str, float]] = {
     "marginals": {"histograms": 0.10, "marginals": 0.90},
     "gan": {"histograms": 0.15, "discriminator": 0.85},
 }
-FEW_UNITS_BELOW = 2.0
-"""ε below which the discriminator of `both` has fewer hidden units, with local noise."""
 LISTENED = 4
 """One of so many of the discriminators' messages is for listening."""
 SITE_MARGINALS = 0.15
@@ -125,9 +123,7 @@ def make_plan(
         epsilon=epsilon,
         delta=delta,
         measure=_measures(shares, measures),
-        discriminator=_discriminator(
-            len(shares) + 1, rounds, sigma, records_per_site, _hidden(epsilon, variant, secure_sum)
-        ),
+        discriminator=_discriminator(len(shares) + 1, rounds, sigma, records_per_site),
         listening=_listening(len(shares) + 1 + rounds.messages, listened, again),
         cohort=cohort,
     )
@@ -264,18 +260,8 @@ def _of_histories(variant: Choice) -> Variant:
     return "marginals"
 
 
-def _hidden(epsilon: float, variant: Variant, secure_sum: SecureSum | None) -> tuple[int, ...]:
-    """Hidden units of the discriminator: fewer where each site's noise is large.
-
-    The noise in an update grows with the root of its parameters. At ε = 1 with local noise, and most of
-    the budget spent on pairs, 64 units hold more noise than signal (simulations/RESULTS.md).
-    """
-    few = secure_sum is None and variant != "gan" and epsilon < FEW_UNITS_BELOW
-    return (32,) if few else (64,)
-
-
 def _discriminator(
-    first_step: int, rounds: Rounds, sigma: float, records_per_site: int, hidden: tuple[int, ...]
+    first_step: int, rounds: Rounds, sigma: float, records_per_site: int
 ) -> DiscriminatorPlan | None:
     if sigma == 0.0:
         return None
@@ -287,5 +273,4 @@ def _discriminator(
         noise_multiplier=sigma,
         learning_rate=rounds.learning_rate,
         expected_batch=max(1, round(rounds.sampling_rate * records_per_site)),
-        hidden=hidden,
     )

@@ -115,12 +115,3 @@ def test_the_explanation_adds_up():
     assert all(0 < line.epsilon_alone < 3.0 for line in lines)
     shares = [line.share for line in lines]
     assert shares == pytest.approx(list(SHARES["both"].values()), abs=0.08)
-
-
-@pytest.mark.parametrize(
-    ("variant", "epsilon", "hidden"),
-    [("both", 1.0, 32), ("listen", 1.0, 32), ("both", 3.0, 64), ("gan", 1.0, 64)],
-)
-def test_a_discriminator_has_fewer_units_where_its_noise_is_large(variant, epsilon, hidden):
-    plan = make_small_plan(variant, epsilon)
-    assert plan.discriminator.hidden == (hidden,)
