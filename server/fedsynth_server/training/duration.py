@@ -89,7 +89,7 @@ def fit_steps(plan: Plan, settings: TrainingSettings) -> int:
     together = math.sqrt(len(plan.sites) * plan.noise_shares)
     signal = together * plan.records_per_site * plan.epsilon
     clear = signal / math.sqrt(columns * (columns - 1) / 2)
-    return min(most, 1 + round(3 * math.pow(clear, 0.62)))
+    return min(most, 1 + round(2 * math.pow(clear, 0.62)))
 
 
 def likely_widths(plan: Plan) -> list[int]:

@@ -28,8 +28,8 @@ from fedsynth_server.training.settings import TrainingSettings
 
 SPREAD = 0.5
 """Standard deviation of a new mixture's logits around those of independent columns."""
-MOMENTUM = 0.8
-CAUTION = 0.3
+MOMENTUM = 0.9
+CAUTION = 0.15
 """Share of Polyak's step that is taken: more is faster at first, and unsteady where noise is low."""
 AIM = 0.9
 """The steps aim at this share of the target, because they would only approach the target itself."""
