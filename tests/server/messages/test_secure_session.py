@@ -128,7 +128,7 @@ def test_a_resumed_training_takes_the_same_steps_from_its_journal(monkeypatch, t
         torch.manual_seed(0)
         sent = len(four.sent)
         journal = Journal(tmp_path / "journal", four.plan, "settings")
-        seen.append(Gradients(four, four.sums(journal)).run(four.plan))
+        seen.append(Gradients(four, four.sums(journal, deadline=10.0)).run(four.plan))
     assert all(np.array_equal(a, b) for a, b in zip(*seen, strict=True))
     assert {kind for kind, _ in four.sent[sent:]} == {"enroll"}
 
@@ -162,7 +162,7 @@ def test_more_than_the_plan_allows_to_vanish_open_nothing(monkeypatch):
 def test_a_resumed_study_opens_the_same_sum_from_its_journal(monkeypatch, tmp_path):
     four = Federation(monkeypatch, "measure")
     journal = Journal(tmp_path / "journal", four.plan, "settings")
-    first = four.sums(journal).measure(four.queries, 0)
+    first = four.sums(journal, deadline=10.0).measure(four.queries, 0)
     sent = len(four.sent)
     journal = Journal(tmp_path / "journal", four.plan, "settings")
     again = four.sums(journal).measure(four.queries, 0)
