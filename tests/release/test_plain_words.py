@@ -52,19 +52,28 @@ def test_a_delta_above_one_in_the_records_is_told(stated):
     assert any("1 in 500" in warning for warning in told.warnings)
 
 
-def test_a_promise_about_records_says_what_a_person_with_five_has(stated):
+def test_a_promise_about_records_says_what_holds_if_somebody_has_five(stated):
     told = promise(stated, epsilon=0.9936)
     assert told.headline.endswith("for every single record")
-    assert "1.00 for one record" in told.protected
-    assert "5 times as much: 4.97" in told.protected
+    assert "of a record is 1.00." in told.protected
+    assert "would be 5 times as much, 4.97" in told.protected
     five = best_accuracy(*group(0.9936, 1e-6, 5))
-    assert f"right in at most {100 * five:.1f} %" in told.attacker
+    assert f"would be right in at most {100 * five:.1f} %" in told.attacker
+
+
+def test_no_sentence_says_that_somebody_has_five_records(stated):
+    """A table with one row a person must not read as if its persons had five: each "5" has its if."""
+    told = promise(stated, epsilon=0.9936)
+    several = [part for text in told.sentences for part in text.split(". ") if "5 records" in part]
+    assert len(several) == 2
+    assert all(part.startswith("If somebody ha") for part in several)
 
 
 def test_a_promise_about_persons_is_not_multiplied(stated):
     told = promise(stated, epsilon=1.0, rows=5)
     assert told.headline.endswith("for every person")
-    assert "at most 5" in told.protected
+    assert "uses at most 5 records of a person" in told.protected
+    assert "If somebody has more, the site leaves the others out" in told.protected
     assert "5 times" not in " ".join(told.sentences)
     assert "73.1 %" in told.attacker  # the figure of docs/EPSILON.md
 

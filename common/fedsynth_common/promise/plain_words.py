@@ -11,8 +11,9 @@ no page can promise more than another. A void promise is void everywhere: then t
 | poor | ε above 10, δ above 1 / records, or the promise is void |
 
 The ε of a light is that of the privacy unit. If the unit is a record, a person with k records has k
-times that ε (group privacy: Dwork & Roth 2014, Theorem 2.2), which the sentences say with `ROWS` as the
-example, because nobody outside a site knows how many records a person has.
+times that ε (group privacy: Dwork & Roth 2014, Theorem 2.2). Nobody outside a site knows how many
+records a person has, so the sentences do not say that anybody has several. They say what holds *if*
+somebody has, with `ROWS` as the example.
 """
 
 import math
@@ -108,15 +109,17 @@ def _protected(terms: Terms) -> str:
     loss = terms.epsilon
     if terms.rows_per_person is None:
         return (
-            "The promise is about one record, and not about a person with all records. The privacy loss "
-            f"(epsilon) is {figure(loss)} for one record. A person who has {ROWS} records has {ROWS} "
-            f"times as much: {figure(ROWS * loss)}."
+            "The promise is about one record. The privacy loss (epsilon) of a record is "
+            f"{figure(loss)}. If every person has one record, this is also the privacy loss of a "
+            "person. If somebody has more records than one, it grows with each of them: with "
+            f"{ROWS} records it would be {ROWS} times as much, {figure(ROWS * loss)}."
         )
     rows = terms.rows_per_person
-    records = "the one record" if rows == 1 else f"all records, of which at most {rows} are used,"
+    used = "one record" if rows == 1 else f"{rows} records"
     return (
-        f"The promise is about a person with {records} at one site. "
-        f"The privacy loss (epsilon) of a person is {figure(loss)}."
+        f"The promise is about a person. A site uses at most {used} of a person. If somebody has more, "
+        "the site leaves the others out, so that the promise holds all the same. "
+        f"The privacy loss (epsilon) of a person at one site is {figure(loss)}."
     )
 
 
@@ -129,7 +132,10 @@ def _attacker(terms: Terms) -> str:
     right = per_cent(best_accuracy(epsilon, delta))
     several = per_cent(best_accuracy(*group(epsilon, delta, ROWS)))
     sentence = LEARN.format(who="a record", whose="that record was", right=right)
-    return f"{sentence} About a person with {ROWS} records they are right in at most {several}."
+    return (
+        f"{sentence} If somebody had {ROWS} records and the question were about all of them, they would "
+        f"be right in at most {several}."
+    )
 
 
 def _overlap(terms: Terms) -> list[str]:

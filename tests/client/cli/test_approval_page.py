@@ -66,7 +66,7 @@ def test_a_person_and_a_record_are_told_apart():
     plan = make_plan(table=schema)
     text = words(page_of(plan)[0])
     assert "What it means for a person" in text
-    assert "at most 3 are used" in text
+    assert "uses at most 3 records of a person" in text
     assert "Never read for learning (1): nr" in text
     assert "What it means for a record" in words(page_of(make_plan())[0])
 

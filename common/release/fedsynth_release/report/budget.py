@@ -80,7 +80,7 @@ def bounds(statement: PrivacyStatement) -> list[Bound]:
     unit = "a record" if statement.rows_per_person is None else "a person"
     cases = [(f"{unit} at one site", one), (f"{unit} at every site", every)]
     if statement.rows_per_person is None:
-        several = f"a person with {plain_words.ROWS} records at one site"
+        several = f"a person at one site, if that person had {plain_words.ROWS} records"
         cases.insert(1, (several, plain_words.group(*one, plain_words.ROWS)))
     if (alone := statement.epsilon_if_all_others_work_together) is not None:
         who = f"{unit} at one site, if all other sites work together"

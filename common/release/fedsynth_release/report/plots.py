@@ -175,7 +175,7 @@ def heat_map(
     """
     count = len(names)
     side = max(6.0, min(26.0, 560 / max(1, count)))
-    left, above, size = 110.0, 40.0, side * count
+    left, above, size = 110.0, 62.0, side * count
     parts: list[Markup] = []
     for i in range(count):
         y = above + i * side

@@ -20,7 +20,9 @@ which the template may insert as it is.
 """
 
 import math
+from bisect import bisect_right
 from collections.abc import Iterable, Sequence
+from itertools import accumulate
 
 from markupsafe import Markup
 
@@ -87,12 +89,31 @@ def axis(height: float, top: float, label: str) -> list[Markup]:
 
 
 def shortened(words: str, most: int) -> str:
-    """Text cut to `most` characters, with an ellipsis.
+    """Text cut to the width of `most` average characters, with an ellipsis.
 
-    >>> shortened("hypertension", 6)
-    'hyper…'
+    Characters are counted by their width, because as many wide ones would stick out of the drawing.
+
+    >>> shortened("hypertension", 8), shortened("WWWWWWWWWWWW", 8)
+    ('hypert…', 'WWW…')
     """
-    return words if len(words) <= most else words[: max(1, most - 1)] + "…"
+    room = most * _AVERAGE
+    if sum(map(_em, words)) <= room:
+        return words
+    ends = list(accumulate(map(_em, words), initial=_em("…")))
+    return words[: max(1, bisect_right(ends, room) - 1)] + "…"
+
+
+_AVERAGE = 0.54
+_NARROW, _WIDE = frozenset("iljtfrI.,:;'|!()[]- "), frozenset("mwMW<>=+~#%@")
+
+
+def _em(letter: str) -> float:
+    """About the width of a letter in a wide sans serif, in parts of the size of the font."""
+    if letter in _NARROW:
+        return 0.36
+    if letter in _WIDE or ord(letter) > 0x2000:
+        return 0.95
+    return 0.7 if letter.isupper() else 0.61
 
 
 def spread(count: int, most: int) -> Sequence[int]:
