@@ -61,6 +61,14 @@ def test_a_promise_about_records_says_what_holds_if_somebody_has_five(stated):
     assert f"would be right in at most {100 * five:.1f} %" in told.attacker
 
 
+@pytest.mark.parametrize(("epsilon", "protects"), [(0.9936, True), (2.98, False)])
+def test_where_five_records_have_no_protection_left_it_says_so(stated, epsilon, protects):
+    told = promise(stated, epsilon=epsilon).attacker
+    assert ("they would be right in at most" in told) == protects
+    assert ("the promise would not protect them" in told) != protects
+    assert "100.0 %" not in told
+
+
 def test_no_sentence_says_that_somebody_has_five_records(stated):
     """A table with one row a person must not read as if its persons had five: each "5" has its if."""
     told = promise(stated, epsilon=0.9936)

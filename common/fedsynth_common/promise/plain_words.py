@@ -26,6 +26,8 @@ WEAK, VERY_WEAK = 3.0, 10.0
 """ε above which a promise is fair, and above which it is poor."""
 ROWS = 5
 """Records of a person in the example for a promise about single records."""
+CERTAIN = 0.995
+"""Share of right guesses above which a promise is said to protect no longer."""
 LEAST_RECORDS = 1000
 """Number of records that δ is compared with where it is not known."""
 
@@ -130,12 +132,12 @@ def _attacker(terms: Terms) -> str:
         whose = "that person's records were"
         return LEARN.format(who="a person", whose=whose, right=right)
     right = per_cent(best_accuracy(epsilon, delta))
-    several = per_cent(best_accuracy(*group(epsilon, delta, ROWS)))
     sentence = LEARN.format(who="a record", whose="that record was", right=right)
-    return (
-        f"{sentence} If somebody had {ROWS} records and the question were about all of them, they would "
-        f"be right in at most {several}."
-    )
+    several = f"{sentence} If somebody had {ROWS} records and the question were about all of them, "
+    accuracy = best_accuracy(*group(epsilon, delta, ROWS))
+    if accuracy > CERTAIN:
+        return several + "the promise would not protect them: a guess could nearly always be right."
+    return several + f"they would be right in at most {per_cent(accuracy)}."
 
 
 def _overlap(terms: Terms) -> list[str]:
