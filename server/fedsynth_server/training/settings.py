@@ -37,10 +37,10 @@ class TrainingSettings(BaseModel):
     )
     learning_rate: float = Field(default=1e-2, gt=0)
     predictor_steps: int = Field(
-        default=600, ge=1, description="of both predictors, before the first message"
+        default=300, ge=1, description="of both predictors, before the first message"
     )
     adversarial_steps: int = Field(default=30, ge=0, description="generator steps per message")
-    adversarial_batch: int = Field(default=1024, ge=2)
+    adversarial_batch: int = Field(default=512, ge=2)
     adversarial_learning_rate: float = Field(default=5e-3, gt=0)
     adversarial_weight: float = Field(
         default=1.0, ge=0, description="factor of λ; 0 is the control"
