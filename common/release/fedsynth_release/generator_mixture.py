@@ -5,27 +5,16 @@ has a softmax of its own logits. This is all that drawing records needs, so a st
 logits behind, however they were trained. Expected marginals are exact averages over the latents.
 """
 
-from typing import Annotated, Self
+from typing import Self
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field, model_validator
 from torch import nn
 
-from fedsynth_release.generator_network import GeneratorNetwork, check_size, softmax_by_code
+from fedsynth_release.generator_network import GeneratorNetwork, LatentShape, softmax_by_code
 
 
-class MixtureShape(BaseModel):
-    """Size of a mixture, stored with its logits. `widths` are the codes of each column."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    widths: tuple[Annotated[int, Field(ge=1, le=65536)], ...] = Field(min_length=1)
-    latents: int = Field(ge=1, le=65536)
-
-    @model_validator(mode="after")
-    def _fits_in_memory(self) -> Self:
-        check_size(self.latents, self.widths)
-        return self
+class MixtureShape(LatentShape):
+    """Size of a mixture, stored with its logits."""
 
     def parameter_shapes(self) -> dict[str, tuple[int, ...]]:
         """Name and shape of every parameter."""

@@ -23,29 +23,33 @@ MAX_PROBABILITIES = 1 << 26
 """Largest table of probabilities, latents x codes: 256 MiB in single precision."""
 
 
-def check_size(latents: int, widths: Sequence[int]) -> None:
-    """Refuse a table of probabilities that is too large with a `ValueError`."""
-    if latents * sum(widths) > MAX_PROBABILITIES:
-        raise ValueError(
-            f"{latents} latents x {sum(widths)} codes: expected at most "
-            f"{MAX_PROBABILITIES}; use fewer latents, or fewer bins"
-        )
+Latents = Annotated[int, Field(ge=1, le=65536)]
 
 
-class GeneratorShape(BaseModel):
-    """Architecture, stored with the weights. `widths` are the codes of each column."""
+class LatentShape(BaseModel):
+    """Sizes of a generator of independent columns given a latent: `widths`, codes of each column."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     widths: tuple[Annotated[int, Field(ge=1, le=65536)], ...] = Field(min_length=1)
-    latents: int = Field(default=2048, ge=1, le=65536)
-    latent_size: int = Field(default=64, ge=1, le=1024)
-    hidden: int = Field(default=128, ge=1, le=4096)
+    latents: Latents
 
     @model_validator(mode="after")
     def _fits_in_memory(self) -> Self:
-        check_size(self.latents, self.widths)
+        if self.latents * sum(self.widths) > MAX_PROBABILITIES:
+            raise ValueError(
+                f"{self.latents} latents x {sum(self.widths)} codes: expected at most "
+                f"{MAX_PROBABILITIES}; use fewer latents, or fewer bins"
+            )
         return self
+
+
+class GeneratorShape(LatentShape):
+    """Architecture of the network, stored with the weights."""
+
+    latents: Latents = 2048
+    latent_size: int = Field(default=64, ge=1, le=1024)
+    hidden: int = Field(default=128, ge=1, le=4096)
 
     def parameter_shapes(self) -> dict[str, tuple[int, ...]]:
         """Name and shape of every parameter, without building the network."""

@@ -31,12 +31,14 @@ def new_generator(
         latent_size=settings.latent_size,
         hidden=settings.hidden,
     )
-    frequencies = np.concatenate([marginal.frequencies for marginal in first])
     generator = GeneratorNetwork(shape)
-    generator.initialise(
-        torch.from_numpy(frequencies).float(), torch.Generator().manual_seed(settings.seed)
-    )
+    generator.initialise(frequencies_of(first), torch.Generator().manual_seed(settings.seed))
     return generator.to(settings.device)
+
+
+def frequencies_of(first: Sequence[MarginalEstimate]) -> torch.Tensor:
+    """The frequencies of all one-way marginals, one column after the other (D,)."""
+    return torch.from_numpy(np.concatenate([marginal.frequencies for marginal in first])).float()
 
 
 def fit(

@@ -16,13 +16,12 @@ Everything is deterministic given the settings' seed, the marginals and the libr
 import math
 from collections.abc import Sequence
 
-import numpy as np
 import torch
 
 from fedsynth_release.generator_mixture import GeneratorMixture, MixtureShape
 from fedsynth_release.generator_network import softmax_by_code
 from fedsynth_server.aggregation.marginals import MarginalEstimate
-from fedsynth_server.training.fit import Record, Tick
+from fedsynth_server.training.fit import Record, Tick, frequencies_of
 from fedsynth_server.training.marginal_loss import MarginalLoss
 from fedsynth_server.training.settings import TrainingSettings
 
@@ -42,11 +41,10 @@ def new_mixture(
 ) -> GeneratorMixture:
     """A mixture of nearly independent columns with the measured one-way marginals."""
     mixture = GeneratorMixture(MixtureShape(widths=tuple(widths), latents=settings.latents))
-    frequencies = np.concatenate([marginal.frequencies for marginal in first])
     source = torch.Generator().manual_seed(settings.seed)
     with torch.no_grad():
         mixture.logits.normal_(std=SPREAD, generator=source)
-    mixture.shift(torch.from_numpy(frequencies).float().clamp(min=1e-5).log())
+    mixture.shift(frequencies_of(first).clamp(min=1e-5).log())
     return mixture.to(settings.device)
 
 
@@ -112,8 +110,7 @@ def calibrate(
     Each round adds log(target / current) per code: iterative proportional fitting. A code whose
     measured frequency is zero keeps a floor of 1e-6.
     """
-    target = torch.from_numpy(np.concatenate([m.frequencies for m in first])).float()
-    target = target.clamp(min=1e-6)
+    target = frequencies_of(first).clamp(min=1e-6)
     mixture.cpu()  # where the finished generator is kept, whatever it was trained on
     for _ in range(rounds):
         current = mixture.soft_rows().mean(0).clamp(min=1e-6)

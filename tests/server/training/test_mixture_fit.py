@@ -111,8 +111,10 @@ def test_a_column_without_pairs_and_a_target_of_zero_end_without_a_fault():
 def test_a_mixture_of_a_network_has_its_distribution():
     network = new_generator(measured()[:2], WIDTHS, SETTINGS)
     mixture = GeneratorMixture.of(network)
-    torch.testing.assert_close(mixture.soft_rows(), network.soft_rows().detach())
-    assert not mixture.logits.is_leaf or mixture.logits.grad is None
+    before = network.soft_rows().detach()
+    torch.testing.assert_close(mixture.soft_rows(), before)
+    mixture.shift(torch.tensor([1.0, 0.0, 0.0, 0.0, 0.0]))
+    assert torch.equal(network.soft_rows().detach(), before)  # nothing is shared
 
 
 def test_calibration_brings_the_margins_back():

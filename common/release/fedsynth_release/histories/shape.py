@@ -2,8 +2,7 @@
 
 from fedsynth_common.schema import Schema, domain_of, layout_of
 from fedsynth_release.decoding import Codebook
-from fedsynth_release.generator_mixture import MixtureShape
-from fedsynth_release.generator_network import GeneratorShape
+from fedsynth_release.generator_network import LatentShape
 from fedsynth_release.histories.network import HistoryShape
 
 
@@ -33,9 +32,7 @@ def shape_of(schema: Schema, codebook: Codebook, **sizes: int) -> HistoryShape:
     )
 
 
-def fits(
-    shape: MixtureShape | GeneratorShape | HistoryShape, schema: Schema, codebook: Codebook
-) -> bool:
+def fits(shape: LatentShape | HistoryShape, schema: Schema, codebook: Codebook) -> bool:
     """Whether a network of this shape speaks the codes of the schema and the codebook."""
     if schema.histories is None:
         return not isinstance(shape, HistoryShape)
