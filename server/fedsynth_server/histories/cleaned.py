@@ -5,8 +5,8 @@ sites can be told from what depends on something else within them. Families have
 person with a single event has no pair of events. Each is cleaned as shares of its own total.
 
 The families of longer distances, and that of the first and the last event, have one block for each
-column alone, whose one-way marginals are therefore noisy. They are much like those of an event and the
-next, which are in many blocks. So they are averaged with these (`_borrowed`).
+column alone. Their noisy one-way marginals are averaged with those of an event and the next
+(`borrowed_margins`).
 """
 
 from collections.abc import Mapping, Sequence
@@ -24,14 +24,11 @@ from fedsynth_server.aggregation.marginal_queries import (
     MarginalQueries,
     MarginalQuery,
 )
-from fedsynth_server.aggregation.marginals import (
-    MarginalEstimate,
-    estimated_size,
-    one_way_marginals,
-)
+from fedsynth_server.aggregation.marginals import MarginalEstimate, estimated_size
 from fedsynth_server.aggregation.ordered_pairs import Order
 from fedsynth_server.aggregation.pairs_by_site import PairsBySite, pairs_by_site
 from fedsynth_server.histories.blocks import Block, Place
+from fedsynth_server.histories.borrowed_margins import borrowed
 
 
 @dataclass(frozen=True)
@@ -118,14 +115,12 @@ def clean(
         for k, pair in zip(inside, pairs, strict=True):
             a, b = pair.columns
             by_site[a, b] = in_family
-            summed = np.sum([tables[k] for tables in known.values()], axis=0)
+            shares = np.sum([tables[k] for tables in known.values()], axis=0) / total
             variance = queries.variance * pair.spread**2 * len(known) / total**2
-            estimates[k] = MarginalEstimate(
-                columns=(a, b), frequencies=summed / total, variance=variance
-            )
+            estimates[k] = MarginalEstimate(columns=(a, b), frequencies=shares, variance=variance)
     measured = [estimates[k] for k in range(len(blocks))]
     cleaned = denoise(
-        [*histograms.one_way, *_borrowed(places, blocks, measured, widths), *measured],
+        [*histograms.one_way, *borrowed(places, blocks, measured, widths), *measured],
         widths,
         _Families(by_site),
         [place.column for place in places],
@@ -142,53 +137,6 @@ def clean(
         static=static,
         expected_loss=cleaned.expected_loss,
     )
-
-
-def _borrowed(
-    places: Sequence[Place],
-    blocks: Sequence[Block],
-    measured: Sequence[MarginalEstimate],
-    widths: Sequence[int],
-) -> list[MarginalEstimate]:
-    """One-way marginals at places of few blocks, as those of an event and the next tell them.
-
-    The two are not the same, since not everybody has many events. By how much they differ beyond their
-    noise is the variance that is added (empirical Bayes: Efron & Morris 1973). Codes are one place's
-    (columns of `measured`, and `places`).
-    """
-    following = [k for k, block in enumerate(blocks) if block.family == (Over.NEXT, 1)]
-    near = _margins([measured[k] for k in following], widths)
-    number = {place: k for k, place in enumerate(places)}
-    found = []
-    for k, block in enumerate(blocks):
-        if block.family[1] == 0 or block.family == (Over.NEXT, 1):
-            continue
-        own = _margins([measured[k]], widths)
-        for place in block.places:
-            here, there = number[place], number.get(Place(place.column, Over.NEXT, 1, place.at))
-            if there is None or there not in near:
-                continue
-            noise = own[here].variance + near[there].variance
-            apart = np.square(own[here].frequencies - near[there].frequencies).mean() - noise
-            found.append(
-                MarginalEstimate(
-                    columns=(here,),
-                    frequencies=near[there].frequencies,
-                    variance=near[there].variance + max(0.0, float(apart)),
-                )
-            )
-    return found
-
-
-def _margins(
-    pairs: Sequence[MarginalEstimate], widths: Sequence[int]
-) -> dict[int, MarginalEstimate]:
-    """The one-way marginals of the places in these pairs, by place."""
-    present = sorted({place for pair in pairs for place in pair.columns})
-    local = {place: k for k, place in enumerate(present)}
-    renamed = [replace(p, columns=tuple(local[place] for place in p.columns)) for p in pairs]
-    found = one_way_marginals(renamed, [widths[place] for place in present])
-    return dict(zip(present, found, strict=True))
 
 
 def _numbered(query: MarginalQuery, block: Block, number: Mapping[Place, int]) -> MarginalQuery:

@@ -1,4 +1,4 @@
-"""Cleaned blocks: places of few blocks borrow the margins of an event and the next."""
+"""Places of few blocks borrow the margins of an event and the next."""
 
 import itertools
 
@@ -8,7 +8,7 @@ import pytest
 from fedsynth_common.protocol.counting import Over
 from fedsynth_server.aggregation.marginals import MarginalEstimate
 from fedsynth_server.histories.blocks import Block, Place
-from fedsynth_server.histories.cleaned import _borrowed
+from fedsynth_server.histories.borrowed_margins import borrowed
 
 WIDTH, COLUMNS, STD = 6, 5, 0.01
 EVEN = np.full(WIDTH, 1 / WIDTH)
@@ -25,7 +25,7 @@ def blocks() -> list[Block]:
     return [*following, Block(Over.NEXT, 2, tuple(Place(0, Over.NEXT, 2, at) for at in (0, 1)))]
 
 
-def borrowed(later: np.ndarray, seed: int) -> tuple[MarginalEstimate, np.ndarray]:
+def from_blocks(later: np.ndarray, seed: int) -> tuple[MarginalEstimate, np.ndarray]:
     """What is borrowed for the earlier event of the last block, and what the block says by itself."""
     rng, found = np.random.default_rng(seed), blocks()
     places = sorted({place for block in found for place in block.places})
@@ -39,7 +39,7 @@ def borrowed(later: np.ndarray, seed: int) -> tuple[MarginalEstimate, np.ndarray
         )
         for block, truth in zip(found, truths, strict=True)
     ]
-    first, second = _borrowed(places, found, measured, [WIDTH] * len(places))
+    first, second = borrowed(places, found, measured, [WIDTH] * len(places))
     assert [e.columns for e in (first, second)] == [(number[p],) for p in found[-1].places]
     return first, measured[-1].frequencies.sum(axis=1)
 
@@ -47,7 +47,7 @@ def borrowed(later: np.ndarray, seed: int) -> tuple[MarginalEstimate, np.ndarray
 def test_margins_of_an_event_and_the_next_are_exact_enough_to_help():
     errors = []
     for seed in range(20):
-        first, own = borrowed(EVEN, seed)
+        first, own = from_blocks(EVEN, seed)
         weights = 1 / first.variance, 1 / (WIDTH * STD**2)
         mean = np.average([first.frequencies, own], axis=0, weights=weights)
         errors.append([np.square(mean - EVEN).sum(), np.square(own - EVEN).sum()])
@@ -57,10 +57,10 @@ def test_margins_of_an_event_and_the_next_are_exact_enough_to_help():
 
 @pytest.mark.parametrize("seed", range(3))
 def test_margins_that_differ_are_hardly_borrowed(seed):
-    first, _ = borrowed(TILTED, seed)
+    first, _ = from_blocks(TILTED, seed)
     apart = np.square(TILTED - EVEN).mean()
     assert first.variance > 0.5 * apart > WIDTH * STD**2
 
 
 def test_nothing_is_borrowed_without_later_blocks():
-    assert _borrowed([], [], [], []) == []
+    assert borrowed([], [], [], []) == []
