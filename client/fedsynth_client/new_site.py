@@ -11,8 +11,8 @@ import os
 from pathlib import Path
 
 from fedsynth_client.budget.receipts import load_or_create_key
-from fedsynth_client.connection.local_ports import free_from
 from fedsynth_common.errors import InputError
+from fedsynth_common.local_ports import free_from
 
 CONFIG, POLICY, KEY = "site.toml", "policy.toml", "site.key"
 COURIER = Path("courier", "courier.toml")
