@@ -6,6 +6,7 @@
 * `approve`: read a plan's costs and allow it. `serve`: the vault. `connect`: the courier.
 * `status`: what runs, what was spent, what is left, and whether the ledger is sound.
 * `cohorts`: the same by cohort; a changed cohort is sealed anew.
+* `drift`: what changed between cohorts of the site's table; for its own eyes.
 * `rotate`: new keys, and the coordinator's next authority.
 * `backup`, `restore`: the site's files in one, and back without a second budget.
 * `page`: the same in a browser of this computer, and for monitors.
@@ -25,6 +26,7 @@ from fedsynth_client.cli.bundle import bundle
 from fedsynth_client.cli.check import check
 from fedsynth_client.cli.cohorts import cohorts
 from fedsynth_client.cli.connect import connect
+from fedsynth_client.cli.drift import drift
 from fedsynth_client.cli.join import join
 from fedsynth_client.cli.key import key
 from fedsynth_client.cli.page import page
@@ -40,6 +42,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 _STUDIES = (join, init, check, key, approve, bundle, serve, connect)
-for _command in (*_STUDIES, status, cohorts, backup, restore, page, score):
+for _command in (*_STUDIES, status, cohorts, drift, backup, restore, page, score):
     app.command()(_command)
 app.add_typer(rotate)
