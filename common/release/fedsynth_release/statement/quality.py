@@ -4,7 +4,7 @@ It is computed in `report.verdicts` from what the sites released, and nowhere el
 real records, the model card, the statement and the terminal all repeat these figures.
 """
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from pydantic import Field
 
@@ -16,6 +16,7 @@ ESTIMATED = (
 )
 """What the figures are; a fixed text."""
 Count = Annotated[int, Field(ge=0)]
+Light = Literal["good", "fair", "poor", "unknown"]
 
 
 class Quality(StatementPart):
@@ -24,10 +25,8 @@ class Quality(StatementPart):
     score: int | None = Field(
         ge=0, le=100, description="mean over the columns; null if no column has a score"
     )
-    light: Literal["good", "fair", "poor", "unknown"] = Field(description="the light of the score")
-    columns: dict[Literal["good", "fair", "unknown", "poor"], Count] = Field(
-        description="how many columns have each light"
-    )
+    light: Light = Field(description="the light of the score")
+    columns: dict[Light, Count] = Field(description="how many columns have each light")
     how: str = Field(default=ESTIMATED, description="what the figures were computed from")
 
     @property
@@ -38,8 +37,7 @@ class Quality(StatementPart):
     @property
     def counted(self) -> str:
         """The columns by light, such as `2 good, 3 fair, 1 poor, 0 unknown`."""
-        order = ("good", "fair", "poor", "unknown")
-        return ", ".join(f"{self.columns.get(light, 0)} {light}" for light in order)
+        return ", ".join(f"{self.columns.get(light, 0)} {light}" for light in get_args(Light))
 
     def is_near(self, other: "Quality") -> bool:
         """Whether two are equal but for the rounding of another machine: one point, one column."""
