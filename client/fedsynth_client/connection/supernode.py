@@ -17,8 +17,9 @@ import logging
 import os
 import sys
 import traceback
+from http import HTTPStatus
+from typing import Any
 
-import httpx
 from flwr.supercore.logger import FLOWER_LOGGER
 from flwr.supercore.protobuf.client import ProtobufCall, ProtobufRequestContext
 from flwr.supernode import start_client_internal
@@ -59,9 +60,9 @@ def _look_at_answers(watch: CoordinatorWatch) -> None:
 
     def intercept(
         one: NodeAuthHttpInterceptor, context: ProtobufRequestContext, call_next: ProtobufCall
-    ) -> httpx.Response:
+    ) -> Any:  # httpx's response, which is Flower's dependency and not ours
         answer = signed(one, context, call_next)
-        if answer.status_code == httpx.codes.UNAUTHORIZED:
+        if answer.status_code == HTTPStatus.UNAUTHORIZED:
             watch.refuse(answer.headers.get("date", ""))
         return answer
 
