@@ -11,6 +11,7 @@ NAMES: dict[Variant, str] = {
     "listen": "marginals of all pairs of columns, and discriminators where the first of them say more "
     "than noise, else the same marginals again",
     "marginals": "marginals of all pairs of columns",
+    "three-way": "marginals of all pairs of columns, and of the triples that say more than pairs",
     "gan": "discriminators, and marginals of single columns",
 }
 OF_HISTORIES = "marginals of pairs over persons, over events and from one event to the next"
@@ -21,7 +22,7 @@ def method_of(plan: Plan) -> Variant:
     """What the plan spends its budget on."""
     pairs = any(step.purpose == "marginals" for step in plan.measure)
     if plan.discriminator is None:
-        return "marginals"
+        return "three-way" if plan.screens else "marginals"
     if plan.listening is not None:
         return "listen"
     return "both" if pairs else "gan"
