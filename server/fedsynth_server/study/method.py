@@ -3,6 +3,7 @@
 from fedsynth_common.protocol.plan import Plan
 from fedsynth_server.histories.history_duration import estimated_of_histories
 from fedsynth_server.study.planning import Variant
+from fedsynth_server.study.screening import screening_pays
 from fedsynth_server.training.duration import Duration, estimated, spoken
 from fedsynth_server.training.settings import TrainingSettings
 
@@ -32,15 +33,13 @@ def reason(plan: Plan) -> str:
     """What `auto` decides for such a plan, and why."""
     if plan.table.histories is not None:
         return "auto takes marginals for histories: discriminators are not trained on them yet"
-    if plan.secure_sum:
-        return (
-            "auto takes marginals in a secure sum: discriminators take many messages, and only tables "
-            "with more than pairs of columns in them gain (--variant both)"
-        )
-    return (
-        "auto takes marginals: discriminators gain on tables with more than pairs of columns in them "
-        "(--variant listen; fedsynth benchmark probe says it of a public table)"
-    )
+    if plan.cohort is not None:
+        return "auto takes marginals for a cohort, because the next study adds to its counts"
+    facts = plan.table, len(plan.sites), plan.noise_shares, plan.records_per_site
+    known = f"with ε {plan.epsilon:g} and about {plan.records_per_site:,} records a site"
+    if screening_pays(*facts, plan.epsilon, plan.delta):
+        return f"auto takes three-way: {known}, triples of columns can be told from noise"
+    return f"auto takes marginals: {known}, triples of columns cannot be told from noise"
 
 
 def duration_of(plan: Plan, settings: TrainingSettings) -> Duration:
