@@ -3,10 +3,11 @@
     python tests/client/site_closure.py [--files]
 
 Follows every import statement, those inside functions and for type checkers included, from each module
-of `fedsynth_client` and from the command line that they share. `fedsynth site score` is left aside: it
-needs fedsynth-release, which is optional at a site. Code is what is left of the imported lines without
-blank lines, comments and docstrings. The last line is about what answers the coordinator's requests with
-the records at hand, without commands, pages and the network. `--files` lists the files.
+of `fedsynth_client` and from the command line that they share. `site score` and `site drift` are left
+aside: they need fedsynth-release, which is optional at a site. Code is what is left of the imported
+lines without blank lines, comments and docstrings. The last line is about what answers the
+coordinator's requests with the records at hand, without commands, pages and the network. `--files`
+lists the files.
 """
 
 import argparse
@@ -23,7 +24,7 @@ from rich.table import Table
 
 OURS = ("fedsynth_common", "fedsynth_release", "fedsynth_client", "fedsynth_server")
 INSTALLED = ("fedsynth_common", "fedsynth_client")
-OPTIONAL = "fedsynth_client.cli.score"
+OPTIONAL = {"fedsynth_client.cli.score", "fedsynth_client.cli.drift"}
 COMMAND = "fedsynth_common.cli.main"
 ANSWERS = "fedsynth_client.vault.service"
 
@@ -49,10 +50,10 @@ def site_closure() -> Closure:
     """The closure, from the sources that are importable now."""
     graph = grimp.build_graph(*OURS, include_external_packages=True, cache_dir=None)
     installed = {name for name in graph.modules if name.partition(".")[0] in INSTALLED}
-    client = [n for n in installed if n.startswith("fedsynth_client") and n != OPTIONAL]
+    client = [n for n in installed if n.startswith("fedsynth_client") and n not in OPTIONAL]
     libraries = {
         name
-        for module in installed - {OPTIONAL}
+        for module in installed - OPTIONAL
         for name in graph.find_modules_directly_imported_by(module)
         if name.partition(".")[0] not in {*OURS, *sys.stdlib_module_names}
     }
@@ -70,7 +71,7 @@ def _reached(graph: grimp.ImportGraph, start: Iterable[str]) -> frozenset[str]:
     waiting = list(start)
     while waiting:
         module = waiting.pop()
-        if module in reached or module == OPTIONAL:
+        if module in reached or module in OPTIONAL:
             continue
         reached.add(module)
         parts = module.split(".")

@@ -10,8 +10,8 @@ from small_site import SCHEMA, Site, run
 
 from fedsynth_client.budget.ledger import Ledger
 from fedsynth_client.connection.coordinator_watch import CoordinatorWatch
-from fedsynth_client.connection.local_ports import free_from
 from fedsynth_client.vault.socket_server import start_server
+from fedsynth_common.local_ports import free_from
 
 
 @pytest.fixture

@@ -18,9 +18,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from fedsynth_client.cli.options import ConfigPath
+from fedsynth_client.cli.options import ConfigPath, release_package
 from fedsynth_common.cli.options import AsJson, Force, Quick, ResultFile
-from fedsynth_common.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -37,10 +36,6 @@ WARNING = (
 DIFFERENT = (
     "the table describes the people of all sites together, and is compared with this site's alone: "
     "where sites differ, a difference says something about the sites and not about the table"
-)
-NOT_INSTALLED = (
-    "the package fedsynth-release, which judges tables, is not installed at this site; "
-    "it comes with: pip install 'fedsynth-client[score]'"
 )
 
 
@@ -74,15 +69,11 @@ def score(
     from fedsynth_client.settings.site_config import SiteConfig
     from fedsynth_common.schema import Schema
 
-    try:
+    with release_package():
         from fedsynth_release.cli.evaluate import check_out, write_private
         from fedsynth_release.evaluation.analyses.declared import read_analyses
         from fedsynth_release.evaluation.summary import show
         from fedsynth_release.progress import stages
-    except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] != "fedsynth_release":
-            raise
-        raise InputError(NOT_INSTALLED) from None
     check_out(out, force)
     site = SiteConfig.load(config)
     schema = Schema.load(site.table_schema)

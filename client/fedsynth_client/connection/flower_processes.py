@@ -32,14 +32,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from fedsynth_client.connection.approved_bundle import APPS
-from fedsynth_client.connection.coordinator_watch import NOT_REGISTERED, UNREGISTERED_WORDS
-from fedsynth_client.connection.local_ports import taken_ports
+from fedsynth_client.connection.coordinator_watch import (
+    NOT_REGISTERED,
+    REFUSED,
+    REFUSED_WORDS,
+    UNREGISTERED_WORDS,
+)
 from fedsynth_client.connection.node_key import public_line, public_path
 from fedsynth_client.connection.untrusted_certificate import CertificateFault
 from fedsynth_client.settings.site_config import LONGEST_SOCKET, CourierConfig
 from fedsynth_common.child_process import end, end_with_parent
 from fedsynth_common.cli.main import QUIET
 from fedsynth_common.errors import InputError
+from fedsynth_common.local_ports import taken_ports
 
 LOOPBACK = ("127.0.0.1:", "localhost:", "[::1]:")
 _PASSED_ON = ("LANG", "TZ", "TMPDIR")
@@ -65,7 +70,8 @@ def unsafe(config: CourierConfig) -> list[str]:
     place = str(config.socket)
     if len(os.fsencode(place)) > LONGEST_SOCKET or any(c in place for c in "\"'\\\n"):
         reasons.append(f"socket {place}: longer than {LONGEST_SOCKET} bytes, or with a quote in it")
-    reasons += taken_ports({"runtime_port": config.runtime_port, "health_port": config.health_port})
+    ports = {"runtime_port": config.runtime_port, "health_port": config.health_port}
+    reasons += taken_ports(ports, "courier.toml")
     if os.geteuid() == 0:
         reasons.append(
             "the courier must not run as root, who may write everywhere: use its own user"
@@ -152,7 +158,10 @@ def commands(config: CourierConfig, path: Path, secret: Path, plaintext: bool) -
         supernode=supernode,
         superexec=superexec,
         environment=_environment(config, path),
-        meanings={NOT_REGISTERED: UNREGISTERED_WORDS.format(key=public_path(config.node_key))},
+        meanings={
+            NOT_REGISTERED: UNREGISTERED_WORDS.format(key=public_path(config.node_key)),
+            REFUSED: REFUSED_WORDS,
+        },
     )
 
 

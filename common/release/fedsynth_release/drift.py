@@ -6,15 +6,19 @@ least one false entry is expected in a share `level` of all refreshes at most (H
 is too small for the noise is not listed, so an empty list does not say that nothing has changed.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
+import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
+from fedsynth_common.array_types import BoolArray, Float64Array
 from fedsynth_common.limits import MAX_STATEMENT_BYTES
 from fedsynth_common.validated import read_model
 
+LEVEL = 0.01
+MOST_MOVED = 3
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 Noisy = Annotated[float, Field(allow_inf_nan=False)]
 
@@ -63,6 +67,8 @@ class PairDrift(_Part):
 class Drift(_Part):
     """What changed in the newest cohort."""
 
+    beyond: ClassVar[str] = "noise"
+
     format_version: Literal[1] = 1
     cohort: str
     earlier: tuple[str, ...]
@@ -81,7 +87,7 @@ class Drift(_Part):
         found = len(self.changed), len(self.pairs)
         columns = f"{found[0]} column{'s' * (found[0] != 1)}"
         pairs = f"{found[1]} pair{'s' * (found[1] != 1)}"
-        yield f"cohort {self.cohort}: {columns} and {pairs} changed beyond noise"
+        yield f"cohort {self.cohort}: {columns} and {pairs} changed beyond {self.beyond}"
         for column in sorted(self.changed, key=lambda c: c.p_value)[:most]:
             moved = ", ".join(f"{m.value}: {m.before:.1%} -> {m.now:.1%}" for m in column.moved)
             yield f"  {column.column}: {moved}"
@@ -101,3 +107,28 @@ class Drift(_Part):
             InputError: missing or damaged.
         """
         return read_model(path, cls, MAX_STATEMENT_BYTES, "damaged")
+
+
+def holm(p_values: Sequence[float], level: float) -> BoolArray:
+    """Which hypotheses Holm's procedure rejects, with at most `level` for any false rejection.
+
+    >>> holm([0.001, 0.04, 0.02], 0.05).tolist()
+    [True, True, True]
+    >>> holm([0.001, 0.04, 0.03], 0.05).tolist()
+    [True, False, False]
+    """
+    p = np.asarray(p_values)
+    order = np.argsort(p, kind="stable")
+    passed = p[order] <= level / np.arange(len(p), 0, -1)
+    rejected = np.zeros(len(p), dtype=bool)
+    rejected[order[: int(np.cumprod(passed).sum())]] = True
+    return rejected
+
+
+def largest(names: Sequence[str], before: Float64Array, now: Float64Array) -> tuple[Moved, ...]:
+    """The values whose shares moved most, at most `MOST_MOVED` of them."""
+    order = np.argsort(-np.abs(now - before), kind="stable")[:MOST_MOVED]
+    return tuple(
+        Moved(value=names[k], before=round(float(before[k]), 4), now=round(float(now[k]), 4))
+        for k in order
+    )

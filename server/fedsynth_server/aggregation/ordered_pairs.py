@@ -14,9 +14,11 @@ without an order of the codes (the "movers and stayers" of Blumen, Kogan & McCar
     P_ab - p_a p_bᵀ = c (Q(ρ) - p_a p_bᵀ) + d (diag(g) - g gᵀ),   g proportional to sqrt(p_a p_b).
 
 (ρ, c, d) is the least-squares fit to the noisy dependence of the pair. It is used where it explains
-more than `GAIN` of what the noise alone could make it explain; elsewhere nothing is expected. What a
-pair really is beyond the law is left to the denoising, which looks at the rest. Post-processing of
-private numbers, and public facts: costs nothing.
+more than `GAIN` of what the noise alone could make it explain; elsewhere nothing is expected. But where
+a column and itself at some distance of events hide in noise, and at another distance do not, a share of
+that other dependence is expected: the one number that fits best. What a pair really is beyond the law
+is left to the denoising, which looks at the rest. Post-processing of private numbers, and public facts:
+costs nothing.
 """
 
 from collections.abc import Mapping, Sequence
@@ -59,7 +61,7 @@ def expected_dependence(
             two columns are the same.
     """
     of = of or range(len(one_way))
-    return {
+    found = {
         (a, b): _explained(
             measured,
             noise[a, b] ** 0.5,
@@ -69,6 +71,20 @@ def expected_dependence(
         )
         for (a, b), measured in pairs.items()
     }
+    expected = {pair: law for pair, (law, _) in found.items()}
+    for pair, measured in pairs.items():
+        others = [p for p in found if p != pair and {of[c] for c in p} == {of[c] for c in pair}]
+        if of[pair[0]] == of[pair[1]] and others and found[pair][1] <= GAIN:
+            clear = max(others, key=lambda other: found[other][1])
+            scale = (noise[clear] / noise[pair]) ** 0.5
+            expected[pair] = _share_of(found[clear][0] * scale, measured)
+    return expected
+
+
+def _share_of(clear: Float64Array, measured: Float64Array) -> Float64Array:
+    """The share of a clear dependence, from 0 to 1, that is closest to what was measured."""
+    share = float((clear * measured).sum()) / max(float(np.square(clear).sum()), 1e-12)
+    return clear * min(max(share, 0.0), 1.0)
 
 
 def _explained(
@@ -77,7 +93,8 @@ def _explained(
     one_way: tuple[MarginalEstimate, MarginalEstimate],
     orders: tuple[Order, Order],
     itself: bool,
-) -> Float64Array:
+) -> tuple[Float64Array, float]:
+    """What the laws expect of a pair, zero where they explain too little, and how much they explain."""
     expected = np.zeros_like(measured)
     ordered = orders[0] is not None and orders[1] is not None
     rows, columns = (
@@ -85,7 +102,7 @@ def _explained(
         for order, size in zip(orders, measured.shape, strict=True)
     )
     if not (ordered or itself) or min(len(rows), len(columns)) < 2:
-        return expected
+        return expected, 0.0
     p, q = (
         np.maximum(marginal.frequencies[codes], LEAST_SHARE)
         for marginal, codes in zip(one_way, (rows, columns), strict=True)
@@ -102,7 +119,7 @@ def _explained(
     fitted, gain = _best(measured[block], laws, stays)
     if gain > GAIN:
         expected[block] = fitted
-    return expected
+    return expected, gain
 
 
 def _best(

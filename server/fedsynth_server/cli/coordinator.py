@@ -43,22 +43,27 @@ def init(
     ] = "0.0.0.0",  # noqa: S104 - sites connect from other computers
     superlink_port: Annotated[
         int | None,
-        typer.Option(min=1, max=65535, help="The SuperLink's own port, never published."),
+        typer.Option(
+            min=1, max=65535, help="The SuperLink's own port, never published [8000 or a free one]."
+        ),
     ] = None,
     health_port: Annotated[
-        int | None, typer.Option(min=1, max=65535, help="The port of its health service.")
+        int | None,
+        typer.Option(min=1, max=65535, help="The port of its health service [8999 or a free one]."),
     ] = None,
 ) -> None:
     """Write certificates, keys and configurations of a new coordinator. No file is replaced."""
+    from fedsynth_common.local_ports import free_from
     from fedsynth_server.coordinator.entry import invitation_fingerprint
     from fedsynth_server.coordinator.folder import CoordinatorFolder, CoordinatorSettings
 
+    own = superlink_port or free_from(8000, besides={port})
     settings = CoordinatorSettings(
         host=host,
         port=port,
         listen=listen,
-        superlink_port=superlink_port or 8000,
-        health_port=health_port or 8999,
+        superlink_port=own,
+        health_port=health_port or free_from(8999, besides={port, own}),
     )
     made = CoordinatorFolder.make(folder, settings)
     typer.echo(MADE.format(folder=folder, host=host, fingerprint=invitation_fingerprint(made)))
@@ -76,13 +81,19 @@ def start(
 
     from fedsynth_common.cli.logs import log_to_stderr
     from fedsynth_server.coordinator.folder import CoordinatorFolder
-    from fedsynth_server.coordinator.processes import commands, environment, keep_running
+    from fedsynth_server.coordinator.processes import (
+        commands,
+        environment,
+        keep_running,
+        refuse_taken_ports,
+    )
     from fedsynth_server.coordinator.rotation import certificate_notes
 
     log_to_stderr()
     chosen = CoordinatorFolder(folder)
     settings = chosen.settings()
     started = commands(chosen, proxy=proxy)
+    refuse_taken_ports(settings, proxy=proxy)
     logging.getLogger("fedsynth.coordinator").info(
         "sites connect to %s:%d", settings.host, settings.port
     )

@@ -131,13 +131,38 @@ class CoordinatorFolder:
     def write_proxy(self, settings: CoordinatorSettings) -> None:
         """Write the proxy's configuration, which holds the places of this folder."""
         run = self.path / "proxy"
-        run.mkdir(mode=0o700)
+        run.mkdir(mode=0o700, exist_ok=True)
         text = files("fedsynth_server.coordinator").joinpath("nginx.conf").read_text("utf-8")
         for name, value in (
             ("RUN", str(run)),
             ("CERTS", str(self.certificates)),
-            ("LISTEN", f"{settings.listen}:{settings.port}"),
-            ("SUPERLINK", f"127.0.0.1:{settings.superlink_port}"),
+            ("LISTEN", _listening(settings)),
+            ("SUPERLINK", _superlink(settings)),
         ):
             text = text.replace(f"@{name}@", value)
         self.proxy.write_text(text, encoding="utf-8")
+
+    def check_proxy(self) -> None:
+        """Write the proxy's configuration if it is missing; it may have been changed by hand.
+
+        Raises:
+            InputError: it names other addresses than `coordinator.toml`.
+        """
+        settings = self.settings()
+        if not self.proxy.exists():
+            self.write_proxy(settings)
+        text = self.proxy.read_text("utf-8")
+        for address in (_listening(settings), _superlink(settings)):
+            if not re.search(rf"(?<![\w.]){re.escape(address)}\b", text):
+                raise InputError(
+                    f"{self.proxy}: does not name {address} of {self.settings_file.name}; correct it, "
+                    "or delete it: the next start writes it again"
+                )
+
+
+def _listening(settings: CoordinatorSettings) -> str:
+    return f"{settings.listen}:{settings.port}"
+
+
+def _superlink(settings: CoordinatorSettings) -> str:
+    return f"127.0.0.1:{settings.superlink_port}"

@@ -19,8 +19,9 @@ from pathlib import Path
 
 from fedsynth_common.child_process import end, end_with_parent
 from fedsynth_common.cli.main import QUIET
-from fedsynth_common.errors import InputError
-from fedsynth_server.coordinator.folder import CoordinatorFolder
+from fedsynth_common.errors import FedsynthError, InputError
+from fedsynth_common.local_ports import taken_ports
+from fedsynth_server.coordinator.folder import CoordinatorFolder, CoordinatorSettings
 
 _PASSED_ON = ("LANG", "TZ", "TMPDIR", "CUDA_VISIBLE_DEVICES", "OMP_NUM_THREADS")
 _FIRST_PAUSE, _LONGEST_PAUSE, _STEADY, _GRACE = 2.0, 60.0, 60.0, 20.0  # seconds
@@ -32,7 +33,7 @@ def commands(folder: CoordinatorFolder, *, proxy: bool) -> dict[str, list[str]]:
     """The command line of each process by its name.
 
     Raises:
-        InputError: nginx is wanted and is not installed.
+        InputError: nginx is wanted and is not installed, or is configured for other addresses.
     """
     settings, certificates = folder.settings(), folder.certificates
     address = f"127.0.0.1:{settings.superlink_port}"
@@ -64,8 +65,23 @@ def commands(folder: CoordinatorFolder, *, proxy: bool) -> dict[str, list[str]]:
                 "nginx is not installed; install it, or pass --no-proxy and let your own proxy publish "
                 f"/v1/fleet/ of https://{address} as {folder.proxy} shows"
             )
+        folder.check_proxy()
         started["proxy"] = [nginx, "-e", "stderr", "-c", str(folder.proxy)]
     return started
+
+
+def refuse_taken_ports(settings: CoordinatorSettings, *, proxy: bool) -> None:
+    """Refuse to start beside a program that has one of the coordinator's ports.
+
+    Raises:
+        FedsynthError: it names every such port as coordinator.toml does, and one that is free.
+    """
+    ports = {"superlink_port": settings.superlink_port, "health_port": settings.health_port}
+    if proxy:
+        ports["port"] = settings.port
+    reasons = taken_ports(ports, "coordinator.toml", {"port": settings.listen})
+    if reasons:
+        raise FedsynthError("\n  ".join(["the coordinator cannot start:", *reasons]))
 
 
 def environment(folder: CoordinatorFolder) -> dict[str, str]:

@@ -7,8 +7,9 @@ earlier and the later one. A block is a pair of places:
 * pairs of static columns, over persons;
 * a static and an event column, and pairs of event columns, over events;
 * an event column and one at the next event, over pairs of events; also a column with itself;
-* a column with itself two and three events later, and at a person's first and last event. These are
-  asked where the budget is large, since they cost the other blocks noise (simulations/RESULTS.md).
+* a column with itself two events later, and at a person's first and last event, and where the budget is
+  large three events later too. They cost the other blocks noise, so a small budget leaves them out
+  (simulations/RESULTS.md).
 
 A block of a column that hardly varies is left out: it could show next to nothing. Which columns these
 are is read off the noisy histograms, so it is public.
@@ -42,8 +43,8 @@ More than for records: the pairs measured later say much better than the histogr
 bin, and wide bins hide where in them it lies. More than eight such bins cost the pairs more than they
 show (simulations/RESULTS.md).
 """
-CLEAR = 8.0
-"""ε of the study from which on longer distances are measured too."""
+CLEAR, CLEARER = 2.0, 8.0
+"""ε of the study from which on the second next event is measured too, and from which on the third."""
 
 
 def person_weight(max_events: int) -> int:
@@ -127,10 +128,10 @@ def varieties(
 def lags_for(epsilon: float) -> tuple[int, ...]:
     """Distances of events whose blocks are measured.
 
-    >>> lags_for(3.0), lags_for(50.0)
-    ((1,), (1, 2, 3))
+    >>> lags_for(1.0), lags_for(3.0), lags_for(50.0)
+    ((1,), (1, 2), (1, 2, 3))
     """
-    return (1, 2, 3) if epsilon >= CLEAR else (1,)
+    return tuple(range(1, 2 + (epsilon >= CLEAR) + (epsilon >= CLEARER)))
 
 
 def block_queries(

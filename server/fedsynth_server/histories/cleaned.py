@@ -3,6 +3,10 @@
 The blocks of a family count the same persons, so their one-way marginals agree, and what differs between
 sites can be told from what depends on something else within them. Families have different totals: a
 person with a single event has no pair of events. Each is cleaned as shares of its own total.
+
+The families of longer distances, and that of the first and the last event, have one block for each
+column alone. Their noisy one-way marginals are averaged with those of an event and the next
+(`borrowed_margins`).
 """
 
 from collections.abc import Mapping, Sequence
@@ -24,6 +28,7 @@ from fedsynth_server.aggregation.marginals import MarginalEstimate, estimated_si
 from fedsynth_server.aggregation.ordered_pairs import Order
 from fedsynth_server.aggregation.pairs_by_site import PairsBySite, pairs_by_site
 from fedsynth_server.histories.blocks import Block, Place
+from fedsynth_server.histories.borrowed_margins import borrowed
 
 
 @dataclass(frozen=True)
@@ -110,13 +115,12 @@ def clean(
         for k, pair in zip(inside, pairs, strict=True):
             a, b = pair.columns
             by_site[a, b] = in_family
-            summed = np.sum([tables[k] for tables in known.values()], axis=0)
+            shares = np.sum([tables[k] for tables in known.values()], axis=0) / total
             variance = queries.variance * pair.spread**2 * len(known) / total**2
-            estimates[k] = MarginalEstimate(
-                columns=(a, b), frequencies=summed / total, variance=variance
-            )
+            estimates[k] = MarginalEstimate(columns=(a, b), frequencies=shares, variance=variance)
+    measured = [estimates[k] for k in range(len(blocks))]
     cleaned = denoise(
-        [*histograms.one_way, *(estimates[k] for k in range(len(blocks)))],
+        [*histograms.one_way, *borrowed(places, blocks, measured, widths), *measured],
         widths,
         _Families(by_site),
         [place.column for place in places],

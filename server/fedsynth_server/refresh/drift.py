@@ -23,15 +23,12 @@ from collections.abc import Sequence
 import numpy as np
 from scipy.stats import chi2
 
-from fedsynth_common.array_types import BoolArray, Float64Array
+from fedsynth_common.array_types import Float64Array
 from fedsynth_common.schema import Schema
 from fedsynth_release.code_labels import code_labels
 from fedsynth_release.decoding import Codebook
-from fedsynth_release.drift import ColumnDrift, Drift, Moved, PairDrift
+from fedsynth_release.drift import LEVEL, ColumnDrift, Drift, Moved, PairDrift, holm, largest
 from fedsynth_server.aggregation.marginals import MarginalEstimate, one_way_marginals
-
-LEVEL = 0.01
-MOST_MOVED = 3
 
 
 class Side:
@@ -104,22 +101,6 @@ def find_drift(
     )
 
 
-def holm(p_values: Sequence[float], level: float) -> BoolArray:
-    """Which hypotheses Holm's procedure rejects, with at most `level` for any false rejection.
-
-    >>> holm([0.001, 0.04, 0.02], 0.05).tolist()
-    [True, True, True]
-    >>> holm([0.001, 0.04, 0.03], 0.05).tolist()
-    [True, False, False]
-    """
-    p = np.asarray(p_values)
-    order = np.argsort(p, kind="stable")
-    passed = p[order] <= level / np.arange(len(p), 0, -1)
-    rejected = np.zeros(len(p), dtype=bool)
-    rejected[order[: int(np.cumprod(passed).sum())]] = True
-    return rejected
-
-
 def average(old: MarginalEstimate, new: MarginalEstimate) -> Float64Array:
     """Frequencies of both sides together, weighted by their noise, at least 0, with sum 1."""
     both, _ = _weighted(old.frequencies, new.frequencies, old, new)
@@ -190,12 +171,4 @@ def _moved(
 ) -> tuple[Moved, ...]:
     """The values whose shares moved most."""
     names = code_labels(schema.modelled[column], codebook.views[column])
-    order = np.argsort(-np.abs(new.frequencies - old.frequencies), kind="stable")
-    return tuple(
-        Moved(
-            value=names[code],
-            before=round(float(old.frequencies[code]), 4),
-            now=round(float(new.frequencies[code]), 4),
-        )
-        for code in order[:MOST_MOVED]
-    )
+    return largest(names, old.frequencies, new.frequencies)

@@ -19,8 +19,8 @@ from fedsynth_client.connection.coordinator_watch import (
     unregistered,
 )
 from fedsynth_client.connection.flower_processes import commands, keep_running
-from fedsynth_client.connection.local_ports import free_from, is_free, taken_ports
 from fedsynth_client.settings.site_config import CourierConfig
+from fedsynth_common.local_ports import free_from, is_free, taken_ports
 
 
 @pytest.fixture
@@ -139,9 +139,25 @@ def test_a_port_that_is_taken_is_named_with_a_free_one():
         assert not is_free(taken)
         free = free_from(taken)
         assert free != taken
-        (line,) = taken_ports({"runtime_port": taken, "health_port": free})
+        (line,) = taken_ports({"runtime_port": taken, "health_port": free}, "courier.toml")
         assert line.startswith(f"runtime_port {taken}: another program on this computer uses it")
         assert "write a free one into courier.toml, for example runtime_port = " in line
-    assert taken_ports({"runtime_port": free, "health_port": free}) == [
-        "runtime_port and health_port: are the same port; make them two in courier.toml"
+    assert taken_ports({"runtime_port": free, "health_port": free}, "courier.toml") == [
+        "runtime_port and health_port: must be different ports; correct courier.toml"
+    ]
+
+
+def test_a_courier_whose_port_is_taken_does_not_start(tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        config = CourierConfig(
+            superlink="fed.example.org:443",
+            root_certificates=tmp_path / "ca.crt",
+            node_key=tmp_path / "node.key",
+            home=tmp_path,
+            socket=tmp_path / "vault.sock",
+            runtime_port=(taken := other.getsockname()[1]),
+        )
+        named = [reason for reason in flower_processes.unsafe(config) if str(taken) in reason]
+    assert [reason.split(";")[0] for reason in named] == [
+        f"runtime_port {taken}: another program on this computer uses it"
     ]

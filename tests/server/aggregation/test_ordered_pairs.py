@@ -127,3 +127,21 @@ def test_noise_alone_shows_nobody_who_stays():
     for order in (None, ORDER):
         found = expected_dependence(noise, units, one_way, [order] * 200, (0,) * 200)
         assert not any(law.any() for law in found.values())
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3, 1.0])
+def test_what_hides_at_one_distance_is_a_share_of_what_is_clear_at_another(share):
+    rng, clear, faint = np.random.default_rng(6), 1e-4, 2e-2
+    truth = staying(0.8) - np.outer(EVEN, EVEN)
+    noise = [rng.normal(0, std, truth.shape) for std in (clear, faint)]
+    pairs = {
+        (0, 1): (truth + noise[0]) / clear,
+        (2, 3): (share * truth + noise[1]) / faint,
+        (4, 5): noise[1] / faint,  # another column, which shows nothing anywhere
+    }
+    units = {(0, 1): clear**2, (2, 3): faint**2, (4, 5): faint**2}
+    one_way = [MarginalEstimate(columns=(j,), frequencies=EVEN, variance=1e-6) for j in range(6)]
+    law = expected_dependence(pairs, units, one_way, [None] * 6, (0, 0, 0, 0, 1, 1))
+    found = law[2, 3] * faint
+    assert np.abs(found - share * truth).sum() < 0.25 * np.abs(truth).sum()
+    assert not law[4, 5].any()

@@ -5,9 +5,10 @@ import pytest
 
 from fedsynth_common.schema import CategoricalColumn, Schema
 from fedsynth_release.decoding import Codebook
+from fedsynth_release.drift import holm
 from fedsynth_server.aggregation.carried import Counts
 from fedsynth_server.aggregation.marginals import MarginalEstimate
-from fedsynth_server.refresh.drift import Side, _column, _pair, average, find_drift, holm
+from fedsynth_server.refresh.drift import Side, _column, _pair, average, find_drift
 
 WIDTHS = (3, 4)
 SCHEMA = Schema(

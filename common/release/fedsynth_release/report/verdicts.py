@@ -36,8 +36,16 @@ from fedsynth_release.report.measured_judgements import (
     measured_relations,
     measured_values,
 )
-from fedsynth_release.report.scores import ORDER, Judgement, Light, mean_score, worst
+from fedsynth_release.report.scores import (
+    ORDER,
+    Judgement,
+    Light,
+    light_of,
+    mean_score,
+    worst,
+)
 from fedsynth_release.sampling.latents import column_probabilities
+from fedsynth_release.statement.quality import Quality
 
 
 @dataclass(frozen=True)
@@ -227,3 +235,22 @@ def overall(verdicts: Sequence[Verdict]) -> float | None:
 def counts(verdicts: Sequence[Verdict]) -> dict[Light, int]:
     """How many columns have each light."""
     return {light: sum(verdict.light == light for verdict in verdicts) for light in ORDER}
+
+
+def quality_of(generator: Generator, measured: Measurements | None) -> Quality | None:
+    """The quality that the statement tells; None without measurements.
+
+    Raises:
+        InputError: the measurements are about other columns than the generator.
+    """
+    if measured is None:
+        return None
+    verdicts = verdicts_of(generator, None, measured)
+    score, light = table_score(verdicts)
+    return Quality(score=score, light=light, columns=counts(verdicts))
+
+
+def table_score(verdicts: Sequence[Verdict]) -> tuple[int | None, Light]:
+    """The score of the table in whole points, and its light."""
+    score = overall(verdicts)
+    return (None, "unknown") if score is None else (round(score), light_of(round(score)))
