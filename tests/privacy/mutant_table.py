@@ -536,7 +536,8 @@ MUTANTS = (
         7,
         f"{PROTOCOL}/plan.py",
         "            for measure in self.measure\n        ]\n",
-        '            for measure in self.measure\n            if measure.purpose != "screening"\n        ]\n',
+        "            for measure in self.measure\n"
+        '            if measure.purpose != "screening"\n        ]\n',
         (
             "tests/server/study/test_beyond_pairs.py"
             "::test_every_site_is_charged_the_same_whatever_is_found",
