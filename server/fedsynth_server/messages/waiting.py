@@ -43,7 +43,8 @@ _WORDS = {
     "ERR_RECORDS": "it has fewer records than its policy's minimum, so ask its steward or go on "
     "without it",
     "ERR_VERSION": "it runs another version of fedsynth, so install the same release at both ends",
-    "ERR_UNAVAILABLE": "its vault does not answer its courier, so ask the site to start the vault",
+    "ERR_UNAVAILABLE": "its vault does not answer its courier, so ask the site to start the vault or "
+    "to correct its policy",
     "ERR_INTERNAL": "its vault failed, so ask its steward for the line in the vault's log",
     "flower error 2": "its courier refused what was started, so compare the bundles of both ends",
     "flower error 3": "the message was lost on the way",

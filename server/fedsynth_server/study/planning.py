@@ -27,19 +27,28 @@ from fedsynth_common.protocol.plan import (
 from fedsynth_common.schema import Schema, history_schema
 from fedsynth_server.histories.blocks import person_weight
 from fedsynth_server.study.calibration import calibrate, dpsgd_noise_multiplier
+from fedsynth_server.study.screening import SCREENING, screening_pays
 
-Variant = Literal["both", "listen", "marginals", "gan"]
-"""Marginals and discriminators, the same but for a choice, marginals alone, or discriminators with
-one-way margins alone. With "listen" the first messages of the discriminators decide: if no column says
-more than noise, what is left of the budget goes to a second measurement of pairs."""
+Variant = Literal["both", "listen", "marginals", "three-way", "gan"]
+"""Marginals and discriminators, the same but for a choice, marginals of pairs alone, marginals of pairs
+and of the triples that stand out, or discriminators with one-way margins alone. With "listen" the first
+messages of the discriminators decide: if no column says more than noise, what is left of the budget
+goes to a second measurement of pairs."""
 Choice = Variant | Literal["auto"]
-"""`auto` is `marginals`: on every real table without much beyond pairs, discriminators add nothing or
-less, at every ε and for 4 to 8 times the seconds (simulations/RESULTS.md, Beyond pairs)."""
+"""`auto` is `three-way` where a screening of triples can tell interactions from noise
+(`screening.pays`), else `marginals`. Discriminators are never chosen: triples hold more of what is
+beyond pairs at every ε that was tried, in a hundredth of the seconds (simulations/RESULTS.md)."""
 
 SHARES: dict[Variant, dict[str, float]] = {
     "both": {"histograms": 0.10, "marginals": 0.80, "discriminator": 0.10},
     "listen": {"histograms": 0.10, "marginals": 0.80, "discriminator": 0.10},
     "marginals": {"histograms": 0.10, "marginals": 0.90},
+    "three-way": {
+        "histograms": 0.10,
+        "marginals": 0.70,
+        "screening": SCREENING,
+        "three-way marginals": 0.17,
+    },
     "gan": {"histograms": 0.15, "discriminator": 0.85},
 }
 LISTENED = 4
@@ -99,7 +108,11 @@ def make_plan(
     rounds = _rounds(rounds, secure_sum)
     if table.histories is not None:
         variant = _of_histories(variant)
-    variant = "marginals" if variant == "auto" else variant
+    if variant == "auto":
+        makers = len(sites) - secure_sum.colluders if secure_sum else 1
+        flat = cohort is None and not site_marginals
+        pays = flat and screening_pays(table, len(sites), makers, records_per_site, epsilon, delta)
+        variant = "three-way" if pays else "marginals"
     by_purpose = SHARES[variant] if table.histories is None else HISTORIES
     if site_marginals:
         _refuse_site_marginals(secure_sum, table, variant)

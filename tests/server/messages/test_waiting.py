@@ -151,7 +151,7 @@ def test_a_dead_vault_is_told_at_the_first_answer(grid):
         tell=told.append,
     )
     assert exchange.run(1).failed == {"south": "ERR_UNAVAILABLE"}
-    words = "its vault does not answer its courier, so ask the site to start the vault"
+    words = in_words("ERR_UNAVAILABLE")
     assert {"south": f"{words}; asked again in 5 s"} in told
     assert told[-1] == {}
 
