@@ -111,26 +111,20 @@ def make_plan(
     """
     refuse_unusable(table, epsilon, delta, cohort)
     rounds = _rounds(rounds, secure_sum)
-    if table.histories is not None:
-        variant = _of_histories(variant)
-    if variant == "auto":
-        makers = len(sites) - secure_sum.colluders if secure_sum else 1
-        flat = cohort is None and not site_marginals
-        pays = flat and screening_pays(table, len(sites), makers, records_per_site, epsilon, delta)
-        variant = "three-way" if pays else "marginals"
-    if variant == "three-way":
-        refuse_three_way(table, cohort, site_marginals)
-    by_purpose = SHARES[variant] if table.histories is None else HISTORIES
+    spent = _spent_on(
+        variant, table, sites, records_per_site, epsilon, delta, secure_sum, site_marginals, cohort
+    )
+    by_purpose = SHARES[spent] if table.histories is None else HISTORIES
     if site_marginals:
-        refuse_site_marginals(secure_sum, table, variant)
+        refuse_site_marginals(secure_sum, table, spent)
         by_purpose = {
             purpose: share * (1 - SITE_MARGINALS) for purpose, share in by_purpose.items()
         }
         by_purpose["site marginals"] = SITE_MARGINALS
     shares = [(name, share) for name, share in by_purpose.items() if name != "discriminator"]
-    refuse_huge_noise(epsilon, table, variant == "three-way")
+    refuse_huge_noise(epsilon, table, spent == "three-way")
     gan_share = by_purpose.get("discriminator", 0.0)
-    listened = _listened(rounds, secure_sum) if variant == "listen" else None
+    listened = _listened(rounds, secure_sum) if spent == "listen" else None
     measures, sigma, again = _noise_multipliers(shares, gan_share, rounds, listened, epsilon, delta)
     return Plan(
         format_version=3 if secure_sum else 2 if listened is None else 4,
@@ -147,6 +141,30 @@ def make_plan(
         listening=_listening(len(shares) + 1 + rounds.messages, listened, again),
         cohort=cohort,
     )
+
+
+def _spent_on(
+    variant: Choice,
+    table: Schema,
+    sites: Sequence[str],
+    records_per_site: int,
+    epsilon: float,
+    delta: float,
+    secure_sum: SecureSum | None,
+    site_marginals: bool,
+    cohort: str | None,
+) -> Variant:
+    """What the budget is spent on, where `auto` decides from public facts."""
+    if table.histories is not None:
+        return _of_histories(variant)
+    if variant == "auto":
+        makers = len(sites) - secure_sum.colluders if secure_sum else 1
+        flat = cohort is None and not site_marginals
+        pays = flat and screening_pays(table, len(sites), makers, records_per_site, epsilon, delta)
+        return "three-way" if pays else "marginals"
+    if variant == "three-way":
+        refuse_three_way(table, cohort, site_marginals)
+    return variant
 
 
 def _measures(
