@@ -28,7 +28,12 @@ LEFT_BEHIND = {
         "study/plan.json",
         "study/invitations/dayton.invitation",
     ],
-    "data_steward": ["dayton/site.toml", "dayton/ledger.db", "dayton/courier/flower"],
+    "data_steward": [
+        "dayton/covid.answer",
+        "dayton/ledger.db",
+        "dayton/courier/flower/apps",
+        "by-hand/courier/flower/apps",
+    ],
     "researcher": ["out/year/evaluation.json", "out/skewed/report.html", "year.json"],
     "conditions": ["poor.csv", "few.csv", "even.csv", "stays.csv", "completed.csv", "next.csv"],
     "histories": ["events.csv", "persons.csv", "events_of_them.csv"],

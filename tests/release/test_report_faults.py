@@ -31,7 +31,7 @@ GUARDS = {
     ),
     "spread inside cells and tails were ignored": (
         "release/test_report_lights.py::test_noise_inside_a_coarse_cell_counts",
-        "release/test_report_lights.py::test_a_tail_that_no_count_shows_makes_amounts_poor",
+        "release/test_number_tails.py::test_a_tail_that_no_count_shows_makes_amounts_poor",
     ),
     "the direction of relations was ignored": (
         "release/test_report_lights.py::test_the_sign_of_a_relation_counts",
