@@ -17,12 +17,22 @@ from dataclasses import replace
 import numpy as np
 
 from fedsynth_common.array_types import BoolArray
-from fedsynth_release.measurements import MeasuredPairs
+from fedsynth_release.measurements import MeasuredPairs, MeasuredTransition
 from fedsynth_release.report.expected import MeasuredShares, expected_distance
 from fedsynth_release.report.expected_relations import expected_relations
-from fedsynth_release.report.judgements import APART, FAR, KEPT, NEAR, PARTLY, kept, many
+from fedsynth_release.report.judgements import (
+    APART,
+    FAR,
+    KEPT,
+    MOST,
+    NEAR,
+    PARTLY,
+    SOME,
+    kept,
+    many,
+)
 from fedsynth_release.report.number_tails import tails_of
-from fedsynth_release.report.scores import Judgement, falling, rising, scored
+from fedsynth_release.report.scores import Judgement, between, falling, rising, scored
 
 MOST_HIDDEN = 0.5
 NO_RELATION = 0.95
@@ -100,3 +110,22 @@ def measured_relations(index: int, pairs: MeasuredPairs | None, numbers: BoolArr
         f"{100 * found.kept:.0f} % of their strength is likely to be kept"
     )
     return Judgement("unknown", reason, score)
+
+
+def measured_transition(found: MeasuredTransition | None) -> Judgement:
+    """Whether a column of events is likely to follow from its value at the previous event."""
+    if found is None:
+        return Judgement(
+            "unknown", "transitions: how it follows from event to event was not measured"
+        )
+    distance = min(1.0, found.learned + found.noise)
+    reason = (
+        f"transitions: from an event to the next the expected distance is {distance:.3f}; events that "
+        f"follow each other by chance have {found.chance:.3f}"
+    )
+    if distance <= NEAR:
+        return scored(falling(distance, NEAR, 2 * NEAR, 3 * NEAR), reason)
+    if found.noise >= found.chance:
+        return Judgement("unknown", f"{reason}, and noise hides whether there is more than chance")
+    way = between(distance, found.chance, 0.0, MOST, SOME)
+    return Judgement(way.light, reason, way.score)
