@@ -16,6 +16,7 @@ charged.
 """
 
 import itertools
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -96,15 +97,20 @@ def screened_triples(dependence: Mapping[tuple[int, int], float], columns: int) 
         dependence: of each pair of columns, in any unit.
         columns: how many there are.
     """
-    triples: list[Triple] = list(itertools.combinations(range(columns), 3))
-    if len(triples) <= MOST_SCREENED:
-        return triples
+    if math.comb(columns, 3) <= MOST_SCREENED:
+        return list(itertools.combinations(range(columns), 3))
+    strong = sorted(dependence, key=lambda pair: dependence[pair], reverse=True)[:MOST_SCREENED]
+    joined = {
+        tuple(sorted({*one, *two}))
+        for one, two in itertools.combinations(strong, 2)
+        if len({*one, *two}) == 3
+    }
 
     def strength(triple: Triple) -> float:
         pairs = sorted(dependence[a, b] for a, b in itertools.combinations(triple, 2))
         return pairs[1] * pairs[2]
 
-    return sorted(sorted(triples, key=strength, reverse=True)[:MOST_SCREENED])
+    return sorted(sorted(sorted(joined), key=strength, reverse=True)[:MOST_SCREENED])
 
 
 def three_way_queries(
@@ -115,12 +121,14 @@ def three_way_queries(
     rows_per_person: int,
 ) -> MarginalQueries:
     """The marginals of triples of columns in groups of the study's codes."""
+    used = sorted({column for triple in triples for column in triple})
+    place = {column: view for view, column in enumerate(used)}  # a vault refuses an unused view
     views: list[UInt16Array] = [
-        of[view].astype(np.uint16) for of, view in zip(groups, codebook.views, strict=True)
+        groups[column][codebook.views[column]].astype(np.uint16) for column in used
     ]
-    widths = [int(of.max()) + 1 for of in groups]
+    widths = {column: int(groups[column].max()) + 1 for column in used}
     queries = tuple(
-        MarginalQuery(tuple((c, c) for c in triple), tuple(widths[c] for c in triple))
+        MarginalQuery(tuple((c, place[c]) for c in triple), tuple(widths[c] for c in triple))
         for triple in triples
     )
     variance = variance_for(len(queries), step, rows_per_person)
@@ -169,6 +177,8 @@ def screened(
     & Morris 1972).
     """
     pairs = [(m, t) for m, t in zip(measured, expected, strict=True) if freedom(t.shape)]
+    if not pairs:  # every triple has a column with one code only
+        return []
     free = np.array([freedom(table.shape) for _, table in pairs])
     variance = np.array([m.variance + 1.0 / (records * table.size) for m, table in pairs])
     square = [np.square(interaction(m.frequencies - table)).sum() for m, table in pairs]

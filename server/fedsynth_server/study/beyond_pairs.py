@@ -108,12 +108,11 @@ class BeyondPairs:
 
     def note(self, division: Division) -> str:
         """What the screening found, for the documents of the release."""
-        found, share = len(division.triples), f"{division.share:.0%}"
-        said = f"screening: of {self.screened:,} triples of columns {found or 'none'}"
-        if not found:
-            return f"{said} says enough beyond pairs; all pairs are measured again"
-        rest = "" if division.share == 1.0 else ", pairs again with the rest"
-        return f"{said} are measured, with {share} of the second measurement{rest}"
+        of = f"of {self.screened:,} triples of columns"
+        if not (found := len(division.triples)):
+            return f"screening: {of} none says enough beyond its pairs; pairs were measured again"
+        more = "" if division.share == 1.0 else ", and all pairs again"
+        return f"screening: {of} {found:,} say more than their pairs; these were measured{more}"
 
     def measure(
         self, division: Division, pairs: Denoised

@@ -145,6 +145,7 @@ def _write_measurements(
     measurements = Measurements.of(
         schema, result.records, result.measured, soft, result.codebook, result.cell_error
     )
+    measurements = measurements.model_copy(update={"transitions": result.transitions})
     (folder / MEASUREMENTS).write_text(measurements.to_json(), encoding="utf-8")
     write_margins(margins_of(schema, result.codebook, result.measured), folder / MARGINS)
     return measurements

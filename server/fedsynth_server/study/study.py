@@ -5,6 +5,8 @@ fit -> calibration -> receipts. Every number that comes in is already differenti
 is post-processing and deterministic given the replies and the training settings' seed.
 """
 
+from dataclasses import replace
+
 import torch
 from flwr.serverapp import Grid
 
@@ -35,6 +37,7 @@ from fedsynth_server.histories.history_fit import (
     new_history_generator,
 )
 from fedsynth_server.histories.history_loss import HistoryLoss
+from fedsynth_server.histories.transitions import measured_transitions
 from fedsynth_server.messages.exchange import Timing
 from fedsynth_server.messages.journal import NoJournal
 from fedsynth_server.progress import StudyProgress
@@ -182,4 +185,5 @@ class Study(Measuring):
         )
         calibrate_histories(network, loss, measured_lengths(cleaned, codebook, plan.table))
         measured = [*cleaned.one_way, *cleaned.independent_given_z()]
-        return self._result(network, histograms, (last, last), measured)
+        result = self._result(network, histograms, (last, last), measured)
+        return replace(result, transitions=measured_transitions(network, loss, cleaned))

@@ -122,6 +122,13 @@ def test_of_many_columns_the_triples_of_dependent_pairs_are_screened():
     assert set(itertools.combinations(range(4), 3)) <= set(triples)
 
 
+def test_columns_with_one_code_say_nothing():
+    flat = np.full((4, 4, 1), 1 / 16)
+    measured = [MarginalEstimate(columns=(0, 1, 2), frequencies=flat, variance=1e-6)]
+    assert screened(measured, [flat], RECORDS) == []
+    assert best_division([], {}, NO_ERROR, 1e-9).triples == []
+
+
 def test_noise_of_an_interaction_is_removed():
     rng, truth = np.random.default_rng(1), exclusive(0.8)
     noisy = [seen(truth, (0, 1, 2), rng), seen(independent(), (0, 1, 3), rng)]

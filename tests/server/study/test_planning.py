@@ -14,6 +14,7 @@ from fedsynth_common.protocol.plan import Plan
 from fedsynth_common.schema import CategoricalColumn, Schema
 from fedsynth_server.study.costs import explain
 from fedsynth_server.study.planning import SHARES, make_plan
+from fedsynth_server.study.roster import make_secure_sum
 
 
 def plan_of(**changes):
@@ -116,6 +117,17 @@ def test_auto_screens_where_triples_can_be_told_from_noise():
     assert few == plan_of(variant="marginals", records_per_site=100)
     assert many.screens
     assert [step.purpose for step in many.measure[2:]] == ["screening", "three-way marginals"]
+
+
+def test_a_screening_is_refused_in_words():
+    two = Schema(name="two", columns=SCHEMA.columns[:2])
+    with pytest.raises(InputError, match="needs three modelled columns"):
+        plan_of(variant="three-way", table=two)
+    assert not plan_of(variant="auto", table=two, records_per_site=1_000_000).screens
+    keys = {site: f"{k:064x}" for k, site in enumerate("abc", 1)}
+    summed = make_secure_sum(tuple(keys), keys)
+    with pytest.raises(InputError, match="goes without --site-marginals"):
+        plan_of(variant="three-way", sites=tuple(keys), secure_sum=summed, site_marginals=True)
 
 
 def test_a_screening_goes_with_what_it_needs_and_no_more():

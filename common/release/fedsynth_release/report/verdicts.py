@@ -34,6 +34,7 @@ from fedsynth_release.report.measured_judgements import (
     measured_amounts,
     measured_cells,
     measured_relations,
+    measured_transition,
     measured_values,
 )
 from fedsynth_release.report.scores import (
@@ -153,13 +154,9 @@ def expected_judgements(
         relations = measured_relations(j, measured.pairs, numbers)
         found.append((*_of_values(generator, measured, j, shares[j]), relations))
         if j in events:
-            found[j] = (*found[j], _UNSEEN_EVENTS)
+            known = measured.transitions[j] if measured.transitions else None
+            found[j] = (*found[j], measured_transition(known))
     return found
-
-
-_UNSEEN_EVENTS = Judgement(
-    "unknown", "transitions: how it follows from event to event is not known without real histories"
-)
 
 
 def _of_values(
