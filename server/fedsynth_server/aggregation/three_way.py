@@ -121,12 +121,14 @@ def three_way_queries(
     rows_per_person: int,
 ) -> MarginalQueries:
     """The marginals of triples of columns in groups of the study's codes."""
+    used = sorted({column for triple in triples for column in triple})
+    place = {column: view for view, column in enumerate(used)}  # a vault refuses an unused view
     views: list[UInt16Array] = [
-        of[view].astype(np.uint16) for of, view in zip(groups, codebook.views, strict=True)
+        groups[column][codebook.views[column]].astype(np.uint16) for column in used
     ]
-    widths = [int(of.max()) + 1 for of in groups]
+    widths = {column: int(groups[column].max()) + 1 for column in used}
     queries = tuple(
-        MarginalQuery(tuple((c, c) for c in triple), tuple(widths[c] for c in triple))
+        MarginalQuery(tuple((c, place[c]) for c in triple), tuple(widths[c] for c in triple))
         for triple in triples
     )
     variance = variance_for(len(queries), step, rows_per_person)

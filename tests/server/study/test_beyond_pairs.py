@@ -7,8 +7,10 @@ import pytest
 from fedsynth_common.privacy.accounting import epsilon
 from fedsynth_common.schema import CategoricalColumn, Schema
 from fedsynth_release.statement.receipt_evidence import evidence_of
+from fedsynth_server.aggregation.three_way import Division
 from fedsynth_server.messages.journal import Journal
 from fedsynth_server.progress import StudyProgress
+from fedsynth_server.study import beyond_pairs
 from fedsynth_server.study.export import export, privacy_statement
 from fedsynth_server.study.planning import make_plan
 from fedsynth_server.study.roster import make_secure_sum
@@ -18,7 +20,7 @@ from fedsynth_simulations.federation import in_process, new_keys, public_hex
 
 SITES, DELTA = ("north", "south", "west"), 1e-5
 SETTINGS = TrainingSettings(latents=256, fit_steps=400)
-COLUMNS = ("a", "b", "c", "d")
+COLUMNS = ("a", "b", "c", "d", "e", "f")
 SCHEMA = Schema(
     name="signs",
     columns=tuple(CategoricalColumn(name=name, categories=("0", "1")) for name in COLUMNS),
@@ -29,7 +31,7 @@ def frames(exclusive=True):
     rng = np.random.default_rng(0)
     found = {}
     for site in SITES:
-        codes = rng.integers(0, 2, (2000, 4))
+        codes = rng.integers(0, 2, (2000, len(COLUMNS)))
         if exclusive:
             codes[:, 2] = codes[:, 0] ^ codes[:, 1]
         found[site] = pd.DataFrame(codes.astype(str), columns=COLUMNS)
@@ -70,8 +72,16 @@ def test_what_no_pair_shows_is_in_the_rows(trust, tmp_path):
     keys = new_keys(SITES)
     plan = plan_of(keys if trust == "secure-sum" else None)
     result = run(plan, keys)
-    assert any("of 4 triples of columns" in note for note in result.notes)
+    assert any("of 20 triples of columns" in note for note in result.notes)
     assert agreement(plan, result, tmp_path / "out") > 0.9
+
+
+def test_a_vault_takes_triples_that_leave_columns_out(monkeypatch, tmp_path):
+    """It refuses views that no marginal uses, so only those of the chosen columns are sent."""
+    only = Division([(0, 1, 2)], 0.5)
+    monkeypatch.setattr(beyond_pairs, "best_division", lambda *facts: only)
+    plan, keys = plan_of(), new_keys(SITES)
+    assert agreement(plan, run(plan, keys), tmp_path / "out") > 0.9
 
 
 def test_pairs_alone_do_not_show_it(tmp_path):
