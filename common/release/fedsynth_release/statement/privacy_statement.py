@@ -96,7 +96,11 @@ class PrivacyStatement(StatementPart):
     )
     epsilon_of_any_record: float | None = Field(
         default=None,
-        description="the most that these studies together charged any record at one site",
+        description="the most that these studies together charged any record at one site; where the "
+        "unit is a person, any person",
+    )
+    cohorts_per_person: int | None = Field(
+        default=None, description="in how many cohorts the records of one person are used, at most"
     )
     software: dict[str, str] = Field(
         default={}, description="versions of the coordinator's packages, by name"
@@ -114,6 +118,8 @@ class PrivacyStatement(StatementPart):
         if not self.cohorts:
             fields.pop("cohorts", None)
             fields.pop("epsilon_of_any_record", None)
+        if self.cohorts_per_person is None:
+            fields.pop("cohorts_per_person", None)
         return fields
 
     @classmethod
@@ -130,6 +136,7 @@ class PrivacyStatement(StatementPart):
         mechanisms: Sequence[Mechanism] = (),
         secure_sum: SecureSum | None = None,
         cohort: str | None = None,
+        cohorts_per_person: int | None = None,
         contact: str = "",
         expires: str = "",
     ) -> "PrivacyStatement":
@@ -153,6 +160,7 @@ class PrivacyStatement(StatementPart):
             caveats=tuple(caveats),
             unit=_unit(rows_per_person, cohort),
             rows_per_person=rows_per_person,
+            cohorts_per_person=cohorts_per_person,
             trust=trust.trust,
             sites=tuple(sites),
             epsilon_if_people_are_at_one_site_only=max(costs, default=0.0),
@@ -226,6 +234,8 @@ def _at_every_site(sites: Sequence[SiteCost], delta: float) -> float:
 
 
 def _unit(rows_per_person: int | None, cohort: str | None) -> str:
+    if cohort is not None and rows_per_person is not None:
+        return f"one person's records in the cohort {cohort}, at most {rows_per_person} of them"
     if cohort is not None:
         return f"one record of the cohort {cohort}"
     if rows_per_person is None:
