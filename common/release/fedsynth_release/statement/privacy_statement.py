@@ -157,7 +157,6 @@ class PrivacyStatement(StatementPart):
         noise instead (`secure_noise.at_sites`), and δ stays what it is.
         """
         caveats = [promises.SEEDED, *caveats] if seeded else caveats
-        costs = [site.epsilon for site in sites]
         everywhere = _everywhere(sites, delta, secure_sum)
         lone = max((s.epsilon_if_all_others_work_together or s.epsilon for s in sites), default=0.0)
         trust = promises.trust_of(secure_sum, len(sites), {m.purpose for m in mechanisms})
@@ -172,7 +171,7 @@ class PrivacyStatement(StatementPart):
             cohorts_per_person=cohorts_per_person,
             trust=trust.trust,
             sites=tuple(sites),
-            epsilon_if_people_are_at_one_site_only=max(costs, default=0.0),
+            epsilon_if_people_are_at_one_site_only=max((s.epsilon for s in sites), default=0.0),
             epsilon_if_people_may_be_at_every_site=everywhere[0],
             epsilon_if_all_others_work_together=lone if secure_sum else None,
             delta=delta,
