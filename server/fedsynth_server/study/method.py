@@ -13,7 +13,7 @@ NAMES: dict[Variant, str] = {
     "marginals": "marginals of all pairs of columns",
     "gan": "discriminators, and marginals of single columns",
 }
-OF_HISTORIES = "marginals of pairs over persons, over events and from one event to the next"
+OF_HISTORIES = "marginals of pairs over persons, over events and from one event to later ones"
 ACCURACY = "an estimate, good to about a factor of two; other programs make it longer"
 
 
@@ -30,7 +30,10 @@ def method_of(plan: Plan) -> Variant:
 def reason(plan: Plan) -> str:
     """What `auto` decides for such a plan, and why."""
     if plan.table.histories is not None:
-        return "auto takes marginals for histories: discriminators are not trained on them yet"
+        return (
+            "auto takes marginals for histories: discriminators bring what happens within an event a "
+            "little closer, and nothing else (--variant both)"
+        )
     if plan.secure_sum:
         return (
             "auto takes marginals in a secure sum: discriminators take many messages, and only tables "
@@ -66,5 +69,7 @@ def simulation_lines(plan: Plan, duration: Duration) -> list[str]:
 
 
 def _method(plan: Plan) -> list[str]:
-    name = NAMES[method_of(plan)] if plan.table.histories is None else OF_HISTORIES
+    name = NAMES[method_of(plan)]
+    if plan.table.histories is not None:
+        name = OF_HISTORIES + (", and discriminators" if plan.discriminator else "")
     return [f"method  {name}", f"        {reason(plan)}"]

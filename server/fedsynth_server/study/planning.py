@@ -46,7 +46,10 @@ LISTENED = 4
 """One of so many of the discriminators' messages is for listening."""
 SITE_MARGINALS = 0.15
 """Share of μ² that each site's own one-way marginals get in a secure sum, where they are asked for."""
-HISTORIES = {"histograms": 0.20, "marginals": 0.80}
+HISTORIES: dict[Variant, dict[str, float]] = {
+    "marginals": {"histograms": 0.20, "marginals": 0.80},
+    "both": {"histograms": 0.18, "marginals": 0.72, "discriminator": 0.10},
+}
 """Of persons with events: codes are narrower where histograms are noisier (simulations/RESULTS.md)."""
 
 
@@ -98,9 +101,9 @@ def make_plan(
     _refuse_unusable(table, epsilon, delta, cohort)
     rounds = _rounds(rounds, secure_sum)
     if table.histories is not None:
-        variant = _of_histories(variant)
+        variant = _of_histories(variant, secure_sum)
     variant = "marginals" if variant == "auto" else variant
-    by_purpose = SHARES[variant] if table.histories is None else HISTORIES
+    by_purpose = (SHARES if table.histories is None else HISTORIES)[variant]
     if site_marginals:
         _refuse_site_marginals(secure_sum, table, variant)
         by_purpose = {
@@ -252,12 +255,18 @@ def _refuse_site_marginals(secure_sum: SecureSum | None, table: Schema, variant:
         )
 
 
-def _of_histories(variant: Choice) -> Variant:
-    if variant not in ("auto", "marginals"):
+def _of_histories(variant: Choice, secure_sum: SecureSum | None) -> Variant:
+    if variant in ("listen", "gan"):
         raise InputError(
-            f"--variant {variant}: persons with events have no discriminators; leave the option out"
+            f"--variant {variant}: persons with events are studied with marginals, or with both; take "
+            "one of these"
         )
-    return "marginals"
+    if variant == "both" and secure_sum is not None:
+        raise InputError(
+            "--variant both: discriminators of histories go with local noise only; leave out --trust "
+            "secure-sum or take marginals"
+        )
+    return "marginals" if variant == "auto" else variant
 
 
 def _discriminator(
