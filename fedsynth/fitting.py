@@ -62,7 +62,8 @@ def fit(
         trust: `local`: each site adds all noise itself; `secure-sum`: they add it together.
         colluders: with a secure sum, how many sites may collude or be missing.
         site_marginals: with a secure sum, also measure each site's own margins of single columns.
-        variant: what ε is spent on: `marginals`, `gan`, `both`, `listen` or `auto` (`marginals`).
+        variant: what ε is spent on: `marginals`, `three-way`, `gan`, `both`, `listen` or `auto`
+            (`three-way` where triples of columns can be told from noise, else `marginals`).
         max_repaired: the largest share of a column's cells that may not fit a given schema.
         seed: makes the run repeatable; its result is then not private.
         device: where the generator trains.

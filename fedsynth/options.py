@@ -10,7 +10,7 @@ from fedsynth_common.errors import InputError
 from fedsynth_common.limits import MAX_REPAIRED
 from fedsynth_common.schema import Schema
 
-Variant = Literal["auto", "both", "listen", "marginals", "gan"]
+Variant = Literal["auto", "both", "listen", "marginals", "three-way", "gan"]
 Trust = Literal["local", "secure-sum"]
 Device = Literal["cpu", "cuda"]
 

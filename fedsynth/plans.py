@@ -43,7 +43,7 @@ class Plan(Shown):
 
     @property
     def variant(self) -> str:
-        """What the budget is spent on: `marginals`, `gan`, `both` or `listen`."""
+        """What the budget is spent on: `marginals`, `three-way`, `gan`, `both` or `listen`."""
         from fedsynth_server.study.method import method_of
 
         return method_of(self.study)

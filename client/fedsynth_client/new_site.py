@@ -86,7 +86,8 @@ min_records = 100              # with fewer records (or persons) this site does 
 # Digests of the plans that a person here has read; `fedsynth site approve` adds them.
 approved_plans = []
 
-# Approved plans of a cohort that may be repeated for later cohorts, each once, without a person:
+# Approved plans of a cohort that may be repeated for later cohorts, each once, without a person;
+# `fedsynth site template` adds them:
 # templates = [{{plan = "DIGEST", until = "2027Q4"}}]
 """
 

@@ -12,6 +12,7 @@ from rich.table import Table
 
 from fedsynth_common.errors import InputError
 from fedsynth_common.tables import read_table
+from fedsynth_server.study.method import method_of
 from fedsynth_simulations.closed_file import NOTICE
 
 
@@ -29,7 +30,7 @@ def summary_of(result: Any, frames: dict[str, pd.DataFrame], out: Path) -> dict[
         "epsilon": statement.epsilon_if_people_are_at_one_site_only,
         "epsilon_if_all_others_work_together": statement.epsilon_if_all_others_work_together,
         "delta": statement.delta,
-        "variant": _variant(result.plan),
+        "variant": method_of(result.plan),
         "bytes_per_site": result.outcome.bytes_per_site,
         "not_modelled": {
             column.name: column.description or column.kind
@@ -37,13 +38,6 @@ def summary_of(result: Any, frames: dict[str, pd.DataFrame], out: Path) -> dict[
         },
         "notes": result.outcome.notes,
     }
-
-
-def _variant(plan: Any) -> str:
-    """What the budget was really spent on."""
-    pairs = any(step.purpose == "marginals" for step in plan.measure)
-    names = {(True, True): "both", (True, False): "marginals", (False, True): "gan"}
-    return names[pairs, plan.discriminator is not None]
 
 
 def evaluation_of(

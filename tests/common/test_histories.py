@@ -41,7 +41,7 @@ def test_tables_of_records_keep_their_texts_and_hashes():
     assert make_plan().digest == PLAN
     assert text_of(SCHEMA.to_json().encode()) == TABLE
     assert text_of(Site().measure_request().SerializeToString(deterministic=True)) == REQUEST
-    assert history_schema(SCHEMA) is SCHEMA
+    assert history_schema(SCHEMA) == SCHEMA
 
 
 def test_a_schema_with_histories_survives_the_round_trip():

@@ -240,7 +240,9 @@ def test_with_a_quorum_a_lost_site_is_marked_and_the_study_finishes(answers, tmp
 
 @pytest.mark.parametrize("answers", [1, 3])
 def test_without_the_quorum_the_study_stops_and_names_the_site(answers):
-    said = r"2 of 3 sites answered \(south: flower error 5, its courier is not connected any more\)"
+    said = (
+        r"2 of 3 sites answered \(south: flower error 5, its courier is not connected any more, so"
+    )
     with pytest.raises(FedsynthError, match=said):
         interrupted(make_small_plan("both"), answers, deadline=0.5)
 

@@ -79,7 +79,9 @@ def test_a_vault_does_not_start_on_a_full_or_read_only_disk(small_disk, launcher
         spoil()
         site.start(wait=False)
         assert site.wait() == 1
-        assert "ERR_LEDGER" in site.log.read_text().splitlines()[-1]
+        last = site.log.read_text().splitlines()[-1]
+        assert "ERR_LEDGER" in last
+        assert "the disk is full or read-only" in last
         heal()
     site.start()
     assert site.status("discriminate", site.requests.discriminate_request()) == "OK"

@@ -532,6 +532,29 @@ MUTANTS = (
     ),
     # 8: plans
     Mutant(
+        "a screening of triples costs nothing",
+        7,
+        f"{PROTOCOL}/plan.py",
+        "            for measure in self.measure\n        ]\n",
+        "            for measure in self.measure\n"
+        '            if measure.purpose != "screening"\n        ]\n',
+        (
+            "tests/server/study/test_beyond_pairs.py"
+            "::test_every_site_is_charged_the_same_whatever_is_found",
+        ),
+    ),
+    Mutant(
+        "pairs in one message with triples have the noise of pairs alone",
+        7,
+        "server/fedsynth_server/aggregation/second_measurement.py",
+        "math.ceil(pairs.variance / (1 - share))",
+        "pairs.variance",
+        (
+            "tests/server/aggregation/test_three_way.py"
+            "::test_both_in_one_message_cost_what_the_step_allows",
+        ),
+    ),
+    Mutant(
         "calibration overshoots its target",
         8,
         "server/fedsynth_server/study/calibration.py",

@@ -208,6 +208,22 @@ def test_void_means_void_everywhere(tmp_path):
     assert not any("right in at most" in line for line in lines)
 
 
+def test_one_score_stands_in_report_card_statement_and_terminal(folder, tmp_path):
+    quality = Generator.load(folder).statement.quality
+    assert quality.words == f"{quality.score} of 100 ({quality.light})"
+    lines = summary_lines(write_report(folder, tmp_path / "r.html"))
+    assert f"quality: {quality.words}; columns: {quality.counted}" in lines
+    assert f"The score is {quality.how}." in lines
+    page = Page((tmp_path / "r.html").read_text(encoding="utf-8")).text
+    assert f"{quality.score} of 100" in page
+    assert f"The score is {quality.how}." in page
+    card = (folder / "MODEL_CARD.md").read_text(encoding="utf-8")
+    assert f"{quality.words}; columns: {quality.counted}." in card
+    assert quality.how in card.replace("\n", " ")
+    internal = Page(render(folder, make_evaluation(SCHEMA))).text
+    assert f"The report that may be published says {quality.words}." in internal
+
+
 def test_no_word_promises_that_nobody_can_be_found(full, plain):
     for page in (full, plain):
         assert not re.search(r"\banonym", page.text, re.IGNORECASE)

@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
+from small_measured import measured
 
-from fedsynth_common.schema import BooleanColumn, CategoricalColumn, IntegerColumn, NumericColumn
-from fedsynth_release.decoding import Codebook
+from fedsynth_common.schema import BooleanColumn, CategoricalColumn, IntegerColumn
 from fedsynth_release.measured_associations import (
     TYPICAL,
     code_values,
@@ -13,28 +13,11 @@ from fedsynth_release.measured_associations import (
 )
 from fedsynth_release.measurements import MeasuredAssociations, MeasuredPairs
 from fedsynth_release.report import measured_judgements as judged
-from fedsynth_release.report.expected import (
-    MeasuredShares,
-    expected_distance,
-    expected_relations,
-    unmeasured_spread,
-)
-from fedsynth_release.report.scores import Judgement, falling, mean_score, worst
+from fedsynth_release.report.expected import expected_distance
+from fedsynth_release.report.expected_relations import expected_relations
+from fedsynth_release.report.scores import Judgement, falling, light_of, mean_score, rising, worst
 
 AGE = IntegerColumn(name="age", minimum=0, maximum=99)
-
-
-def measured(column, codes, error=0.001, cell_error=0.001, records=1e6, shape=None):
-    """A column whose cells form `codes` codes of equal width, with equal shares."""
-    from fedsynth_common.schema import domain_of
-
-    cells = domain_of(column).width
-    view = (np.arange(cells) * codes // cells).astype(np.uint16)
-    shape = np.ones(cells) if shape is None else np.asarray(shape)
-    shape = shape / np.bincount(view, weights=shape)[view]
-    shares = np.full(codes, 1 / codes)
-    book = Codebook((view,), (shape,))
-    return MeasuredShares.of(column, book, 0, (shares, error, cell_error), records)
 
 
 # --- values --------------------------------------------------------------------------------------
@@ -43,7 +26,8 @@ def measured(column, codes, error=0.001, cell_error=0.001, records=1e6, shape=No
 @pytest.mark.parametrize(("codes", "light"), [(2, "poor"), (4, "fair"), (20, None)])
 def test_an_age_in_two_cells_is_not_good(codes, light):
     part = measured(AGE, codes)
-    assert judged.measured_cells(part).light == light
+    judgement = judged.measured_cells(part)
+    assert (judgement.light, judgement.score) == (light, None)
 
 
 def test_a_number_with_few_values_needs_no_more_cells():
@@ -72,18 +56,6 @@ def test_the_generators_own_error_counts():
     part = measured(BooleanColumn(name="b"), 2, error=0.0)
     apart = expected_distance(part, np.array([0.7, 0.3]))
     assert apart == pytest.approx(0.2, abs=0.01)
-
-
-def test_a_tail_that_no_count_shows_makes_amounts_poor():
-    cost = NumericColumn(name="cost", minimum=0, maximum=25500, decimals=0)
-    heavy = np.r_[np.full(10, 0.0999), np.full(246, 0.001 / 246)]
-    part = measured(cost, 1, shape=heavy, cell_error=0.0005)
-    assert unmeasured_spread(part) > 0.5
-    assert judged.measured_amounts(part, calculated=True).light in ("fair", "poor")
-    seen = measured(cost, 1, shape=heavy, cell_error=1e-8)
-    assert unmeasured_spread(seen) < 0.05
-    assert judged.measured_amounts(seen, calculated=True).light == "good"
-    assert judged.measured_amounts(part, calculated=False).light is None
 
 
 # --- relations -----------------------------------------------------------------------------------
@@ -180,6 +152,25 @@ def test_that_nothing_stood_out_from_noise_is_not_good(measured, error, generato
     judgement = light(measured, error, generator)
     assert judgement.light == expected
     assert judgement.reason.startswith("relations: ")
+
+
+def test_unseen_pairs_lower_the_score_less_than_the_light():
+    """One relation is clear and kept; twenty pairs show nothing but noise."""
+    size = 22
+    seen, error = np.zeros((size, size)), np.full((size, size), 0.06)
+    seen[0, 1] = seen[1, 0] = 0.6
+    error[0, 1] = error[1, 0] = 0.01
+    tables = [tuple(map(tuple, table.tolist())) for table in (seen, error, seen, np.eye(size) == 0)]
+    names = ("measured", "error", "generator", "known")
+    pairs = MeasuredAssociations(**dict(zip(names, tables, strict=True)))
+    found = expected_relations(0, pairs, np.ones(size, dtype=bool))
+    assert found.kept < 0.85
+    assert found.kept + 0.05 < found.usual < 1
+    flat = tuple((0.0,) * size for _ in range(size))
+    measured = MeasuredPairs(distance=flat, dependence=flat, associations=pairs)
+    judgement = judged.measured_relations(0, measured, np.ones(size, dtype=bool))
+    assert judgement.light == light_of(rising(found.kept, 0.75, 0.40))
+    assert judgement.score == rising(found.usual, 0.75, 0.40)
 
 
 def test_what_was_not_measured_is_unknown():

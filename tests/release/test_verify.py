@@ -143,6 +143,26 @@ def test_a_finished_study_is_consistent(studies, name):
     assert "not guaranteed: " in report.verdict
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        put("quality", "score", 99),
+        put("quality", "light", "unknown"),
+        put("quality", "columns", {"good": 4, "fair": 0, "poor": 0, "unknown": 0}),
+        put("quality", "how", "measured on all real records"),
+    ],
+)
+def test_a_better_quality_than_the_files_show_is_found(folder, change):
+    assert json.loads((folder / STATEMENT).read_text())["quality"]["score"] < 98
+    tamper(folder, change)
+    assert found(folder) == {"quality"}
+
+
+def test_a_statement_without_quality_is_that_of_an_earlier_version(folder):
+    tamper(folder, lambda fields: fields.pop("quality"))
+    assert found(folder) == set()
+
+
 def test_a_lost_site_needs_no_receipt(studies):
     assert [site.receipt for site in verify(studies / "lost").sites] == ["signed", "signed", "none"]
 

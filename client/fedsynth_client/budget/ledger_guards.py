@@ -118,3 +118,16 @@ class FileLock:
     def release(self) -> None:
         """Give the lock up."""
         os.close(self._descriptor)
+
+
+def in_use(ledger: Path) -> bool:
+    """Whether a process holds this ledger now, under this name or another one of the same file."""
+    for path in (Path(f"{ledger}.lock"), ledger):
+        try:
+            with path.open("rb") as file:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        except OSError:
+            continue
+    return False

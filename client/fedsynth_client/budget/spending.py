@@ -39,7 +39,7 @@ OLDER = (
     "written by an older version of fedsynth; keep it, finish its studies with that version, and ask "
     "for help before you start a new one: what it charged must not be forgotten"
 )
-UNREADABLE = "not a ledger, or not readable by this user"
+UNREADABLE = "not a ledger, or not readable by this user: chown it to the vault's user"
 ROLLED_BACK = (
     "older than its witness (restored from a backup?), or the witness is missing or damaged"
 )
@@ -67,10 +67,12 @@ def read_ledger(path: Path, dataset: str, witness: Path | None = None) -> Ledger
     seal = Witness(witness or f"{path}.witness")
     try:
         seal.refuse_missing_ledger(path)
+        if not path.exists():
+            return LedgerState(head=(0, genesis(dataset)), started=False)
     except RefusalError:
         return LedgerState(fault=DELETED)
-    if not path.exists():
-        return LedgerState(head=(0, genesis(dataset)), started=False)
+    except PermissionError:  # the folder is closed to this user
+        return LedgerState(fault=UNREADABLE)
     try:
         seen = seal.read()
         with reading(path) as database:

@@ -3,7 +3,8 @@
 * `join`: the next steps all at once, from the coordinator's invitation.
 * `start`: `init` writes a new site's files. `check`: is the table fit to be served?
 * `key`: the site's identity. `bundle`: what the coordinator ships, inspected and installed.
-* `approve`: read a plan's costs and allow it. `serve`: the vault. `connect`: the courier.
+* `approve`: read a plan's costs and allow it. `template`: allow that it is repeated.
+* `serve`: the vault. `connect`: the courier.
 * `status`: what runs, what was spent, what is left, and whether the ledger is sound.
 * `cohorts`: the same by cohort; a changed cohort is sealed anew.
 * `drift`: what changed between cohorts of the site's table; for its own eyes.
@@ -35,13 +36,14 @@ from fedsynth_client.cli.score import score
 from fedsynth_client.cli.serve import serve
 from fedsynth_client.cli.start import init
 from fedsynth_client.cli.status import status
+from fedsynth_client.cli.template import template
 
 app = typer.Typer(
     help="Run a partner site: set it up, check its table, approve plans, serve its vault.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-_STUDIES = (join, init, check, key, approve, bundle, serve, connect)
+_STUDIES = (join, init, check, key, approve, template, bundle, serve, connect)
 for _command in (*_STUDIES, status, cohorts, drift, backup, restore, page, score):
     app.command()(_command)
 app.add_typer(rotate)

@@ -18,9 +18,10 @@ if TYPE_CHECKING:
     from fedsynth_common.schema import Schema
 
 _log = logging.getLogger("fedsynth.vault")
-LEDGER_REFUSED = (
-    "in use by another vault, missing although its witness exists, rolled back, damaged, of another "
-    "data set or an older version, or not writable; see `fedsynth site status`"
+IN_USE = "in use by another vault; stop one, and never run two on copies of one ledger"
+NOT_WRITABLE = (
+    "sound as far as it can be read, but this user cannot write it: the disk is full or read-only, or "
+    "the file or its folder belongs to another user; make room, or chown them to the vault's user"
 )
 
 
@@ -124,4 +125,19 @@ def open_ledger(site: "SiteConfig", dataset: str) -> "Ledger":
     except RefusalError as refused:
         if refused.code != ErrorCode.LEDGER:
             raise
-        raise FedsynthError(f"ledger {site.ledger}: {refused.code}: {LEDGER_REFUSED}") from None
+        why = _why_refused(site, dataset)
+        raise FedsynthError(
+            f"ledger {site.ledger}: {refused.code}: {why}. See RUNBOOK.md, 'The ledger does not open'"
+        ) from None
+
+
+def _why_refused(site: "SiteConfig", dataset: str) -> str:
+    """Why the ledger did not open, in the words of `fedsynth site status` where it has some."""
+    from fedsynth_client.budget.ledger_guards import in_use
+    from fedsynth_client.budget.spending import read_ledger
+
+    return (
+        IN_USE
+        if in_use(site.ledger)
+        else read_ledger(site.ledger, dataset, site.witness).fault or NOT_WRITABLE
+    )

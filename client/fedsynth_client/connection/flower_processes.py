@@ -32,7 +32,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from fedsynth_client.connection.approved_bundle import APPS
-from fedsynth_client.connection.coordinator_watch import NOT_REGISTERED, UNREGISTERED_WORDS
+from fedsynth_client.connection.coordinator_watch import (
+    NOT_REGISTERED,
+    REFUSED,
+    REFUSED_WORDS,
+    UNREGISTERED_WORDS,
+)
 from fedsynth_client.connection.node_key import public_line, public_path
 from fedsynth_client.connection.untrusted_certificate import CertificateFault
 from fedsynth_client.settings.site_config import LONGEST_SOCKET, CourierConfig
@@ -153,7 +158,10 @@ def commands(config: CourierConfig, path: Path, secret: Path, plaintext: bool) -
         supernode=supernode,
         superexec=superexec,
         environment=_environment(config, path),
-        meanings={NOT_REGISTERED: UNREGISTERED_WORDS.format(key=public_path(config.node_key))},
+        meanings={
+            NOT_REGISTERED: UNREGISTERED_WORDS.format(key=public_path(config.node_key)),
+            REFUSED: REFUSED_WORDS,
+        },
     )
 
 

@@ -1,7 +1,7 @@
-"""Adds a plan's digest to the policy file. The comments and the order of the file are kept.
+"""Adds a plan's digest or a template to the policy file. Its comments and its order are kept.
 
-The edited text is read before it is written. If it is anything but the old policy with this one digest
-added, nothing is written, and the person is asked to add the digest by hand. The file is replaced
+The edited text is read before it is written. If it is anything but the old policy with this one entry
+added, nothing is written, and the person is asked to add it by hand. The file is replaced
 atomically and synced while its folder is locked, so that neither a crash nor a second approval at the
 same time loses an approval.
 """
@@ -12,12 +12,13 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import tomlkit
 from tomlkit.exceptions import TOMLKitError
-from tomlkit.items import Array
+from tomlkit.items import Array, InlineTable
 
-from fedsynth_client.budget.policy import Policy
+from fedsynth_client.budget.policy import Policy, Template
 from fedsynth_common.durable import write_durably
 from fedsynth_common.errors import InputError
 from fedsynth_common.validated import json_of_toml, validated
@@ -29,44 +30,73 @@ def add_approval(path: Path, digest: str) -> bool:
     Raises:
         InputError: the policy is faulty or cannot be written, or must be edited by hand.
     """
-    path = (
-        path.resolve()
-    )  # a replaced symbolic link would leave the file that it points to unchanged
-    with _alone_in(path.parent):
-        policy = Policy.load(path)
+    with _file_alone(path) as file:
+        policy = Policy.load(file)
         if policy.approved_plans == "any" or digest in policy.approved_plans:
             return False
         expected = policy.model_copy(update={"approved_plans": (digest, *policy.approved_plans)})
-        text = path.read_text(encoding="utf-8-sig")
-        edited = _edited_json(text, digest) if path.suffix == ".json" else _edited(text, digest)
-        if _parsed(edited, path.suffix) != expected:
-            raise InputError(
-                f"policy {path}: cannot be edited safely; add this digest to its approved_plans "
-                f"by hand: {digest}"
-            )
-        _replace(path, edited)
+        _edit(file, expected, "approved_plans", digest)
     return True
 
 
-def _edited(text: str, digest: str) -> str:
-    """The TOML text with the digest added as the first of the list; unchanged if that fails.
+def add_template(path: Path, template: Template) -> bool:
+    """Allow in the policy file that a plan is repeated; False if it was allowed before.
 
-    >>> _edited("approved_plans = []  # none yet", "ab")
+    Raises:
+        InputError: the policy is faulty or cannot be written, or must be edited by hand.
+    """
+    with _file_alone(path) as file:
+        policy = Policy.load(file)
+        if template in policy.templates:
+            return False
+        expected = policy.model_copy(update={"templates": (template, *policy.templates)})
+        _edit(file, expected, "templates", template.model_dump())
+    return True
+
+
+Entry = str | dict[str, Any]
+
+
+def _edit(path: Path, expected: Policy, name: str, entry: Entry) -> None:
+    """Write the file with an entry added to one of its lists, if it then reads as expected."""
+    text = path.read_text(encoding="utf-8-sig")
+    as_json = path.suffix == ".json"
+    edited = _edited_json(text, name, entry) if as_json else _edited(text, name, entry)
+    if _parsed(edited, path.suffix) != expected:
+        shown = entry if isinstance(entry, str) else _inline(entry).as_string()
+        raise InputError(
+            f"policy {path}: cannot be edited safely; add this to its {name} by hand: {shown}"
+        )
+    _replace(path, edited)
+
+
+def _edited(text: str, name: str, entry: Entry) -> str:
+    """The TOML text with the entry added as the first of the list; unchanged if that fails.
+
+    >>> _edited("approved_plans = []  # none yet", "approved_plans", "ab")
     'approved_plans = ["ab"]  # none yet'
     """
     try:
         document = tomlkit.parse(text)
     except TOMLKitError:
         return text
-    approved = document["approved_plans"]
-    if isinstance(approved, Array):
-        approved.insert(0, digest)
+    if name not in document:
+        document[name] = tomlkit.array()
+    entries = document[name]
+    if isinstance(entries, Array):
+        entries.insert(0, entry if isinstance(entry, str) else _inline(entry))
     return tomlkit.dumps(document)
 
 
-def _edited_json(text: str, digest: str) -> str:
+def _inline(entry: dict[str, Any]) -> InlineTable:
+    table = tomlkit.inline_table()
+    table.update(entry)
+    return table
+
+
+def _edited_json(text: str, name: str, entry: Entry) -> str:
     fields = json.loads(text)
-    fields["approved_plans"] = [digest, *fields["approved_plans"]]
+    fields[name] = [entry, *fields.get(name, ())]
     return json.dumps(fields, indent=2, ensure_ascii=False) + "\n"
 
 
@@ -83,6 +113,14 @@ def _replace(path: Path, text: str) -> None:
         write_durably(path, text.encode(), path.stat().st_mode & 0o777)
     except OSError as error:
         raise InputError(f"policy {path}: cannot be written ({error.strerror})") from None
+
+
+@contextmanager
+def _file_alone(path: Path) -> Iterator[Path]:
+    """The file itself, while nobody else edits it; a replaced link would leave it unchanged."""
+    path = path.resolve()
+    with _alone_in(path.parent):
+        yield path
 
 
 @contextmanager

@@ -136,6 +136,21 @@ class Plan(Frozen):
         return self
 
     @model_validator(mode="after")
+    def _screening_is_followed(self) -> Self:
+        purposes = [measure.purpose for measure in self.measure]
+        if not {"screening", "three-way marginals"} & set(purposes):
+            return self
+        if purposes != ["histograms", "marginals", "screening", "three-way marginals"]:
+            raise ValueError(
+                'measure: "screening" follows the marginals, and "three-way marginals" follow it'
+            )
+        if self.discriminator or self.table.histories is not None or self.cohort is not None:
+            raise ValueError(
+                'measure: "screening" goes without discriminators, histories and cohorts'
+            )
+        return self
+
+    @model_validator(mode="after")
     def _sum_is_secure(self) -> Self:
         summed = self.secure_sum
         if (self.trust == "secure-sum") != (summed is not None):
@@ -170,6 +185,11 @@ class Plan(Frozen):
     def served(self) -> Cohort | None:
         """The cohort whose records a site serves; None if it serves all."""
         return None if self.cohort is None else self.table.cohort(self.cohort)
+
+    @property
+    def screens(self) -> bool:
+        """Whether triples of columns are screened, and those that stand out measured."""
+        return any(measure.purpose == "screening" for measure in self.measure)
 
     @property
     def noise_shares(self) -> int:

@@ -11,7 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from fedsynth_common.limits import MAX_PARAMETERS
 from fedsynth_common.privacy.events import DpSgdEvent
 
-Purpose = Literal["histograms", "marginals", "site marginals"]
+Purpose = Literal["histograms", "marginals", "screening", "three-way marginals", "site marginals"]
+"""What a measure step is for. To a site all of them are lists of marginals with the step's noise."""
 Trust = Literal["local", "secure-sum"]
 LEAST_NOISE = 0.1
 Multiplier = Annotated[float, Field(ge=LEAST_NOISE, le=1e6)]

@@ -102,6 +102,20 @@ class MeasuredPairs(_Part):
     associations: MeasuredAssociations | None = None
 
 
+class MeasuredTransition(_Part):
+    """How a column of events follows itself at the next event; total variation distances.
+
+    Attributes:
+        learned: of the generator from what was measured.
+        noise: of what was measured from the real events, as expected by the noise that is left.
+        chance: of what was measured from events that follow each other by chance.
+    """
+
+    learned: Share
+    noise: Share
+    chance: Share
+
+
 class Measurements(_Part):
     """The measurements of a study.
 
@@ -110,6 +124,7 @@ class Measurements(_Part):
         cell_error: standard deviation of the noise on the share of one fine cell, before cells were
             put together to codes; None in files of earlier versions.
         columns, pairs: what was measured of them.
+        transitions: of histories, for each column; None where it was not measured.
     """
 
     format_version: Literal[1] = 1
@@ -117,6 +132,13 @@ class Measurements(_Part):
     cell_error: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
     columns: tuple[MeasuredColumn, ...]
     pairs: MeasuredPairs | None = None
+    transitions: tuple[MeasuredTransition | None, ...] = ()
+
+    @model_validator(mode="after")
+    def _has_all_transitions(self) -> Self:
+        if self.transitions and len(self.transitions) != len(self.columns):
+            raise ValueError("transitions must have an entry for each column")
+        return self
 
     @model_validator(mode="after")
     def _is_square(self) -> Self:

@@ -165,10 +165,12 @@ class Denoised:
             the noise before its removal: they are weights from here on.
         expected_loss: the posterior variance of a pair's cell, in units of its noise, averaged over all
             cells: about the marginal loss that the true distribution has. 0 without pairs.
+        spread: K of each covariance, (width, width): the directions in which a column depends on others.
     """
 
     marginals: list[MarginalEstimate]
     expected_loss: float
+    spread: list[Float64Array]
 
 
 def denoise(
@@ -220,4 +222,4 @@ def denoise(
             )
         )
         expected, cells = expected + float(variance.sum()), cells + variance.size
-    return Denoised([*one_way, *cleaned], expected / max(1, cells))
+    return Denoised([*one_way, *cleaned], expected / max(1, cells), list(prior.spread))

@@ -1,4 +1,6 @@
-"""Combines two measurements of the same marginals, each site's by the variances of their noise.
+"""A second measurement: together with three-way marginals, and combined with the first.
+
+Two measurements of the same marginals are combined for each site by the variances of their noise.
 
 Noise of the two is independent, so the least variance is that of the mean weighted by the inverse of
 the variances (Gauss-Markov theorem). A site that answered one of the two keeps that answer. Its noise is
@@ -6,6 +8,7 @@ then larger than that of the others; the variance of the queries is the mean ove
 right for the sum over them.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -40,3 +43,28 @@ def combined(
         ]
     mean = sum(variances.values()) / len(variances)
     return replace(asked, variance=max(1, round(mean))), counts
+
+
+def measured_together(
+    pairs: MarginalQueries, triples: MarginalQueries, share: float
+) -> MarginalQueries:
+    """The queries of both in one message, of whose budget the triples get a share between 0 and 1.
+
+    Args:
+        pairs: with the noise variance that they would have alone in the message.
+        triples: likewise.
+        share: of the triples, in squared inverse noise (μ²).
+    """
+    variances = math.ceil(pairs.variance / (1 - share)), math.ceil(triples.variance / share)
+    most, first = max(variances), len(pairs.views)
+    moved = tuple(
+        replace(query, axes=tuple((column, view + first) for column, view in query.axes))
+        for query in triples.marginals
+    )
+    spreads = [math.sqrt(variance / most) for variance in variances]
+    queries = [
+        replace(query, spread=spread)
+        for part, spread in zip((pairs.marginals, moved), spreads, strict=True)
+        for query in part
+    ]
+    return MarginalQueries((*pairs.views, *triples.views), tuple(queries), most)

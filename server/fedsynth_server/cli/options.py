@@ -14,6 +14,7 @@ class VariantName(StrEnum):
     BOTH = "both"
     LISTEN = "listen"
     MARGINALS = "marginals"
+    THREE_WAY = "three-way"
     GAN = "gan"
 
 
@@ -52,9 +53,10 @@ Epsilon = Annotated[
 ]
 Delta = Annotated[float, typer.Option("--delta", help="The δ of the privacy guarantee.")]
 VARIANT_HELP = (
-    "Spend the budget on marginals, on discriminators (gan) or on both. listen: on both, but if the "
-    "first messages of the discriminators say no more than noise, on a second measurement of marginals "
-    "in place of the rest. auto: on marginals."
+    "Spend the budget on marginals of pairs, on discriminators (gan) or on both. three-way: on "
+    "marginals of pairs, and of the triples of columns that say more than pairs. listen: on both, but "
+    "if the first messages of the discriminators say no more than noise, on marginals again in "
+    "place of the rest. auto: three-way where triples can be told from noise, else marginals."
 )
 Variant = Annotated[VariantName, typer.Option("--variant", help=VARIANT_HELP)]
 

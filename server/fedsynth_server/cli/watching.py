@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from fedsynth_server.superlink.control import SuperLink
 
 PAUSE = 1.0
+GOES_ON = """\
+When the cause is removed, the study goes on from its journal; no site is charged twice:
+  fedsynth study resume {folder}"""
 
 
 def watch(
@@ -63,7 +66,10 @@ def follow(
             shown.show(state)
             if once:
                 break
-    return state is not None and state.outcome != "failed"
+    failed = state is None or state.outcome == "failed"
+    if failed and not as_json:
+        typer.echo(GOES_ON.format(folder=study.path), err=True)
+    return not failed
 
 
 def _states(study: "StudyFolder", link: "SuperLink") -> Iterator["State"]:
@@ -94,16 +100,14 @@ class _Lines(AbstractContextManager[None]):
         whole = state.step in (0, state.of) or "round" in state.stage or "enrol" in state.stage
         line = _line(state)
         self._show_waiting(state)
+        noted, self._notes = self._notes, len(state.notes)
+        if not self._as_json:
+            for note in state.notes[noted:]:
+                typer.echo(f"  note: {note}")
         if (self._last and line == self._last) or (not whole and state.stage in self._last):
             return
         self._last = line
-        if self._as_json:
-            typer.echo(_as_json(state))
-            return
-        for note in state.notes[self._notes :]:
-            typer.echo(f"  note: {note}")
-        self._notes = len(state.notes)
-        typer.echo(line)
+        typer.echo(_as_json(state) if self._as_json else line)
 
     def _show_waiting(self, state: "State") -> None:
         """Print a site that is waited for once for every reason, not once for every second."""

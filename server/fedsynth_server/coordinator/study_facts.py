@@ -6,6 +6,7 @@ of it is public or comes from noisy messages; nothing that depends on a record i
 """
 
 import time
+from datetime import UTC, datetime
 from typing import Any
 
 from fedsynth_common.errors import FedsynthError
@@ -16,6 +17,9 @@ from fedsynth_server.superlink.control import RunStatus, SuperLink, UnreachableE
 
 LAST_WORDS = 5.0
 """Seconds after the end of a run in which its ServerApp may still write its last state."""
+TAKEN_UP = 15.0
+"""Seconds within which a SuperExec that runs takes a new run up."""
+NOBODY = "no SuperExec takes the run up: see whether fedsynth coordinator start runs, and its log"
 
 
 class StudyWatch:
@@ -23,7 +27,7 @@ class StudyWatch:
 
     def __init__(self, study: StudyFolder, link: SuperLink) -> None:
         self._study, self._link, self._plan = study, link, study.plan()
-        self._over: tuple[int, float] | None = None
+        self._over: tuple[int, float] = 0, 0.0
 
     def state(self) -> State:
         """How far the latest run is; a run that ended without a word has failed.
@@ -41,13 +45,18 @@ class StudyWatch:
         if state is None or state.run != str(run):  # that of an earlier run does not count
             state = State(plan.study, plan.digest, epsilon_planned=plan.epsilon, run=str(run))
         state.stage = state.stage if state.process else f"SuperLink: {status}"
-        if state.outcome == "running" and status.over:
-            if self._over is None or self._over[0] != run:
-                self._over = run, time.monotonic()
-            if time.monotonic() - self._over[1] >= LAST_WORDS:
-                state.outcome = "failed"
-                state.error = _last_words(status.outcome, status.details)
+        if status.status == "pending" and _seconds_since(status) >= TAKEN_UP:
+            state.notes = [*state.notes, NOBODY]
+        if state.outcome == "running" and status.over and self._silent(run, status):
+            state.outcome = "failed"
+            state.error = _last_words(status.outcome, status.details)
         return state
+
+    def _silent(self, run: int, status: RunStatus) -> bool:
+        """Whether the ServerApp of a run that is over can have nothing more to say."""
+        if self._over[0] != run:
+            self._over = run, time.monotonic()
+        return max(time.monotonic() - self._over[1], _seconds_since(status)) >= LAST_WORDS
 
     def facts(self) -> dict[str, Any]:
         """All that `study status --json` prints, and that the page shows.
@@ -115,7 +124,18 @@ def _seconds_left(state: State) -> float | None:
     return round(state.seconds.get(state.stage, 0.0) * (state.of - state.step) / state.step, 1)
 
 
+def _seconds_since(status: RunStatus) -> float:
+    """How long a run has its status; 0 if that is not known."""
+    try:
+        return (datetime.now(UTC) - datetime.fromisoformat(status.since)).total_seconds()
+    except (ValueError, TypeError):  # empty, or without a time zone
+        return 0.0
+
+
 def _last_words(outcome: str, details: str) -> str:
     if outcome == "stopped":
         return "stopped; continue with: fedsynth study resume"
-    return f"the ServerApp ended without a word ({outcome}: {details or 'no details'})"
+    return (
+        f"the ServerApp ended without a word ({outcome}: {details or 'no details'}): it was killed, or "
+        "the memory was used up; continue with: fedsynth study resume"
+    )

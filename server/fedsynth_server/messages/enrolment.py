@@ -26,16 +26,19 @@ from fedsynth_common.protocol import vault_pb2 as pb
 from fedsynth_common.protocol.plan import Plan
 from fedsynth_server.messages.exchange import Exchange, Timing, answered, require_quorum
 from fedsynth_server.messages.journal import NoJournal
-from fedsynth_server.messages.waiting import NOT_CONNECTED, again_in, in_words, missing
+from fedsynth_server.messages.waiting import (
+    ANOTHER_KEY,
+    NO_KEY,
+    NOT_CONNECTED,
+    NOT_SIGNED,
+    NOT_THE_NAMED_KEY,
+    STRANGER_BEFORE,
+    again_in,
+    in_words,
+    missing,
+)
 from fedsynth_server.progress import StudyProgress
 
-ANOTHER_KEY = "another receipt key than it showed first"
-STRANGER_BEFORE = (
-    "has the key that study.toml names, but the journal holds another's replies; use a new folder"
-)
-NOT_THE_NAMED_KEY = "another receipt key than study.toml names for it"
-NOT_SIGNED = "does not sign the plan with the receipt key that it shows"
-NO_KEY = "what it shows as its receipt key is none"
 KEY_BYTES = 32
 """Bytes of an Ed25519 public key; no more is stored of what a site shows as its key."""
 ASK_AGAIN = 60.0

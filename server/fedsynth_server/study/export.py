@@ -26,6 +26,7 @@ from fedsynth_release.generator_files import (
 from fedsynth_release.lineage import Lineage, with_cohorts
 from fedsynth_release.margins import margins_of, write_margins
 from fedsynth_release.measurements import Measurements
+from fedsynth_release.report.verdicts import quality_of
 from fedsynth_release.statement import PrivacyStatement, SiteCost
 from fedsynth_release.statement.mechanisms import mechanisms_of
 from fedsynth_release.statement.model_card import model_card
@@ -111,7 +112,9 @@ def export(
     generator = Generator(result.network, result.codebook, plan.table, statement)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / PLAN).write_bytes(plan.to_json())  # these bytes have the digest that sites approved
-    _write_measurements(generator, result, folder)
+    measured = _write_measurements(generator, result, folder)
+    judged = statement.model_copy(update={"quality": quality_of(generator, measured)})
+    generator = Generator(result.network, result.codebook, plan.table, judged)
     _write_or_remove(folder / DRIFT, result.drift.to_json() if result.drift else None)
     _write_or_remove(folder / LINEAGE, lineage.to_json() if lineage else None)
     generator.save(folder)
@@ -128,17 +131,21 @@ def _write_or_remove(path: Path, text: str | None) -> None:
         path.write_text(text, encoding="utf-8")
 
 
-def _write_measurements(generator: Generator, result: StudyResult, folder: Path) -> None:
+def _write_measurements(
+    generator: Generator, result: StudyResult, folder: Path
+) -> Measurements | None:
     """What the generator was compared with, or nothing if it has no measurements."""
     for name in (MEASUREMENTS, MARGINS):
         (folder / name).unlink(missing_ok=True)  # of an earlier export
     if not result.measured:
-        return
+        return None
     with torch.no_grad():
         soft = generator.mixture.soft_rows().double().numpy()
     schema = generator.model_schema
     measurements = Measurements.of(
         schema, result.records, result.measured, soft, result.codebook, result.cell_error
     )
+    measurements = measurements.model_copy(update={"transitions": result.transitions})
     (folder / MEASUREMENTS).write_text(measurements.to_json(), encoding="utf-8")
     write_margins(margins_of(schema, result.codebook, result.measured), folder / MARGINS)
+    return measurements

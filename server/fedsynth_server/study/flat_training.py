@@ -3,8 +3,10 @@
 from collections.abc import Sequence
 
 from fedsynth_release.generator_mixture import GeneratorMixture
+from fedsynth_server.aggregation.denoising import Denoised
 from fedsynth_server.aggregation.histograms import Histograms
 from fedsynth_server.aggregation.marginals import MarginalEstimate
+from fedsynth_server.aggregation.three_way_noise import ThreeWay
 from fedsynth_server.messages.secure_session import SecureSums
 from fedsynth_server.messages.session import Session
 from fedsynth_server.progress import StudyProgress
@@ -14,6 +16,24 @@ from fedsynth_server.training.marginal_loss import MarginalLoss
 from fedsynth_server.training.mixture_fit import fit_mixture
 from fedsynth_server.training.rounds import adversarial_rounds, in_rounds
 from fedsynth_server.training.settings import TrainingSettings
+from fedsynth_server.training.three_way_loss import ThreeWayLoss
+
+
+def marginal_loss_of(
+    pairs: Denoised,
+    widths: Sequence[int],
+    settings: TrainingSettings,
+    three_way: ThreeWay | None = None,
+) -> MarginalLoss:
+    """The loss of a generator on cleaned marginals, with the target at which a fit ends."""
+    target = settings.target_loss_for(pairs.expected_loss)
+    if three_way is None:
+        return MarginalLoss(pairs.marginals, widths, target)
+    loss = ThreeWayLoss(three_way.marginals, three_way.groups, settings.device)
+    cells = sum(marginal.frequencies.size for marginal in pairs.marginals)
+    of_triples = settings.target_loss_for(three_way.expected_loss)
+    together = (cells * target + loss.cells * of_triples) / (cells + loss.cells)
+    return MarginalLoss(pairs.marginals, widths, together, loss)
 
 
 class FlatTraining:
@@ -48,6 +68,15 @@ class FlatTraining:
         watched = settings, self._progress, self._recorder, self._sums
         trained = adversarial_rounds(self._session, network, marginal_loss, histograms, *watched)
         return None if trained is None else GeneratorMixture.of(trained)
+
+    def fit_pairs(self, mixture: GeneratorMixture, marginal_loss: MarginalLoss) -> None:
+        """Fit to the pairs alone, from which a screening tells what is beyond them."""
+        fit_mixture(
+            mixture,
+            marginal_loss,
+            self._settings.fit_steps,
+            lambda i, n: self._progress.update("fit generator", i, n),
+        )
 
     def fit(self, mixture: GeneratorMixture, marginal_loss: MarginalLoss) -> tuple[float, float]:
         """Fit to the marginals; returns the losses before the rounds, if there are any, and now.

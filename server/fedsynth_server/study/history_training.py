@@ -25,8 +25,8 @@ def train_histories(
     settings: TrainingSettings,
     progress: StudyProgress,
     recorder: Recorder,
-) -> tuple[HistoryNetwork, tuple[float, float]]:
-    """The finished generator, and the losses before the rounds, if there are any, and at the end.
+) -> tuple[HistoryNetwork, HistoryLoss, tuple[float, float]]:
+    """The finished generator, its loss, and what it was before the rounds, if any, and at the end.
 
     The rounds change the marginals. The second fit brings them back, and what it does not touch stays
     as it was learned.
@@ -52,4 +52,4 @@ def train_histories(
         in_rounds = plan.discriminator.messages * settings.adversarial_steps
         last = fitted(REFIT, "refit generator", in_rounds)
     calibrate_histories(network, loss, measured_lengths(cleaned, codebook, plan.table))
-    return network, (before, last)
+    return network, loss, (before, last)

@@ -3,6 +3,7 @@
 from fedsynth_common.protocol.plan import Plan
 from fedsynth_server.histories.history_duration import estimated_of_histories
 from fedsynth_server.study.planning import Variant
+from fedsynth_server.study.screening import screening_pays
 from fedsynth_server.training.duration import Duration, estimated, spoken
 from fedsynth_server.training.settings import TrainingSettings
 
@@ -11,6 +12,7 @@ NAMES: dict[Variant, str] = {
     "listen": "marginals of all pairs of columns, and discriminators where the first of them say more "
     "than noise, else the same marginals again",
     "marginals": "marginals of all pairs of columns",
+    "three-way": "marginals of all pairs of columns, and of the triples that say more than pairs",
     "gan": "discriminators, and marginals of single columns",
 }
 OF_HISTORIES = "marginals of pairs over persons, over events and from one event to later ones"
@@ -21,7 +23,7 @@ def method_of(plan: Plan) -> Variant:
     """What the plan spends its budget on."""
     pairs = any(step.purpose == "marginals" for step in plan.measure)
     if plan.discriminator is None:
-        return "marginals"
+        return "three-way" if plan.screens else "marginals"
     if plan.listening is not None:
         return "listen"
     return "both" if pairs else "gan"
@@ -34,15 +36,13 @@ def reason(plan: Plan) -> str:
             "auto takes marginals for histories: discriminators bring what happens within an event a "
             "little closer, and nothing else (--variant both)"
         )
-    if plan.secure_sum:
-        return (
-            "auto takes marginals in a secure sum: discriminators take many messages, and only tables "
-            "with more than pairs of columns in them gain (--variant both)"
-        )
-    return (
-        "auto takes marginals: discriminators gain on tables with more than pairs of columns in them "
-        "(--variant listen; fedsynth benchmark probe says it of a public table)"
-    )
+    if plan.cohort is not None:
+        return "auto takes marginals for a cohort, because the next study adds to its counts"
+    facts = plan.table, len(plan.sites), plan.noise_shares, plan.records_per_site
+    known = f"with ε {plan.epsilon:g} and about {plan.records_per_site:,} records a site"
+    if screening_pays(*facts, plan.epsilon, plan.delta):
+        return f"auto takes three-way: {known}, triples of columns can be told from noise"
+    return f"auto takes marginals: {known}, triples of columns cannot be told from noise"
 
 
 def duration_of(plan: Plan, settings: TrainingSettings) -> Duration:

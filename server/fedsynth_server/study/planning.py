@@ -24,22 +24,36 @@ from fedsynth_common.protocol.plan import (
     Plan,
     SecureSum,
 )
-from fedsynth_common.schema import Schema, history_schema
-from fedsynth_server.histories.blocks import person_weight
+from fedsynth_common.schema import Schema
 from fedsynth_server.study.calibration import calibrate, dpsgd_noise_multiplier
+from fedsynth_server.study.plan_refusals import (
+    refuse_huge_noise,
+    refuse_site_marginals,
+    refuse_three_way,
+    refuse_unusable,
+)
+from fedsynth_server.study.screening import SCREENING, screening_pays
 
-Variant = Literal["both", "listen", "marginals", "gan"]
-"""Marginals and discriminators, the same but for a choice, marginals alone, or discriminators with
-one-way margins alone. With "listen" the first messages of the discriminators decide: if no column says
-more than noise, what is left of the budget goes to a second measurement of pairs."""
+Variant = Literal["both", "listen", "marginals", "three-way", "gan"]
+"""Marginals and discriminators, the same but for a choice, marginals of pairs alone, marginals of pairs
+and of the triples that stand out, or discriminators with one-way margins alone. With "listen" the first
+messages of the discriminators decide: if no column says more than noise, what is left of the budget
+goes to a second measurement of pairs."""
 Choice = Variant | Literal["auto"]
-"""`auto` is `marginals`: on every real table without much beyond pairs, discriminators add nothing or
-less, at every ε and for 4 to 8 times the seconds (simulations/RESULTS.md, Beyond pairs)."""
+"""`auto` is `three-way` where a screening of triples can tell interactions from noise
+(`screening.pays`), else `marginals`. Discriminators are never chosen: triples hold more of what is
+beyond pairs at every ε that was tried, in a hundredth of the seconds (simulations/RESULTS.md)."""
 
 SHARES: dict[Variant, dict[str, float]] = {
     "both": {"histograms": 0.10, "marginals": 0.80, "discriminator": 0.10},
     "listen": {"histograms": 0.10, "marginals": 0.80, "discriminator": 0.10},
     "marginals": {"histograms": 0.10, "marginals": 0.90},
+    "three-way": {
+        "histograms": 0.10,
+        "marginals": 0.70,
+        "screening": SCREENING,
+        "three-way marginals": 0.17,
+    },
     "gan": {"histograms": 0.15, "discriminator": 0.85},
 }
 LISTENED = 4
@@ -98,22 +112,22 @@ def make_plan(
         InputError: for an ε or δ outside (0.01..100) and (1e-12..0.1), an ε without a plan, site
             marginals without a secure sum or without pairs, or a cohort that the schema does not have.
     """
-    _refuse_unusable(table, epsilon, delta, cohort)
+    refuse_unusable(table, epsilon, delta, cohort)
     rounds = _rounds(rounds, secure_sum)
-    if table.histories is not None:
-        variant = _of_histories(variant, secure_sum)
-    variant = "marginals" if variant == "auto" else variant
-    by_purpose = (SHARES if table.histories is None else HISTORIES)[variant]
+    spent = _spent_on(
+        variant, table, sites, records_per_site, epsilon, delta, secure_sum, site_marginals, cohort
+    )
+    by_purpose = (SHARES if table.histories is None else HISTORIES)[spent]
     if site_marginals:
-        _refuse_site_marginals(secure_sum, table, variant)
+        refuse_site_marginals(secure_sum, table, spent)
         by_purpose = {
             purpose: share * (1 - SITE_MARGINALS) for purpose, share in by_purpose.items()
         }
         by_purpose["site marginals"] = SITE_MARGINALS
     shares = [(name, share) for name, share in by_purpose.items() if name != "discriminator"]
-    _refuse_huge_noise(epsilon, table)
+    refuse_huge_noise(epsilon, table, spent == "three-way")
     gan_share = by_purpose.get("discriminator", 0.0)
-    listened = _listened(rounds, secure_sum) if variant == "listen" else None
+    listened = _listened(rounds, secure_sum) if spent == "listen" else None
     measures, sigma, again = _noise_multipliers(shares, gan_share, rounds, listened, epsilon, delta)
     return Plan(
         format_version=3 if secure_sum else 2 if listened is None else 4,
@@ -132,13 +146,28 @@ def make_plan(
     )
 
 
-def _refuse_unusable(table: Schema, epsilon: float, delta: float, cohort: str | None) -> None:
-    if cohort is not None:
-        table.cohort(cohort)
-    if not 0.01 <= epsilon <= 100:
-        raise InputError(f"--epsilon {epsilon:g}: expected a number from 0.01 to 100")
-    if not 1e-12 <= delta <= 0.1:
-        raise InputError(f"--delta {delta:g}: expected a number from 1e-12 to 0.1")
+def _spent_on(
+    variant: Choice,
+    table: Schema,
+    sites: Sequence[str],
+    records_per_site: int,
+    epsilon: float,
+    delta: float,
+    secure_sum: SecureSum | None,
+    site_marginals: bool,
+    cohort: str | None,
+) -> Variant:
+    """What the budget is spent on, where `auto` decides from public facts."""
+    if table.histories is not None:
+        return _of_histories(variant, secure_sum)
+    if variant == "auto":
+        makers = len(sites) - secure_sum.colluders if secure_sum else 1
+        flat = cohort is None and not site_marginals
+        pays = flat and screening_pays(table, len(sites), makers, records_per_site, epsilon, delta)
+        return "three-way" if pays else "marginals"
+    if variant == "three-way":
+        refuse_three_way(table, cohort, site_marginals)
+    return variant
 
 
 def _measures(
@@ -226,37 +255,8 @@ def _noise_multipliers(
     return multipliers(factor)
 
 
-def _refuse_huge_noise(epsilon: float, table: Schema) -> None:
-    """A vault draws noise up to a standard deviation of 100,000; a plan beyond is of no use."""
-    columns, moved = len(history_schema(table).modelled), table.rows_per_person
-    pairs = max(1, columns * (columns - 1) // 2)
-    if table.histories is not None:
-        moved = person_weight(table.histories.max_events)
-    if moved * math.sqrt(pairs) * 6.0 / epsilon > 100_000:
-        raise InputError(
-            f"--epsilon {epsilon:g}: {columns} columns and {table.rows_per_person} rows per person "
-            "need more noise than a site can draw; raise ε or lower rows_per_person"
-        )
-
-
-def _refuse_site_marginals(secure_sum: SecureSum | None, table: Schema, variant: Variant) -> None:
-    if variant == "gan":
-        raise InputError(
-            "--site-marginals: go with marginals of pairs, which --variant gan does not measure"
-        )
-    if secure_sum is None:
-        raise InputError(
-            "--site-marginals: goes with --trust secure-sum; with local noise the coordinator has each "
-            "site's marginals anyway. Leave the option out"
-        )
-    if table.histories is not None:
-        raise InputError(
-            "--site-marginals: histories are fitted to the sums alone; leave the option out"
-        )
-
-
 def _of_histories(variant: Choice, secure_sum: SecureSum | None) -> Variant:
-    if variant in ("listen", "gan"):
+    if variant not in ("auto", *HISTORIES):
         raise InputError(
             f"--variant {variant}: persons with events are studied with marginals, or with both; take "
             "one of these"

@@ -7,6 +7,7 @@ from fedsynth_common.protocol import vault_pb2 as pb
 from fedsynth_release.decoding import Codebook
 from fedsynth_release.drift import Drift
 from fedsynth_release.generator_weights import Network
+from fedsynth_release.measurements import MeasuredTransition
 from fedsynth_release.report import Curve, StudyHistory
 from fedsynth_server.aggregation.carried import Carried
 from fedsynth_server.aggregation.marginals import MarginalEstimate
@@ -26,6 +27,7 @@ class StudyResult:
         bytes_per_site: bytes sent and received per site, over all messages.
         records: noisy number of records of the sites that were measured.
         measured: the cleaned marginals that the generator was fitted to.
+        transitions: of histories, how each column follows itself at the next event.
         cell_error: standard deviation of the noise on the share of records of one fine cell.
         curves: how the training went.
         carried: of a study of a cohort, the counts that the next one builds on.
@@ -41,6 +43,7 @@ class StudyResult:
     bytes_per_site: int = 0
     records: float = 1.0
     measured: list[MarginalEstimate] = field(default_factory=list)
+    transitions: tuple[MeasuredTransition | None, ...] = ()
     cell_error: float = 0.0
     curves: tuple[Curve, ...] = ()
     carried: Carried | None = None

@@ -23,7 +23,11 @@ from fedsynth_common.protocol.plan import Plan
 from fedsynth_common.schema import FineDomain, history_schema
 from fedsynth_server.aggregation.binning import BIN_NOISE
 from fedsynth_server.aggregation.histograms import Histograms, read_histograms
-from fedsynth_server.aggregation.marginal_queries import MarginalQueries, marginal_queries
+from fedsynth_server.aggregation.marginal_queries import (
+    CountsBySite,
+    MarginalQueries,
+    marginal_queries,
+)
 from fedsynth_server.aggregation.marginals import (
     MarginalEstimate,
     SizeEstimate,
@@ -67,6 +71,7 @@ class SummedMeasurements:
         """`asked` puts the questions of a measure step of the plan to the sites."""
         self.plan, self.domains, self._asked = plan, domains, asked
         self._sites: tuple[str, ...] = ()
+        self._first_sites: tuple[str, ...] = ()
         self._records = 0.0
 
     def histograms(
@@ -84,6 +89,7 @@ class SummedMeasurements:
         """
         asked = queries
         queries, counts = self._opened(asked, 0)
+        self._first_sites = self._sites
         size = self._size(asked, counts)
         most = self.plan.records_per_site * len(self._sites)
         self._refuse(oversized({ALL: size}, most).get(ALL, ""))
@@ -98,17 +104,33 @@ class SummedMeasurements:
             bin_noise,
         )
 
-    def marginals(
-        self, queries: MarginalQueries, histograms: Histograms
-    ) -> tuple[list[MarginalEstimate], BySite]:
-        """One-way marginals and pairs as frequencies of the records in the sum, and the pairs again.
+    def answers(
+        self, queries: MarginalQueries, histograms: Histograms, index: int
+    ) -> tuple[MarginalQueries, dict[str, Sequence[Float64Array]], float]:
+        """The sum of a later measurement, under the one name `ALL`.
+
+        Returns:
+            The queries with the noise variance of the sum, its tables, and the number of records in it.
 
         Raises:
             FedsynthError: too few sites took part, or the sum cannot be one of records.
         """
-        queries, counts, records = self._with_records(queries, histograms)
+        queries, counts, records = self._with_records(queries, histograms, index)
+        return queries, {ALL: counts}, records
+
+    def marginals(
+        self,
+        queries: MarginalQueries,
+        counts: CountsBySite,
+        records: float,
+        histograms: Histograms,
+    ) -> tuple[list[MarginalEstimate], BySite]:
+        """One-way marginals and pairs as frequencies of the records in the sum, and the pairs again.
+
+        The first three are the `answers` about all pairs.
+        """
         self._records = records
-        pooled = queries.estimates(counts, records)
+        pooled = queries.estimates(counts[ALL], records)
         marginals = [*histograms.one_way, *pooled]
         return marginals, single_site(pooled, histograms.codebook.widths)
 
@@ -156,18 +178,18 @@ class SummedMeasurements:
         Raises:
             FedsynthError: too few sites took part, or the sum cannot be one of persons.
         """
-        queries, counts, persons = self._with_records(queries, histograms)
+        queries, counts, persons = self._with_records(queries, histograms, 1)
         return queries, {ALL: counts}, replace(histograms, records=persons)
 
     def _with_records(
-        self, queries: MarginalQueries, histograms: Histograms
+        self, queries: MarginalQueries, histograms: Histograms, index: int
     ) -> tuple[MarginalQueries, list[Float64Array], float]:
-        """The second sum, and the number of records (of histories: persons) that is in it.
+        """A later sum, and the number of records (of histories: persons) that is in it.
 
         If a site has gone since the histograms, its records are in the first sum only.
         """
-        before, asked = self._sites, queries
-        queries, counts = self._opened(asked, 1)
+        before, asked = self._first_sites, queries
+        queries, counts = self._opened(asked, index)
         if set(self._sites) == set(before):
             return queries, counts, histograms.records
         if not queries.whole(counts):  # no table counts every person: sites are taken to be alike

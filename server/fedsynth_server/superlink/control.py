@@ -38,11 +38,15 @@ class UnreachableError(FedsynthError):
 
 @dataclass(frozen=True)
 class RunStatus:
-    """A run as Flower sees it: "pending", "starting", "running" or "finished", and how."""
+    """A run as Flower sees it: "pending", "starting", "running" or "finished", how, and since when.
+
+    `since` is a time in ISO format by the SuperLink's clock; empty if it is not known.
+    """
 
     status: str
     outcome: str = ""
     details: str = ""
+    since: str = ""
 
     @property
     def over(self) -> bool:
@@ -126,8 +130,9 @@ class SuperLink:
             raise self._refused(error) from None
         if run not in answer.run_dict:
             return RunStatus("finished", "unknown", "the SuperLink does not know this run")
-        found = answer.run_dict[run].status
-        return RunStatus(found.status, found.sub_status, found.details)
+        found = answer.run_dict[run]
+        since = str(getattr(found, f"{found.status.status}_at", ""))
+        return RunStatus(found.status.status, found.status.sub_status, found.status.details, since)
 
     def register(self, public_key: bytes, name: str) -> bool:
         """Let a courier's public key (PEM) in under a name; False if it was let in before."""

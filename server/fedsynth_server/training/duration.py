@@ -23,6 +23,8 @@ CODES, CATEGORIES = 24, 32
 """Codes of a wide number and of a long code list, at most (`aggregation.binning`)."""
 BIN_NOISE = 4.0
 """Records of a bin over the standard deviation of the noise in it, at least (`aggregation.binning`)."""
+SCREENED_FITS = 3
+"""Fits to pairs that take as long as those of a study with a screening: one before it, one after."""
 SITE = 1.5
 """How much longer a site's step takes than a simulated one of null training.
 
@@ -63,7 +65,8 @@ def estimated(plan: Plan, settings: TrainingSettings) -> Duration:
     counting = records * (CELL * columns + PAIR * pairs)
     d = plan.discriminator
     if d is None:
-        return Duration(steps * probe.fit_step(), 0.0, counting)
+        fits = SCREENED_FITS if plan.screens else 1
+        return Duration(fits * steps * probe.fit_step(), 0.0, counting)
     fitting = settings.network_steps * probe.network_step()
     if len(plan.measure) > 1:
         fitting += steps * probe.fit_step()
@@ -97,7 +100,7 @@ def likely_widths(plan: Plan) -> list[int]:
     columns = len(plan.table.modelled)
     counted = columns * (columns - 1) // 2 if len(plan.measure) > 1 else columns
     # standard deviation of the noise in a cell of all sites' counts
-    pairs_or_all = [step for step in plan.measure if not step.by_site][-1]
+    pairs_or_all = plan.measure[min(1, len(plan.measure) - 1)]
     made = max(1, counted) * len(plan.sites) / plan.noise_shares
     noise = pairs_or_all.noise_multiplier * math.sqrt(made)
     records = plan.records_per_site * len(plan.sites)

@@ -15,6 +15,7 @@ import torch
 from torch.autograd.function import once_differentiable
 
 from fedsynth_server.aggregation.marginals import MarginalEstimate
+from fedsynth_server.training.three_way_loss import ThreeWayLoss
 
 VARIANCE_FLOOR = 1e-4**2
 """Frequencies are not fitted to better than this: a sample of 10,000 rows would not show it."""
@@ -35,15 +36,20 @@ class MarginalLoss:
     """
 
     def __init__(
-        self, marginals: Sequence[MarginalEstimate], widths: Sequence[int], target_loss: float = 0.0
+        self,
+        marginals: Sequence[MarginalEstimate],
+        widths: Sequence[int],
+        target_loss: float = 0.0,
+        three_way: ThreeWayLoss | None = None,
     ) -> None:
-        self.target_loss = target_loss
+        self.target_loss, self.three_way = target_loss, three_way
         self.starts = [int(s) for s in np.concatenate([[0], np.cumsum(widths)[:-1]])]
         size = int(sum(widths))
         self.first_target, self.first_weight = torch.zeros(size), torch.zeros(size)
         self.pair_target, self.pair_weight = torch.zeros(size, size), torch.zeros(size, size)
         self._pairs = torch.zeros(size, size)
         self.cells = sum(marginal.frequencies.size for marginal in marginals)
+        self.cells += three_way.cells if three_way else 0
         most = max(len(marginal.columns) for marginal in marginals)
         self.has_pairs = most > 1
         variance = max(m.variance for m in marginals if len(m.columns) == most)
@@ -107,7 +113,8 @@ class MarginalLoss:
             left = self._pairs - self.pair_target
             pairs = self.pair_weight * left
             total = total + (pairs * left).sum()
-        return Residual(float(total) / self.cells, weighted, pairs, self.cells)
+        more, three_way = self.three_way.residual(soft) if self.three_way else (0.0, None)
+        return Residual((float(total) + more) / self.cells, weighted, pairs, three_way, self.cells)
 
     def _products(self, soft: torch.Tensor) -> None:
         """The upper half of soft softᵀ / B, in bands; below them, where no weight is, stays what was."""
@@ -135,6 +142,7 @@ class Residual:
     loss: float
     first: torch.Tensor
     pairs: torch.Tensor | None
+    three_way: torch.Tensor | None
     cells: int
 
     def slopes(self, soft: torch.Tensor, scale: float) -> torch.Tensor:
@@ -146,7 +154,10 @@ class Residual:
         first = (self.first * factor).unsqueeze(1)
         if self.pairs is None:
             return first.expand_as(soft).contiguous()
-        return torch.addmm(first, self.pairs + self.pairs.t(), soft, alpha=factor)
+        slopes = torch.addmm(first, self.pairs + self.pairs.t(), soft, alpha=factor)
+        if self.three_way is not None:
+            slopes.add_(self.three_way, alpha=scale / self.cells)
+        return slopes
 
 
 class _Loss(torch.autograd.Function):

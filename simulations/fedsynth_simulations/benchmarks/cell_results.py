@@ -73,6 +73,8 @@ ROWS = {
     "summed-control": Dependence(),
     "gan": Dependence(),
     "both": Dependence(),
+    "three-way": Dependence(),
+    "summed-three-way": Dependence(),
     "listen": Dependence(),
     "control": Dependence(),
     "mst": Dependence(federated=False, trained=False),

@@ -9,8 +9,10 @@
 | alone-pooled | fedsynth at each site alone; records pooled in proportion to the sites' sizes | ε |
 | central | fedsynth with all records at one site | ε |
 | marginals | federated; the budget is spent on noisy marginals only | ε |
+| three-way | `marginals`, and the triples of columns that say more than pairs | ε |
 | secure-sum | `marginals`, of which the coordinator sees the sum over three or more sites | ε |
 | site-marginals | `secure-sum`, with each site's own one-way marginals beside the sums | ε |
+| summed-three-way | `three-way` with a secure sum | ε |
 | summed-gan, summed-both, summed-control | the next three rows with a secure sum | ε |
 | gan | federated; the budget is spent on discriminators (and one-way histograms) only | ε |
 | both | federated; the budget is spent on marginals and discriminators | ε |

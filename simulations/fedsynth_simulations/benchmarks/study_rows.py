@@ -136,6 +136,8 @@ STUDIES: dict[str, Maker] = {
     "site-marginals": _site_marginals,
     "gan": _federated("gan"),
     "both": _federated("both"),
+    "three-way": _federated("three-way"),
+    "summed-three-way": _summed("three-way"),
     "listen": _federated("listen"),
     "control": _federated("both", control=True),
 }

@@ -187,7 +187,7 @@ def test_a_policy_that_cannot_be_edited_safely_is_left_alone(tmp_path, monkeypat
     text = POLICY.format("approved_plans = []")
     path.write_text(text)
     # a fault of the editor
-    monkeypatch.setattr("fedsynth_client.plans.approvals._edited", lambda text, digest: changed)
+    monkeypatch.setattr("fedsynth_client.plans.approvals._edited", lambda *_: changed)
     with pytest.raises(InputError, match=A):
         add_approval(path, A)
     assert path.read_text() == text

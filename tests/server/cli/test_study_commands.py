@@ -16,6 +16,7 @@ from fedsynth_release.generator import Generator
 from fedsynth_release.report import StudyHistory
 from fedsynth_release.statement import PrivacyStatement
 from fedsynth_server.app import run_study
+from fedsynth_server.messages.waiting import NOT_THE_NAMED_KEY
 from fedsynth_server.study.folder import StudyFolder, config_text
 from fedsynth_server.study.planning import make_plan
 from fedsynth_server.study.state import State
@@ -138,7 +139,7 @@ def test_watch_shows_who_was_refused_for_its_key(tmp_path):
     study = make_folder(tmp_path / "study", "marginals")
     with study.config_file.open("a") as file:
         file.write(f'[receipt_keys]\nsouth = "{"ab" * 32}"\n')
-    why = "south: another receipt key than study.toml names for it"
+    why = f"south: {NOT_THE_NAMED_KEY}"
     with pytest.raises(FedsynthError, match=why):
         run_study(study, grid_of(study))
     state = State.read(study.state_file)

@@ -3,6 +3,7 @@
 import http.client
 import json
 import threading
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from command import fedsynth
@@ -11,7 +12,7 @@ from small_study import make_small_plan
 from fedsynth_common.local_page.metrics import metrics_text
 from fedsynth_common.local_page.server import LocalPage
 from fedsynth_common.local_page.token import token_of
-from fedsynth_server.coordinator.study_facts import LAST_WORDS, StudyWatch
+from fedsynth_server.coordinator.study_facts import LAST_WORDS, NOBODY, TAKEN_UP, StudyWatch
 from fedsynth_server.coordinator.study_page import study_view
 from fedsynth_server.study.folder import StudyFolder, config_text
 from fedsynth_server.study.state import State, StateFile
@@ -130,6 +131,31 @@ def test_a_run_that_died_without_a_word_has_failed(at_work, monkeypatch):
     assert (facts["outcome"], "out of memory" in facts["error"]) == ("failed", True)
     assert facts["seconds_left_in_phase"] is None
     assert "The study failed" in study_view("t", dict).main(facts)
+
+
+def ago(seconds):
+    return (datetime.now(UTC) - timedelta(seconds=seconds)).isoformat()
+
+
+def test_a_single_look_tells_that_a_run_died_a_while_ago(at_work):
+    link = Link()
+    link.run = RunStatus("finished", "failed", "", ago(LAST_WORDS + 1))
+    facts = facts_of(at_work, link)
+    assert facts["outcome"] == "failed"
+    assert facts["error"].endswith("continue with: fedsynth study resume")
+    link.run = RunStatus("finished", "failed", "", ago(0))
+    assert facts_of(at_work, link)["outcome"] == "running"
+
+
+def test_a_run_that_nobody_takes_up_is_told(study):
+    study.remember_run(RUN)
+    link = Link()
+    link.run = RunStatus("pending", since=ago(TAKEN_UP + 1))
+    facts = facts_of(study, link)
+    assert (facts["outcome"], facts["warnings"]) == ("running", [NOBODY])
+    assert "coordinator start" in study_view("t", dict).main(facts)
+    link.run = RunStatus("pending", since=ago(0))
+    assert facts_of(study, link)["warnings"] == []
 
 
 def test_the_command_prints_the_facts(study):

@@ -25,6 +25,7 @@ from fedsynth_release.histories.history_sampler import HistorySampler
 from fedsynth_release.histories.network import HistoryNetwork
 from fedsynth_release.histories.network import blocks_of as places_of
 from fedsynth_release.histories.shape import shape_of
+from fedsynth_release.measurements import Measurements
 from fedsynth_release.report.columns import column_views
 from fedsynth_release.report.page import render
 from fedsynth_server.histories.blocks import (
@@ -234,6 +235,38 @@ def test_a_report_shows_twelve_persons_and_what_follows_what(result, drawn, tmp_
     views = column_views(Generator.load(folder), evaluation, None)
     told = {view.name for view in views if any("transitions" in why for why in view.reasons)}
     assert told == {"day since previous event", "age since previous event", "ward"}
+
+
+def test_transitions_have_verdicts_without_real_histories(result, drawn) -> None:
+    """The expected distance of a release is about that of its draws from the real events."""
+    folder = result[1]
+    measured = Measurements.load(folder / "measurements.json")
+    names = [column.name for column in measured.columns]
+    found = measured.transitions[names.index("ward")]
+    parts = [visits(300, seed) for seed in range(len(SITES))]
+    real = pd.concat([part.assign(id=f"{k} " + part["id"]) for k, part in enumerate(parts)])
+    tables = [_following(rows) for rows in (real, drawn)]
+    distance = 0.5 * np.abs(tables[0] - tables[1]).sum()
+    assert distance == pytest.approx(found.learned, abs=found.noise + 0.03)
+    chance = np.outer(tables[0].sum(axis=1), tables[0].sum(axis=0))
+    assert found.chance == pytest.approx(0.5 * np.abs(tables[0] - chance).sum(), abs=0.05)
+    assert found.noise < 0.05  # at ε = 50
+    views = column_views(Generator.load(folder), None, measured)
+    why = {v.name: [j for j in v.verdict.judgements if "transitions" in j.reason] for v in views}
+    assert why["ward"][0].score is not None
+    assert {name for name, told in why.items() if told} >= {"ward", "day since previous event"}
+    assert not why["sex"]
+
+
+def _following(rows: pd.DataFrame) -> np.ndarray:
+    """Shares of pairs of wards at an event and the next, a person counting as one."""
+    wards = rows["ward"].map({"a": 0, "b": 1, "c": 2}).fillna(3).astype(int)
+    table = np.zeros((4, 4))
+    for _, own in wards.groupby(rows["id"].to_numpy(), sort=False):
+        codes = own.to_numpy()
+        for one, other in zip(codes, codes[1:], strict=False):
+            table[one, other] += 1 / (len(codes) - 1)
+    return table / table.sum()
 
 
 def test_rules_within_an_event_hold_in_every_event(result) -> None:

@@ -11,6 +11,7 @@ from fedsynth_common.protocol import enrolment_text
 from fedsynth_common.protocol import vault_pb2 as pb
 from fedsynth_server.messages.exchange import Timing
 from fedsynth_server.messages.session import Session
+from fedsynth_server.messages.waiting import NO_KEY, NOT_SIGNED, NOT_THE_NAMED_KEY
 from fedsynth_simulations.federation import in_process
 
 PLAN = make_small_plan("marginals")
@@ -150,7 +151,7 @@ def test_whoever_comes_first_under_a_named_site_with_another_key_is_refused(grid
     kept = []
     made.journal.receipt_key = lambda site, key: kept.append(site) or key
     made.enroll()
-    why = "south: another receipt key than study.toml names for it"
+    why = f"south: {NOT_THE_NAMED_KEY}"
     assert made.enrolment.refused == {"node 3": why}
     assert f"enroll: node 3: {why}" in made.notes
     assert made.enrolment.first_shown == ["north", "west"]
@@ -181,7 +182,7 @@ def test_a_named_key_that_is_shown_without_being_held_is_refused(grid):
     with pytest.raises(FedsynthError):
         made.enroll()
     assert made.enrolment.nodes == {}
-    why = "south: does not sign the plan with the receipt key that it shows"
+    why = f"south: {NOT_SIGNED}"
     assert made.enrolment.refused == {"node 2": why}
 
 
@@ -198,7 +199,7 @@ def test_the_signature_is_for_this_name_and_this_plan(change):
     if change == "signature":
         reply.signature = reply.signature[:-1]
     why = session(in_process(make_frames(), PLAN, 1)).enrolment._why_not(reply)
-    assert why == "south: does not sign the plan with the receipt key that it shows"
+    assert why == f"south: {NOT_SIGNED}"
 
 
 @pytest.mark.parametrize("key", [b"", b"k" * 31, b"k" * 10_000_000])
@@ -206,4 +207,4 @@ def test_what_is_no_receipt_key_is_refused_before_it_is_kept(grid, key):
     made = session(grid)
     made.journal.receipt_key = lambda site, key: pytest.fail("kept")
     reply = pb.EnrollReply(status="OK", site="south", receipt_key=key)
-    assert made.enrolment._why_not(reply) == "south: what it shows as its receipt key is none"
+    assert made.enrolment._why_not(reply) == f"south: {NO_KEY}"

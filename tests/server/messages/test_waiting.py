@@ -7,11 +7,21 @@ import pytest
 from flwr.proto.node_pb2 import NodeInfo
 from small_study import make_frames, make_small_plan
 
-from fedsynth_common.errors import FedsynthError
+from fedsynth_common.errors import ErrorCode, FedsynthError
 from fedsynth_common.protocol import vault_pb2 as pb
 from fedsynth_server.cli.watching import _Lines
 from fedsynth_server.messages.exchange import Exchange, Timing, answered
 from fedsynth_server.messages.session import Session
+from fedsynth_server.messages.waiting import (
+    ANOTHER_KEY,
+    NO_KEY,
+    NOT_CONNECTED,
+    NOT_SENT,
+    NOT_SIGNED,
+    NOT_THE_NAMED_KEY,
+    in_words,
+    listed,
+)
 from fedsynth_server.progress import StudyProgress
 from fedsynth_server.study.state import State, StateFile, begin_anew
 from fedsynth_simulations.federation import in_process
@@ -72,7 +82,7 @@ def test_a_site_that_has_not_approved_is_named_with_the_time_of_the_next_questio
     assert made.enrolment.refused == {"south": "ERR_PLAN"}
     assert "enroll: south: ERR_PLAN" in made.notes
     (said,) = {words for waits in told.waits for words in waits.values() if "approved" in words}
-    assert said == "the plan is not approved there; asked again in 60 s"
+    assert said == f"{in_words('ERR_PLAN')}; asked again in 60 s"
 
 
 def test_a_site_that_is_not_connected_is_named(grid):
@@ -81,7 +91,7 @@ def test_a_site_that_is_not_connected_is_named(grid):
     with pytest.raises(FedsynthError) as failed:
         made.enroll()
     assert str(failed.value) == "2 of 3 sites are connected; not connected: south; gave up waiting"
-    assert {"south": "its courier is not connected"} in told.waits
+    assert {"south": in_words(NOT_CONNECTED)} in told.waits
     assert told.waits[-1] == {}
     assert told.stages[0] == (
         "enrol sites",
@@ -141,9 +151,23 @@ def test_a_dead_vault_is_told_at_the_first_answer(grid):
         tell=told.append,
     )
     assert exchange.run(1).failed == {"south": "ERR_UNAVAILABLE"}
-    words = "its vault does not answer its courier: is the vault stopped?; asked again in 5 s"
-    assert {"south": words} in told
+    words = in_words("ERR_UNAVAILABLE")
+    assert {"south": f"{words}; asked again in 5 s"} in told
     assert told[-1] == {}
+
+
+@pytest.mark.parametrize(
+    "reason",
+    [
+        *(code.value for code in ErrorCode if code != ErrorCode.OK),
+        *(f"flower error {number}" for number in (2, 5, 8)),
+        *(NOT_CONNECTED, NOT_SENT, ANOTHER_KEY, NO_KEY, NOT_SIGNED, NOT_THE_NAMED_KEY),
+    ],
+)
+def test_what_a_person_must_mend_is_told_with_what_to_do(reason):
+    assert ", so " in in_words(reason)
+    assert ";" not in in_words(reason)  # what follows is when the site is asked again
+    assert f"north: {reason}" in listed({"north": reason})
 
 
 # --- the state file and what is printed of it -----------------------------------------------------
@@ -184,6 +208,13 @@ def test_the_state_says_for_whom_it_waits_and_forgets_it_at_the_end(tmp_path):
     assert State.read(path).waiting == {"south": "its courier is not connected; asked again in 5 s"}
     progress.end("finished")
     assert json.loads(path.read_text())["waiting"] == {}
+
+
+def test_a_note_is_printed_when_it_is_new_though_nothing_else_is(capsys):
+    shown = _Lines(as_json=False)
+    for notes in ([], ["no SuperExec"], ["no SuperExec"]):
+        shown.show(State("s", "p", stage="SuperLink: pending", notes=notes))
+    assert capsys.readouterr().out.count("note: no SuperExec") == 1
 
 
 def test_a_reason_is_printed_once_and_not_once_a_second(capsys):

@@ -31,15 +31,18 @@ from fedsynth_server.training.settings import TrainingSettings
 SETTINGS = TrainingSettings().quick()
 
 
-@pytest.mark.parametrize("variant", ["both", "marginals", "gan"])
+@pytest.mark.parametrize("variant", ["both", "marginals", "three-way", "gan"])
 def test_the_method_is_the_plans(variant):
     assert method_of(make_small_plan(variant)) == variant
 
 
-def test_the_reason_names_what_finds_more():
-    said = reason(make_small_plan("marginals"))
-    assert "auto takes marginals" in said
-    assert "--variant listen" in said
+def test_the_reason_says_whether_triples_can_be_told_from_noise():
+    few = make_small_plan("marginals")
+    assert "auto takes marginals" in reason(few)
+    assert "cannot be told from noise" in reason(few)
+    many = few.model_copy(update={"records_per_site": 1_000_000})
+    assert "auto takes three-way" in reason(many)
+    assert "about 1,000,000 records a site" in reason(many)
 
 
 def test_sites_of_a_simulation_compute_here_and_others_elsewhere():
@@ -83,7 +86,7 @@ def test_init_and_explain_say_method_and_time(tmp_path):
     options = ["--site", "a", "--site", "b", "--records-per-site", "100"]
     done = fedsynth("study", "init", tmp_path / "s", "--schema", tmp_path / "schema.json", *options)
     assert done.returncode == 0, done.stderr
-    assert "auto takes marginals: discriminators gain on tables" in done.stdout
+    assert "auto takes marginals: with ε 1 and about" in done.stdout
     told = fedsynth("study", "explain", tmp_path / "s" / "plan.json", "--json")
     found = json.loads(told.stdout)
     assert found["method"] == "marginals"
@@ -152,5 +155,5 @@ def test_the_estimate_of_a_secure_sum_knows_its_smaller_noise_and_its_single_ste
     assert fit_steps(secure, settings) > fit_steps(local, settings)
     assert len(in_rounds(local.discriminator, summed=False)) == 24
     assert [len(each) for each in in_rounds(secure.discriminator, summed=True)] == [4] * 24
-    assert "auto takes marginals in a secure sum" in reason(secure)
+    assert "auto takes marginals" in reason(secure)
     assert duration_of(secure, SETTINGS).rounds > 0

@@ -1,8 +1,11 @@
 """Plans cost what they say, whatever ε, variant and table; the vault's own rule agrees."""
 
+import json
+
 import dp_accounting
 import pytest
 from dp_accounting.pld import PLDAccountant
+from pydantic import ValidationError
 from small_study import DELTA, ROUNDS, SCHEMA, SITES, make_small_plan
 
 from fedsynth_common.errors import InputError
@@ -11,6 +14,7 @@ from fedsynth_common.protocol.plan import Plan
 from fedsynth_common.schema import CategoricalColumn, Schema
 from fedsynth_server.study.costs import explain
 from fedsynth_server.study.planning import SHARES, make_plan
+from fedsynth_server.study.roster import make_secure_sum
 
 
 def plan_of(**changes):
@@ -33,7 +37,7 @@ def test_a_plan_costs_epsilon_and_no_more(variant, epsilon):
     plan = make_small_plan(variant, epsilon)
     cost = epsilon_of(plan.planned_events(), plan.delta)
     assert 0.97 * epsilon <= cost <= epsilon
-    assert (plan.discriminator is None) == (variant == "marginals")
+    assert (plan.discriminator is None) == (variant in ("marginals", "three-way"))
 
 
 def test_the_cost_is_that_of_dp_accounting():
@@ -104,8 +108,39 @@ def test_wide_tables_stay_in_budget():
 @pytest.mark.parametrize("epsilon", [1.0, 10.0])
 def test_auto_trains_no_discriminators(epsilon):
     plan = plan_of(variant="auto", epsilon=epsilon, records_per_site=1_000_000)
-    assert plan == plan_of(variant="marginals", epsilon=epsilon, records_per_site=1_000_000)
+    assert plan == plan_of(variant="three-way", epsilon=epsilon, records_per_site=1_000_000)
     assert plan.discriminator is None
+
+
+def test_auto_screens_where_triples_can_be_told_from_noise():
+    few, many = (plan_of(variant="auto", records_per_site=n) for n in (100, 1_000_000))
+    assert few == plan_of(variant="marginals", records_per_site=100)
+    assert many.screens
+    assert [step.purpose for step in many.measure[2:]] == ["screening", "three-way marginals"]
+
+
+def test_a_screening_is_refused_in_words():
+    two = Schema(name="two", columns=SCHEMA.columns[:2])
+    with pytest.raises(InputError, match="needs three modelled columns"):
+        plan_of(variant="three-way", table=two)
+    assert not plan_of(variant="auto", table=two, records_per_site=1_000_000).screens
+    keys = {site: f"{k:064x}" for k, site in enumerate("abc", 1)}
+    summed = make_secure_sum(tuple(keys), keys)
+    with pytest.raises(InputError, match="goes without --site-marginals"):
+        plan_of(variant="three-way", sites=tuple(keys), secure_sum=summed, site_marginals=True)
+
+
+def test_a_screening_goes_with_what_it_needs_and_no_more():
+    """A plan that a coordinator wrote by hand is read by the same rules."""
+    plan = plan_of(variant="three-way").model_dump(mode="json")
+    plan["measure"] = plan["measure"][:3]
+    with pytest.raises(ValidationError, match="screening"):
+        Plan.model_validate_json(json.dumps(plan))
+    training = plan_of(variant="both").model_dump(mode="json")["discriminator"]
+    plan = plan_of(variant="three-way").model_dump(mode="json") | {"discriminator": training}
+    plan["discriminator"]["first_step"] = 5
+    with pytest.raises(ValidationError, match="without discriminators"):
+        Plan.model_validate_json(json.dumps(plan))
 
 
 def test_the_explanation_adds_up():

@@ -79,7 +79,8 @@ def measured(session):
     pairs = marginal_queries(
         histograms.codebook, all_pairs(len(summed.domains)), PLAN.measure[1], 1
     )
-    return pairs, histograms, *summed.marginals(pairs, histograms)
+    answers = summed.answers(pairs, histograms, 1)
+    return pairs, histograms, *summed.marginals(*answers, histograms)
 
 
 @pytest.mark.parametrize("present", [SITES, SITES[:4]])

@@ -135,6 +135,7 @@ def _fields(result: "Verification") -> dict[str, Any]:
         "epsilon": statement.epsilon_if_people_are_at_one_site_only,
         "epsilon_if_all_others_work_together": statement.epsilon_if_all_others_work_together,
         "delta": statement.delta,
+        "quality": statement.quality.model_dump() if statement.quality else None,
         "release_id": statement.release_id,
         "release_id_matches": result.release_id_matches,
         "origin": result.origin,

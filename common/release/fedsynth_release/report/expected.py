@@ -20,21 +20,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fedsynth_common.array_types import BoolArray, Float64Array, Int64Array
+from fedsynth_common.array_types import Float64Array, Int64Array
 from fedsynth_common.schema import FineDomain, ModelledColumn, domain_of
 from fedsynth_release.decoding import Codebook
 from fedsynth_release.histogram_noise import run_length, sum_noise
-from fedsynth_release.measurements import MeasuredAssociations
 
 MEAN_ERROR = math.sqrt(2 / math.pi)
 """Mean absolute value of a normal error of standard deviation 1."""
-CLEAR = 3.0
-"""A sum counts as measured if it is beyond so many standard deviations of its noise."""
-RELATED = 0.1
-"""Associations below this value are not counted as relations."""
-_POINTS, _ROOTS = np.polynomial.hermite_e.hermegauss(31)
-_WEIGHTS = _ROOTS / _ROOTS.sum()
-"""Points and weights of a standard normal distribution (Gauss-Hermite quadrature)."""
 _RARE = 0.3
 """A share that is 0 has this much of the error of a large one: shares below 0 are cut."""
 
@@ -85,6 +77,15 @@ class MeasuredShares:
     def mass(self) -> Float64Array:
         """The share of each fine cell, (cells,)."""
         return np.asarray(self.shares[self.view] * self.shape)
+
+    @property
+    def values(self) -> Float64Array:
+        """The middle of each cell of a number in ticks; 0 for *missing*, (cells,)."""
+        value, edges = np.zeros(self.domain.width), self.domain.ticks.astype(np.float64)
+        leaves = slice(self.domain.atoms, self.domain.atoms + self.domain.leaves)
+        value[: self.domain.atoms] = self.domain.atom_ticks
+        value[leaves] = (edges[:-1] + edges[1:] - 1) / 2
+        return value
 
     def errors(self) -> Float64Array:
         """The error of each code's share, smaller where a share near 0 cannot fall below it."""
@@ -164,79 +165,3 @@ def _holds_several(column: MeasuredShares) -> Float64Array:
     wide = np.diff(domain.ticks) > domain.step
     found[domain.atoms : domain.atoms + domain.leaves] = wide
     return found
-
-
-def unmeasured_spread(column: MeasuredShares) -> float:
-    """The share of a number's variance in tails that cannot be told from noise, 0 to 1.
-
-    From either end, cells belong to the tail until their sum is `CLEAR` of its noise. What lies there
-    follows a law and not a measurement.
-    """
-    cells, domain = column.in_order, column.domain
-    value = np.zeros(domain.width)
-    value[: domain.atoms] = domain.atom_ticks
-    edges = domain.ticks.astype(np.float64)
-    value[domain.atoms : domain.atoms + domain.leaves] = (edges[:-1] + edges[1:] - 1) / 2
-    mass, x = column.mass[cells], value[cells]
-    total = float(mass.sum())
-    if total <= 0:
-        return 1.0
-    parts = mass * (x - float(mass @ x) / total) ** 2
-    if parts.sum() <= 0:
-        return 0.0
-    noise = sum_noise(np.arange(1, len(mass) + 1), column.cell_error, run_length(domain))
-    tails = 0.0
-    for direction in (1, -1):
-        clear = np.flatnonzero(np.cumsum(mass[::direction]) >= CLEAR * noise)
-        end = int(clear[0]) if len(clear) else len(mass)
-        tails += float(parts[::direction][:end].sum())
-    return min(1.0, tails / float(parts.sum()))
-
-
-@dataclass(frozen=True)
-class ExpectedRelations:
-    """The relations of one column with all others.
-
-    Attributes:
-        count: expected number of relations of at least `RELATED`.
-        none: probability that there is none.
-        kept: expected share of their strength that the generator keeps.
-        hidden: share of their expected strength that lies in pairs of which noise hides more than is
-            seen.
-    """
-
-    count: float
-    none: float
-    kept: float
-    hidden: float
-
-
-def expected_relations(
-    index: int, found: MeasuredAssociations, signed: BoolArray
-) -> ExpectedRelations:
-    """How much of the relations of the column at `index` the generator is likely to keep.
-
-    What is true of a pair is taken as normal around what was measured, and every figure is the mean over
-    it. `signed` says which columns have values in an order, (columns,).
-    """
-    measured, error, made = (
-        np.array(table[index])[:, None] for table in (found.measured, found.error, found.generator)
-    )
-    known = np.array(found.known[index])
-    known[index] = False
-    true = np.clip(measured + error * _POINTS, -1, 1)
-    true = np.where((signed & signed[index])[:, None], true, np.abs(true))
-    strength = np.abs(true) * (np.abs(true) >= RELATED)
-    lost = np.minimum(np.abs(made - true), strength) * (strength > 0)
-    likely = ((strength > 0) @ _WEIGHTS)[known]
-    strengths, losses = (strength @ _WEIGHTS)[known], (lost @ _WEIGHTS)[known]
-    whole = float(strengths.sum())
-    if whole <= 0:
-        return ExpectedRelations(0.0, 1.0, 1.0, 0.0)
-    unseen = (np.abs(measured) < error)[known, 0]
-    return ExpectedRelations(
-        count=float(likely.sum()),
-        none=float(np.prod(np.clip(1 - likely, 0.0, 1.0))),
-        kept=1 - float(losses.sum()) / whole,
-        hidden=float(strengths[unseen].sum()) / whole,
-    )

@@ -12,10 +12,11 @@ from datetime import date
 from fedsynth_common.promise.plain_words import Promise
 from fedsynth_release.evaluation.results import Evaluation
 from fedsynth_release.measurements import Measurements
-from fedsynth_release.report.scores import ORDER, Light, light_of
-from fedsynth_release.report.verdicts import Verdict, counts, overall
+from fedsynth_release.report.scores import ORDER, Light
+from fedsynth_release.report.verdicts import Verdict, counts, table_score
 from fedsynth_release.statement.privacy_statement import PrivacyStatement
 from fedsynth_release.statement.promised import promise_of
+from fedsynth_release.statement.quality import ESTIMATED, Quality
 
 LISTED = 5
 """Most columns among the best findings, and among the worst."""
@@ -99,7 +100,7 @@ class FirstPage:
     """
 
     promise: Promise
-    score: float | None
+    score: int | None
     light: Light
     counts: dict[Light, int]
     best: tuple[Finding, ...]
@@ -121,7 +122,7 @@ def first_page(
     written_on: date | None = None,
 ) -> FirstPage:
     """The first page of a generator's report; `attacks` are the lights of all attacks that were run."""
-    score = overall(verdicts)
+    score, light = table_score(verdicts)
     found = [_finding(verdict) for verdict in verdicts]
     ranked = sorted(found, key=lambda one: (-_order(one.light), _known(one.score)))
     worst = tuple(one for one in ranked if one.light != "good")[:LISTED]
@@ -129,11 +130,11 @@ def first_page(
     return FirstPage(
         promise=promise_of(statement, measured.records if measured else None),
         score=score,
-        light="unknown" if score is None else light_of(score),
+        light=light,
         counts=counts(verdicts),
         best=tuple(one for one in best if one not in worst),
         worst=worst,
-        compared=_compared(evaluation, measured),
+        compared=_compared(evaluation, measured, statement.quality),
         attacks=attack_sentence(attacks),
         sites=tuple(site.site for site in statement.sites),
         contact=statement.contact,
@@ -162,17 +163,17 @@ def _finding(verdict: Verdict) -> Finding:
     return Finding(verdict.name, light, verdict.score, "; ".join(sentences[:2]) or NOTHING)
 
 
-def _compared(evaluation: Evaluation | None, measured: Measurements | None) -> str:
+def _compared(
+    evaluation: Evaluation | None, measured: Measurements | None, released: Quality | None
+) -> str:
     if evaluation:
+        published = f" The report that may be published says {released.words}." if released else ""
         return (
             "The quality was measured on real records that the generator has never seen. "
-            "This page must therefore not be published."
+            f"This page must therefore not be published.{published}"
         )
     if measured:
-        return (
-            "No real record was used to judge the quality. It is an estimate from the noisy counts of "
-            "the sites, made so that it promises too little rather than too much."
-        )
+        return f"The score is {ESTIMATED}."
     return "The quality could not be judged, because the release has no measurements."
 
 
@@ -200,10 +201,7 @@ def attack_sentence(lights: Sequence[Light]) -> str:
 def summary_lines(page: FirstPage) -> list[str]:
     """The first page for a terminal: the promise, the quality and the worst columns."""
     lines = [f"privacy: {page.promise.headline}", *page.promise.sentences]
-    counted = ", ".join(
-        f"{page.counts[light]} {light}" for light in ("good", "fair", "poor", "unknown")
-    )
-    score = "unknown" if page.score is None else f"{page.score:.0f} of 100 ({page.light})"
-    lines.append(f"quality: {score}; columns: {counted}")
+    quality = Quality(score=page.score, light=page.light, columns=page.counts)
+    lines += [f"quality: {quality.words}; columns: {quality.counted}", page.compared]
     lines += [f"  {one.name}: {one.light}, {one.sentence}" for one in page.worst]
     return lines if not page.attacks else [*lines, f"attacks: {page.attacks}"]

@@ -170,7 +170,7 @@ def _facts(sources: _Sources, written_on: date | None) -> dict[str, Any]:
         "symbols": {"good": "●", "fair": "▲", "poor": "■", "unknown": "○"},
         "thresholds": judgements,
         "scale": scores,
-        "tails": measured_judgements.TAILS,
+        "expected": measured_judgements,
     }
 
 

@@ -10,9 +10,10 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Literal
 
-Light = Literal["good", "fair", "poor", "unknown"]
+from fedsynth_release.statement import quality
+
+Light = quality.Light
 ORDER: tuple[Light, ...] = ("good", "fair", "unknown", "poor")
 GOOD, FAIR = 75.0, 40.0
 

@@ -34,10 +34,19 @@ from fedsynth_release.report.measured_judgements import (
     measured_amounts,
     measured_cells,
     measured_relations,
+    measured_transition,
     measured_values,
 )
-from fedsynth_release.report.scores import ORDER, Judgement, Light, mean_score, worst
+from fedsynth_release.report.scores import (
+    ORDER,
+    Judgement,
+    Light,
+    light_of,
+    mean_score,
+    worst,
+)
 from fedsynth_release.sampling.latents import column_probabilities
+from fedsynth_release.statement.quality import Quality
 
 
 @dataclass(frozen=True)
@@ -145,13 +154,9 @@ def expected_judgements(
         relations = measured_relations(j, measured.pairs, numbers)
         found.append((*_of_values(generator, measured, j, shares[j]), relations))
         if j in events:
-            found[j] = (*found[j], _UNSEEN_EVENTS)
+            known = measured.transitions[j] if measured.transitions else None
+            found[j] = (*found[j], measured_transition(known))
     return found
-
-
-_UNSEEN_EVENTS = Judgement(
-    "unknown", "transitions: how it follows from event to event is not known without real histories"
-)
 
 
 def _of_values(
@@ -227,3 +232,22 @@ def overall(verdicts: Sequence[Verdict]) -> float | None:
 def counts(verdicts: Sequence[Verdict]) -> dict[Light, int]:
     """How many columns have each light."""
     return {light: sum(verdict.light == light for verdict in verdicts) for light in ORDER}
+
+
+def quality_of(generator: Generator, measured: Measurements | None) -> Quality | None:
+    """The quality that the statement tells; None without measurements.
+
+    Raises:
+        InputError: the measurements are about other columns than the generator.
+    """
+    if measured is None:
+        return None
+    verdicts = verdicts_of(generator, None, measured)
+    score, light = table_score(verdicts)
+    return Quality(score=score, light=light, columns=counts(verdicts))
+
+
+def table_score(verdicts: Sequence[Verdict]) -> tuple[int | None, Light]:
+    """The score of the table in whole points, and its light."""
+    score = overall(verdicts)
+    return (None, "unknown") if score is None else (round(score), light_of(round(score)))

@@ -23,7 +23,7 @@ from fedsynth_common.privacy.events import (
     from_dict,
 )
 from fedsynth_common.privacy.secure_noise import alone
-from fedsynth_common.protocol.plan import DiscriminatorPlan, MessageRun, Plan
+from fedsynth_common.protocol.plan import DiscriminatorPlan, MessageRun, Plan, Purpose
 
 COUNTS = "discrete Gaussian noise on the counts of marginals"
 SUMMED = "discrete Gaussian noise of several sites together on the sums of their counts"
@@ -56,7 +56,7 @@ class Mechanism(BaseModel):
 
     first_step: int
     last_step: int
-    purpose: Literal["histograms", "marginals", "site marginals", "discriminator", "either"]
+    purpose: Purpose | Literal["discriminator", "either"]
     mechanism: str
     noise_multiplier: float
     sampling_rate: float | None = None

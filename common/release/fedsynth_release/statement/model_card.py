@@ -54,9 +54,13 @@ def _template() -> jinja2.Template:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters.update(listed="; ".join, number=_number)
+    environment.filters.update(listed="; ".join, number=_number, sentence=_sentence)
     return environment.get_template("MODEL_CARD.md.j2")
 
 
 def _number(value: float | None) -> str:
     return "-" if value is None else f"{value:g}"
+
+
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:]

@@ -1,9 +1,10 @@
 """The privacy statement: what was promised, by whom, and the events from which ε can be computed.
 
 It is written into the folder of every generator. Nothing in it is derived from a record except
-through the events that it lists. Its figures can be checked with dp-accounting alone: compose
-`events` and ask for ε at `delta`. `fedsynth verify` does this and also checks signatures and files.
-`fedsynth verify --json-schema` prints the JSON Schema of the statement.
+through the events that it lists, and its quality, which follows from what the sites released. Its
+figures can be checked with dp-accounting alone: compose `events` and ask for ε at `delta`.
+`fedsynth verify` does this and also checks signatures and files. `fedsynth verify --json-schema`
+prints the JSON Schema of the statement.
 
 The texts of a statement come from `promises.py` (fixed texts) and `mechanisms.py` (texts that
 follow from plan and events). Three things are left out on purpose. Figures measured on real records
@@ -36,6 +37,7 @@ from fedsynth_common.validated import read_model
 from fedsynth_release.statement import promises
 from fedsynth_release.statement.costs import CohortCost, SiteCost, StatementPart
 from fedsynth_release.statement.mechanisms import Mechanism, limits_of, smallest_group
+from fedsynth_release.statement.quality import Quality
 
 SOFTWARE = ("fedsynth-common", "fedsynth-server", "dp-accounting", "flwr", "numpy", "torch")
 
@@ -98,6 +100,11 @@ class PrivacyStatement(StatementPart):
         default=None,
         description="the most that these studies together charged any record at one site",
     )
+    quality: Quality | None = Field(
+        default=None,
+        description="how good the records are, as far as the release itself shows it; null if it has "
+        "no measurements",
+    )
     software: dict[str, str] = Field(
         default={}, description="versions of the coordinator's packages, by name"
     )
@@ -108,12 +115,14 @@ class PrivacyStatement(StatementPart):
     )
 
     @model_serializer(mode="wrap")
-    def _without_cohorts(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Statements of tables that are not cut into cohorts stay as they were."""
+    def _without_what_is_none(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Statements without cohorts or without a quality stay as they were."""
         fields: dict[str, Any] = handler(self)
         if not self.cohorts:
             fields.pop("cohorts", None)
             fields.pop("epsilon_of_any_record", None)
+        if self.quality is None:
+            fields.pop("quality", None)
         return fields
 
     @classmethod

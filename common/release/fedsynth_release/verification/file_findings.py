@@ -14,6 +14,7 @@ from fedsynth_common.privacy import PrivacyError
 from fedsynth_common.privacy.accounting import ROUNDING, epsilon
 from fedsynth_common.protocol.plan import Plan
 from fedsynth_common.schema import Schema, history_schema
+from fedsynth_release.generator import Generator
 from fedsynth_release.generator_files import (
     CARD,
     DIGESTED,
@@ -27,6 +28,8 @@ from fedsynth_release.generator_files import (
 )
 from fedsynth_release.margins import read_margins
 from fedsynth_release.measurements import Measurements
+from fedsynth_release.report.scores import light_of
+from fedsynth_release.report.verdicts import quality_of
 from fedsynth_release.statement.model_card import NOTES, model_card
 from fedsynth_release.statement.privacy_statement import PrivacyStatement
 from fedsynth_release.verification.verdict import Finding
@@ -51,7 +54,10 @@ def file_findings(
     folder: Path, statement: PrivacyStatement, plan: Plan, schema: Schema
 ) -> Iterator[Finding]:
     """Findings about the other files: each must be the one that statement and plan refer to."""
-    yield from _digest_findings(folder, statement)
+    changed = list(_digest_findings(folder, statement))
+    yield from changed
+    if not changed and (fault := _quality_fault(folder, statement)):
+        yield Finding(file=STATEMENT, field="quality", problem=fault)
     if (folder / MEASUREMENTS).is_file() and (fault := _measurement_fault(folder, schema)):
         yield Finding(file=MEASUREMENTS, field="columns", problem=fault)
     if (folder / MARGINS).is_file() and (fault := _margins_fault(folder, schema)):
@@ -64,6 +70,23 @@ def file_findings(
         yield Finding(file=STATEMENT, field="text", problem=problem)
     if fault := _card_fault(folder / CARD, model_card(schema, statement)):
         yield Finding(file=CARD, field="text", problem=fault)
+
+
+def _quality_fault(folder: Path, statement: PrivacyStatement) -> str:
+    """What is wrong with the stated quality, which follows from the files; older ones state none."""
+    stated = statement.quality
+    if stated is None:
+        return ""
+    if not (folder / MEASUREMENTS).is_file():
+        return f"is stated, but there is no {MEASUREMENTS} that it could follow from"
+    try:
+        again = quality_of(Generator.load(folder), Measurements.load(folder / MEASUREMENTS))
+    except InputError:
+        return "cannot be computed again from the files"
+    right = again is not None and stated.is_near(again)
+    if right and stated.light == ("unknown" if stated.score is None else light_of(stated.score)):
+        return ""
+    return f"states {stated.words}, but computing it again gives {again.words if again else 'none'}"
 
 
 def _digest_findings(folder: Path, statement: PrivacyStatement) -> Iterator[Finding]:
