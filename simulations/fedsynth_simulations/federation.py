@@ -65,13 +65,14 @@ def _policy(site: str, plan: Plan) -> Policy:
             "max_sampling_rate": d.sampling_rate,
             "max_steps": d.messages * d.steps_per_message,
         }
+    most = plan.epsilon * (plan.served.per_person if plan.served else 1)  # of a person in cohorts
     return Policy(
         dataset=f"simulated-{site}"[:128],
         site=site,
-        max_epsilon=plan.epsilon,
+        max_epsilon=most,
         max_epsilon_per_study=plan.epsilon,
         max_delta=plan.delta,
-        max_epsilon_alone=max(plan.epsilon, epsilon(alone(plan.planned_events()), plan.delta)),
+        max_epsilon_alone=max(most, epsilon(alone(plan.planned_events()), plan.delta)),
         max_epsilon_per_cohort=plan.epsilon if plan.cohort else None,
         min_records=1,
         approved_plans=(plan.digest,),

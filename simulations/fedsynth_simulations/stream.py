@@ -58,7 +58,8 @@ class Step:
 def cut_by_column(schema: Schema, column: str, every: Every | None) -> Schema:
     """The schema with cohorts of this column.
 
-    In a drafted schema a date that cuts the table is not modelled: the cohort says when it was.
+    In a drafted schema a date that cuts the table is not modelled: the cohort says when it was. In how
+    many cohorts a person may be is that of the cohorts that the schema has declared.
 
     Raises:
         InputError: the column cannot cut the table.
@@ -71,7 +72,8 @@ def cut_by_column(schema: Schema, column: str, every: Every | None) -> Schema:
         target = None if schema.target == column else schema.target
         schema = others.model_copy(update={"columns": columns, "target": target})
     try:
-        cohorts = Cohorts(column=column, every=every)
+        bound = schema.cohorts.per_person if schema.cohorts else None
+        cohorts = Cohorts(column=column, every=every, per_person=bound)
         return Schema.model_validate({**dict(schema), "cohorts": cohorts})
     except ValueError as error:
         fault = str(error).split("Value error, ")[-1].split(" [type=")[0]

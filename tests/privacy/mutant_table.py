@@ -1021,8 +1021,8 @@ MUTANTS = (
         "the first study counts with what it was charged",
         16,
         f"{VAULT}/caps.py",
-        "whole = charges[0].planned",
-        "whole = charges[0].events",
+        "whole = first.planned",
+        "whole = first.events",
         (
             f"{P}gate_budget.py::test_the_first_study_counts_with_its_whole_plan_even_if_it_ends"
             "_early",
@@ -2251,15 +2251,6 @@ MUTANTS = (
         (f"{P}cohorts.py::test_two_studies_of_one_cohort_add_up",),
     ),
     Mutant(
-        "cohorts: rows of a person are spread over several",
-        25,
-        "common/fedsynth_common/schema/cohort_columns.py",
-        "    if person_key is not None:",
-        "    if False:",
-        (f"{P}cohorts.py::test_rows_of_persons_are_not_cut_into_cohorts",),
-    ),
-    # 27: templates
-    Mutant(
         "templates: a plan of other terms runs",
         27,
         f"{VAULT}/templates.py",
@@ -2441,10 +2432,104 @@ MUTANTS = (
         "events = [run.event]",
         (f"{E}::test_a_restored_ledger_charges_the_choice_once",),
     ),
-    # 28: training on histories
+    # 28: cohorts of persons
+    Mutant(
+        "persons in cohorts: one more than may be",
+        28,
+        f"{SITE}/records/cohort_rows.py",
+        "pair - first_pair < most]",
+        "pair - first_pair <= most]",
+        (
+            f"{P}cohorts_of_persons.py::test_a_person_is_in_the_first_cohorts_that_hold_rows_and_in_no_more",
+            f"{P}cohorts_of_persons.py::test_a_person_more_changes_at_most_so_many_cohorts_and_no_one_else",
+        ),
+    ),
+    Mutant(
+        "persons in cohorts: the digest forgets whose a row is",
+        28,
+        f"{SITE}/records/cohort_rows.py",
+        "self._digest(row.tobytes() + owner)",
+        "self._digest(row.tobytes())",
+        (f"{P}cohorts_of_persons.py::test_a_row_that_gets_another_person_is_noticed",),
+    ),
+    Mutant(
+        "persons in cohorts: another bound starts anew",
+        28,
+        f"{SITE}/records/cohort_rows.py",
+        "    if schema.in_cohorts_of_persons and schema.cohorts is not None:",
+        "    if False:",
+        (f"{P}cohorts_of_persons.py::test_another_bound_on_the_cohorts_of_a_person_is_noticed",),
+    ),
+    Mutant(
+        "persons in cohorts: rows within one are not bounded",
+        28,
+        f"{SITE}/records/records.py",
+        "        rows = rows[_bounded(person[rows], limit, generator)]\n",
+        "",
+        (
+            f"{P}cohorts_of_persons.py::test_rows_of_a_person_are_bounded_within_a_cohort",
+            f"{P}cohorts_of_persons.py::test_a_study_counts_the_bounded_rows_of_its_cohort",
+        ),
+    ),
+    Mutant(
+        "persons in cohorts: a study of several is served",
+        28,
+        f"{SITE}/records/records.py",
+        "if cohort is None or self.cohorts is None or not self.cohorts.cut.is_single(cohort):",
+        "if cohort is None or self.cohorts is None:",
+        (f"{P}cohorts_of_persons.py::test_a_study_of_several_cohorts_is_refused",),
+    ),
+    Mutant(
+        "persons in cohorts: a plan of several is read",
+        28,
+        "common/fedsynth_common/protocol/plan.py",
+        "        if self.table.in_cohorts_of_persons and (",
+        "        if False and (",
+        (f"{P}cohorts_of_persons.py::test_a_study_of_several_cohorts_is_refused",),
+    ),
+    Mutant(
+        "persons in cohorts: nothing is held over them",
+        28,
+        f"{VAULT}/caps.py",
+        "    if cohorts_of_a_person(plan.served, charges) > 1:",
+        "    if False:",
+        (
+            f"{P}cohorts_of_persons.py::test_each_cohort_has_its_cap_and_a_person_in_several_the_other",
+            f"{P}cohorts_of_persons.py::test_a_person_in_two_cohorts_may_be_in_the_two_fullest_and_in_no_third",
+        ),
+    ),
+    Mutant(
+        "persons in cohorts: the emptiest others count",
+        28,
+        f"{SITE}/budget/cohort_accounts.py",
+        "key=lambda c: share(groups[c]), reverse=True",
+        "key=lambda c: share(groups[c])",
+        (
+            f"{P}cohorts_of_persons.py::test_a_person_in_two_cohorts_may_be_in_the_two_fullest_and_in_no_third",
+        ),
+    ),
+    Mutant(
+        "persons in cohorts: what is about everybody is left out",
+        28,
+        f"{SITE}/budget/cohort_accounts.py",
+        "if charge.cohort not in left_out)",
+        "if charge.cohort in groups and charge.cohort not in left_out)",
+        (f"{P}cohorts_of_persons.py::test_what_is_about_everybody_counts_for_every_person",),
+    ),
+    Mutant(
+        "persons in cohorts: a first study that takes all leaves room",
+        28,
+        f"{VAULT}/caps.py",
+        "        if not all(_leaves_room(cap, first) for first in firsts):",
+        "        if False:",
+        (
+            f"{P}cohorts_of_persons.py::test_a_first_study_that_takes_all_leaves_no_room_for_a_person_in_two_cohorts",
+        ),
+    ),
+    # 29: training on histories
     Mutant(
         "histories: a person's first event is trained with another person's last one",
-        28,
+        29,
         "common/fedsynth_common/networks/event_windows.py",
         "same = np.flatnonzero(person[lag:] == person[:-lag])",
         "same = np.arange(max(0, len(codes) - lag))",
@@ -2455,7 +2540,7 @@ MUTANTS = (
     ),
     Mutant(
         "histories: every event of a person is clipped for itself",
-        28,
+        29,
         f"{VAULT}/discriminate.py",
         "if order.rows_per_person == 1:",
         "if order.rows_per_person == 1 or order.windows is not None:",
@@ -2463,7 +2548,7 @@ MUTANTS = (
     ),
     Mutant(
         "histories: discriminators in a secure sum",
-        28,
+        29,
         f"{PROTOCOL}/plan.py",
         "            if self.secure_sum is not None:\n                raise",
         "            if False:\n                raise",

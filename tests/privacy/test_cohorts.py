@@ -333,12 +333,6 @@ def test_schemas_that_cannot_be_cut(cohorts, fault):
         Schema(name="t", columns=SCHEMA.columns, cohorts=cohorts)
 
 
-def test_rows_of_persons_are_not_cut_into_cohorts():
-    """A person's rows may lie in several cohorts: the cap of one would not hold for the person."""
-    with pytest.raises(ValueError, match="person_key"):
-        Schema(name="t", columns=SCHEMA.columns, person_key="arrived", cohorts=SCHEMA.cohorts)
-
-
 @pytest.mark.parametrize(
     "name", ["2026Q5", "2026-01", "2026", "2026Q2..2026Q1", "2026Q1..2026Q1", ""]
 )

@@ -2,11 +2,13 @@
 
 import json
 
+import numpy as np
 import pytest
 from command import fedsynth
 from growing_table import FIFTH, QUARTERS, SCHEMA, growing
 
 from fedsynth_common.errors import InputError
+from fedsynth_common.schema import IdColumn, Schema
 from fedsynth_release.generator import Generator
 from fedsynth_release.verification.verify import verify
 from fedsynth_simulations.simulate import Simulation, quick
@@ -72,6 +74,37 @@ def test_the_papers_of_a_chain_are_consistent(doubled):
     seen = verify(folder / "cohorts" / QUARTERS[-1] / "generator")
     assert seen.findings == ()
     assert "cohort 2026Q2" in seen.verdict
+
+
+def test_persons_in_several_cohorts_have_a_figure_of_their_own(tmp_path):
+    """Each of three cohorts is charged alone, a person in two of them for both, and no more."""
+    table = Schema.model_validate(
+        {
+            **dict(SCHEMA),
+            "columns": (*SCHEMA.columns, IdColumn(name="who")),
+            "person_key": "who",
+            "rows_per_person": 2,
+            "cohorts": SCHEMA.cohorts.model_copy(update={"per_person": 2}),
+        }
+    )
+    frames = growing(3, rows=1500)
+    for site, frame in frames.items():
+        frame["who"] = [f"{site} {k}" for k in np.random.default_rng(5).integers(0, 2500, 4500)]
+    found = list(stream(frames, table, FAST, tmp_path))
+    stated = [step.generator.statement for step in found]
+    costs = [cost.epsilon for cost in stated[-1].cohorts]
+    assert len(costs) == 3
+    assert max(costs) <= 1
+    assert stated[-1].epsilon_of_any_record == pytest.approx(sum(sorted(costs)[1:]), abs=1e-4)
+    assert stated[0].unit == "one person's records in the cohort 2025Q1, at most 2 of them"
+    assert {s.cohorts_per_person for s in stated} == {2}
+    assert found[2].outcome.records < 0.9 * found[0].outcome.records  # rows beyond two cohorts
+    for name in ("2025Q1", "2025Q2", "2025Q3"):
+        checked = verify(tmp_path / "cohorts" / name / "generator")
+        assert checked.findings == ()
+    assert "any person at one site has" in " ".join(checked.lines)
+    card = (tmp_path / "cohorts" / "2025Q3" / "generator" / "MODEL_CARD.md").read_text()
+    assert "Records of a person are used in at most 2 cohorts" in card
 
 
 def test_sites_may_join_and_leave_between_cohorts(tmp_path):

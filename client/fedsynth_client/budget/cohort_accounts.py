@@ -9,9 +9,14 @@ these charges for one place, and each account is held against the caps by itself
 Whatever is not known counts as covering every place: a study without a cohort, one that was cut by
 another column, and one whose charge does not say what it was about. So neither another name nor another
 way to cut the table starts a new account.
+
+The rows of a person may lie in several cohorts, in `per_person` at most. The privacy loss about a person
+comes from the studies of those cohorts together. Which ones they are is private, so that the cap on a
+person is held against the fullest that there can be (`of_any_person`).
 """
 
-from collections.abc import Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 from fedsynth_client.budget.charge_chain import Charge
@@ -84,3 +89,50 @@ def all_places(charges: Sequence[Charge]) -> Iterator[tuple[Place, str]]:
     }
     for cut in cuts.values():
         yield from places(None, cut, charges)
+
+
+def cohorts_of_a_person(served: Cohort | None, charges: Sequence[Charge]) -> int:
+    """In how many cohorts a person may be, by a study and by everything that was charged before."""
+    known = [served, *(charge.cohort for charge in charges)]
+    return max((cohort.per_person for cohort in known if cohort is not None), default=1)
+
+
+def of_any_person(
+    served: Cohort | None, charges: Sequence[Charge], share: Callable[[Sequence[Charge]], float]
+) -> tuple[Charge, ...]:
+    """The charges, in order, that one person of the cohort `served` can have been part of, at most.
+
+    These are those of studies that may be about everybody, those of this cohort, and those of the
+    fullest other cohorts, by `share`, of which there are as many as a person may be in. A cohort that is
+    not one of the cut of `served` counts for everybody: how many of them a person is in is not known.
+
+    Args:
+        served: a cohort that the person is in; None for one of whom that is not said.
+        charges: of the ledger.
+        share: what charges of one cohort use of a cap; such shares add up.
+    """
+    most = cohorts_of_a_person(served, charges)
+    model = served or next(
+        (c.cohort for c in charges if c.cohort and c.cohort.per_person > 1), None
+    )
+    groups: defaultdict[Cohort, list[Charge]] = defaultdict(list)
+    for charge in charges:
+        if charge.cohort is not None and model is not None and _alike(charge.cohort, model):
+            groups[charge.cohort].append(charge)
+    others = sorted(
+        (c for c in groups if c != served), key=lambda c: share(groups[c]), reverse=True
+    )
+    left_out = set(others[most - 1 if served is not None else most :])
+    return tuple(charge for charge in charges if charge.cohort not in left_out)
+
+
+def _alike(cohort: Cohort, model: Cohort) -> bool:
+    """Whether both are single cohorts of one cut, so that they are the same or share nothing."""
+    length = model.last - model.first + 1
+    return (
+        cohort.column == model.column
+        and not cohort.label
+        and not model.label
+        and cohort.last - cohort.first + 1 == length
+        and (cohort.first - model.first) % length == 0
+    )

@@ -46,7 +46,10 @@ class Seal:
 
     def to_bytes(self) -> bytes:
         """Canonical JSON, as the chain holds it."""
-        return json.dumps(asdict(self), sort_keys=True, separators=(",", ":")).encode()
+        fields = asdict(self)
+        if self.cohort.per_person == 1:  # as before there were persons in cohorts
+            del fields["cohort"]["per_person"]
+        return json.dumps(fields, sort_keys=True, separators=(",", ":")).encode()
 
     @classmethod
     def from_bytes(cls, content: bytes) -> "Seal":

@@ -11,6 +11,7 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from fedsynth_client.budget.charge_chain import (
@@ -21,7 +22,12 @@ from fedsynth_client.budget.charge_chain import (
     of_this_version,
     verified_links,
 )
-from fedsynth_client.budget.cohort_accounts import account_of, all_places
+from fedsynth_client.budget.cohort_accounts import (
+    account_of,
+    all_places,
+    cohorts_of_a_person,
+    of_any_person,
+)
 from fedsynth_client.budget.cohort_seals import SealBook, book_in
 from fedsynth_client.budget.ledger_guards import Witness
 from fedsynth_client.budget.policy import Policy
@@ -165,7 +171,8 @@ class Spending:
     several studies is less than their sum; `fedsynth site check --plan` shows how much it takes.
     `alone` is the running total if all others work together against this site, once it took part in
     a secure sum. Once a cohort was charged, `cohorts` has each of them, and the other figures are those
-    of the records that were charged most.
+    of the records that were charged most; where persons are in several cohorts, of the person who can
+    have been charged most.
     """
 
     studies: dict[str, float]
@@ -207,12 +214,16 @@ def spending(charges: Sequence[Charge], policy: Policy) -> Spending:
     accounts = _accounts(charges)
     totals = {name: _total(account, policy) for name, account in accounts.items()}
     fullest = max(totals, key=lambda name: totals[name].share)
-    worst, several = accounts[fullest], len({charge.study for charge in accounts[fullest]}) > 1
+    worst, total = accounts[fullest], totals[fullest]
+    if cohorts_of_a_person(None, charges) > 1:
+        worst = of_any_person(None, charges, partial(_share, policy))
+        total = _total(worst, policy)
+    several = len({charge.study for charge in worst}) > 1
     return Spending(
         studies={study: epsilon(own, policy.max_delta) for study, own in events.items()},
         steps=dict(Counter(charge.study for charge in charges)),
-        total=totals[fullest],
-        left=max(0.0, round(policy.max_epsilon - totals[fullest].epsilon, 4)),
+        total=total,
+        left=max(0.0, round(policy.max_epsilon - total.epsilon, 4)),
         alone=Total.alone(_events(worst), policy, several=several),
         cohorts=_by_cohort(accounts, policy) if len(accounts) > 1 else {},
     )
@@ -245,6 +256,10 @@ def _by_cohort(
         )
         for name, total in totals.items()
     }
+
+
+def _share(policy: Policy, charges: Sequence[Charge]) -> float:
+    return share_of_cap(_events(charges), policy.max_epsilon, policy.max_delta)
 
 
 def _total(account: Sequence[Charge], policy: Policy) -> Total:

@@ -100,6 +100,7 @@ def terms_of(plan: Plan, reviewed: Review) -> Terms:
         epsilon=reviewed.cost,
         delta=plan.delta,
         rows_per_person=table.rows_per_person if table.person_key is not None else None,
+        cohorts_per_person=table.cohorts_per_person,
         sites=sites,
         everywhere=everywhere,
         alone=reviewed.cost_alone,

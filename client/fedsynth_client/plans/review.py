@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from fedsynth_client.budget.charge_chain import Charge
-from fedsynth_client.budget.cohort_accounts import accounts
+from fedsynth_client.budget.cohort_accounts import accounts, cohorts_of_a_person, of_any_person
 from fedsynth_client.budget.policy import Policy
 from fedsynth_client.budget.spending import Total
 from fedsynth_client.vault.admission import reasons_against_cost, reasons_against_terms
@@ -116,7 +116,10 @@ def _review(
 
 
 def _others_of_the_fullest(plan: Plan, policy: Policy, charges: Sequence[Charge]) -> list[Charge]:
-    """Charges of other studies, of the account of the plan's cohort that has most of them."""
+    """Charges of other studies, of the account of the plan's cohort that has most of them.
+
+    Where a person may be in several cohorts, they are all that one person can have been part of.
+    """
     touched = (
         [charge for charge in account if charge.study != plan.study]
         for account in accounts(plan.served, plan.table.cohorts, charges)
@@ -126,6 +129,9 @@ def _others_of_the_fullest(plan: Plan, policy: Policy, charges: Sequence[Charge]
         events = [event for charge in account for event in charge.events]
         return share_of_cap(events, policy.max_epsilon, policy.max_delta) if events else 0.0
 
+    if cohorts_of_a_person(plan.served, charges) > 1:
+        others = [charge for charge in charges if charge.study != plan.study]
+        return list(of_any_person(plan.served, others, spent))
     return max(touched, key=spent)
 
 

@@ -57,11 +57,12 @@ def words_of_template(
     within = "" if cap is None else f", of {cap:g} that max_epsilon_per_cohort allows"
     yield (
         f"Each costs the records of its own cohort epsilon {reviewed.cost:.4f}{within}; a record is in "
-        "one cohort, so that nobody's record is charged twice."
+        "one cohort, so that no record is charged twice."
     )
+    most = min(len(free) + 1, plan.table.cohorts_per_person or len(free) + 1)
     yield (
-        f"A person with a record in every one of these cohorts is charged at most "
-        f"{len(free) + 1} times that, the plan's own cohort included."
+        f"A person with records in {most} of these cohorts, the plan's own included, is charged at most "
+        f"{most} times that; there is nobody in more."
     )
     yield (
         "Everything else asks for an approval: another epsilon, other sites, other columns, a second "

@@ -22,12 +22,20 @@ def cohort_problems(seals: Sequence[Seal], schema: Schema, cohorts: CohortRows |
 
 def cohort_notes(cohorts: CohortRows) -> list[str]:
     """What a steward should know of a table that is cut into cohorts."""
-    if not cohorts.outside:
-        return []
-    return [
-        f"column {cohorts.cut.column!r}: {cohorts.outside} records are in no cohort, because they have "
-        "no date or category there; only studies of all records use them"
-    ]
+    column, most = cohorts.cut.column, cohorts.cut.per_person
+    notes = []
+    if cohorts.outside:
+        use = "only studies of all records use them" if most is None else "no study uses them"
+        notes.append(
+            f"column {column!r}: {cohorts.outside} records are in no cohort, because they have no "
+            f"date or category there; {use}"
+        )
+    if cohorts.beyond:
+        notes.append(
+            f"column {column!r}: {cohorts.beyond} records are not used, because their persons are in "
+            f"more than {most} cohorts and only the first {most} of a person count (per_person)"
+        )
+    return notes
 
 
 def _problem(seal: Seal, schema: Schema, cohorts: CohortRows | None) -> str:

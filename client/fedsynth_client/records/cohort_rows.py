@@ -7,7 +7,8 @@ cohort.
 The digest of a set of records is the sum of their HMACs modulo 2**256, with their number (a multiset
 hash: Clarke et al. 2003, doi:10.1007/978-3-540-40061-5_12). It does not depend on the order in which a
 source gives the records, and without the key it says nothing about them. What is hashed are the codes,
-so a change that no study could see (of an id, or within a code) changes no digest.
+so a change that no study could see (of an id, or within a code) changes no digest. Of persons the key
+is hashed too: whose a row is decides in which cohorts it is used.
 """
 
 import hashlib
@@ -15,6 +16,7 @@ import hmac
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 import pandas as pd
@@ -31,8 +33,9 @@ from fedsynth_common.schema import (
     DatetimeColumn,
     Schema,
 )
-from fedsynth_common.schema.cohorts import NO_COHORT
+from fedsynth_common.schema.cohorts import MONTHS, NO_COHORT
 from fedsynth_common.schema.temporal import NUMPY_UNIT
+from fedsynth_common.tables import factorise, whole_number
 
 _MODULUS = 1 << 256
 
@@ -49,6 +52,7 @@ class CohortRows:
         sums: the multiset hash of the records at each place.
         counts: their number.
         key: of the digests.
+        beyond: rows that are left out because their persons are in more cohorts than may be used.
     """
 
     cut: Cohorts
@@ -58,6 +62,7 @@ class CohortRows:
     sums: Mapping[int, int]
     counts: Mapping[int, int]
     key: bytes
+    beyond: int = 0
 
     def of(self, cohort: Cohort) -> Int64Array:
         """The rows of a cohort: a view, so that a request takes no memory by their number."""
@@ -101,26 +106,82 @@ class CohortTally:
         self._places: list[Int64Array] = []
         self._sums: Counter[int] = Counter()
         self._counts: Counter[int] = Counter()
+        self._digests: list[list[bytes]] = []
 
     def add(self, frame: pd.DataFrame, codes: UInt16Array) -> None:
         """Append the rows of a chunk and their codes."""
         places = places_of(frame, self._schema, self._cut)
         self._places.append(places)
         rows = np.ascontiguousarray(codes, dtype="<u2")
+        if self._schema.person_key is not None:  # which rows count is known once all are read
+            owners = _owners(frame[self._schema.person_key])
+            pairs = zip(rows, owners, strict=True)
+            self._digests.append([self._digest(row.tobytes() + owner) for row, owner in pairs])
+            return
         for place, row in zip(places.tolist(), rows, strict=True):
-            digest = hmac.digest(self._key, row.tobytes(), "sha256")
-            self._sums[place] = (self._sums[place] + int.from_bytes(digest, "big")) % _MODULUS
-            self._counts[place] += 1
+            self._count(place, self._digest(row.tobytes()))
 
-    def finish(self) -> CohortRows:
-        """The rows by cohort."""
+    def _digest(self, row: bytes) -> bytes:
+        return hmac.digest(self._key, row, "sha256")
+
+    def _count(self, place: int, digest: bytes) -> None:
+        self._sums[place] = (self._sums[place] + int.from_bytes(digest, "big")) % _MODULUS
+        self._counts[place] += 1
+
+    def finish(self, person: Int64Array | None = None) -> CohortRows:
+        """The rows by cohort; of persons, whose each row is, those of their first cohorts alone."""
         places = np.concatenate([*self._places, np.empty(0, np.int64)])
-        order = np.argsort(places, kind="stable").astype(np.int64)
+        kept = np.arange(len(places))
+        if person is not None and self._cut.every is not None:
+            units = np.floor_divide(places, MONTHS[self._cut.every])
+            units = np.where(places == NO_COHORT, NO_COHORT, units)
+            kept = first_cohorts(person, units, self._cut.per_person or 1)
+            digests = list(chain.from_iterable(self._digests))
+            self._digests = []
+            for row in kept.tolist():
+                self._count(int(places[row]), digests[row])
+            self._counts[NO_COHORT] += int((places == NO_COHORT).sum())
+        order = kept[np.argsort(places[kept], kind="stable")].astype(np.int64)
         column = self._schema.column(self._cut.column)
         labels = column.categories if isinstance(column, CategoricalColumn) else ()
         return CohortRows(
-            self._cut, labels, places[order], order, self._sums, self._counts, self._key
+            self._cut,
+            labels,
+            places[order],
+            order,
+            self._sums,
+            self._counts,
+            self._key,
+            len(places) - sum(self._counts.values()),
         )
+
+
+def first_cohorts(person: Int64Array, units: Int64Array, most: int) -> Int64Array:
+    """The rows, in order, of the first `most` cohorts of each person.
+
+    Which these are follows from the person's own rows. Later cohorts that are added change nothing about
+    the earlier ones. Rows in no cohort are left out.
+
+    >>> first_cohorts(np.array([0, 0, 0, 1, 0]), np.array([3, 1, 2, 3, 1]), 2).tolist()
+    [1, 2, 3, 4]
+    """
+    inside = np.flatnonzero(units != NO_COHORT)
+    order = inside[np.lexsort((units[inside], person[inside]))]
+    whose, where = person[order], units[order]
+    new_person = np.diff(whose, prepend=-1) != 0
+    new_pair = new_person | (np.diff(where, prepend=NO_COHORT) != 0)
+    pair = np.cumsum(new_pair)
+    first_pair = np.repeat(
+        pair[new_person], np.diff(np.append(np.flatnonzero(new_person), len(order)))
+    )
+    return np.sort(order[pair - first_pair < most])
+
+
+def _owners(cells: pd.Series) -> list[bytes]:
+    """The person key of each row as it is hashed: equal for 17, 17.0 and the text `17`."""
+    codes, texts = factorise(cells)
+    names = [str(whole_number(text)).encode() for text in texts]
+    return [names[code] for code in codes.tolist()]
 
 
 def places_of(frame: pd.DataFrame, schema: Schema, cut: Cohorts) -> Int64Array:
@@ -150,6 +211,11 @@ def missing_column(cut: Cohorts) -> str:
 
 
 def columns_digest(schema: Schema) -> str:
-    """SHA-256 of the modelled columns, which the codes of a record depend on."""
+    """SHA-256 of the modelled columns, which the codes of a record depend on.
+
+    Of persons it is of the cut as well: as long as the cohorts are sealed nobody is in more of them.
+    """
     text = "\n".join(column.model_dump_json() for column in schema.modelled)
+    if schema.in_cohorts_of_persons and schema.cohorts is not None:  # who is in which cohort
+        text += f"\n{schema.person_key}\n{schema.cohorts.model_dump_json()}"
     return hashlib.sha256(text.encode()).hexdigest()

@@ -12,13 +12,15 @@ A schema with histories says that the rows are the events of persons. `person_ev
 and bounds them, and they become rows of the flat model schema (`history_schema`), person by person.
 
 A schema with cohorts says that a column cuts the table into parts (`cohort_rows`). The records of one
-cohort are a view of all of them.
+cohort are a view of all of them. If it names a person key too, the rows of a person are bounded in each
+cohort by itself, and there are no records but those of one cohort.
 
 The privacy unit is the *person* if there is a person key, and the record otherwise. Samples are drawn,
 and gradients are clipped, by privacy unit.
 """
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -43,7 +45,8 @@ class Records:
 
     `digest` is the SHA-256 of all rows' codes as they were read, for the site's own log. Of histories,
     the rows of a person stand together and in order, persons ascending. `cohorts` says which rows are in
-    which cohort, if the schema cuts the table; `chosen` are the rows of the one that is served.
+    which cohort, if the schema cuts the table; `chosen` are the rows of the one that is served. Where it
+    cuts the rows of persons, `parts` are the records of each cohort by its first month.
     """
 
     codes: UInt16Array
@@ -51,6 +54,7 @@ class Records:
     digest: str = ""
     cohorts: CohortRows | None = None
     chosen: Int64Array | None = None
+    parts: Mapping[int, "Records"] | None = None
 
     def __len__(self) -> int:
         return len(self.codes) if self.chosen is None else len(self.chosen)
@@ -64,13 +68,23 @@ class Records:
         """The records of a cohort alone; all of them without one.
 
         Raises:
-            ValueError: the table is not cut into cohorts.
+            ValueError: the table is not cut into cohorts, or is of persons and this is not one cohort.
         """
+        if self.parts is not None:
+            return self._of_persons(self.parts, cohort)
         if cohort is None:
             return self
         if self.cohorts is None:
             raise ValueError("these records are not cut into cohorts")
         return replace(self, chosen=self.cohorts.of(cohort))
+
+    def _of_persons(self, parts: Mapping[int, "Records"], cohort: Cohort | None) -> "Records":
+        if cohort is None or self.cohorts is None or not self.cohorts.cut.is_single(cohort):
+            raise ValueError(
+                "rows of persons are bounded within one cohort, and for no other study"
+            )
+        none = np.empty(0, np.int64)
+        return parts.get(cohort.first, Records(self.codes, none, chosen=none))
 
     def take(self, rows: Int64Array) -> UInt16Array:
         """The codes of the given rows."""
@@ -105,6 +119,8 @@ class Records:
         """Sort the rows by person now, so that no request does it and keeps the memory."""
         if self.person is not None:
             _ = self._order, self._starts
+        for part in (self.parts or {}).values():
+            part.sort_persons()
 
     def rows_of(self, units: Int64Array) -> tuple[Int64Array, Int64Array | None]:
         """All rows of some units: row numbers, and for each row the position of its unit.
@@ -181,7 +197,9 @@ class RecordsBuilder:
     @cached_property
     def cohorts(self) -> CohortRows | None:
         """Which rows are in which cohort. No chunk may follow. Private."""
-        return self._cohorts.finish() if self._cohorts else None
+        if self._cohorts is None:
+            return None
+        return self._cohorts.finish(None if self._keys is None else self._keys.numbers())
 
     def finish(self, randomness: Randomness) -> Records:
         """The records, with each person's rows bounded. The builder cannot be used any more."""
@@ -191,6 +209,10 @@ class RecordsBuilder:
         if self._keys is None:
             return Records(self._store.finish(), digest=digest, cohorts=self.cohorts)
         person = self._keys.numbers()
+        if self.cohorts is not None:
+            limit, codes = self._schema.rows_per_person, self._store.finish()
+            parts = _by_cohort(codes, self.cohorts, person, limit, randomness.generator())
+            return Records(codes, digest=digest, cohorts=self.cohorts, parts=parts)
         kept = _bounded(person, self._schema.rows_per_person, randomness.generator())
         self._store.keep_rows(kept)
         numbers = np.unique(person[kept], return_inverse=True)[1].astype(np.int64)
@@ -255,6 +277,24 @@ def load_records(
         return builder.finish(randomness)
     finally:
         builder.close()
+
+
+def _by_cohort(
+    codes: UInt16Array,
+    cohorts: CohortRows,
+    person: Int64Array,
+    limit: int,
+    generator: np.random.Generator,
+) -> dict[int, Records]:
+    """The records of each cohort by its first month, with each person's rows bounded there."""
+    parts = {}
+    for name in cohorts.names():
+        cohort = cohorts.cut.cohort(name)
+        rows = np.sort(cohorts.of(cohort))
+        rows = rows[_bounded(person[rows], limit, generator)]
+        numbers = np.unique(person[rows], return_inverse=True)[1].astype(np.int64)
+        parts[cohort.first] = Records(codes, numbers, chosen=rows)
+    return parts
 
 
 def _bounded(person: Int64Array, limit: int, generator: np.random.Generator) -> Int64Array:

@@ -234,7 +234,8 @@ class Vault:
 
     def _served(self, plan: Plan) -> Records:
         """The records that a plan is about: all, or those of its cohort."""
-        return self._records if plan.served is None else self._records.of(plan.served)
+        every = plan.served is None and not plan.table.in_cohorts_of_persons
+        return self._records if every else self._records.of(plan.served)
 
     def _release(
         self,

@@ -45,6 +45,7 @@ class Terms:
     Attributes:
         epsilon, delta: of somebody who is at one site only.
         rows_per_person: the most records of a person that are used; None if the unit is a record.
+        cohorts_per_person: in how many cohorts records of a person are used; None without cohorts.
         sites: how many take part.
         everywhere: ε of somebody who is at every site.
         alone: ε if all other sites work together against one; None where no noise is shared.
@@ -56,6 +57,7 @@ class Terms:
     sites: int
     everywhere: float
     alone: float | None = None
+    cohorts_per_person: int | None = None
 
 
 @dataclass(frozen=True)
@@ -118,6 +120,14 @@ def _protected(terms: Terms) -> str:
         )
     rows = terms.rows_per_person
     used = "one record" if rows == 1 else f"{rows} records"
+    if (most := terms.cohorts_per_person) is not None:
+        return (
+            "The promise is about the records of a person in one cohort. A site uses at most "
+            f"{used} of a person there and leaves the others out. The privacy loss (epsilon) of a "
+            f"person in this cohort at one site is {figure(loss)}. Records of a person are used in at "
+            f"most {most} cohort{'s' * (most > 1)}, the first ones that hold some. If all of them cost "
+            f"as much as this one, the privacy loss of such a person is at most {figure(most * loss)}."
+        )
     return (
         f"The promise is about a person. A site uses at most {used} of a person. If somebody has more, "
         "the site leaves the others out, so that the promise holds all the same. "
@@ -130,6 +140,8 @@ def _attacker(terms: Terms) -> str:
     if terms.rows_per_person is not None:
         right = per_cent(best_accuracy(epsilon, delta))
         whose = "that person's records were"
+        if terms.cohorts_per_person is not None:
+            whose = "that person's records in this cohort were"
         return LEARN.format(who="a person", whose=whose, right=right)
     right = per_cent(best_accuracy(epsilon, delta))
     sentence = LEARN.format(who="a record", whose="that record was", right=right)

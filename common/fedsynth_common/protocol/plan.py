@@ -98,6 +98,11 @@ class Plan(Frozen):
                 self.table.cohort(self.cohort)
             except InputError as error:
                 raise ValueError(str(error)) from None
+        if self.table.in_cohorts_of_persons and (self.cohort is None or ".." in self.cohort):
+            raise ValueError(
+                "plan: the schema cuts the rows of persons into cohorts, so that a study is about one "
+                "cohort: in several a person would have more rows than rows_per_person"
+            )
         return self
 
     @model_validator(mode="after")

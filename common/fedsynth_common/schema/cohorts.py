@@ -6,14 +6,24 @@ record follows from that record's own cell and from the public schema, so adding
 changes one cohort and no other. Studies of different cohorts therefore compose in parallel (McSherry
 2009), and only studies of the same cohort add up.
 
+The rows of a person may lie in several cohorts. Where a schema names a person key, `per_person` bounds
+in how many of them rows of one person are used: in the first ones that hold some. Adding or removing a
+person then changes so many cohorts at most.
+
 A cell without a readable date, or a text that is no listed category, puts its record into no cohort.
 """
 
 import re
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+)
 
 from fedsynth_common.errors import InputError
 from fedsynth_common.schema.column_base import Name
@@ -22,6 +32,8 @@ Every = Literal["month", "quarter", "year"]
 MONTHS: dict[str, int] = {"month": 1, "quarter": 3, "year": 12}
 FIRST, LAST = -(1 << 20), 1 << 20
 """Months that stand for "from the beginning" and "for ever"; no date of a table is as far away."""
+MAX_PER_PERSON = 1_000
+"""Cohorts that a schema may let a person be in."""
 MAX_COHORT = 1_000
 """Characters of a cohort's name in a plan: a category may be as long."""
 NO_COHORT = -(1 << 30)
@@ -44,6 +56,7 @@ class Cohort:
         first: of a date column, the first month, counted from January 1970.
         last: the last month, which is included.
         label: of a categorical column, the category; else empty.
+        per_person: in how many cohorts a person may be; a record is in one.
     """
 
     name: str
@@ -51,6 +64,7 @@ class Cohort:
     first: int = FIRST
     last: int = LAST
     label: str = ""
+    per_person: int = 1
 
     def covers(self, column: str, label: str, month: int) -> bool:
         """Whether a record at this place may be in the cohort.
@@ -67,7 +81,7 @@ class Cohorts(BaseModel):
 
     `column` is a date, a time, or a column of kind `id` that holds dates in ISO 8601 (the day on which
     a record arrived); then `every` says how long a cohort is. Or it is a categorical column, and
-    `every` is left out.
+    `every` is left out. `per_person` belongs to a schema with a person key.
 
     >>> quarters = Cohorts(column="admitted", every="quarter")
     >>> quarters.cohort("1970Q2").first, quarters.cohort("..1970Q2").last, quarters.name_of(7)
@@ -78,6 +92,15 @@ class Cohorts(BaseModel):
 
     column: Name
     every: Annotated[Every | None, Field()] = None
+    per_person: Annotated[int, Field(ge=1, le=MAX_PER_PERSON)] | None = None
+
+    @model_serializer(mode="wrap")
+    def _without_persons(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave the bound out where there is none: older texts and hashes stay."""
+        fields: dict[str, Any] = handler(self)
+        if self.per_person is None:
+            fields.pop("per_person", None)
+        return fields
 
     def cohort(self, name: str) -> Cohort:
         """The cohort of that name; `A..B` is from A to B, and `..B` all up to B.
@@ -92,7 +115,11 @@ class Cohorts(BaseModel):
         first = self._month(start or end, name) if start or not dots else FIRST
         if first > last or (dots and start == end):
             raise InputError(f"cohort {name!r}: write the earlier cohort first, and one only once")
-        return Cohort(name, self.column, first, last)
+        return Cohort(name, self.column, first, last, per_person=self.per_person or 1)
+
+    def is_single(self, cohort: Cohort) -> bool:
+        """Whether a cohort is one that this cut makes, and not several of them."""
+        return ".." not in cohort.name and self.cohort(cohort.name) == cohort
 
     def name_of(self, month: int) -> str:
         """The name of the cohort that a month belongs to, counted from January 1970."""

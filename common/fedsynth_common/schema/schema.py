@@ -98,7 +98,7 @@ class Schema(BaseModel):
             raise ValueError("rows_per_person above 1 needs a person_key")
         self._check_site_column()
         if self.cohorts is not None:
-            check_cohorts(self.cohorts, self.columns, self.person_key)
+            check_cohorts(self.cohorts, self.columns, self.person_key, self.histories is not None)
         return self
 
     def _check_site_column(self) -> None:
@@ -150,6 +150,16 @@ class Schema(BaseModel):
     def unmodelled(self) -> tuple[IdColumn | TextColumn, ...]:
         """The ids and free texts: no cell of them is read for modelling."""
         return tuple(c for c in self.columns if isinstance(c, IdColumn | TextColumn))
+
+    @property
+    def in_cohorts_of_persons(self) -> bool:
+        """Whether the rows of persons are cut into cohorts."""
+        return self.cohorts is not None and self.person_key is not None
+
+    @property
+    def cohorts_per_person(self) -> int | None:
+        """In how many cohorts rows of one person are used; None where persons are in no cohorts."""
+        return self.cohorts.per_person if self.cohorts and self.person_key is not None else None
 
     @property
     def ids(self) -> tuple[str, ...]:

@@ -136,7 +136,17 @@ def _cost(plan: Plan, statement: PrivacyStatement) -> CohortCost:
 
 
 def _most(cohorts: Sequence[Cohort | None], costs: Sequence[float]) -> float:
-    """The largest sum of costs over studies that one record at one site can have been part of."""
+    """The largest sum of costs over studies that one record at one site can have been part of.
+
+    Of persons it is that of one person, who may be in several cohorts.
+    """
+    most = max((c.per_person for c in cohorts if c is not None), default=1)
+    if most > 1:  # each study is about one cohort, or about everybody
+        priced: dict[Cohort | None, float] = {}
+        for cohort, cost in zip(cohorts, costs, strict=True):
+            priced[cohort] = priced.get(cohort, 0.0) + cost
+        everybody = priced.pop(None, 0.0)
+        return round(everybody + sum(sorted(priced.values(), reverse=True)[:most]), 4)
 
     def at(place: Cohort) -> float:
         covering = (

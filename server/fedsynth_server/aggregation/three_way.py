@@ -21,6 +21,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.stats import chi2, norm
 
 from fedsynth_common.array_types import Float64Array, Int64Array, UInt16Array
 from fedsynth_common.protocol.plan import MeasureStep
@@ -39,6 +40,8 @@ MOST_SCREENED = 600
 """Triples that are screened, at most: with more of them the noise of each one grows."""
 MOST_CELLS = 50_000
 """Cells of all chosen triples together, at most: the seconds of the fit follow from them."""
+LEVEL = 0.02
+"""Probability with which noise alone stands out, by one triple or by all of them together."""
 SHARES = (0.25, 0.5, 0.75, 1.0)
 """Shares of the second measurement that triples may get."""
 MOST_CHOSEN = 200
@@ -174,7 +177,8 @@ def screened(
     Beside the noise, the choice of the records themselves makes interactions; these are not worth
     learning, so they count as noise as well. What is left is as noisy for one triple as for another,
     so it is shrunk towards the mean of all triples, the more the less they differ beyond noise (Efron
-    & Morris 1972).
+    & Morris 1972). If neither one triple (at a level of `LEVEL`, by Bonferroni's rule) nor all of them
+    together stand out from the noise, all energies are zero.
     """
     pairs = [(m, t) for m, t in zip(measured, expected, strict=True) if freedom(t.shape)]
     if not pairs:  # every triple has a column with one code only
@@ -183,6 +187,9 @@ def screened(
     variance = np.array([m.variance + 1.0 / (records * table.size) for m, table in pairs])
     square = [np.square(interaction(m.frequencies - table)).sum() for m, table in pairs]
     energy, error = np.array(square) - free * variance, 2 * free * variance**2
+    one = chi2.sf(np.array(square) / variance, free).min() * len(pairs) < LEVEL
+    if not one and energy.sum() < norm.isf(LEVEL) * math.sqrt(error.sum()):
+        return [Screened(m.columns, table.size, 0.0) for m, table in pairs]
     mean = max(0.0, float(energy.mean()))
     spread = max(0.0, float(np.square(energy - mean).mean() - error.mean()))
     shrunk = np.maximum(mean + spread / (spread + error) * (energy - mean), 0.0)

@@ -145,7 +145,9 @@ class CohortStudy(Study):
         if carried.pairs is not None:
             queries = pair_queries(codebook, self.plan.measure[1], self.plan.table)
             marginals, _ = self._together(carried.pairs, queries, histograms)
-        return Side(marginals, codebook.widths, carried.sampling)
+        # rows of one person may be alike: then chance moves a share so many times as far, in variance
+        chance = carried.sampling * self.plan.table.rows_per_person
+        return Side(marginals, codebook.widths, chance)
 
     def _result(self, *parts: Any) -> StudyResult:
         result = super()._result(*parts)

@@ -79,6 +79,7 @@ def privacy_statement(
         study=plan.study,
         plan_digest=plan.digest,
         rows_per_person=plan.table.rows_per_person if plan.table.person_key else None,
+        cohorts_per_person=plan.table.cohorts_per_person,
         delta=plan.delta,
         sites=[cost for cost, _ in costs],
         caveats=[*([DRAFTED] if drafted else []), *caveats],

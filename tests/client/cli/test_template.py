@@ -54,7 +54,7 @@ def test_a_template_says_what_it_permits_and_then_permits_it(site):
     assert "once for each of 2 later cohorts: 2026Q2, 2026Q3." in said
     assert "of 1.6 that max_epsilon_per_cohort allows" in said
     assert "One that was missed can be made up later, once." in said
-    assert "at most 3 times that" in said
+    assert "in 3 of these cohorts, the plan's own included, is charged at most 3 times that" in said
     rules = (site / "s" / "policy.toml").read_text()
     assert f'templates = [{{plan = "{FIRST.digest}", until = "2026Q3"}}]' in rules
     assert "# max_steps = 20000" in rules  # comments are kept

@@ -256,6 +256,7 @@ def test_transitions_have_verdicts_without_real_histories(result, drawn) -> None
     assert why["ward"][0].score is not None
     assert {name for name, told in why.items() if told} >= {"ward", "day since previous event"}
     assert not why["sex"]
+    assert all(view.verdict.light in ("unknown", "poor") for view in views if why[view.name])
 
 
 def _following(rows: pd.DataFrame) -> np.ndarray:

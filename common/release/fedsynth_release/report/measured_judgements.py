@@ -112,6 +112,14 @@ def measured_relations(index: int, pairs: MeasuredPairs | None, numbers: BoolArr
     return Judgement("unknown", reason, score)
 
 
+def with_persons_alone(relations: Judgement) -> Judgement:
+    """The relations of a column of events, of which only those with columns of persons are known."""
+    if relations.light == "poor":
+        return relations
+    reason = f"{relations.reason}; those with other columns of events are not known"
+    return Judgement("unknown", reason, relations.score)
+
+
 def measured_transition(found: MeasuredTransition | None) -> Judgement:
     """Whether a column of events is likely to follow from its value at the previous event."""
     if found is None:

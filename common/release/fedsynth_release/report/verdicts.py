@@ -36,6 +36,7 @@ from fedsynth_release.report.measured_judgements import (
     measured_relations,
     measured_transition,
     measured_values,
+    with_persons_alone,
 )
 from fedsynth_release.report.scores import (
     ORDER,
@@ -152,10 +153,12 @@ def expected_judgements(
                 "measurements.json: does not belong to this generator; use the file of the same study"
             )
         relations = measured_relations(j, measured.pairs, numbers)
-        found.append((*_of_values(generator, measured, j, shares[j]), relations))
+        values = _of_values(generator, measured, j, shares[j])
         if j in events:
             known = measured.transitions[j] if measured.transitions else None
-            found[j] = (*found[j], measured_transition(known))
+            found.append((*values, with_persons_alone(relations), measured_transition(known)))
+        else:
+            found.append((*values, relations))
     return found
 
 

@@ -98,7 +98,11 @@ class PrivacyStatement(StatementPart):
     )
     epsilon_of_any_record: float | None = Field(
         default=None,
-        description="the most that these studies together charged any record at one site",
+        description="the most that these studies together charged any record at one site; where the "
+        "unit is a person, any person",
+    )
+    cohorts_per_person: int | None = Field(
+        default=None, description="in how many cohorts the records of one person are used, at most"
     )
     quality: Quality | None = Field(
         default=None,
@@ -121,6 +125,8 @@ class PrivacyStatement(StatementPart):
         if not self.cohorts:
             fields.pop("cohorts", None)
             fields.pop("epsilon_of_any_record", None)
+        if self.cohorts_per_person is None:
+            fields.pop("cohorts_per_person", None)
         if self.quality is None:
             fields.pop("quality", None)
         return fields
@@ -139,6 +145,7 @@ class PrivacyStatement(StatementPart):
         mechanisms: Sequence[Mechanism] = (),
         secure_sum: SecureSum | None = None,
         cohort: str | None = None,
+        cohorts_per_person: int | None = None,
         contact: str = "",
         expires: str = "",
     ) -> "PrivacyStatement":
@@ -150,7 +157,6 @@ class PrivacyStatement(StatementPart):
         noise instead (`secure_noise.at_sites`), and δ stays what it is.
         """
         caveats = [promises.SEEDED, *caveats] if seeded else caveats
-        costs = [site.epsilon for site in sites]
         everywhere = _everywhere(sites, delta, secure_sum)
         lone = max((s.epsilon_if_all_others_work_together or s.epsilon for s in sites), default=0.0)
         trust = promises.trust_of(secure_sum, len(sites), {m.purpose for m in mechanisms})
@@ -162,9 +168,10 @@ class PrivacyStatement(StatementPart):
             caveats=tuple(caveats),
             unit=_unit(rows_per_person, cohort),
             rows_per_person=rows_per_person,
+            cohorts_per_person=cohorts_per_person,
             trust=trust.trust,
             sites=tuple(sites),
-            epsilon_if_people_are_at_one_site_only=max(costs, default=0.0),
+            epsilon_if_people_are_at_one_site_only=max((s.epsilon for s in sites), default=0.0),
             epsilon_if_people_may_be_at_every_site=everywhere[0],
             epsilon_if_all_others_work_together=lone if secure_sum else None,
             delta=delta,
@@ -235,6 +242,8 @@ def _at_every_site(sites: Sequence[SiteCost], delta: float) -> float:
 
 
 def _unit(rows_per_person: int | None, cohort: str | None) -> str:
+    if cohort is not None and rows_per_person is not None:
+        return f"one person's records in the cohort {cohort}, at most {rows_per_person} of them"
     if cohort is not None:
         return f"one record of the cohort {cohort}"
     if rows_per_person is None:

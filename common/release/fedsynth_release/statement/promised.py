@@ -13,6 +13,7 @@ def promise_of(statement: PrivacyStatement, records: float | None = None) -> Pro
         epsilon=statement.epsilon_if_people_are_at_one_site_only,
         delta=statement.delta,
         rows_per_person=statement.rows_per_person,
+        cohorts_per_person=statement.cohorts_per_person,
         sites=len(statement.sites),
         everywhere=statement.epsilon_if_people_may_be_at_every_site,
         alone=statement.epsilon_if_all_others_work_together,

@@ -34,6 +34,7 @@ FIGURES = (
 FACTS = (
     *("study", "plan_digest", "unit", "rows_per_person", "randomness", "mechanisms"),
     *("smallest_visible_group", "limits", "cohorts", "epsilon_of_any_record"),
+    "cohorts_per_person",
 )
 WORDS = (
     *("definition", "adjacency", "trust", "overlap", "charged", "not_charged", "unprotected"),

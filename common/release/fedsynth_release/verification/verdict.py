@@ -136,11 +136,16 @@ class Verification:
         if len(stated.cohorts) > 1:
             figure += (
                 f"; it builds on {len(stated.cohorts) - 1} earlier studies, whose papers are consistent "
-                f"too, and any record at one site has ε = {stated.epsilon_of_any_record:.4f} over all"
+                f"too, and any {_whose(stated)} at one site has ε = {stated.epsilon_of_any_record:.4f} "
+                "over all"
             )
         if not stated.private:
             figure = f"{_joined(stated.caveats)}; without that {figure}"
         return f"consistent: {figure}"
+
+
+def _whose(stated: PrivacyStatement) -> str:
+    return "record" if stated.rows_per_person is None else "person"
 
 
 def _joined(parts: Iterable[str]) -> str:

@@ -175,6 +175,7 @@ def _expected(plan: Plan, lines: Sequence[Line], drafted: bool) -> PrivacyStatem
         study=plan.study,
         plan_digest=plan.digest,
         rows_per_person=plan.table.rows_per_person if plan.table.person_key else None,
+        cohorts_per_person=plan.table.cohorts_per_person,
         delta=plan.delta,
         sites=[cost if isinstance(again, PrivacyError) else again for cost, _, again in lines],
         caveats=[DRAFTED] if drafted else [],
