@@ -90,14 +90,6 @@ class Records:
         """The codes of the given rows."""
         return take(self.codes, rows if self.chosen is None else self.chosen[rows])
 
-    def persons_of(self, rows: Int64Array) -> Int64Array:
-        """Whose each of the given rows is.
-
-        Raises:
-            ValueError: there is no person key.
-        """
-        return self._persons[rows]
-
     @cached_property
     def _order(self) -> Int64Array:
         """Row numbers sorted by person."""

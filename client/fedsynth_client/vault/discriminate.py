@@ -154,7 +154,7 @@ class Trainer:
             codes[: len(rows)] = seen
             chosen = generator.random(shape).argsort(axis=1)
         else:
-            codes[: len(rows)] = order.windows.rows(seen, records.persons_of(rows))
+            codes[: len(rows)] = order.windows.rows(seen, _persons_of(records, rows))
             chosen = order.windows.order(generator, self.sizes.rows)
         return RowGradients(self.network, codes, chosen, order.masked, order.widths, self._space)
 
@@ -189,6 +189,13 @@ def gradient_share(
     units = gradient_units(plan.noise_multiplier, shares, parameters, slack_of(order))
     total = Trainer(order, randomness).clipped_sum(records)
     return noisy_units(total, plan.clipping_norm, units, most, randomness)
+
+
+def _persons_of(records: Records, rows: Int64Array) -> Int64Array:
+    """Whose each of the given rows is."""
+    if records.person is None:
+        raise PrivacyError("training on histories needs the person of each row")
+    return records.person[rows]
 
 
 def _through(views: tuple[UInt16Array, ...], codes: UInt16Array) -> UInt16Array:

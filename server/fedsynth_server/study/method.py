@@ -33,8 +33,8 @@ def reason(plan: Plan) -> str:
     """What `auto` decides for such a plan, and why."""
     if plan.table.histories is not None:
         return (
-            "auto takes marginals for histories: discriminators bring what happens within an event a "
-            "little closer, and nothing else (--variant both)"
+            "auto takes marginals for histories: discriminators gain little, and only at a large ε, in "
+            "several times the seconds (--variant both)"
         )
     if plan.cohort is not None:
         return "auto takes marginals for a cohort, because the next study adds to its counts"
