@@ -107,24 +107,6 @@ def test_persons_in_several_cohorts_have_a_figure_of_their_own(tmp_path):
     assert "Records of a person are used in at most 2 cohorts" in card
 
 
-def test_sites_may_join_and_leave_between_cohorts(tmp_path):
-    """The counts of a site that left go on to count, and age; a new one counts from its first."""
-    from fedsynth_server.aggregation.carried import Carried, Counts
-
-    frames = growing(2)
-    first, second = steps(frames, tmp_path)
-    old, new = first.outcome.carried, second.outcome.carried
-    renamed = Counts(
-        {"south" if s == "south" else "west": c for s, c in new.histograms.by_site.items()},
-        {"south" if s == "south" else "west": v for s, v in new.histograms.variance.items()},
-    )
-    joined = old.histograms.plus(renamed, 0.5)
-    assert set(joined.by_site) == {"north", "south", "west"}
-    assert joined.variance["north"] == pytest.approx(0.25 * old.histograms.variance["north"])
-    assert joined.variance["west"] == renamed.variance["west"]
-    assert isinstance(old, Carried)
-
-
 @pytest.fixture(scope="module")
 def table(tmp_path_factory):
     path = tmp_path_factory.mktemp("table") / "visits.csv"

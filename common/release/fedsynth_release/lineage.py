@@ -98,6 +98,21 @@ def lineage_after(folder: Path, half_life: float) -> Lineage:
     return Lineage(half_life=half_life, ancestors=(*(earlier.ancestors if earlier else ()), parent))
 
 
+def sites_over_cohorts(plan: Plan, lineage: Lineage | None) -> dict[str, tuple[str, str]]:
+    """The first and the last cohort of every site that any study of a chain asked.
+
+    Raises:
+        InputError: the lineage holds what is no plan.
+    """
+    earlier = [ancestor.read()[0] for ancestor in lineage.ancestors] if lineage else []
+    found: dict[str, tuple[str, str]] = {}
+    for study in (*earlier, plan):
+        for site in study.sites:
+            name = study.cohort or "all records"
+            found[site] = (found.get(site, (name, name))[0], name)
+    return found
+
+
 def with_cohorts(
     statement: PrivacyStatement, plan: Plan, lineage: Lineage | None
 ) -> PrivacyStatement:

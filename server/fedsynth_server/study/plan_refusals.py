@@ -10,10 +10,22 @@ from fedsynth_server.histories.blocks import person_weight
 from fedsynth_server.study.screening import SCREENING
 
 
-def refuse_unusable(table: Schema, epsilon: float, delta: float, cohort: str | None) -> None:
-    """An unknown cohort, or an ε or δ outside their ranges."""
+def refuse_unusable(
+    table: Schema, epsilon: float, delta: float, cohort: str | None, secure_sum: SecureSum | None
+) -> None:
+    """An unknown cohort or one that cannot be studied so, or an ε or δ outside their ranges."""
     if cohort is not None:
         table.cohort(cohort)
+        if secure_sum is not None:
+            raise InputError(
+                "--trust secure-sum: a study of a cohort takes --trust local, because a secure sum "
+                "leaves no counts by site that a refresh could add to"
+            )
+    if table.in_cohorts_of_persons and (cohort is None or ".." in cohort):
+        raise InputError(
+            "--cohort: the schema cuts the rows of persons into cohorts, so that a study is about one "
+            "cohort; name one, or take the cohorts out of the schema"
+        )
     if not 0.01 <= epsilon <= 100:
         raise InputError(f"--epsilon {epsilon:g}: expected a number from 0.01 to 100")
     if not 1e-12 <= delta <= 0.1:

@@ -109,7 +109,7 @@ def make_plan(
         InputError: for an ε or δ outside (0.01..100) and (1e-12..0.1), an ε without a plan, site
             marginals without a secure sum or without pairs, or a cohort that the schema does not have.
     """
-    refuse_unusable(table, epsilon, delta, cohort)
+    refuse_unusable(table, epsilon, delta, cohort, secure_sum)
     rounds = _rounds(rounds, secure_sum)
     spent = _spent_on(
         variant, table, sites, records_per_site, epsilon, delta, secure_sum, site_marginals, cohort

@@ -1,15 +1,17 @@
 """`study refresh`: from a finished study's folder to the next, over real vaults; and its chain."""
 
 import json
+import shutil
 
 import pytest
 from command import fedsynth
 from growing_table import SCHEMA, growing
 
 from fedsynth_common.errors import InputError
+from fedsynth_common.schema import IdColumn, Schema
 from fedsynth_release.drift import Drift
 from fedsynth_release.generator import Generator
-from fedsynth_release.lineage import Lineage
+from fedsynth_release.lineage import Lineage, sites_over_cohorts
 from fedsynth_release.verification.verify import verify
 from fedsynth_server.aggregation.carried import Carried
 from fedsynth_server.app import run_study
@@ -98,8 +100,6 @@ def test_the_statement_lists_the_chain_and_verify_follows_it(chain):
 
 
 def copied(chain, tmp_path):
-    import shutil
-
     return shutil.copytree(chain[-1].generator, tmp_path / "generator")
 
 
@@ -143,6 +143,65 @@ def test_drift_is_shown_and_is_json_where_asked(chain):
     none = fedsynth("study", "drift", chain[0].path)
     assert none.returncode == 2
     assert "only a refresh" in none.stderr
+
+
+def test_a_site_joins_and_another_leaves_between_refreshes(chain, tmp_path):
+    """The counts of the site that left stay, those of the new one begin, and the report says when."""
+    first = shutil.copytree(chain[0].path, tmp_path / "covid-2025Q1")
+    done = fedsynth("study", "refresh", first, "--site", "south", "--site", "west")
+    assert done.returncode == 0, done.stderr
+    study = StudyFolder(tmp_path / "covid-2025Q2")
+    plan = study.plan()
+    assert plan.sites == ("south", "west")
+    frames = {
+        "south": FRAMES["south"],
+        "west": growing(2, rows=1500, sites=("a", "b", "west"))["west"],
+    }
+    run_study(study, in_process(frames, plan, None, new_keys(frames)))
+    old, new = (Carried.load(folder / "carried.safetensors") for folder in (first, study.path))
+    assert set(new.pairs.by_site) == {"north", "south", "west"}
+    noise = new.pairs.variance
+    assert noise["south"] > noise["west"]  # noise of two cohorts, and of one
+    kept = new.pairs.by_site["north"] / old.pairs.by_site["north"]
+    assert kept == pytest.approx(kept[0])
+    assert verify(study.generator).findings == ()
+    lineage = Lineage.load(study.generator / "lineage.json")
+    assert sites_over_cohorts(plan, lineage) == {
+        "north": ("2025Q1", "2025Q1"),
+        "south": ("2025Q1", "2025Q2"),
+        "west": ("2025Q2", "2025Q2"),
+    }
+    page = tmp_path / "report.html"
+    shown = fedsynth("report", study.generator, "--out", page)
+    assert shown.returncode == 0, shown.stderr
+    assert '<th scope="row">west</th><td>2025Q2</td><td>2025Q2</td>' in page.read_text()
+
+
+def test_a_cohort_under_a_secure_sum_is_refused_in_words(tmp_path):
+    SCHEMA.save(tmp_path / "schema.json")
+    keys = [f"--receipt-key={site}={number:064x}" for number, site in enumerate("abc", 1)]
+    sites = ["--site", "a", "--site", "b", "--site", "c", "--trust", "secure-sum", *keys]
+    options = ["--schema", tmp_path / "schema.json", "--records-per-site", "1500", "--epsilon", "2"]
+    done = fedsynth("study", "init", tmp_path / "s", *options, *sites, "--cohort", "2025Q1")
+    assert done.returncode == 2
+    assert "a study of a cohort takes --trust local" in done.stderr
+    assert not (tmp_path / "s").exists()
+
+
+def test_a_table_of_persons_in_cohorts_needs_one_cohort(tmp_path):
+    persons = Schema.model_validate(
+        {
+            **dict(SCHEMA),
+            "columns": (*SCHEMA.columns, IdColumn(name="who")),
+            "person_key": "who",
+            "cohorts": SCHEMA.cohorts.model_copy(update={"per_person": 2}),
+        }
+    )
+    persons.save(tmp_path / "schema.json")
+    for options in ((), ("--cohort", "2025Q1..2025Q2")):
+        done = init(tmp_path / "s", tmp_path / "schema.json", *options)
+        assert done.returncode == 2
+        assert "a study is about one cohort" in done.stderr
 
 
 def test_refreshes_that_cannot_be_made(chain, tmp_path):

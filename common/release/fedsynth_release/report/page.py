@@ -10,6 +10,7 @@ without one is computed only from what the sites released. That is post-processi
 privacy budget.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -20,10 +21,13 @@ from markupsafe import Markup
 
 from fedsynth_common.durable import write_output
 from fedsynth_common.errors import InputError
+from fedsynth_common.limits import MAX_PLAN_BYTES, read_limited
+from fedsynth_common.protocol.plan import Plan
 from fedsynth_release.drift import Drift
 from fedsynth_release.evaluation.results import Evaluation
 from fedsynth_release.generator import Generator
-from fedsynth_release.generator_files import DRIFT, MEASUREMENTS
+from fedsynth_release.generator_files import DRIFT, LINEAGE, MEASUREMENTS, PLAN
+from fedsynth_release.lineage import Lineage, sites_over_cohorts
 from fedsynth_release.measurements import Measurements
 from fedsynth_release.report import histories, judgements, measured_judgements, scores, sections
 from fedsynth_release.report.budget import bounds, budget_plot, budget_rows
@@ -45,6 +49,7 @@ class _Sources:
     measured: Measurements | None
     history: StudyHistory | None
     drift: Drift | None
+    sites: Mapping[str, tuple[str, str]]
 
 
 def write_report(
@@ -102,7 +107,15 @@ def _sources(folder: Path, evaluation: Evaluation | None, history: StudyHistory 
             f"{path}: its columns are not those of the generator; use the file of the same study"
         )
     drift = Drift.load(folder / DRIFT) if (folder / DRIFT).is_file() else None
-    return _Sources(generator, evaluation, measured, history, drift)
+    return _Sources(generator, evaluation, measured, history, drift, _sites(folder))
+
+
+def _sites(folder: Path) -> dict[str, tuple[str, str]]:
+    """The first and the last cohort of every site, where a release is a refresh."""
+    if not (folder / LINEAGE).is_file():
+        return {}
+    plan = Plan.from_json(read_limited(folder / PLAN, MAX_PLAN_BYTES))
+    return sites_over_cohorts(plan, Lineage.load(folder / LINEAGE))
 
 
 def _page(facts: dict[str, Any]) -> str:
@@ -180,6 +193,7 @@ def _training(sources: _Sources) -> dict[str, Any]:
         "panels": panels(sources.history.curves) if sources.history else [],
         "history": sources.history,
         "drift": sources.drift,
+        "sites_over_cohorts": sources.sites,
     }
 
 
