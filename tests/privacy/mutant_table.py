@@ -21,6 +21,7 @@ class Mutant(NamedTuple):
 CORE, SITE = "common/fedsynth_common/privacy", "client/fedsynth_client"
 PROTOCOL, VAULT = "common/fedsynth_common/protocol", "client/fedsynth_client/vault"
 SIMULATIONS = "simulations/fedsynth_simulations"
+RELEASE, R = "common/release/fedsynth_release", "tests/release/test_"
 TABLES, ODD = "common/fedsynth_common/tables", "tests/client/records/sources/test_odd_cells.py"
 P, C, S = "tests/privacy/test_", "tests/client/", "tests/simulations/test_"
 
@@ -2533,5 +2534,38 @@ MUTANTS = (
         (
             f"{P}cohorts_of_persons.py::test_a_first_study_that_takes_all_leaves_no_room_for_a_person_in_two_cohorts",
         ),
+    ),
+    # 29: margins, and what stays inside
+    Mutant(
+        "margins: an error bar leaves out what noise may have hidden",
+        29,
+        f"{RELEASE}/margins.py",
+        "np.asarray(np.maximum(marginal.unknown, removed) + of_columns)",
+        "np.asarray(marginal.unknown)",
+        (f"{R}margins.py::test_a_relation_that_was_taken_for_noise_is_in_the_error",),
+    ),
+    Mutant(
+        "margins: anybody may read the internal report",
+        29,
+        f"{RELEASE}/report/page.py",
+        "0o600 if evaluation else None",
+        "None",
+        (f"{R}report.py::test_an_evaluation_comes_from_a_file",),
+    ),
+    Mutant(
+        "margins: anybody may read an evaluation",
+        29,
+        f"{RELEASE}/cli/evaluate.py",
+        "write_output(out, result.to_json(), 0o600)",
+        "write_output(out, result.to_json())",
+        (f"{R}cli_evaluate.py::test_a_result_on_the_terminal_and_in_a_private_file",),
+    ),
+    Mutant(
+        "margins: a statement may claim any quality",
+        29,
+        f"{RELEASE}/verification/file_findings.py",
+        "if not changed and (fault := _quality_fault(folder, statement)):",
+        'if fault := "":',
+        (f"{R}verify.py::test_a_better_quality_than_the_files_show_is_found",),
     ),
 )

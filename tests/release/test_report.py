@@ -162,6 +162,13 @@ def test_the_budget_is_that_of_the_statement(plain, folder):
     assert f"fewer than about {statement.smallest_visible_group} records" in plain.text
 
 
+def test_a_number_has_its_quantiles_without_real_records(plain, full):
+    assert "Mean, standard deviation and quantiles of age" in plain.text
+    assert "figure noisy counts generator mean" in plain.text
+    assert "99 % lie below" in plain.text
+    assert "figure noisy counts generator mean" not in full.text
+
+
 def test_an_evaluation_is_marked_as_not_for_release(full):
     assert "Do not publish this page" in full.text
     assert full.text.count("not differentially private and must not be published") >= 4

@@ -45,6 +45,14 @@ def combined(
     return replace(asked, variance=max(1, round(mean))), counts
 
 
+def scaled(
+    queries: MarginalQueries, counts: CountsBySite, factor: float
+) -> tuple[MarginalQueries, CountsBySite]:
+    """The counts as if there were `factor` times as many records, and the variance of their noise."""
+    times = {site: [factor * table for table in tables] for site, tables in counts.items()}
+    return replace(queries, variance=max(1, round(queries.variance * factor**2))), times
+
+
 def measured_together(
     pairs: MarginalQueries, triples: MarginalQueries, share: float
 ) -> MarginalQueries:

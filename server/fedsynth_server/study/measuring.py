@@ -25,7 +25,7 @@ from fedsynth_server.aggregation.marginal_queries import (
 from fedsynth_server.aggregation.marginals import MarginalEstimate, SizeEstimate, estimated_size
 from fedsynth_server.aggregation.pairs_by_site import BySite, pooled_and_by_site, single_site
 from fedsynth_server.aggregation.plausibility import inconsistent, oversized
-from fedsynth_server.aggregation.second_measurement import combined
+from fedsynth_server.aggregation.second_measurement import combined, scaled
 from fedsynth_server.histories.blocks import BIN_NOISE as HISTORIES_BIN_NOISE
 from fedsynth_server.histories.blocks import history_histograms
 from fedsynth_server.messages.exchange import Timing
@@ -54,6 +54,7 @@ class Measuring:
         self.domains = domains(self.schema)
         self._sizes: dict[str, SizeEstimate] = {}
         self._first: tuple[MarginalQueries, CountsBySite] | None = None
+        self._first_records = 0.0
         self._sums = SecureSums(self.session)
         self._summed = SummedMeasurements(plan, self.domains, self._sums)
 
@@ -106,7 +107,7 @@ class Measuring:
         if self.plan.secure_sum:
             with self._phase(self.plan.measure[1]):
                 asked, counts, records = self._summed.answers(queries, histograms, 1)
-            self._first = asked, counts
+            self._first, self._first_records = (asked, counts), records
             summed_up = self._summed.marginals(asked, counts, records, histograms)
             if not self.plan.measure[-1].by_site:
                 return summed_up
@@ -145,7 +146,10 @@ class Measuring:
     ) -> tuple[list[MarginalEstimate], BySite]:
         """All pairs from both measurements."""
         assert self._first is not None  # noqa: S101 - pairs come before a second measurement
-        queries, counts = combined(self._first, (again.queries, again.counts))
+        first = self._first
+        if self.plan.secure_sum and again.records != self._first_records:  # of other sites
+            first = scaled(*first, again.records / self._first_records)
+        queries, counts = combined(first, (again.queries, again.counts))
         if not self.plan.secure_sum:
             return pooled_and_by_site(queries, counts, histograms)
         (tables,) = counts.values()

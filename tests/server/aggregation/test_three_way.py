@@ -13,7 +13,7 @@ from fedsynth_server.aggregation.marginal_queries import (
     variance_for,
 )
 from fedsynth_server.aggregation.marginals import MarginalEstimate
-from fedsynth_server.aggregation.second_measurement import measured_together
+from fedsynth_server.aggregation.second_measurement import measured_together, scaled
 from fedsynth_server.aggregation.three_way import (
     MOST_SCREENED,
     PairError,
@@ -147,6 +147,14 @@ def query(axes, rows, step):
     )
     views = (np.array([0, 1], np.uint16),) * 5
     return MarginalQueries(views, queries, variance_for(len(queries), step, rows))
+
+
+def test_counts_of_other_sites_are_scaled_with_their_noise():
+    step = MeasureStep(step=2, purpose="marginals", noise_multiplier=3.0)
+    pairs = query([(0, 1)], 1, step)
+    half, counts = scaled(pairs, {"all sites": [np.full((2, 2), 50.0)]}, 0.5)
+    assert counts["all sites"][0].sum() == 100.0
+    assert half.variance == pytest.approx(pairs.variance / 4, abs=1)
 
 
 @pytest.mark.parametrize("share", [0.25, 0.5, 0.75])

@@ -18,9 +18,12 @@ from fedsynth_common.schema import ModelledColumn, domain_of
 from fedsynth_common.schema.temporal import DateColumn, DatetimeColumn
 from fedsynth_release.code_labels import code_labels, number_text, value_text
 from fedsynth_release.evaluation.amounts import ComparedAmounts
+from fedsynth_release.evaluation.number_errors import AMOUNTS
 from fedsynth_release.evaluation.results import ColumnFidelity, Evaluation
 from fedsynth_release.generator import Generator
 from fedsynth_release.measurements import MeasuredColumn, Measurements
+from fedsynth_release.report.expected import MeasuredShares
+from fedsynth_release.report.expected_amounts import compared_amounts
 from fedsynth_release.report.plots import Overlay, overlay
 from fedsynth_release.report.scores import Light
 from fedsynth_release.report.verdicts import Verdict, generator_shares, verdicts_of
@@ -85,10 +88,29 @@ def column_views(
                 verdict=verdict,
                 overlay=bars,
                 plot=overlay(column.name, bars),
-                amounts=evaluation.fidelity.columns[j].amounts if evaluation else None,
+                amounts=(
+                    evaluation.fidelity.columns[j].amounts
+                    if evaluation
+                    else _expected_amounts(generator, measured, j, shares[j])
+                ),
             )
         )
     return views
+
+
+def _expected_amounts(
+    generator: Generator, measured: Measurements | None, index: int, shares: Float64Array
+) -> ComparedAmounts | None:
+    """Mean, spread and quantiles of a number by the noisy counts and by the generator."""
+    column = generator.model_schema.modelled[index]
+    if measured is None or column.kind not in AMOUNTS:
+        return None
+    tables = np.array(measured.columns[index].frequencies), shares
+    real, made = (
+        MeasuredShares.of(column, generator.codebook, index, (table, 0.0, 0.0), measured.records)
+        for table in tables
+    )
+    return compared_amounts(real, made)
 
 
 def _beside_real(column: ModelledColumn, fidelity: ColumnFidelity) -> Overlay:
