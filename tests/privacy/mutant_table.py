@@ -1668,14 +1668,6 @@ MUTANTS = (
         "pass",
         (PEAK,),
     ),
-    Mutant(
-        "histories: a plan trains discriminators for them",
-        18,
-        "common/fedsynth_common/protocol/plan.py",
-        "if self.discriminator and self.table.histories is not None:",
-        "if False:",
-        (f"{P}histories.py::test_a_plan_of_histories_has_no_discriminator",),
-    ),
     # 19: noise that several sites make together
     Mutant(
         "a site adds half of its share",
@@ -2567,5 +2559,33 @@ MUTANTS = (
         "if not changed and (fault := _quality_fault(folder, statement)):",
         'if fault := "":',
         (f"{R}verify.py::test_a_better_quality_than_the_files_show_is_found",),
+    ),
+    # 30: training on histories
+    Mutant(
+        "histories: a person's first event is trained with another person's last one",
+        30,
+        "common/fedsynth_common/networks/event_windows.py",
+        "same = np.flatnonzero(person[lag:] == person[:-lag])",
+        "same = np.arange(max(0, len(codes) - lag))",
+        (
+            f"{P}training_on_histories.py::test_the_rows_of_a_person_depend_on_nobody_else",
+            f"{P}training_on_histories.py::test_a_person_moves_the_sum_by_at_most_the_clipping_norm",
+        ),
+    ),
+    Mutant(
+        "histories: every event of a person is clipped for itself",
+        30,
+        f"{VAULT}/discriminate.py",
+        "if order.rows_per_person == 1:",
+        "if order.rows_per_person == 1 or order.windows is not None:",
+        (f"{P}training_on_histories.py::test_a_person_moves_the_sum_by_at_most_the_clipping_norm",),
+    ),
+    Mutant(
+        "histories: discriminators in a secure sum",
+        30,
+        f"{PROTOCOL}/plan.py",
+        "            if self.secure_sum is not None:\n                raise",
+        "            if False:\n                raise",
+        (f"{P}training_on_histories.py::test_plans_that_histories_do_not_have",),
     ),
 )

@@ -1,5 +1,7 @@
 """Persons in several cohorts: one cohort has its cap, and the whole person has one as well."""
 
+from datetime import date
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,7 +11,8 @@ from small_histories import HISTORIES
 
 from fedsynth_client.budget.cohort_accounts import of_any_person
 from fedsynth_client.budget.spending import spending
-from fedsynth_client.records.records import load_records
+from fedsynth_client.records.records import RecordsBuilder, load_records
+from fedsynth_client.vault.cohorts import seal_anew
 from fedsynth_common.privacy.accounting import epsilon, epsilon_rdp, share_of_cap
 from fedsynth_common.privacy.randomness import Randomness
 from fedsynth_common.protocol.codec import unpack_counts
@@ -238,3 +241,17 @@ def test_histories_are_not_cut_into_cohorts():
         Schema.model_validate(
             {**dict(HISTORIES), "cohorts": Cohorts(column=HISTORIES.histories.order, every="month")}
         )
+
+
+def test_a_person_who_withdraws_is_out_and_frees_nothing():
+    """The steward accepts the cohort without the person; what it was charged stays charged."""
+    held = site()
+    assert held.run(plan("first", "2026Q1")) == "OK"
+    held.frame = held.frame[held.frame["who"] != "p7"].reset_index(drop=True)
+    assert "cohort 2026Q1 ('arrived'): has changed" in held.problems()[0]
+    builder = RecordsBuilder(SCHEMA, keep=False, cohort_key=held.ledger.cohort_key())
+    builder.add(held.frame)
+    assert seal_anew(["2026Q1"], builder.cohorts, held.ledger, date(2027, 2, 1)) == ("2026Q1",)
+    assert held.problems() == ()
+    assert units(held.frame)[:2] == [(149, 149), (149, 149)]
+    assert held.run(plan("again", "2026Q1")) == "ERR_BUDGET"

@@ -188,9 +188,7 @@ def test_mechanisms_without_end_are_refused_before_the_charge():
     assert site.vault.measure(site.measure_request(marginals=marginals[1:])).status == "OK"
 
 
-def test_a_plan_of_histories_has_no_discriminator():
-    with pytest.raises(ValueError, match="a table with histories is studied by marginals alone"):
-        make_plan(table=HISTORIES)
+def test_a_plan_without_a_discriminator_trains_none():
     site = history_site()
     fields = {"plan_digest": site.digest, "step": 3}
     assert site.vault.discriminate(pb.DiscriminateRequest(**fields)).status == "ERR_PLAN"

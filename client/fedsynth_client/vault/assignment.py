@@ -10,6 +10,7 @@ from itertools import pairwise
 
 from fedsynth_common.array_types import Float32Array, UInt16Array
 from fedsynth_common.networks import Discriminator, layers_of, load_flat
+from fedsynth_common.networks.event_windows import EventWindows
 from fedsynth_common.privacy.rounding import row_error, row_limit, slack
 from fedsynth_common.protocol.plan import DiscriminatorPlan
 
@@ -19,7 +20,17 @@ _ROWS, _ROWS_OF_UNITS, _UNITS = 1024, 512, 256  # most in a piece: more is no fa
 
 @dataclass(frozen=True, kw_only=True)
 class Assignment:
-    """A checked request. `message` is its number among the training messages of the study, from 0."""
+    """A checked request.
+
+    Attributes:
+        plan: the training that sites approved.
+        views: of each column of the records, from fine codes to codes.
+        widths: codes of each column of the rows that are trained on.
+        weights, moments: of the discriminator and of Adam.
+        message: its number among the training messages of the study, from 0.
+        rows_per_person: most rows of a person.
+        windows: of histories, how an event becomes a row; None where records are the rows.
+    """
 
     plan: DiscriminatorPlan
     views: tuple[UInt16Array, ...]
@@ -28,11 +39,13 @@ class Assignment:
     moments: Float32Array
     message: int
     rows_per_person: int = 1
+    windows: EventWindows | None = None
 
     @property
     def masked(self) -> int:
         """The number of columns that are predicted of each row."""
-        return min(self.plan.masked_columns, len(self.widths))
+        columns = len(self.widths) if self.windows is None else len(self.windows.predicted)
+        return min(self.plan.masked_columns, columns)
 
 
 @dataclass(frozen=True)

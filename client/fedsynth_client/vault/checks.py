@@ -28,6 +28,7 @@ from fedsynth_common.limits import (
     MAX_PARAMETERS,
     MAX_VARIANCES,
 )
+from fedsynth_common.networks.event_windows import windows_of
 from fedsynth_common.protocol import PROTOCOL_VERSION
 from fedsynth_common.protocol import vault_pb2 as pb
 from fedsynth_common.protocol.codec import (
@@ -162,11 +163,14 @@ def assignment_of(request: pb.DiscriminateRequest, plan: Plan, schema: Schema) -
     training = plan.discriminator
     if training is None or request.step not in training.steps:
         raise RefusalError(ErrorCode.PLAN)
-    fine, summed = [domain.width for domain in domains(schema)], plan.summed(request.step)
+    flat, summed = history_schema(schema), plan.summed(request.step)
+    fine = [domain.width for domain in domains(flat)]
     if len(request.views) != len(fine) or bool(request.parties) != summed:
         raise RefusalError(ErrorCode.PAYLOAD)
     views = tuple(unpack_view(v, width) for v, width in zip(request.views, fine, strict=True))
     widths = tuple(_groups(view) for view in views)
+    windows = None if schema.histories is None else windows_of(schema, widths)
+    widths = widths if windows is None else windows.widths
     size = parameter_count(widths, training)
     moments = unpack_floats(request.moments, 0 if summed else 2 * size, MOMENT_LIMIT)
     order = Assignment(
@@ -177,6 +181,7 @@ def assignment_of(request: pb.DiscriminateRequest, plan: Plan, schema: Schema) -
         moments=np.zeros(2 * size, np.float32) if summed else moments,
         message=request.step - training.first_step,
         rows_per_person=schema.rows_per_person,
+        windows=windows,
     )
     if not within_bounds(order):
         raise RefusalError(ErrorCode.PAYLOAD)

@@ -1,11 +1,12 @@
 """Trains the discriminator on the records with DP-SGD, and returns its weights.
 
-The discriminator predicts some columns of a record from the others. Each step draws a Poisson sample of
-privacy units at the plan's public rate, and for every row of these units it draws the columns to
-predict, uniformly at random. The loss of a row depends on that row alone. The gradients of a unit's
-rows and columns are added up and clipped once, so adding or removing a unit moves the sum by at most
-the clipping norm C. If every predicted column were clipped by itself, a row with M predicted columns
-could move the sum by M C.
+The discriminator predicts some columns of a record from the others. Of histories, the rows are a
+person's events, each with the events before it (`networks/event_windows.py`). Each step draws a Poisson
+sample of privacy units at the plan's public rate, and for every row of these units it draws the columns
+to predict, uniformly at random. The loss of a row depends on that row alone, or on its person's events
+alone. The gradients of a unit's rows and columns are added up and clipped once, so adding or removing a
+unit moves the sum by at most the clipping norm C. If every predicted column were clipped by itself, a
+row with M predicted columns could move the sum by M C.
 
 Adam's moments are sent together with the weights. Both are computed from noisy gradients only, so both
 are differentially private. The reply is as long as the request, whatever the records are. If a number
@@ -148,9 +149,13 @@ class Trainer:
     ) -> RowGradients:
         """Gradients of some rows, filled up to the size of a piece; columns are drawn for each row."""
         order, shape = self._order, (self.sizes.rows, len(self._order.widths))
-        codes = np.zeros(shape, np.uint16)
-        codes[: len(rows)] = _through(order.views, records.take(rows))
-        chosen = generator.random(shape).argsort(axis=1)
+        codes, seen = np.zeros(shape, np.uint16), _through(order.views, records.take(rows))
+        if order.windows is None:
+            codes[: len(rows)] = seen
+            chosen = generator.random(shape).argsort(axis=1)
+        else:
+            codes[: len(rows)] = order.windows.rows(seen, _persons_of(records, rows))
+            chosen = order.windows.order(generator, self.sizes.rows)
         return RowGradients(self.network, codes, chosen, order.masked, order.widths, self._space)
 
 
@@ -184,6 +189,13 @@ def gradient_share(
     units = gradient_units(plan.noise_multiplier, shares, parameters, slack_of(order))
     total = Trainer(order, randomness).clipped_sum(records)
     return noisy_units(total, plan.clipping_norm, units, most, randomness)
+
+
+def _persons_of(records: Records, rows: Int64Array) -> Int64Array:
+    """Whose each of the given rows is."""
+    if records.person is None:
+        raise PrivacyError("training on histories needs the person of each row")
+    return records.person[rows]
 
 
 def _through(views: tuple[UInt16Array, ...], codes: UInt16Array) -> UInt16Array:

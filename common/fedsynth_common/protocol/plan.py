@@ -114,9 +114,10 @@ class Plan(Frozen):
         if self.discriminator and self.discriminator.noise_multiplier < LEAST_NOISE:
             raise ValueError(f"discriminator.noise_multiplier must be at least {LEAST_NOISE}")
         if self.discriminator and self.table.histories is not None:
-            raise ValueError(
-                "discriminator: a table with histories is studied by marginals alone; leave it out"
-            )
+            if self.secure_sum is not None:
+                raise ValueError("discriminator: of histories goes with local noise only")
+            if self.listening is not None:
+                raise ValueError("listening: goes with a table without histories only")
         if len(set(self.sites)) != len(self.sites):
             raise ValueError("plan: two sites have the same name")
         return self

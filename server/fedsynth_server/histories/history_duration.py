@@ -19,7 +19,10 @@ from fedsynth_server.histories.blocks import BIN_NOISE, blocks_of, lags_for
 from fedsynth_server.histories.cleaned import CleanBlocks
 from fedsynth_server.histories.history_fit import LATENTS, REGIMES, fit_histories, history_steps
 from fedsynth_server.histories.history_loss import HistoryLoss
-from fedsynth_server.training.duration import CELL, PAIR, Duration, codes_apart
+from fedsynth_server.histories.round_probe import round_seconds
+from fedsynth_server.training.duration import CELL, PAIR, SITE, Duration, codes_apart
+from fedsynth_server.training.log_ratio import STEPS
+from fedsynth_server.training.null_training import SIMULATED
 from fedsynth_server.training.settings import TrainingSettings
 
 PART = 4
@@ -34,8 +37,16 @@ def estimated_of_histories(plan: Plan, settings: TrainingSettings) -> Duration:
     columns = len(layout.columns)
     pairs = len(blocks_of(layout, [1.0] * columns, lags_for(plan.epsilon)))
     counting = plan.records_per_site * layout.max_events * (CELL * columns + PAIR * pairs)
-    steps = likely_history_steps(plan, settings)
-    return Duration(steps * _step_seconds(plan, layout, settings), 0.0, counting)
+    steps, probed = likely_history_steps(plan, settings), _probed(plan, layout, settings)
+    fitting = steps * _step_seconds(*probed)
+    if (d := plan.discriminator) is None:
+        return Duration(fitting, 0.0, counting)
+    adversarial, predictor, private = round_seconds(*probed, plan, settings)
+    taken = d.messages * d.steps_per_message * private
+    rounds = d.messages * settings.adversarial_steps * adversarial * PART
+    rounds += (settings.predictor_steps + STEPS * d.messages) * predictor
+    rounds += taken * min(len(plan.sites), SIMULATED)
+    return Duration(2 * fitting, rounds, counting + SITE * taken)
 
 
 def likely_history_steps(plan: Plan, settings: TrainingSettings) -> int:
@@ -55,8 +66,10 @@ def likely_history_widths(plan: Plan) -> list[int]:
     return [codes_apart(domain, apart) for domain in columns]
 
 
-def _step_seconds(plan: Plan, layout: HistoryLayout, settings: TrainingSettings) -> float:
-    """Seconds of a step of the fit: the shorter of two, after one that warms up."""
+def _probed(
+    plan: Plan, layout: HistoryLayout, settings: TrainingSettings
+) -> tuple[HistoryNetwork, HistoryLoss]:
+    """A generator of a part of the latents, and the loss of its blocks."""
     widths = likely_history_widths(plan)
     static = len(layout.static)
     absent = [
@@ -79,7 +92,11 @@ def _step_seconds(plan: Plan, layout: HistoryLayout, settings: TrainingSettings)
     network.initialise(
         even[0], torch.ones(layout.max_events), even[1], torch.Generator().manual_seed(0)
     )
-    loss = HistoryLoss(_even(plan, layout, widths), shape)
+    return network, HistoryLoss(_even(plan, layout, widths), shape)
+
+
+def _step_seconds(network: HistoryNetwork, loss: HistoryLoss) -> float:
+    """Seconds of a step of the fit: the shorter of two, after one that warms up."""
     found = []
     for _ in range(3):
         start = time.perf_counter()

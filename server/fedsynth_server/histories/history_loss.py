@@ -37,6 +37,8 @@ class HistoryLoss:
 
     Attributes:
         target_loss: the loss at which a fit ends (`MarginalLoss`).
+        noise: standard deviation of the noise in the blocks, as a share of persons.
+        excess_scale: `excess` per unit of loss above the target.
     """
 
     def __init__(self, cleaned: CleanBlocks, shape: HistoryShape, target_loss: float = 0.0) -> None:
@@ -48,6 +50,8 @@ class HistoryLoss:
         self.cells = self.static.value.numel() + self.events.value.numel()
         for block, estimate in zip(cleaned.blocks, cleaned.estimates, strict=True):
             self._add(block, estimate)
+        variance = max((e.variance for e in cleaned.estimates), default=VARIANCE_FLOOR)
+        self.noise, self.excess_scale = variance**0.5, self.cells * variance
         self.weight = person_weight(shape.max_events)
         self.lags = tuple(lag for name, lag in self.targets if name == "following")
         self.ends = ("ends", 0) in self.targets
@@ -91,6 +95,10 @@ class HistoryLoss:
             found = getattr(expected, name)
             total = total + target.loss(found[lag] if name == "following" else found)
         return total / self.cells
+
+    def excess(self, chains: Chains) -> torch.Tensor:
+        """The loss above its target in squared frequency, as `MarginalLoss.excess`; differentiable."""
+        return self.excess_scale * torch.relu(self.loss(chains) - self.target_loss)
 
     def margins(self) -> tuple[np.ndarray, np.ndarray]:
         """The measured one-way marginals of static and of event columns, in codes."""

@@ -60,7 +60,10 @@ LISTENED = 4
 """One of so many of the discriminators' messages is for listening."""
 SITE_MARGINALS = 0.15
 """Share of μ² that each site's own one-way marginals get in a secure sum, where they are asked for."""
-HISTORIES = {"histograms": 0.20, "marginals": 0.80}
+HISTORIES: dict[Variant, dict[str, float]] = {
+    "marginals": {"histograms": 0.20, "marginals": 0.80},
+    "both": {"histograms": 0.18, "marginals": 0.72, "discriminator": 0.10},
+}
 """Of persons with events: codes are narrower where histograms are noisier (simulations/RESULTS.md)."""
 
 
@@ -114,7 +117,7 @@ def make_plan(
     spent = _spent_on(
         variant, table, sites, records_per_site, epsilon, delta, secure_sum, site_marginals, cohort
     )
-    by_purpose = SHARES[spent] if table.histories is None else HISTORIES
+    by_purpose = (SHARES if table.histories is None else HISTORIES)[spent]
     if site_marginals:
         refuse_site_marginals(secure_sum, table, spent)
         by_purpose = {
@@ -156,7 +159,7 @@ def _spent_on(
 ) -> Variant:
     """What the budget is spent on, where `auto` decides from public facts."""
     if table.histories is not None:
-        return _of_histories(variant)
+        return _of_histories(variant, secure_sum)
     if variant == "auto":
         makers = len(sites) - secure_sum.colluders if secure_sum else 1
         flat = cohort is None and not site_marginals
@@ -252,12 +255,18 @@ def _noise_multipliers(
     return multipliers(factor)
 
 
-def _of_histories(variant: Choice) -> Variant:
-    if variant not in ("auto", "marginals"):
+def _of_histories(variant: Choice, secure_sum: SecureSum | None) -> Variant:
+    if variant not in ("auto", *HISTORIES):
         raise InputError(
-            f"--variant {variant}: persons with events have no discriminators; leave the option out"
+            f"--variant {variant}: persons with events are studied with marginals, or with both; take "
+            "one of these"
         )
-    return "marginals"
+    if variant == "both" and secure_sum is not None:
+        raise InputError(
+            "--variant both: discriminators of histories go with local noise only; leave out --trust "
+            "secure-sum or take marginals"
+        )
+    return "marginals" if variant == "auto" else variant
 
 
 def _discriminator(

@@ -29,23 +29,16 @@ from fedsynth_server.histories.blocks import (
     varieties,
 )
 from fedsynth_server.histories.cleaned import clean
-from fedsynth_server.histories.history_fit import (
-    calibrate_histories,
-    fit_histories,
-    history_steps,
-    measured_lengths,
-    new_history_generator,
-)
-from fedsynth_server.histories.history_loss import HistoryLoss
 from fedsynth_server.histories.transitions import measured_transitions
 from fedsynth_server.messages.exchange import Timing
 from fedsynth_server.messages.journal import NoJournal
 from fedsynth_server.progress import StudyProgress
 from fedsynth_server.study.beyond_pairs import Answers, BeyondPairs
 from fedsynth_server.study.flat_training import FlatTraining, marginal_loss_of
+from fedsynth_server.study.history_training import train_histories
 from fedsynth_server.study.measuring import Measuring
 from fedsynth_server.study.result import StudyResult
-from fedsynth_server.training.curves import FIT, Recorder
+from fedsynth_server.training.curves import Recorder
 from fedsynth_server.training.marginal_loss import MarginalLoss
 from fedsynth_server.training.mixture_fit import calibrate, new_mixture
 from fedsynth_server.training.settings import TrainingSettings
@@ -160,7 +153,7 @@ class Study(Measuring):
 
     def _histories(self, histograms: Histograms) -> StudyResult:
         """The rest of a study of persons with events: marginals -> fit -> calibration -> receipts."""
-        plan, settings, codebook = self.plan, self.settings, histograms.codebook
+        plan, codebook = self.plan, histograms.codebook
         layout = layout_of(plan.table)
         varied = varieties(histograms.one_way, codebook, layout)
         blocks = blocks_of(layout, varied, lags_for(plan.epsilon))
@@ -172,18 +165,8 @@ class Study(Measuring):
             counts = self._plausible(queries, self._measure(queries, plan.measure[1]), self._sizes)
         orders = orders_of(self.domains, codebook)
         cleaned = clean(blocks, queries, counts, histograms, len(layout.static), orders)
-        network = new_history_generator(cleaned, codebook, plan.table, settings)
-        target = settings.target_loss_for(cleaned.expected_loss, histories_at=plan.epsilon)
-        loss = HistoryLoss(cleaned, network.shape, target)
-        last = fit_histories(
-            network,
-            loss,
-            history_steps(settings),
-            settings.learning_rate,
-            lambda i, n: self.progress.update("fit generator", i, n),
-            lambda i, value: self.recorder.add(FIT, i, value),
-        )
-        calibrate_histories(network, loss, measured_lengths(cleaned, codebook, plan.table))
+        watched = self.settings, self.progress, self.recorder
+        network, loss, losses = train_histories(self.session, cleaned, histograms, *watched)
         measured = [*cleaned.one_way, *cleaned.independent_given_z()]
-        result = self._result(network, histograms, (last, last), measured)
+        result = self._result(network, histograms, losses, measured)
         return replace(result, transitions=measured_transitions(network, loss, cleaned))

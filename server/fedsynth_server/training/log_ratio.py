@@ -41,7 +41,7 @@ class LogRatio:
     Attributes:
         record_predictor: its weights are replaced by the sites' average after every message.
         generator_predictor: learns from the generator's rows here.
-        signal_share: by column (columns,), the share of the log ratio that is not noise.
+        signal_share: by predicted column, the share of the log ratio that is not noise.
     """
 
     def __init__(
@@ -51,8 +51,10 @@ class LogRatio:
         rows: torch.Tensor,
         source: torch.Generator,
         first_steps: int = 600,
+        predicted: range | None = None,
     ) -> None:
         self.widths, self.source = list(widths), source
+        self.predicted = range(len(widths)) if predicted is None else predicted
         self.generator_predictor = Discriminator(sum(widths), hidden).requires_grad_(False)
         counts = [torch.bincount(c, minlength=w) for c, w in zip(rows.cpu(), widths, strict=True)]
         frequencies = torch.cat(counts) / rows.shape[1]
@@ -60,7 +62,7 @@ class LogRatio:
         self.generator_predictor.to(rows.device)
         self._learn(rows, first_steps, FIRST_RATE)
         self.record_predictor = copy.deepcopy(self.generator_predictor)
-        self.signal_share = torch.zeros(len(widths), device=rows.device)
+        self.signal_share = torch.zeros(len(self.predicted), device=rows.device)
 
     def follow(self, rows: torch.Tensor, steps: int = STEPS) -> None:
         """Train the generator's predictor on the codes of its newest rows (columns, n)."""
@@ -74,7 +76,8 @@ class LogRatio:
         for _ in range(steps):
             chosen = torch.randint(rows.shape[1], (BATCH,), generator=self.source)
             batch = rows.index_select(1, chosen.to(rows.device))
-            gradients = PredictorPass(network, batch, self.widths).loss_gradients()
+            predictors = PredictorPass(network, batch, self.widths, self.predicted)
+            gradients = predictors.loss_gradients()
             for parameter, gradient in zip(parameters, gradients, strict=True):
                 parameter.grad = gradient
             optimiser.step()
@@ -95,7 +98,7 @@ class LogRatio:
         self.signal_share = (1.0 - noise / squares.clamp(min=1e-12)).clamp(min=0.0)
 
     def squares(self, null: Discriminator, rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """The mean squares of r and of what r would be from noise alone, by column (columns,) each."""
+        """The mean squares of r and of what r would be from noise alone, by predicted column each."""
         null = copy.deepcopy(null).to(rows.device)
         generator = self._chosen(self.generator_predictor, rows)
         found = [
@@ -105,7 +108,7 @@ class LogRatio:
         return found[0], found[1]
 
     def _chosen(self, of: Discriminator, rows: torch.Tensor) -> torch.Tensor:
-        return PredictorPass(of, rows, self.widths).chosen()
+        return PredictorPass(of, rows, self.widths, self.predicted).chosen()
 
     def slopes(self, rows: torch.Tensor) -> tuple[float, torch.Tensor]:
         """The mean of `logits`, and its gradient in soft rows that have the codes of `rows`.

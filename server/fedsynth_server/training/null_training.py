@@ -91,18 +91,21 @@ class NullTraining:
         vector_to_parameters(weights.clone(), self._site_network.parameters())
         total = noise * (plan.noise_multiplier * plan.clipping_norm)
         for start in range(0, plan.expected_batch, _ROWS):
-            size = min(_ROWS, plan.expected_batch - start)
-            rows = torch.randint(len(codes), (size,), generator=self.source).numpy()
-            chance = torch.rand(size, len(self.widths), generator=self.source)
-            gradients = RowGradients(
-                self._site_network,
-                codes[rows],
-                chance.argsort(dim=1).numpy(),
-                min(plan.masked_columns, len(self.widths)),
-                self.widths,
-                self._space,
-            )
-            used = torch.ones(size, dtype=torch.bool)
-            sums = clip_and_sum(gradients, used, plan.clipping_norm)
+            sums = self._clipped(codes, min(_ROWS, plan.expected_batch - start))
             total += torch.cat([part.reshape(-1) for part in sums])
         return total / plan.expected_batch
+
+    def _clipped(self, codes: UInt16Array, size: int) -> list[torch.Tensor]:
+        """The sum of the clipped gradients of `size` rows, in the shapes of the parameters."""
+        rows = torch.randint(len(codes), (size,), generator=self.source).numpy()
+        chance = torch.rand(size, len(self.widths), generator=self.source)
+        gradients = RowGradients(
+            self._site_network,
+            codes[rows],
+            chance.argsort(dim=1).numpy(),
+            min(self.plan.masked_columns, len(self.widths)),
+            self.widths,
+            self._space,
+        )
+        used = torch.ones(size, dtype=torch.bool)
+        return clip_and_sum(gradients, used, self.plan.clipping_norm)

@@ -30,14 +30,22 @@ def by_column(codes: UInt16Array, device: torch.device | str = "cpu") -> torch.T
 class PredictorPass:
     """One predictor on n rows: what it makes of each column while that column is blanked."""
 
-    def __init__(self, network: Discriminator, codes: torch.Tensor, widths: Sequence[int]) -> None:
+    def __init__(
+        self,
+        network: Discriminator,
+        codes: torch.Tensor,
+        widths: Sequence[int],
+        predicted: range | None = None,
+    ) -> None:
         """Add up the first layer.
 
         Args:
             network: the predictor.
             codes: (columns, n) int64, column j in 0..widths[j]-1.
             widths: number of codes of each column.
+            predicted: the columns that are predicted; default: all.
         """
+        self.predicted = range(len(widths)) if predicted is None else predicted
         (weight, bias), *self._between, (heads, head_bias) = layers_of(network)
         self.codes, sizes = codes, list(widths)
         table = weight.t().contiguous()
@@ -62,34 +70,35 @@ class PredictorPass:
         return torch.log_softmax(logits, dim=0)
 
     def chosen(self) -> torch.Tensor:
-        """Log-probability of the code of every column of each row (columns, n)."""
+        """Log-probability of the code of every predicted column of each row (columns, n)."""
         found = []
-        for column, codes in enumerate(self.codes):
+        for column in self.predicted:
             logarithms = self.logarithms(column, self.features(column)[-1])
-            found.append(logarithms.gather(0, codes.unsqueeze(0))[0])
+            found.append(logarithms.gather(0, self.codes[column].unsqueeze(0))[0])
         return torch.stack(found)
 
     def loss_gradients(self) -> list[torch.Tensor]:
         """Gradients of the mean of -log p over rows and columns, as `network.parameters()`."""
-        columns, rows = self.codes.shape
-        slopes, heads, biases = [], [], []
+        rows, slopes = self.codes.shape[1], dict[int, torch.Tensor]()
+        heads = [torch.zeros_like(weight) for weight in self._heads]
+        biases = [torch.zeros_like(bias[:, 0]) for bias in self._biases]
         between = [(torch.zeros_like(w), torch.zeros_like(b)) for w, b in self._between]
-        for column in range(columns):
+        for column in self.predicted:
             features = self.features(column)
             error = self._error(column, self.logarithms(column, features[-1]))
-            error /= rows * columns
-            heads.append(error @ features[-1])
-            biases.append(error.sum(1))
+            error /= rows * len(self.predicted)
+            heads[column] = error @ features[-1]
+            biases[column] = error.sum(1)
             back = self._back(error.t() @ self._heads[column], features)
-            slopes.append(back[0])
+            slopes[column] = back[0]
             for (weight, bias), slope, inputs in zip(between, back[1:], features, strict=False):
                 weight.addmm_(slope.t(), inputs)
                 bias.add_(slope.sum(0))
-        total = _sum(slopes)
-        first = [
-            torch.zeros_like(block).index_add_(0, codes, torch.sub(total, slope, out=slope))
-            for block, codes, slope in zip(self._first, self.codes, slopes, strict=True)
-        ]
+        total, first = _sum(list(slopes.values())), []
+        for column, (block, codes) in enumerate(zip(self._first, self.codes, strict=True)):
+            own = slopes.get(column)
+            shown = total if own is None else torch.sub(total, own, out=own)
+            first.append(torch.zeros_like(block).index_add_(0, codes, shown))
         layers = [(torch.cat(first).t(), total.sum(0)), *between]
         return [part for layer in layers for part in layer] + [torch.cat(heads), torch.cat(biases)]
 
@@ -117,8 +126,8 @@ class PredictorPass:
             return 0.0
         total = _sum(list(slopes.values()))
         for column, (block, first) in enumerate(zip(blocks, self._first, strict=True)):
-            slope = slopes.get(column)
-            block.addmm_(first, (total if slope is None else total - slope).t())
+            own = slopes.get(column)
+            block.addmm_(first, (total if own is None else total - own).t())
         return value
 
     def _error(self, column: int, logarithms: torch.Tensor) -> torch.Tensor:

@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Sequence
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -36,6 +37,15 @@ ROWS = 20_000
 """Rows of the generator, drawn for its predictor before every message."""
 JUDGED = 1_000
 """How many of these rows `LogRatio.estimate_signal` and the curves of the report use."""
+
+
+class Pulling(Protocol):
+    """What the curves need of a marginal loss: its target, and its excess per unit of loss above."""
+
+    target_loss: float
+    excess_scale: float
+
+
 PULL, ALONE = 0.76, 0.5
 """λ with pairs, over the root of their noise, and without (simulations/RESULTS.md)."""
 ROUNDS = 24
@@ -92,9 +102,9 @@ def adversarial_rounds(
         for _ in messages:
             null_training.message(codes)
         log_ratio.estimate_signal(null_training.network, rows[:, :JUDGED])
-        _note_verdict(recorder, done + 1, log_ratio.logits(rows[:, :JUDGED]))
+        note_verdict(recorder, done + 1, log_ratio.logits(rows[:, :JUDGED]))
         losses = adversary.round(log_ratio, lambda i, n: progress.doing(f"generator step {i}/{n}"))
-        _note_losses(recorder, done * len(losses), losses, marginal_loss)
+        note_losses(recorder, done * len(losses), losses, marginal_loss)
         note, sent = session.spent(messages[-1]) if progress.shown else "", messages[-1] + 1
         progress.update("adversarial rounds", sent - plan.first_step, plan.messages, note)
     training.end()
@@ -156,14 +166,14 @@ def in_rounds(plan: DiscriminatorPlan, summed: bool) -> list[range]:
     return [steps[start : start + each] for start in range(0, len(steps), each)]
 
 
-def _note_verdict(recorder: Recorder, message: int, logits: torch.Tensor) -> None:
+def note_verdict(recorder: Recorder, message: int, logits: torch.Tensor) -> None:
     """The logit of the averaged discriminator for each of the generator's rows (n,)."""
     recorder.add(OUTPUT, message, torch.sigmoid(logits).mean().item())
     recorder.add(ACCURACY, message, (logits < 0).float().mean().item())
 
 
-def _note_losses(
-    recorder: Recorder, start: int, losses: list[Losses], marginal_loss: MarginalLoss
+def note_losses(
+    recorder: Recorder, start: int, losses: list[Losses], marginal_loss: Pulling
 ) -> None:
     """The losses of a message's generator steps, the marginals' in units of their noise."""
     for step, seen in enumerate(losses, start):

@@ -224,7 +224,7 @@ def sampling_speed(
 
 @app.command("overhead")
 def overhead_of_a_study(
-    sites: Annotated[int, typer.Option(min=1, max=4, help="Number of hospitals.")] = 2,
+    sites: Annotated[int, typer.Option(min=1, max=100, help="Number of hospitals.")] = 2,
     messages: Annotated[
         int, typer.Option(min=1, help="Number of adversarial messages; a study has 24 by default.")
     ] = 24,
@@ -238,6 +238,8 @@ def overhead_of_a_study(
     For example:
 
       fedsynth benchmark overhead --sites 2
+
+      fedsynth benchmark overhead --sites 50 --messages 2 --empty 2
     """
     import json
     from dataclasses import asdict

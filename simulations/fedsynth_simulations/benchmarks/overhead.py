@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean
 
+import pandas as pd
 from flwr.cli.build import build_fab_from_files
 
 from fedsynth_client.vault.socket_server import start_server
@@ -95,7 +96,7 @@ def measure_overhead(sites: int, messages: int, empty_exchanges: int) -> Overhea
     """Run both and compare.
 
     Args:
-        sites: number of hospitals, up to those of the demonstration table.
+        sites: number of hospitals. More than the demonstration table has share its records.
         messages: adversarial messages of the study; a study's default is 24.
         empty_exchanges: exchanges of the empty app.
 
@@ -104,8 +105,8 @@ def measure_overhead(sites: int, messages: int, empty_exchanges: int) -> Overhea
     """
     with tempfile.TemporaryDirectory(prefix="fedsynth-") as name, ExitStack() as stack:
         folder = Path(name)
-        tables = dict(list(demo_hospitals().items())[:sites])
-        plan = _plan(tuple(tables), messages)
+        tables = _tables(sites)
+        plan = _plan(tuple(tables), min(map(len, tables.values())), messages)
         sockets = []
         for site, table in tables.items():
             sockets.append(folder / f"{site}.sock")
@@ -130,12 +131,21 @@ def _together(runs: list[Exchanges]) -> Exchanges:
     )
 
 
-def _plan(sites: tuple[str, ...], messages: int) -> Plan:
+def _tables(sites: int) -> dict[str, pd.DataFrame]:
+    """The first of the demonstration's hospitals, or all records dealt out to so many sites."""
+    hospitals = demo_hospitals()
+    if sites <= len(hospitals):
+        return dict(list(hospitals.items())[:sites])
+    records = pd.concat(hospitals.values(), ignore_index=True)
+    return {f"site-{k + 1:02}": records.iloc[k::sites] for k in range(sites)}
+
+
+def _plan(sites: tuple[str, ...], records: int, messages: int) -> Plan:
     return make_plan(
         study="overhead",
         table=demo_schema(),
         sites=sites,
-        records_per_site=5000,
+        records_per_site=records,
         epsilon=1.0,
         delta=1e-5,
         variant="both",

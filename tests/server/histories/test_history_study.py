@@ -34,7 +34,8 @@ from fedsynth_server.histories.blocks import (
     history_histograms,
     person_weight,
 )
-from fedsynth_server.study.planning import make_plan
+from fedsynth_server.study.planning import Rounds, make_plan
+from fedsynth_server.training.curves import ADVERSARIAL, IN_ROUNDS, REFIT
 from fedsynth_simulations.simulate import Simulation, simulate
 from fedsynth_simulations.table_options import tables_of
 
@@ -122,18 +123,37 @@ PLAN = make_plan(
 )
 
 
-def test_no_discriminators_of_histories() -> None:
+@pytest.mark.parametrize("variant", ["gan", "listen"])
+def test_histories_are_studied_with_marginals_or_with_both(variant) -> None:
     assert PLAN.discriminator is None
-    with pytest.raises(InputError, match="--variant both"):
-        make_plan(
-            study="s",
-            table=HISTORIES,
-            sites=SITES,
-            records_per_site=100,
-            epsilon=3.0,
-            delta=1e-5,
-            variant="both",
-        )
+    fields = {"study": "s", "table": HISTORIES, "sites": SITES, "records_per_site": 100}
+    budget = {"epsilon": 3.0, "delta": 1e-5}
+    with pytest.raises(InputError, match=f"--variant {variant}: persons with events"):
+        make_plan(**fields, **budget, variant=variant)
+    assert make_plan(**fields, **budget, variant="both").discriminator is not None
+
+
+def test_a_study_with_discriminators_costs_what_it_says(tmp_path) -> None:
+    frames = {site: visits(150, seed) for seed, site in enumerate(SITES)}
+    quick = {"fit_steps": 60, "latents": 32, "adversarial_steps": 2}
+    simulation = Simulation(
+        epsilon=10.0,
+        delta=1e-5,
+        study="visits",
+        records_per_site=150,
+        seed=1,
+        variant="both",
+        rounds=Rounds(messages=2, steps_per_message=2),
+        settings=SETTINGS.model_copy(update=quick),
+    )
+    found = simulate(frames, HISTORIES, simulation, tmp_path)
+    assert 9.5 < found.generator.statement.epsilon_if_people_are_at_one_site_only <= 10
+    assert found.generator.sample(200, 0).groupby("id").ngroups == 200
+    curves = {curve.name for curve in found.outcome.curves}
+    assert {line.name for line in (ADVERSARIAL, IN_ROUNDS, REFIT)} <= curves
+    training = found.plan.discriminator
+    assert training is not None
+    assert training.messages == 2
 
 
 @pytest.mark.parametrize("index", [0, 1])

@@ -93,15 +93,20 @@ def test_init_and_explain_say_method_and_time(tmp_path):
     assert set(found["seconds"]) == {"coordinator", "site"}
 
 
-def test_histories_have_a_method_and_an_estimate_of_their_own():
-    plan = make_plan(
+def plan_of_histories(variant="auto"):
+    return make_plan(
         study="visits",
         table=HISTORIES,
         sites=("a", "b"),
         records_per_site=500,
         epsilon=1.0,
         delta=1e-5,
+        variant=variant,
     )
+
+
+def test_histories_have_a_method_and_an_estimate_of_their_own():
+    plan = plan_of_histories()
     duration = duration_of(plan, SETTINGS)
     assert min(duration.fit, duration.site) > 0
     assert duration.rounds == 0.0
@@ -111,9 +116,21 @@ def test_histories_have_a_method_and_an_estimate_of_their_own():
     assert len(likely_history_widths(plan)) == len(layout_of(HISTORIES).columns)
     for said in (simulation_lines(plan, duration), coordinator_lines(plan, duration)):
         text = "\n".join(said)
-        assert "from one event to the next" in text
+        assert "from one event to later ones" in text
+        assert "ones, and discriminators" not in text
         assert "auto takes marginals for histories" in text
         assert "on this computer" in text or "at each site" in text
+
+
+def test_the_estimate_of_histories_counts_the_messages_of_the_discriminators():
+    plan = plan_of_histories("both")
+    found, training = duration_of(plan, SETTINGS), plan.discriminator
+    assert found.rounds > 0
+    assert found.site > duration_of(plan_of_histories(), SETTINGS).site
+    longer = training.model_copy(update={"messages": 20 * training.messages})
+    more = duration_of(plan.model_copy(update={"discriminator": longer}), SETTINGS)
+    assert more.site > 5 * found.site
+    assert "later ones, and discriminators" in "\n".join(coordinator_lines(plan, found))
 
 
 def test_the_estimate_of_a_secure_sum_knows_its_smaller_noise_and_its_single_steps():

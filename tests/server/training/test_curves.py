@@ -24,7 +24,7 @@ from fedsynth_server.training.curves import (
 )
 from fedsynth_server.training.fit import fit, new_generator
 from fedsynth_server.training.marginal_loss import MarginalLoss
-from fedsynth_server.training.rounds import _note_verdict
+from fedsynth_server.training.rounds import note_verdict
 from fedsynth_server.training.settings import TrainingSettings
 
 WIDTHS = (2, 3)
@@ -150,7 +150,7 @@ def test_recording_changes_no_weight_and_draws_nothing():
 def test_the_verdict_is_that_on_the_rows():
     logits = torch.tensor([4.0] * 2 + [-4.0] * 6)  # two of eight rows look real
     recorder, state = Recorder(), torch.get_rng_state()
-    _note_verdict(recorder, 3, logits)
+    note_verdict(recorder, 3, logits)
     output, accuracy = recorder.curves()
     real = 1 / (1 + np.exp(-4))
     assert (output.steps, accuracy.steps) == ((3,), (3,))

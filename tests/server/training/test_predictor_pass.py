@@ -63,3 +63,13 @@ def test_large_weights_saturate_and_stay_finite():
     one_pass = PredictorPass(network, by_column(codes), WIDTHS)
     assert torch.isfinite(one_pass.chosen()).all()
     assert all(torch.isfinite(gradient).all() for gradient in one_pass.loss_gradients())
+
+
+def test_only_some_columns_may_be_predicted():
+    network, codes = setting((7, 5))
+    some = PredictorPass(network, by_column(codes), WIDTHS, range(2, 4))
+    both = predictions(network, one_hot(codes, WIDTHS), WIDTHS)[:, 2:]
+    torch.testing.assert_close(some.chosen().t(), both.detach(), **EXACT)
+    (-both.mean()).backward()
+    for gradient, parameter in zip(some.loss_gradients(), network.parameters(), strict=True):
+        torch.testing.assert_close(gradient, parameter.grad, **EXACT)
