@@ -127,6 +127,21 @@ class ColumnFidelity(Part):
     amounts: ComparedAmounts | None = None
 
 
+class JointShares(Part):
+    """One pair of columns cell by cell: shares of the real and of the synthetic rows.
+
+    Attributes:
+        columns: of the rows and of the columns of the tables.
+        labels: of the levels of both columns; "all others" stands for the rare ones together.
+        real, synthetic: a row for each level of the first column; each table sums to 1.
+    """
+
+    columns: tuple[str, str]
+    labels: tuple[tuple[str, ...], tuple[str, ...]]
+    real: Matrix
+    synthetic: Matrix
+
+
 class PairFidelity(Part):
     """The fidelity of all pairs of columns, as square, symmetric tables over the columns `names`.
 
@@ -136,6 +151,7 @@ class PairFidelity(Part):
         tvd_floor: the same distances of the table of independent columns.
         association_real, association_synthetic: Pearson's r for two numbers, Cramér's V for two
             categories, and the correlation ratio η for a number and a category; 1 on the diagonal.
+        joint: the pairs with the strongest real association, cell by cell.
     """
 
     names: tuple[str, ...]
@@ -143,6 +159,7 @@ class PairFidelity(Part):
     tvd_floor: Matrix
     association_real: Matrix
     association_synthetic: Matrix
+    joint: tuple[JointShares, ...] = ()
 
 
 class Fidelity(Part):

@@ -23,6 +23,7 @@ from fedsynth_release.evaluation.detection import detection_auc, giveaways
 from fedsynth_release.evaluation.discretise import Discretiser, named_levels
 from fedsynth_release.evaluation.features import Features
 from fedsynth_release.evaluation.fidelity import pair_tvd, tvd
+from fedsynth_release.evaluation.joint_shares import joint_shares
 from fedsynth_release.evaluation.number_errors import AMOUNTS, number_errors
 from fedsynth_release.evaluation.result_parts import Matrix, TableRole
 from fedsynth_release.evaluation.results import ColumnFidelity, Fidelity, PairFidelity, TableFigures
@@ -82,6 +83,7 @@ def table_fidelity(
             tvd_floor=matrix(tvd_by_pair["independent"]),
             association_real=matrix(real),
             association_synthetic=matrix(association["synthetic"]),
+            joint=joint_shares(levels, codes, codes_by_role["synthetic"], real),
         ),
         giveaways=()
         if detection_rows is None

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from fedsynth_release.evaluation.results import Evaluation
+from fedsynth_release.evaluation.results import Evaluation, JointShares
 from fedsynth_release.measurements import Measurements
 from fedsynth_release.report import plots
 
@@ -39,6 +39,7 @@ def pair_views(
         found = evaluation.fidelity.pairs
         three = found.association_real, found.association_synthetic
         return [
+            *_joint(found.joint),
             *_three(names, *three, "real records"),
             _pairs(
                 "Distance of each pair from the real records",
@@ -65,6 +66,20 @@ def pair_views(
 
 
 Rows = Sequence[Sequence[float]]
+
+
+def _joint(pairs: Sequence[JointShares]) -> list[PairView]:
+    """The strongest pairs cell by cell, real records beside the generator's, on one scale."""
+    views = []
+    for pair in pairs:
+        top = max(share for table in (pair.real, pair.synthetic) for row in table for share in row)
+        down, across = pair.columns
+        note = f"Rows are {down}, columns are {across}. Each cell is a share of all records."
+        for what, shares in (("real records", pair.real), ("generator", pair.synthetic)):
+            title = f"{down} and {across}: {what}"
+            plot = plots.joint_map(title, pair.labels, shares, top)
+            views.append(PairView(title, note, plot, ()))
+    return views
 
 
 def _three(names: Sequence[str], reference: Rows, made: Rows, what: str) -> list[PairView]:
