@@ -142,7 +142,7 @@ class TestCells:
                 request(source, rows=list(ROWS), epsilons=[1.0, 3.0], seeds=2)
             )
         ]
-        assert len(cells) == len(set(cells)) == 1 + 3 * 2 + 17 * 4
+        assert len(cells) == len(set(cells)) == 1 + 3 * 2 + 19 * 4
         by_row = {name: [c for c in cells if c.row == name] for name in ROWS}
         assert by_row["real"] == [Cell("tiny (target: ill)", "real", 0, source.digest)]
         assert {c.epsilon for c in by_row["independent"]} == {None}
