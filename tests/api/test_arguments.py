@@ -28,7 +28,8 @@ FRAME = pd.DataFrame({"a": ["x", "y"] * 40, "b": range(80)})
         ({"quick": 1}, "quick: expected True or False, got int"),
         (
             {"variant": 3},
-            "variant: expected one of 'auto', 'both', 'listen', 'marginals', 'three-way', 'gan', got int",
+            "variant: expected one of 'auto', 'both', 'listen', 'marginals', 'three-way', 'gan', "
+            "got int",
         ),
     ],
 )
