@@ -26,7 +26,13 @@ from fedsynth_release.evaluation.fidelity import pair_tvd, tvd
 from fedsynth_release.evaluation.joint_shares import joint_shares
 from fedsynth_release.evaluation.number_errors import AMOUNTS, number_errors
 from fedsynth_release.evaluation.result_parts import Matrix, TableRole
-from fedsynth_release.evaluation.results import ColumnFidelity, Fidelity, PairFidelity, TableFigures
+from fedsynth_release.evaluation.results import (
+    ColumnFidelity,
+    Fidelity,
+    JointShares,
+    PairFidelity,
+    TableFigures,
+)
 from fedsynth_release.evaluation.shapes import histogram, shape
 
 Say = Callable[[str], None]
@@ -77,17 +83,32 @@ def table_fidelity(
         columns=column_results(
             schema, [*cells.T], [*cells_by_role["synthetic"].T], tvd_by_pair, shapes
         ),
-        pairs=PairFidelity(
-            names=levels.names,
-            tvd=matrix(tvd_by_pair["synthetic"]),
-            tvd_floor=matrix(tvd_by_pair["independent"]),
-            association_real=matrix(real),
-            association_synthetic=matrix(association["synthetic"]),
-            joint=joint_shares(levels, codes, codes_by_role["synthetic"], real),
+        pairs=_pairs(
+            tvd_by_pair,
+            levels.names,
+            (real, association["synthetic"]),
+            joint_shares(levels, codes, codes_by_role["synthetic"], real),
         ),
         giveaways=()
         if detection_rows is None
         else giveaways(tables["hold-out"], tables["synthetic"], schema),
+    )
+
+
+def _pairs(
+    tvd_by_pair: Mapping[TableRole, Float64Array],
+    names: tuple[str, ...],
+    association: tuple[Float64Array, Float64Array],
+    joint: tuple[JointShares, ...],
+) -> PairFidelity:
+    """`association` is that of the real and of the synthetic rows."""
+    return PairFidelity(
+        names=names,
+        tvd=matrix(tvd_by_pair["synthetic"]),
+        tvd_floor=matrix(tvd_by_pair["independent"]),
+        association_real=matrix(association[0]),
+        association_synthetic=matrix(association[1]),
+        joint=joint,
     )
 
 

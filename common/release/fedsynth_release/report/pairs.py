@@ -12,6 +12,7 @@ from markupsafe import Markup
 from fedsynth_release.evaluation.results import Evaluation, JointShares
 from fedsynth_release.measurements import Measurements
 from fedsynth_release.report import plots
+from fedsynth_release.report.joint_map import joint_map
 
 MOST_NAMES = 60
 """Most columns that a heat map shows; of a wider table it shows those with the largest values."""
@@ -77,7 +78,7 @@ def _joint(pairs: Sequence[JointShares]) -> list[PairView]:
         note = f"Rows are {down}, columns are {across}. Each cell is a share of all records."
         for what, shares in (("real records", pair.real), ("generator", pair.synthetic)):
             title = f"{down} and {across}: {what}"
-            plot = plots.joint_map(title, pair.labels, shares, top)
+            plot = joint_map(title, pair.labels, shares, top)
             views.append(PairView(title, note, plot, ()))
     return views
 
