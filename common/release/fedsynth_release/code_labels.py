@@ -1,8 +1,10 @@
 """Short texts for the codes of a column, as reports and tables of margins show them."""
 
+import math
+
 import numpy as np
 
-from fedsynth_common.array_types import Int64Array, UInt16Array
+from fedsynth_common.array_types import Float64Array, Int64Array, UInt16Array
 from fedsynth_common.schema import FineDomain, ModelledColumn, NumericColumn, domain_of
 from fedsynth_common.schema.temporal import NUMPY_UNIT, DateColumn, DatetimeColumn
 
@@ -44,6 +46,13 @@ def value_text(column: ModelledColumn, tick: int) -> str:
     if isinstance(column, NumericColumn) and column.decimals:
         return number_text(tick / 10**column.decimals)
     return str(tick)
+
+
+def edge_texts(column: ModelledColumn, edges: Float64Array) -> list[str]:
+    """The upper ends of intervals of a column of numbers or moments, each the last value inside."""
+    if isinstance(column, DateColumn | DatetimeColumn):
+        return [value_text(column, math.floor(edge)) for edge in edges.tolist()]
+    return [number_text(edge) for edge in edges.tolist()]
 
 
 def number_text(value: float) -> str:

@@ -6,7 +6,7 @@ least one false entry is expected in a share `level` of all refreshes at most (H
 is too small for the noise is not listed, so an empty list does not say that nothing has changed.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal, Self
 
@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from fedsynth_common.array_types import BoolArray, Float64Array
 from fedsynth_common.limits import MAX_STATEMENT_BYTES
+from fedsynth_common.schema import Schema
 from fedsynth_common.validated import read_model
 
 LEVEL = 0.01
@@ -107,6 +108,62 @@ class Drift(_Part):
             InputError: missing or damaged.
         """
         return read_model(path, cls, MAX_STATEMENT_BYTES, "damaged")
+
+
+Tested = tuple[float, float]
+"""p-value and size of one change."""
+
+
+def tested_columns(schema: Schema) -> list[int]:
+    """The modelled columns but the one that cuts the table, which differs in every cohort."""
+    cut = schema.cohorts.column if schema.cohorts else None
+    return [c for c, column in enumerate(schema.modelled) if column.name != cut]
+
+
+def findings(
+    names: Sequence[str],
+    singles: Mapping[int, Tested],
+    doubles: Mapping[tuple[int, int], Tested],
+    cohorts: Sequence[str],
+    moved: Callable[[int], tuple[Moved, ...]],
+) -> Drift:
+    """What Holm's procedure finds among all tests together.
+
+    Args:
+        names: of all modelled columns.
+        singles: the tested columns.
+        doubles: the tested pairs.
+        cohorts: names of those of both sides, the newest last.
+        moved: the values of a column whose shares moved most.
+    """
+    rare = holm([p for p, _ in (*singles.values(), *doubles.values())], LEVEL).tolist()
+    changed = dict(zip(singles, rare[: len(singles)], strict=True))
+    pairs = [pair for pair, found in zip(doubles, rare[len(singles) :], strict=True) if found]
+    return Drift(
+        cohort=cohorts[-1],
+        earlier=tuple(cohorts[:-1]),
+        level=LEVEL,
+        tests=len(rare),
+        columns=tuple(
+            ColumnDrift(
+                column=names[c],
+                p_value=p,
+                changed=changed[c],
+                size=size,
+                moved=moved(c) if changed[c] else (),
+            )
+            for c, (p, size) in singles.items()
+        ),
+        pairs=tuple(
+            PairDrift(
+                columns=(names[a], names[b]),
+                p_value=doubles[a, b][0],
+                size=doubles[a, b][1],
+                beside_columns=changed[a] or changed[b],
+            )
+            for a, b in pairs
+        ),
+    )
 
 
 def holm(p_values: Sequence[float], level: float) -> BoolArray:

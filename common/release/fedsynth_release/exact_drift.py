@@ -23,9 +23,8 @@ from scipy.stats import chi2, chi2_contingency
 
 from fedsynth_common.array_types import BoolArray, Float64Array, Int64Array
 from fedsynth_common.schema import ModelledColumn, Schema
-from fedsynth_common.schema.temporal import DateColumn, DatetimeColumn
-from fedsynth_release.code_labels import number_text, value_text
-from fedsynth_release.drift import LEVEL, ColumnDrift, Drift, Moved, PairDrift, holm, largest
+from fedsynth_release.code_labels import edge_texts
+from fedsynth_release.drift import Drift, Moved, Tested, findings, largest, tested_columns
 from fedsynth_release.evaluation.discretise import Discretiser, named_levels
 
 FEWEST = 5.0
@@ -54,48 +53,22 @@ def exact_drift(
         cohorts: the names of those of both sides, the newest last.
         notice: what the result says about who may see it.
     """
-    cut = schema.cohorts.column if schema.cohorts else None
-    tested = [c for c, column in enumerate(schema.modelled) if column.name != cut]
+    tested = tested_columns(schema)
     fine, coarse = (Discretiser.fit(schema, frame, bins) for bins in (10, MOST_LEVELS - 1))
     codes, few = fine.transform(frame), coarse.transform(frame)
-    singles = [_column(codes[:, c], now, fine.widths[c]) for c in tested]
+    singles = {c: _column(codes[:, c], now, fine.widths[c]) for c in tested}
     levels = {c: _levels(few[:, c], now, MOST_LEVELS) for c in tested}
-    doubles = [
-        (pair, found)
-        for pair in combinations(tested, 2)
-        if (found := _pair(levels[pair[0]], levels[pair[1]], now)) is not None
-    ]
-    p_values = [p for p, _ in singles] + [p for _, (p, _) in doubles]
-    rare = holm(p_values, LEVEL)
-    changed = dict(zip(tested, rare[: len(tested)].tolist(), strict=True))
+    doubles = {
+        (a, b): found
+        for a, b in combinations(tested, 2)
+        if (found := _pair(levels[a], levels[b], now)) is not None
+    }
     names = [column.name for column in schema.modelled]
-    return ExactDrift(
-        cohort=cohorts[-1],
-        earlier=tuple(cohorts[:-1]),
-        level=LEVEL,
-        tests=len(p_values),
-        columns=tuple(
-            ColumnDrift(
-                column=names[c],
-                p_value=p,
-                changed=changed[c],
-                size=size,
-                moved=_moved(codes[:, c], now, fine, c) if changed[c] else (),
-            )
-            for c, (p, size) in zip(tested, singles, strict=True)
-        ),
-        pairs=tuple(
-            PairDrift(
-                columns=(names[a], names[b]),
-                p_value=p,
-                size=size,
-                beside_columns=changed[a] or changed[b],
-            )
-            for ((a, b), (p, size)), found in zip(doubles, rare[len(tested) :], strict=True)
-            if found
-        ),
-        notice=notice,
-    )
+
+    def moved(column: int) -> tuple[Moved, ...]:
+        return _moved(codes[:, column], now, fine, column)
+
+    return ExactDrift(**dict(findings(names, singles, doubles, cohorts, moved)), notice=notice)
 
 
 def _levels(codes: Int64Array, now: BoolArray, most: int) -> Int64Array:
@@ -121,7 +94,7 @@ def _counts(codes: Int64Array, now: BoolArray, width: int) -> Float64Array:
     )
 
 
-def _column(codes: Int64Array, now: BoolArray, width: int) -> tuple[float, float]:
+def _column(codes: Int64Array, now: BoolArray, width: int) -> Tested:
     """p-value and size of the change of a column."""
     levels = _levels(codes, now, width)
     table = _counts(levels, now, int(levels.max()) + 1)
@@ -133,7 +106,7 @@ def _column(codes: Int64Array, now: BoolArray, width: int) -> tuple[float, float
     return float(chi2_contingency(table, correction=False).pvalue), size
 
 
-def _pair(a: Int64Array, b: Int64Array, now: BoolArray) -> tuple[float, float] | None:
+def _pair(a: Int64Array, b: Int64Array, now: BoolArray) -> Tested | None:
     """p-value and size of the change of a dependence; None where too few records say something."""
     wide = int(a.max()) + 1, int(b.max()) + 1
     observed = _counts(a * wide[1] + b, now, wide[0] * wide[1]).reshape(2, *wide)
@@ -182,10 +155,7 @@ def _names(column: ModelledColumn, edges: Float64Array) -> list[str]:
     """A text for each level, the missing one last."""
     if levels := named_levels(column):
         return [*levels, "missing"]
-    if isinstance(column, DateColumn | DatetimeColumn):
-        ends = [value_text(column, int(edge)) for edge in edges]
-    else:
-        ends = [number_text(float(edge)) for edge in edges]
+    ends = edge_texts(column, edges)
     if not ends:
         return ["present", "missing"]
     between = [f"above {a}, up to {b}" for a, b in pairwise(ends)]

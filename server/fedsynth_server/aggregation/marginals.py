@@ -11,6 +11,9 @@ import numpy as np
 
 from fedsynth_common.array_types import Float64Array
 
+VARIANCE_FLOOR = 1e-4**2
+"""Frequencies are not fitted to better than this: a sample of 10,000 rows would not show it."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class MarginalEstimate:

@@ -8,10 +8,9 @@ import torch
 from fedsynth_common.protocol.counting import Over
 from fedsynth_release.histories.expected import Expected, expected_marginals
 from fedsynth_release.histories.network import Chains, HistoryShape, blocks_of
-from fedsynth_server.aggregation.marginals import MarginalEstimate
+from fedsynth_server.aggregation.marginals import VARIANCE_FLOOR, MarginalEstimate
 from fedsynth_server.histories.blocks import Block, person_weight
 from fedsynth_server.histories.cleaned import CleanBlocks
-from fedsynth_server.training.marginal_loss import VARIANCE_FLOOR
 
 Key = tuple[str, int]
 """Name of a matrix of `Expected`, and the distance of its events."""

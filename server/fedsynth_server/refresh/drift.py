@@ -27,7 +27,7 @@ from fedsynth_common.array_types import Float64Array
 from fedsynth_common.schema import Schema
 from fedsynth_release.code_labels import code_labels
 from fedsynth_release.decoding import Codebook
-from fedsynth_release.drift import LEVEL, ColumnDrift, Drift, Moved, PairDrift, holm, largest
+from fedsynth_release.drift import Drift, Moved, Tested, findings, largest, tested_columns
 from fedsynth_server.aggregation.marginals import MarginalEstimate, one_way_marginals
 
 
@@ -61,44 +61,17 @@ def find_drift(
 
     The column that cuts the table is different in every cohort, and is left out.
     """
-    names = [column.name for column in schema.modelled]
-    tested = [
-        c for c, name in enumerate(names) if not schema.cohorts or name != schema.cohorts.column
-    ]
+    tested = tested_columns(schema)
     shared = [average(was, now) for was, now in zip(old.first, new.first, strict=True)]
-    singles = [_column(old.first[c], new.first[c], shared[c], old, new) for c in tested]
+    singles = {c: _column(old.first[c], new.first[c], shared[c], old, new) for c in tested}
     keys = [key for key in sorted(set(old.pairs) & set(new.pairs)) if set(key) <= set(tested)]
-    doubles = [_pair(key, shared, old, new) for key in keys]
-    found = holm([p for p, _ in (*singles, *doubles)], LEVEL)
-    rejected = dict(zip(tested, found[: len(tested)].tolist(), strict=True))
-    columns = tuple(
-        ColumnDrift(
-            column=names[c],
-            p_value=p,
-            changed=rejected[c],
-            size=distance,
-            moved=_moved(old.first[c], new.first[c], schema, codebook, c) if rejected[c] else (),
-        )
-        for c, (p, distance) in zip(tested, singles, strict=True)
-    )
-    pairs = tuple(
-        PairDrift(
-            columns=(names[a], names[b]),
-            p_value=p,
-            size=distance,
-            beside_columns=rejected[a] or rejected[b],
-        )
-        for (a, b), (p, distance), changed in zip(keys, doubles, found[len(tested) :], strict=True)
-        if changed
-    )
-    return Drift(
-        cohort=cohorts[-1],
-        earlier=tuple(cohorts[:-1]),
-        level=LEVEL,
-        tests=len(found),
-        columns=columns,
-        pairs=pairs,
-    )
+    doubles = {key: _pair(key, shared, old, new) for key in keys}
+    names = [column.name for column in schema.modelled]
+
+    def moved(column: int) -> tuple[Moved, ...]:
+        return _moved(old.first[column], new.first[column], schema, codebook, column)
+
+    return findings(names, singles, doubles, cohorts, moved)
 
 
 def average(old: MarginalEstimate, new: MarginalEstimate) -> Float64Array:
@@ -110,7 +83,7 @@ def average(old: MarginalEstimate, new: MarginalEstimate) -> Float64Array:
 
 def _column(
     old: MarginalEstimate, new: MarginalEstimate, p: Float64Array, before: Side, now: Side
-) -> tuple[float, float]:
+) -> Tested:
     """p-value and size of the change of a column."""
     noise, chosen = old.variance + new.variance, before.chosen + now.chosen
     variance = noise + chosen * p
@@ -119,9 +92,7 @@ def _column(
     return float(chi2.sf(statistic, p.size)), _distance(difference, variance)
 
 
-def _pair(
-    key: tuple[int, int], shared: Sequence[Float64Array], old: Side, new: Side
-) -> tuple[float, float]:
+def _pair(key: tuple[int, int], shared: Sequence[Float64Array], old: Side, new: Side) -> Tested:
     """p-value and size of the change of a pair's dependence."""
     a, b = key
     sides = old.pairs[key], new.pairs[key]

@@ -5,7 +5,7 @@ of their answers; `aggregation.three_way` says how triples are chosen and cleane
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -15,10 +15,8 @@ from fedsynth_release.decoding import Codebook
 from fedsynth_release.generator_mixture import GeneratorMixture
 from fedsynth_server.aggregation.denoising import Denoised
 from fedsynth_server.aggregation.marginal_queries import (
-    CountsBySite,
     MarginalQueries,
     pair_queries,
-    summed,
 )
 from fedsynth_server.aggregation.marginals import MarginalEstimate
 from fedsynth_server.aggregation.ordered_pairs import Order
@@ -35,41 +33,11 @@ from fedsynth_server.aggregation.three_way import (
     three_way_queries,
 )
 from fedsynth_server.aggregation.three_way_noise import ThreeWay, without_noise
+from fedsynth_server.study.answers import Answers
 from fedsynth_server.training.three_way_loss import ThreeWayLoss
 
 SCREENING, SECOND = 2, 3
 """Positions of the two measurements among the plan's."""
-
-
-@dataclass(frozen=True)
-class Answers:
-    """What the sites answered to marginal queries.
-
-    Attributes:
-        queries: with the noise variance of one site's cell, or of the sum's.
-        counts: noisy, by site, or under one name for the sum.
-        records: estimated number of records in all of them.
-    """
-
-    queries: MarginalQueries
-    counts: CountsBySite
-    records: float
-
-    def estimates(self) -> list[MarginalEstimate]:
-        """The frequencies of all records, an estimate for each query."""
-        return self.queries.estimates(summed(self.counts.values()), self.records, len(self.counts))
-
-    def part(self, start: int, stop: int) -> "Answers":
-        """Those to some of the queries, which share one spread; the variance becomes theirs."""
-        queries = self.queries.marginals[start:stop]
-        spread = queries[0].spread
-        own = replace(
-            self.queries,
-            marginals=tuple(replace(query, spread=1.0) for query in queries),
-            variance=max(1, round(self.queries.variance * spread**2)),
-        )
-        counts = {site: tables[start:stop] for site, tables in self.counts.items()}
-        return Answers(own, counts, self.records)
 
 
 Ask = Callable[[MarginalQueries, int], Answers]
@@ -79,21 +47,22 @@ Ask = Callable[[MarginalQueries, int], Answers]
 class BeyondPairs:
     """The two measurements of one study, in its codes."""
 
-    def __init__(self, plan: Plan, codebook: Codebook, orders: Sequence[Order], ask: Ask) -> None:
-        self.plan, self.codebook, self.orders, self._ask = plan, codebook, orders, ask
-        self.screened = 0
+    def __init__(
+        self, plan: Plan, codebook: Codebook, orders: Sequence[Order], pairs: Denoised, ask: Ask
+    ) -> None:
+        """`pairs` say which triples are screened, and how codes are grouped."""
+        self.plan, self.codebook, self._pairs, self._ask = plan, codebook, pairs, ask
+        one_way = pairs.marginals[: len(codebook.widths)]
+        self._few, self._many = (groups_of(one_way, pairs.spread, orders, n) for n in (FEW, MANY))
+        self._triples = screened_triples(_dependence(pairs.marginals), len(codebook.widths))
 
-    def screen(self, pairs: Denoised, mixture: GeneratorMixture) -> Division:
+    def screen(self, mixture: GeneratorMixture) -> Division:
         """Measure triples coarsely and decide what the second measurement is for.
 
         Args:
-            pairs: one-way marginals and pairs without most of their noise.
-            mixture: a generator that was fitted to them.
+            mixture: a generator that was fitted to the pairs.
         """
-        columns = len(self.codebook.widths)
-        one_way = pairs.marginals[:columns]
-        triples = screened_triples(_dependence(pairs.marginals), columns)
-        few, many = (groups_of(one_way, pairs.spread, self.orders, n) for n in (FEW, MANY))
+        triples, few, many = self._triples, self._few, self._many
         answers = self._ask(self._queries(triples, few, SCREENING), SCREENING)
         seen = answers.estimates()
         said = screened(seen, _expected(seen, few, mixture), answers.records)
@@ -101,40 +70,30 @@ class BeyondPairs:
             self.plan.measure[i].noise_multiplier for i in (1, SCREENING, SECOND)
         )
         one = seen[0].variance / len(triples) * (second / screening) ** 2
-        error = PairError.of(pairs.marginals, (first / second) ** 2)
+        error = PairError.of(self._pairs.marginals, (first / second) ** 2)
         shapes = {t: tuple(int(many[c].max()) + 1 for c in t) for t in triples}
-        self.screened = len(triples)
         return best_division(said, shapes, error, one)
 
     def note(self, division: Division) -> str:
         """What the screening found, for the documents of the release."""
-        of = f"of {self.screened:,} triples of columns"
+        of = f"of {len(self._triples):,} triples of columns"
         if not (found := len(division.triples)):
             return f"screening: {of} none says enough beyond its pairs; pairs were measured again"
         more = "" if division.share == 1.0 else ", and all pairs again"
         return f"screening: {of} {found:,} say more than their pairs; these were measured{more}"
 
-    def measure(
-        self, division: Division, pairs: Denoised
-    ) -> tuple[Answers | None, "Chosen | None"]:
-        """The second measurement: pairs once more, and the chosen triples; None for what is left out.
-
-        Args:
-            division: of its budget.
-            pairs: as for `screen`; they say how codes are grouped.
-        """
-        step, rows = self.plan.measure[SECOND], self.plan.table.rows_per_person
-        one_way = pairs.marginals[: len(self.codebook.widths)]
-        many = groups_of(one_way, pairs.spread, self.orders, MANY)
-        again = pair_queries(self.codebook, step, self.plan.table)
+    def measure(self, division: Division) -> tuple[Answers | None, "Chosen | None"]:
+        """The second measurement: pairs once more, and the chosen triples; None for what is left out."""
+        again = pair_queries(self.codebook, self.plan.measure[SECOND], self.plan.table)
         if not division.triples:
             return self._ask(again, SECOND), None
-        triples = three_way_queries(self.codebook, division.triples, many, step, rows)
+        triples = self._queries(division.triples, self._many, SECOND)
         if division.share == 1.0:
-            return None, Chosen(self._ask(triples, SECOND), many)
+            return None, Chosen(self._ask(triples, SECOND), self._many)
         both = measured_together(again, triples, division.share)
         answers, split = self._ask(both, SECOND), len(again.marginals)
-        return answers.part(0, split), Chosen(answers.part(split, len(both.marginals)), many)
+        chosen = answers.part(split, len(both.marginals))
+        return answers.part(0, split), Chosen(chosen, self._many)
 
     def _queries(
         self, triples: Sequence[tuple[int, ...]], groups: Sequence[Int64Array], index: int

@@ -33,7 +33,7 @@ from fedsynth_server.messages.journal import NoJournal
 from fedsynth_server.messages.secure_session import SecureSums
 from fedsynth_server.messages.session import Session
 from fedsynth_server.progress import StudyProgress
-from fedsynth_server.study.beyond_pairs import Answers
+from fedsynth_server.study.answers import Answers
 from fedsynth_server.study.summed import SummedMeasurements
 
 
@@ -53,8 +53,7 @@ class Measuring:
         self.schema = history_schema(plan.table)
         self.domains = domains(self.schema)
         self._sizes: dict[str, SizeEstimate] = {}
-        self._first: tuple[MarginalQueries, CountsBySite] | None = None
-        self._first_records = 0.0
+        self._first: Answers | None = None
         self._sums = SecureSums(self.session)
         self._summed = SummedMeasurements(plan, self.domains, self._sums)
 
@@ -105,16 +104,16 @@ class Measuring:
             return histograms.one_way, single_site([], histograms.codebook.widths)
         queries = pair_queries(histograms.codebook, self.plan.measure[1], self.plan.table)
         if self.plan.secure_sum:
-            with self._phase(self.plan.measure[1]):
-                asked, counts, records = self._summed.answers(queries, histograms, 1)
-            self._first, self._first_records = (asked, counts), records
-            summed_up = self._summed.marginals(asked, counts, records, histograms)
+            self._first = first = self._ask(queries, 1, histograms)
+            summed_up = self._summed.marginals(
+                first.queries, first.counts, first.records, histograms
+            )
             if not self.plan.measure[-1].by_site:
                 return summed_up
             with self._phase(self.plan.measure[2]):
                 return self._summed.beside_sites(summed_up[0], histograms)
-        counts = self._plausible(queries, self._measure(queries, self.plan.measure[1]), self._sizes)
-        self._first = queries, counts
+        counts = self._counted(queries, self.plan.measure[1])
+        self._first = Answers(queries, counts, histograms.records)
         return self._pooled(queries, counts, histograms)
 
     def _pooled(
@@ -124,19 +123,19 @@ class Measuring:
 
     def measure_again(self, histograms: Histograms) -> tuple[list[MarginalEstimate], BySite]:
         """All pairs of columns once more, combined with the first measurement of them."""
-        if (listening := self.plan.listening) is None or self._first is None:
+        if (listening := self.plan.listening) is None:
             raise ValueError("plan: has no second measurement")
         queries = pair_queries(histograms.codebook, listening.otherwise, self.plan.table)
-        answers = self._plausible(queries, self._measure(queries, listening.otherwise), self._sizes)
-        return pooled_and_by_site(*combined(self._first, (queries, answers)), histograms)
+        counts = self._counted(queries, listening.otherwise)
+        return self._combined(Answers(queries, counts, histograms.records), histograms)
 
     def _ask(self, queries: MarginalQueries, index: int, histograms: Histograms) -> Answers:
-        """The answers to a measurement after the first, of sites whose records were counted."""
+        """The answers to a measurement after the histograms, of sites whose records were counted."""
         step = self.plan.measure[index]
         if self.plan.secure_sum:
             with self._phase(step):
                 return Answers(*self._summed.answers(queries, histograms, index))
-        counts = self._plausible(queries, self._measure(queries, step), self._sizes)
+        counts = self._counted(queries, step)
         known = {site: own for site, own in counts.items() if site in histograms.shares}
         share = sum(histograms.shares[site] for site in known)
         return Answers(queries, known, histograms.records * share)
@@ -146,15 +145,21 @@ class Measuring:
     ) -> tuple[list[MarginalEstimate], BySite]:
         """All pairs from both measurements."""
         assert self._first is not None  # noqa: S101 - pairs come before a second measurement
-        first = self._first
-        if self.plan.secure_sum and again.records != self._first_records:  # of other sites
-            first = scaled(*first, again.records / self._first_records)
+        first = self._first.queries, self._first.counts
+        if self.plan.secure_sum and again.records != self._first.records:  # of other sites
+            first = scaled(*first, again.records / self._first.records)
         queries, counts = combined(first, (again.queries, again.counts))
         if not self.plan.secure_sum:
             return pooled_and_by_site(queries, counts, histograms)
         (tables,) = counts.values()
         pooled = queries.estimates(tables, again.records)
         return [*histograms.one_way, *pooled], single_site(pooled, histograms.codebook.widths)
+
+    def _counted(
+        self, queries: MarginalQueries, step: MeasureStep
+    ) -> dict[str, Sequence[Float64Array]]:
+        """The answers to a measurement after the histograms that fit the size of their site."""
+        return self._plausible(queries, self._measure(queries, step), self._sizes)
 
     def _plausible(
         self, queries: MarginalQueries, counts: CountsBySite, sizes: Mapping[str, SizeEstimate]

@@ -1,8 +1,9 @@
 """A study from enrolment to the finished generator: the coordinator's side of the protocol.
 
-Data flows one way: enrol -> histograms -> codebook -> marginals -> adversarial rounds, if planned ->
-fit -> calibration -> receipts. Every number that comes in is already differentially private; the rest
-is post-processing and deterministic given the replies and the training settings' seed.
+Data flows one way: enrol -> histograms -> codebook -> marginals -> adversarial rounds or a screening of
+triples, if planned -> fit -> calibration -> receipts. Every number that comes in is already
+differentially private; the rest is post-processing and deterministic given the replies and the training
+settings' seed.
 """
 
 from dataclasses import replace
@@ -17,9 +18,7 @@ from fedsynth_release.generator_mixture import GeneratorMixture
 from fedsynth_release.generator_weights import Network
 from fedsynth_server.aggregation.denoising import Denoised, denoise
 from fedsynth_server.aggregation.histograms import Histograms
-from fedsynth_server.aggregation.marginal_queries import (
-    MarginalQueries,
-)
+from fedsynth_server.aggregation.marginal_queries import MarginalQueries
 from fedsynth_server.aggregation.marginals import MarginalEstimate
 from fedsynth_server.aggregation.pairs_by_site import BySite
 from fedsynth_server.histories.blocks import (
@@ -33,7 +32,8 @@ from fedsynth_server.histories.transitions import measured_transitions
 from fedsynth_server.messages.exchange import Timing
 from fedsynth_server.messages.journal import NoJournal
 from fedsynth_server.progress import StudyProgress
-from fedsynth_server.study.beyond_pairs import Answers, BeyondPairs
+from fedsynth_server.study.answers import Answers
+from fedsynth_server.study.beyond_pairs import BeyondPairs
 from fedsynth_server.study.flat_training import FlatTraining, marginal_loss_of
 from fedsynth_server.study.history_training import train_histories
 from fedsynth_server.study.measuring import Measuring
@@ -84,7 +84,8 @@ class Study(Measuring):
         mixture = mixture or self._start(pairs.marginals[: len(widths)], widths)
         if self.plan.screens:
             training.fit_pairs(mixture, marginal_loss)
-            pairs, marginal_loss = self._beyond_pairs(pairs, mixture, training, histograms)
+            more = self._beyond_pairs(pairs, marginal_loss, mixture, training, histograms)
+            pairs, marginal_loss = more
         losses = training.fit(mixture, marginal_loss)
         calibrate(mixture, pairs.marginals[: len(widths)])
         return self._result(mixture, histograms, losses, pairs.marginals)
@@ -101,22 +102,25 @@ class Study(Measuring):
     def _beyond_pairs(
         self,
         pairs: Denoised,
+        loss: MarginalLoss,
         mixture: GeneratorMixture,
         training: FlatTraining,
         histograms: Histograms,
     ) -> tuple[Denoised, MarginalLoss]:
-        """What a screening of triples and the second measurement add; `mixture` is fitted to `pairs`."""
+        """The pairs and the loss with what a screening and the second measurement add to them.
+
+        `mixture` is fitted to `pairs`.
+        """
         codebook = histograms.codebook
-        loss = marginal_loss_of(pairs, codebook.widths, self.settings)
 
         def ask(queries: MarginalQueries, index: int) -> Answers:
             return self._ask(queries, index, histograms)
 
         orders = orders_of(self.domains, codebook)
-        beyond = BeyondPairs(self.plan, codebook, orders, ask)
-        division = beyond.screen(pairs, mixture)
+        beyond = BeyondPairs(self.plan, codebook, orders, pairs, ask)
+        division = beyond.screen(mixture)
         self.session.notes.append(beyond.note(division))
-        again, chosen = beyond.measure(division, pairs)
+        again, chosen = beyond.measure(division)
         if again is not None:
             pairs, loss = self._cleaned(self._combined(again, histograms), histograms)
         if chosen is None:
@@ -162,7 +166,7 @@ class Study(Measuring):
             with self._phase(self.plan.measure[1]):
                 queries, counts, histograms = self._summed.blocks(queries, histograms)
         else:
-            counts = self._plausible(queries, self._measure(queries, plan.measure[1]), self._sizes)
+            counts = self._counted(queries, plan.measure[1])
         orders = orders_of(self.domains, codebook)
         cleaned = clean(blocks, queries, counts, histograms, len(layout.static), orders)
         watched = self.settings, self.progress, self.recorder

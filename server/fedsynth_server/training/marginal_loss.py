@@ -14,11 +14,9 @@ import numpy as np
 import torch
 from torch.autograd.function import once_differentiable
 
-from fedsynth_server.aggregation.marginals import MarginalEstimate
+from fedsynth_server.aggregation.marginals import VARIANCE_FLOOR, MarginalEstimate
 from fedsynth_server.training.three_way_loss import ThreeWayLoss
 
-VARIANCE_FLOOR = 1e-4**2
-"""Frequencies are not fitted to better than this: a sample of 10,000 rows would not show it."""
 BAND = 128
 """Codes whose pairs with all later codes are computed at once."""
 

@@ -14,9 +14,7 @@ import numpy as np
 import torch
 
 from fedsynth_common.array_types import Float64Array, Int64Array
-from fedsynth_server.aggregation.marginals import MarginalEstimate
-
-VARIANCE_FLOOR = 1e-4**2
+from fedsynth_server.aggregation.marginals import VARIANCE_FLOOR, MarginalEstimate
 
 
 @dataclass(frozen=True)

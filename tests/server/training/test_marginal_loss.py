@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from fedsynth_server.aggregation.marginals import MarginalEstimate
-from fedsynth_server.training.marginal_loss import VARIANCE_FLOOR, MarginalLoss
+from fedsynth_server.aggregation.marginals import VARIANCE_FLOOR, MarginalEstimate
+from fedsynth_server.training.marginal_loss import MarginalLoss
 
 WIDTHS = (2, 3, 4)
 

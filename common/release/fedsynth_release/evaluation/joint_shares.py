@@ -8,9 +8,8 @@ their own, and the rest has one together.
 import numpy as np
 
 from fedsynth_common.array_types import Float64Array, Int64Array
-from fedsynth_common.schema import DateColumn, DatetimeColumn, ModelledColumn
-from fedsynth_release.code_labels import number_text
-from fedsynth_release.decoding.values import text_of
+from fedsynth_common.schema import ModelledColumn
+from fedsynth_release.code_labels import edge_texts
 from fedsynth_release.evaluation.discretise import Discretiser, named_levels
 from fedsynth_release.evaluation.results import JointShares
 
@@ -75,8 +74,5 @@ def _groups(
 def _labels(column: ModelledColumn, edges: Float64Array) -> tuple[str, ...]:
     if named := named_levels(column):
         return named
-    if isinstance(column, DateColumn | DatetimeColumn):
-        texts = [text_of(int(np.floor(edge)), column) for edge in edges.tolist()]
-    else:
-        texts = [number_text(edge) for edge in edges.tolist()]
+    texts = edge_texts(column, edges)
     return (*(f"up to {text}" for text in texts), f"above {texts[-1]}" if texts else "all")
