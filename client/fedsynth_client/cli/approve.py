@@ -11,8 +11,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from fedsynth_client.cli.options import ConfigPath, read_plan
-from fedsynth_common.errors import FedsynthError
+from fedsynth_client.cli.options import ConfigPath
 
 if TYPE_CHECKING:
     from fedsynth_client.budget.policy import Policy
@@ -42,29 +41,16 @@ def approve(
 
       fedsynth site approve plan.json --config dayton/site.toml --page approval.html
     """
-    from fedsynth_client.budget.policy import Policy
-    from fedsynth_client.budget.receipts import load_or_create_key
-    from fedsynth_client.budget.spending import read_ledger
+    from fedsynth_client.cli.plan_here import PlanHere
     from fedsynth_client.plans.approvals import add_approval
-    from fedsynth_client.plans.review import review
-    from fedsynth_client.settings.site_config import SiteConfig
-    from fedsynth_common.schema import Schema
 
-    site = SiteConfig.load(config)
-    policy, schema = Policy.load(site.policy), Schema.load(site.table_schema)
-    plan = read_plan(plan_file)
-    ledger = read_ledger(site.ledger, policy.dataset, site.witness)
-    if ledger.fault:
-        raise FedsynthError(f"ledger {site.ledger}: {ledger.fault}")
-    key = load_or_create_key(site.key).public_key().public_bytes_raw()
-    reviewed = review(plan, policy, schema, ledger.charges, key, ledger.book.last_day)
+    here = PlanHere.read(plan_file, config)
+    site, policy, plan, reviewed = here.site, here.policy, here.plan, here.reviewed
     if page is not None:
         _write_page(page, plan, policy, reviewed)
         return
     show_plan(plan, policy, reviewed)
-    if reviewed.refusals:
-        reasons = "; ".join(reviewed.refusals)
-        raise FedsynthError(f"plan {plan_file}: this site's vault would refuse it: {reasons}")
+    here.require_acceptable()
     if policy.approves(plan.digest):
         typer.echo(f"approved before: {site.policy} is unchanged")
         return

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fedsynth_client.cli.options import ConfigPath, read_plan
-from fedsynth_common.errors import FedsynthError, InputError
+from fedsynth_client.cli.options import ConfigPath
+from fedsynth_common.errors import InputError
 
 if TYPE_CHECKING:
     from fedsynth_client.budget.policy import Policy
@@ -32,40 +32,28 @@ def template(
 
       fedsynth site template plan.json --config dayton/site.toml --until 2027Q4
     """
-    from fedsynth_client.budget.policy import Policy, Template
-    from fedsynth_client.budget.receipts import load_or_create_key
-    from fedsynth_client.budget.spending import read_ledger
+    from fedsynth_client.budget.policy import Template
     from fedsynth_client.cli.approve import show_plan
+    from fedsynth_client.cli.plan_here import PlanHere
     from fedsynth_client.plans.approvals import add_template
-    from fedsynth_client.plans.review import review
     from fedsynth_client.plans.template_words import words_of_template
-    from fedsynth_client.settings.site_config import SiteConfig
-    from fedsynth_common.schema import Schema
 
-    site = SiteConfig.load(config)
-    policy, schema = Policy.load(site.policy), Schema.load(site.table_schema)
-    plan = read_plan(plan_file)
-    ledger = read_ledger(site.ledger, policy.dataset, site.witness)
-    if ledger.fault:
-        raise FedsynthError(f"ledger {site.ledger}: {ledger.fault}")
+    here = PlanHere.read(plan_file, config)
+    site, policy, plan, charges = here.site, here.policy, here.plan, here.ledger.charges
     _require_approved(policy, plan.digest, plan_file)
-    key = load_or_create_key(site.key).public_key().public_bytes_raw()
-    reviewed = review(plan, policy, schema, ledger.charges, key, ledger.book.last_day)
-    words = list(words_of_template(plan, until, policy, reviewed, ledger.charges))
-    show_plan(plan, policy, reviewed)
+    words = list(words_of_template(plan, until, policy, here.reviewed, charges))
+    show_plan(plan, policy, here.reviewed)
     typer.echo("\nWhat the template permits:")
     for line in words:
         typer.echo(f"  - {line}")
-    if reviewed.refusals:
-        reasons = "; ".join(reviewed.refusals)
-        raise FedsynthError(f"plan {plan_file}: this site's vault would refuse it: {reasons}")
+    here.require_acceptable()
     if not yes:
         typer.confirm("Allow this without asking again?", abort=True)
     if add_template(site.policy, Template(plan=plan.digest, until=until)):
         typer.echo(f"allowed in {site.policy}; a vault that is running reads it from now on")
     else:
         typer.echo(f"allowed before: {site.policy} is unchanged")
-    if plan.study not in {charge.study for charge in ledger.charges}:
+    if plan.study not in {charge.study for charge in charges}:
         typer.echo("it takes effect once the plan's own study has started here")
 
 

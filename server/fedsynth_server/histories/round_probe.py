@@ -1,8 +1,5 @@
 """How long the steps of the rounds of histories take here, measured on persons that nobody is."""
 
-import time
-from collections.abc import Callable
-
 import torch
 
 from fedsynth_common.networks.event_windows import windows_of
@@ -14,6 +11,7 @@ from fedsynth_server.histories.history_loss import HistoryLoss
 from fedsynth_server.histories.person_null import PersonNullTraining
 from fedsynth_server.training.log_ratio import LogRatio
 from fedsynth_server.training.predictor_pass import by_column
+from fedsynth_server.training.probe import shorter_of_two
 from fedsynth_server.training.settings import TrainingSettings
 
 
@@ -39,17 +37,7 @@ def round_seconds(
     quick = settings.model_copy(update={"adversarial_steps": 1})
     adversary = HistoryAdversary(network, loss.excess, 1.0, windows, quick)
     return (
-        _shorter(lambda: adversary.round(ratio)),
-        _shorter(lambda: ratio.follow(seen, 1)),
-        _shorter(lambda: null.message_of(rows, person)),
+        shorter_of_two(lambda: adversary.round(ratio)),
+        shorter_of_two(lambda: ratio.follow(seen, 1)),
+        shorter_of_two(lambda: null.message_of(rows, person)),
     )
-
-
-def _shorter(step: Callable[[], object]) -> float:
-    """Seconds of the shorter of two steps."""
-    found = []
-    for _ in range(2):
-        start = time.perf_counter()
-        step()
-        found.append(time.perf_counter() - start)
-    return min(found)

@@ -25,10 +25,9 @@ def joint_map(
     rows, columns = labels
     side, left, above = 24.0, 120.0, 78.0
     parts: list[Markup] = []
-    corner = Markup('<text class="tick" transform="translate({} {}) rotate(-45)">{}</text>')
     for j, label in enumerate(columns):
-        place = svg.number(left + j * side + side * 0.6), svg.number(above - 4)
-        parts.append(corner.format(*place, svg.shortened(label, 12)))
+        place = left + j * side + side * 0.6, above - 4
+        parts.append(svg.slanted(*place, svg.shortened(label, 12)))
     for i, label in enumerate(rows):
         y = above + i * side
         parts.append(svg.text(left - 5, y + side * 0.7, svg.shortened(label, 19), "tick", "end"))

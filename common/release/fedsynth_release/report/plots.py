@@ -188,9 +188,8 @@ def heat_map(
             kind = f"n{shade}" if values[i][j] < 0 and shade else f"h{shade}"
             words = f"{names[i]} × {names[j]}: {values[i][j]:.3f}"
             parts.append(svg.box(left + j * side, y, side - 0.5, side - 0.5, kind, words))
-        corner = Markup('<text class="tick" transform="translate({} {}) rotate(-45)">{}</text>')
-        place = svg.number(left + i * side + side * 0.6), svg.number(y + side * 0.6)
-        parts.append(corner.format(*place, svg.shortened(names[i], 14)))
+        place = left + i * side + side * 0.6, y + side * 0.6
+        parts.append(svg.slanted(*place, svg.shortened(names[i], 14)))
     beside = left + (size * 0.55 if size > 300 else size + 30)
     parts += _scale(beside, top)
     wide = max(left + size + 70, beside + 14 * (SHADES + 1) + 30)

@@ -49,6 +49,13 @@ def text(x: float, y: float, words: str, kind: str = "", anchor: str = "middle")
     )
 
 
+def slanted(x: float, y: float, words: str) -> Markup:
+    """A short label that rises to the right from a point."""
+    return Markup('<text class="tick" transform="translate({} {}) rotate(-45)">{}</text>').format(
+        number(x), number(y), words
+    )
+
+
 def line(x1: float, y1: float, x2: float, y2: float, kind: str) -> Markup:
     """A straight line."""
     return Markup('<path class="{}" d="M{} {}L{} {}"/>').format(
