@@ -94,8 +94,7 @@ def _variance(marginal: NoisyMarginal, alone: Sequence[NoisyMarginal]) -> Float6
     if marginal.unknown is None:
         return raw
     p, q = (np.maximum(one.frequencies, 0.0) for one in alone)
-    of_columns = np.add.outer(p**2 * alone[1].variance, np.zeros(q.size))
-    of_columns += np.add.outer(np.zeros(p.size), q**2 * alone[0].variance)
+    of_columns = np.add.outer(p**2 * alone[1].variance, q**2 * alone[0].variance)
     strength = TYPICAL**2 * np.outer(p, q) * (min(p.size, q.size) - 1) / raw.size
     removed = REMOVED * strength * raw / np.maximum(strength + raw, 1e-300)
     return np.asarray(np.maximum(marginal.unknown, removed) + of_columns)

@@ -14,7 +14,7 @@ import torch
 from fedsynth_common.networks.event_windows import EventWindows
 from fedsynth_release.histories.network import Chains, HistoryNetwork
 from fedsynth_server.histories.drawn_persons import DrawnPersons, draw_persons, log_likelihoods
-from fedsynth_server.training.adversary import Tick
+from fedsynth_server.training.adversary import AveragedTraining
 from fedsynth_server.training.curves import Losses
 from fedsynth_server.training.log_ratio import LogRatio
 from fedsynth_server.training.predictor_pass import by_column
@@ -24,8 +24,8 @@ EACH = 4
 """Persons of every latent that a step draws."""
 
 
-class HistoryAdversary:
-    """Trains one generator over the rounds of a study and keeps its moving average."""
+class HistoryAdversary(AveragedTraining):
+    """Trains the generator of a table with histories."""
 
     def __init__(
         self,
@@ -44,24 +44,8 @@ class HistoryAdversary:
             windows: how the discriminators see events.
             settings: of the training.
         """
-        self.network, self.excess, self.weight = network, excess, weight
-        self.windows, self.settings = windows, settings
-        rate = settings.adversarial_learning_rate
-        self.optimiser = torch.optim.Adam(network.parameters(), lr=rate, betas=(0.5, 0.999))
-        self.average = {name: p.detach().clone() for name, p in network.named_parameters()}
-        self.source = torch.Generator().manual_seed(settings.seed + 1)
-
-    def round(self, log_ratio: LogRatio, tick: Tick | None = None) -> list[Losses]:
-        """Generator steps against one log ratio; returns the losses before each step."""
-        seen = []
-        for step in range(self.settings.adversarial_steps):
-            seen.append(self._step(log_ratio))
-            with torch.no_grad():
-                for name, parameter in self.network.named_parameters():
-                    self.average[name].lerp_(parameter, 1.0 - self.settings.ema)
-            if tick is not None:
-                tick(step + 1, self.settings.adversarial_steps)
-        return seen
+        super().__init__(network, weight, settings)
+        self.network, self.excess, self.windows = network, excess, windows
 
     def _step(self, log_ratio: LogRatio) -> Losses:
         chains, shape = self.network(), self.network.shape

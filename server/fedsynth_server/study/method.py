@@ -38,6 +38,8 @@ def reason(plan: Plan) -> str:
         )
     if plan.cohort is not None:
         return "auto takes marginals for a cohort, because the next study adds to its counts"
+    if any(step.by_site for step in plan.measure):
+        return "auto takes marginals where each site's own are asked for as well"
     facts = plan.table, len(plan.sites), plan.noise_shares, plan.records_per_site
     known = f"with ε {plan.epsilon:g} and about {plan.records_per_site:,} records a site"
     if screening_pays(*facts, plan.epsilon, plan.delta):

@@ -9,9 +9,11 @@ Courville 2013). All of it is post-processing: it may be repeated, kept or throw
 cost.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 
 import torch
+from torch import nn
 
 from fedsynth_release.generator_network import (
     GeneratorNetwork,
@@ -27,32 +29,26 @@ Objective = Callable[[torch.Tensor], tuple[float, torch.Tensor | None]]
 """The marginal loss of soft rows by code (D, B), and its gradient (D, B) if it is not zero."""
 
 
-class Adversary:
-    """Trains one generator over the rounds of a study and keeps its moving average.
+class AveragedTraining(ABC):
+    """Generator steps over the rounds of a study, and the moving average of the weights.
 
     The moving average (Yazici et al. 2019) is what is released: single iterates follow the noise of
     the last round.
     """
 
     def __init__(
-        self,
-        generator: GeneratorNetwork,
-        objective: Objective,
-        weight: float,
-        settings: TrainingSettings,
+        self, generator: nn.Module, weight: float, settings: TrainingSettings, fused: bool = False
     ) -> None:
-        self.generator = generator
-        self.objective = objective
-        self.weight = weight
-        self.settings = settings
+        """Start at a generator that was fitted to the marginals; λ is `weight`."""
+        self._parameters = dict(generator.named_parameters())
+        self.weight, self.settings = weight, settings
         self.optimiser = torch.optim.Adam(
             generator.parameters(),
             lr=settings.adversarial_learning_rate,
             betas=(0.5, 0.999),
-            fused=True,
+            fused=fused,
         )
-        self._next = 0
-        self.average = {name: p.detach().clone() for name, p in generator.named_parameters()}
+        self.average = {name: p.detach().clone() for name, p in self._parameters.items()}
         self.source = torch.Generator().manual_seed(settings.seed + 1)
 
     def round(self, log_ratio: LogRatio, tick: Tick | None = None) -> list[Losses]:
@@ -72,6 +68,30 @@ class Adversary:
             if tick is not None:
                 tick(step + 1, self.settings.adversarial_steps)
         return seen
+
+    @abstractmethod
+    def _step(self, log_ratio: LogRatio) -> Losses:
+        """One step of the optimiser; the losses before it."""
+
+    def _update_average(self) -> None:
+        with torch.no_grad():
+            for name, parameter in self._parameters.items():
+                self.average[name].lerp_(parameter, 1.0 - self.settings.ema)
+
+
+class Adversary(AveragedTraining):
+    """Trains the generator of a table without histories."""
+
+    def __init__(
+        self,
+        generator: GeneratorNetwork,
+        objective: Objective,
+        weight: float,
+        settings: TrainingSettings,
+    ) -> None:
+        super().__init__(generator, weight, settings, fused=True)
+        self.generator, self.objective = generator, objective
+        self._next = 0
 
     def _step(self, log_ratio: LogRatio) -> Losses:
         """One step of Adam; autograd computes the gradients of the MLP alone."""
@@ -97,11 +117,6 @@ class Adversary:
         end = min(start + self.settings.adversarial_batch, latents)
         self._next = end % latents
         return slice(start, end)
-
-    def _update_average(self) -> None:
-        with torch.no_grad():
-            for name, parameter in self.generator.named_parameters():
-                self.average[name].lerp_(parameter, 1.0 - self.settings.ema)
 
     def release(self) -> GeneratorNetwork:
         """The generator with the moving average as its weights."""

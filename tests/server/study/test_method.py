@@ -45,6 +45,17 @@ def test_the_reason_says_whether_triples_can_be_told_from_noise():
     assert "about 1,000,000 records a site" in reason(many)
 
 
+def test_the_reason_is_that_of_the_plan_where_sites_answer_for_themselves():
+    sites = ("a", "b", "c")
+    keys = {site: f"{k}" * 64 for k, site in enumerate(sites)}
+    fields = {"study": "s", "table": SCHEMA, "sites": sites, "records_per_site": 1_000_000}
+    fields |= {"epsilon": 3.0, "delta": 1e-5, "secure_sum": make_secure_sum(sites, keys)}
+    plan = make_plan(**fields, site_marginals=True)
+    assert method_of(plan) == "marginals"
+    assert "auto takes marginals" in reason(plan)
+    assert "auto takes three-way" in reason(make_plan(**fields))
+
+
 def test_sites_of_a_simulation_compute_here_and_others_elsewhere():
     plan, duration = make_small_plan("both"), Duration(fit=60.0, rounds=600.0, site=300.0)
     sites = len(plan.sites)
