@@ -36,10 +36,8 @@ UNREGISTERED_WORDS = (
 )
 _ACTIVATION_FAILED = 2004  # Flower's ApiErrorCode.FLEET_NODE_ACTIVATION_FAILED
 _REMIND = 60.0  # seconds
-_AHEAD, _BEHIND = (
-    5.0,
-    305.0,
-)  # seconds that Flower's SYSTEM_TIME_TOLERANCE, TIMESTAMP_TOLERANCE allow
+_AHEAD, _BEHIND = 5.0, 305.0
+"""Seconds that Flower's SYSTEM_TIME_TOLERANCE and TIMESTAMP_TOLERANCE allow."""
 _log = logging.getLogger("fedsynth.courier")
 _FLOWERS_OWN = ("Connection attempt failed, retrying", "Connection successful after")
 
